@@ -1,1 +1,27 @@
-//! To come.
+//! The wire languages of AI providers.
+//!
+//! Bytes become frames, frames become events, and back:
+//!
+//! ```text
+//! upstream bytes -> Framer -> Frame -> Decoder -> Event -> Encoder -> client bytes
+//! ```
+//!
+//! Everything here is pure: no clock, no network, no async. A *dialect* is one wire language (see [`Dialect`]);
+//! canonical types ([`chat`], [`Event`], [`Usage`]) are modelled on the richest of them, so that narrowing happens
+//! only on writing, and what a dialect cannot carry is named in [`Loss`].
+
+pub mod chat;
+pub mod dialect;
+pub mod error;
+pub mod event;
+pub mod frame;
+pub mod json;
+pub mod loss;
+pub mod usage;
+
+pub use dialect::{Decoder, Dialect, DialectId, Encoder};
+pub use error::{ErrorKind, Malformed, PublicError, UpstreamError};
+pub use event::Event;
+pub use json::Json;
+pub use loss::Loss;
+pub use usage::Usage;

@@ -1,0 +1,96 @@
+//! The wire languages, one file (or folder) each.
+
+use crate::frame::Frame;
+use crate::{Event, Loss, Malformed, PublicError, UpstreamError, chat};
+
+/// One wire language for conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DialectId {
+    /// `OpenAI` Chat Completions, and the many that speak like it.
+    Openai,
+    /// Anthropic Messages.
+    Anthropic,
+}
+
+impl DialectId {
+    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic];
+
+    /// The word for it in configuration and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+}
+
+/// Reads and writes one wire language. Readers accept what is seen in the field; writers produce what is specified.
+pub trait Dialect: Send + Sync + std::fmt::Debug {
+    fn id(&self) -> DialectId;
+
+    fn read_request(&self, body: &[u8]) -> Result<chat::Request, Malformed>;
+    /// Writes a request for `target`, noting in `loss` what this dialect cannot carry.
+    fn write_request(&self, request: &chat::Request, target: &TargetHints, loss: &mut Loss) -> Vec<u8>;
+
+    fn read_response(&self, body: &[u8]) -> Result<chat::Response, Malformed>;
+    fn write_response(&self, response: &chat::Response, loss: &mut Loss) -> Vec<u8>;
+
+    /// An error body, whole.
+    fn write_error(&self, error: &PublicError) -> Vec<u8>;
+    /// Reads an upstream's error body; `status` is the answer's. Any bytes give some error.
+    fn read_error(&self, status: u16, body: &[u8]) -> UpstreamError;
+
+    /// A new decoder for one stream.
+    fn decoder(&self) -> Box<dyn Decoder>;
+    /// A new encoder for one stream to a caller.
+    fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder>;
+}
+
+/// What a writer of requests must know of the model it writes for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetHints {
+    /// The model's own name at the provider.
+    pub model: String,
+    /// The most tokens that it can generate, where known.
+    pub max_output_tokens: Option<u64>,
+    /// It takes adaptive thinking rather than budgets.
+    pub adaptive_thinking: bool,
+    /// It takes a schema for its output natively.
+    pub native_schema: bool,
+    /// It takes `temperature`, `top_p` and `top_k`.
+    pub sampling: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncoderOptions {
+    /// The caller asked for a usage chunk (`OpenAI`: `stream_options.include_usage`).
+    pub usage: bool,
+    /// The name that the caller used for the model, or none to keep the upstream's.
+    pub model: Option<String>,
+    /// Seconds since 1970, for dialects whose chunks carry a time of creation that the upstream did not give.
+    pub created: u64,
+}
+
+/// Reads one stream: a sans-io machine.
+pub trait Decoder: Send + std::fmt::Debug {
+    /// Interprets one frame, appending what it means to `out`.
+    ///
+    /// # Errors
+    /// The frame is corrupt. Unknown events are no error: they become [`Event::Foreign`].
+    fn push(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Malformed>;
+
+    /// The bytes ended. A stream whose answer was complete ends well even if its terminator is missing.
+    ///
+    /// # Errors
+    /// [`Malformed::Truncated`] when the answer was not complete.
+    fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Malformed>;
+}
+
+/// Writes one stream: a sans-io machine. It never invents an ending: only [`Event::End`] makes a terminator.
+pub trait Encoder: Send + std::fmt::Debug {
+    fn push(&mut self, event: &Event, out: &mut Vec<u8>, loss: &mut Loss);
+
+    /// An error inside the stream, in this dialect's words; nothing may follow it.
+    fn error(&mut self, error: &PublicError, out: &mut Vec<u8>);
+}

@@ -1,0 +1,94 @@
+//! The alphabet of streams.
+//!
+//! Grammar, per stream: `Start`, then for each choice a sequence of parts, each `PartStart delta* PartStop` with
+//! `part` counting 0, 1, 2 …, then that choice's `Stop`; `Usage` anywhere after `Start` (the last one counts);
+//! `End` last, and only when the upstream said its end. `Error` ends a stream instead of `End`.
+
+use crate::chat::{Citation, Stop, ToolKind};
+use crate::{DialectId, Json, UpstreamError, Usage};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Start {
+        id: String,
+        model: String,
+        created: Option<u64>,
+    },
+    PartStart {
+        choice: u32,
+        part: u32,
+        kind: PartKind,
+    },
+    Delta {
+        choice: u32,
+        part: u32,
+        delta: Delta,
+    },
+    PartStop {
+        choice: u32,
+        part: u32,
+    },
+    Stop {
+        choice: u32,
+        stop: Stop,
+    },
+    /// Cumulative: replaces what was said before.
+    Usage(Usage),
+    Logprobs {
+        choice: u32,
+        json: Json,
+    },
+    /// An event that only its dialect knows; forwarded raw where the dialect is the same, counted always.
+    Foreign {
+        dialect: DialectId,
+        name: Option<String>,
+        json: Json,
+    },
+    /// The upstream failed inside its stream.
+    Error(UpstreamError),
+    /// The upstream said that this is all.
+    End,
+}
+
+impl Event {
+    /// Whether a caller would see content in this event: the first one commits the attempt.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::PartStart { kind, .. } => match kind {
+                PartKind::ToolCall { .. } | PartKind::RedactedThinking { .. } | PartKind::Foreign { .. } => {
+                    true
+                }
+                PartKind::Text | PartKind::Thinking | PartKind::Refusal => false,
+            },
+            Self::Delta { .. } | Self::Stop { .. } => true,
+            Self::Start { .. }
+            | Self::PartStop { .. }
+            | Self::Usage(_)
+            | Self::Logprobs { .. }
+            | Self::Foreign { .. }
+            | Self::Error(_)
+            | Self::End => false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum PartKind {
+    Text,
+    Thinking,
+    RedactedThinking { data: String },
+    ToolCall { id: String, name: String, kind: ToolKind },
+    Refusal,
+    Foreign { dialect: DialectId, json: Json },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delta {
+    Text(String),
+    Thinking(String),
+    Signature(String),
+    /// A fragment of a tool call's arguments: JSON text, cut anywhere.
+    Arguments(String),
+    Citation(Box<Citation>),
+    Refusal(String),
+}

@@ -1,0 +1,38 @@
+//! What a translation could not carry.
+
+use std::borrow::Cow;
+
+/// The parts of a request or an answer that the target dialect has no place for.
+///
+/// Nothing is dropped silently: every writer notes here what it leaves out or changes, as a short path such as
+/// `logit_bias`, `messages[3].name` or `tools[0].strict`, and the caller is told in a header and in the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loss {
+    items: Vec<Cow<'static, str>>,
+}
+
+impl Loss {
+    /// More than this many items are only counted as "more": a hostile request must not grow a header without end.
+    pub const MOST: usize = 32;
+
+    /// Notes one item, once.
+    pub fn note(&mut self, item: impl Into<Cow<'static, str>>) {
+        let item = item.into();
+        if self.items.contains(&item) {
+            return;
+        }
+        if self.items.len() < Self::MOST {
+            self.items.push(item);
+        } else if self.items.len() == Self::MOST {
+            self.items.push(Cow::Borrowed("more"));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub fn items(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().map(AsRef::as_ref)
+    }
+}
