@@ -1,0 +1,56 @@
+// What workerd starts: hands every event to the wasm module, and starts that afresh if it ever trapped.
+//
+// A trap (a panic, a stack overflow, memory at its end) ends the wasm instance with every request inside it. Rust code
+// here never panics; should it happen all the same, the next event gets a new instance instead of the dead one.
+import { DurableObject } from "cloudflare:workers";
+import * as gatelet from "./index.js";
+
+const state = gatelet.__worker_init_state();
+
+const note = (error) => {
+  if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+};
+addEventListener("error", (event) => note(event.error));
+addEventListener("unhandledrejection", (event) => note(event.reason));
+
+const revive = () => {
+  if (!state.criticalError) return;
+  gatelet.__wbg_reset_state();
+  state.criticalError = false;
+  state.instanceId++;
+};
+
+const call = (work) => {
+  revive();
+  try {
+    return work();
+  } catch (error) {
+    note(error);
+    throw error;
+  }
+};
+
+export default {
+  fetch: (request, env, context) => call(() => gatelet.fetch(request, env, context)),
+  scheduled: (event, env, context) => call(() => gatelet.scheduled(env, context)),
+};
+
+// One shard of the ledger. `transact` is synchronous from its first read to its last write: that is the transaction.
+export class Shard extends DurableObject {
+  get live() {
+    revive();
+    if (this.instance !== state.instanceId) {
+      this.object = new gatelet.Shard(this.ctx, this.env);
+      this.instance = state.instanceId;
+    }
+    return this.object;
+  }
+
+  transact(text) {
+    return call(() => this.live.transact(text));
+  }
+
+  alarm() {
+    return call(() => this.live.alarm());
+  }
+}

@@ -1,0 +1,118 @@
+//! `cargo xtask setup`: the wasm target, the npm packages, the Python packages; all pinned, all below the root.
+//!
+//! Each step remembers in `.tools/<step>.stamp` what it installed from, and does nothing while that stays the same.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::project::{program, python, root, run as finish};
+
+pub(crate) fn run(_arguments: &[String]) -> Result<()> {
+    wasm_target()?;
+    for folder in ["", "tests"] {
+        node_packages(&root().join(folder), if folder.is_empty() { "npm" } else { "npm-tests" })?;
+    }
+    python_packages()
+}
+
+/// Only what the Worker needs: no Python.
+pub(crate) fn worker() -> Result<()> {
+    wasm_target()?;
+    node_packages(&root(), "npm")
+}
+
+/// rustup adds the target by itself from `rust-toolchain.toml`; a cargo from elsewhere must bring it along.
+pub(crate) fn wasm_target() -> Result<()> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let installed = || -> Result<bool> {
+        let output = program("rustc")
+            .args(["--print", "target-libdir", "--target", TARGET])
+            .output()
+            .context("rustc")?;
+        Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+    };
+    if installed()? {
+        return Ok(());
+    }
+    finish(program("rustup").args(["target", "add", TARGET]))
+        .context("the wasm32 target is missing, and rustup could not add it")?;
+    if !installed()? {
+        bail!("rustc still has no {TARGET}");
+    }
+    Ok(())
+}
+
+fn node_packages(folder: &Path, step: &str) -> Result<()> {
+    let lock = folder.join("package-lock.json");
+    if !lock.is_file() {
+        return Ok(());
+    }
+    let stamp = Stamp::new(step, &[&lock], "npm", &["--version"])?;
+    if stamp.holds() && folder.join("node_modules").is_dir() {
+        return Ok(());
+    }
+    println!("installing npm packages in {}", folder.display());
+    // The packages that need install scripts (node, esbuild, workerd) fetch only their own platform package.
+    finish(program("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))
+        .context("npm ci (Node.js 20 or later with npm is needed)")?;
+    stamp.write()
+}
+
+fn python_packages() -> Result<()> {
+    let requirements = root().join("tests/requirements.txt");
+    if !requirements.is_file() {
+        return Ok(());
+    }
+    let stamp = Stamp::new("python", &[&requirements], "python3", &["--version"])?;
+    if stamp.holds() && python().is_file() {
+        return Ok(());
+    }
+    println!("installing Python packages in .tools/venv");
+    finish(program("python3").args(["-m", "venv", "--clear", ".tools/venv"])).context(
+        "python3 -m venv (Python 3.10 or later is needed; on Debian and Ubuntu its package python3-venv)",
+    )?;
+    finish(
+        Command::new(python())
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&requirements),
+    )?;
+    stamp.write()
+}
+
+/// Proof of an installation: a hash of the files that it was made from and of the installing tool's version.
+struct Stamp {
+    path: std::path::PathBuf,
+    value: String,
+}
+
+impl Stamp {
+    fn new(step: &str, sources: &[&Path], tool: &str, version: &[&str]) -> Result<Self> {
+        let mut hasher = DefaultHasher::new();
+        for source in sources {
+            fs::read(source).with_context(|| source.display().to_string())?.hash(&mut hasher);
+        }
+        let output = program(tool)
+            .args(version)
+            .stderr(Stdio::null())
+            .output()
+            .with_context(|| format!("{tool} is missing"))?;
+        output.stdout.hash(&mut hasher);
+        Ok(Self {
+            path: root().join(format!(".tools/{step}.stamp")),
+            value: format!("{:016x}", hasher.finish()),
+        })
+    }
+
+    fn holds(&self) -> bool {
+        fs::read_to_string(&self.path).is_ok_and(|old| old == self.value)
+    }
+
+    fn write(&self) -> Result<()> {
+        fs::create_dir_all(root().join(".tools"))?;
+        fs::write(&self.path, &self.value).with_context(|| self.path.display().to_string())
+    }
+}
