@@ -1,1 +1,4 @@
-//! To come.
+//! The gateway itself.
+
+pub mod domain;
+pub mod port;

@@ -1,0 +1,128 @@
+//! What is asked of an account, and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AccountId, HoldId, Key, Money, Rate, Timestamp};
+
+/// One operation. Each is idempotent by its id: applied twice it answers the same and changes nothing more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Checks every limit and holds what the request may use at most: all of it or nothing.
+    Reserve(Reserve),
+    /// Ends a hold and charges what was truly used. Without such a hold (settled before, or swept) nothing happens.
+    Settle(Settle),
+    /// Writes the account's document, if its version is `expect` (none: if there is none yet).
+    Write { document: Box<Document>, expect: Option<u64> },
+    /// Ends holds that have expired, charging nothing.
+    Sweep,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserve {
+    pub hold: HoldId,
+    /// The version of the document that the caller's rights were read from. Where the account has a newer one the
+    /// answer is [`Grant::Stale`] and nothing is held.
+    pub version: u64,
+    /// An upper bound of the input's tokens, and of their cost.
+    pub input_tokens: u64,
+    pub input_cost: Money,
+    pub output: OutputBound,
+    /// When the hold dies by itself.
+    pub expires: Timestamp,
+}
+
+/// How much output is reserved for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputBound {
+    /// Tokens: the caller's own cap, or the model's maximum.
+    pub tokens: u64,
+    /// The price of one.
+    pub rate: Rate,
+    /// The caller gave no cap: where the limits afford less than `tokens`, hold (and grant) that instead.
+    pub elastic: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settle {
+    pub hold: HoldId,
+    pub tokens: u64,
+    pub cost: Money,
+}
+
+/// What an account's holder may do, as its document says. Immutable by version: every change is a new one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// Counts 1, 2, 3 …
+    pub version: u64,
+    pub key: Key,
+}
+
+/// The answer to an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    Held {
+        /// Output tokens that are paid for: at most [`OutputBound::tokens`].
+        output_tokens: u64,
+        headroom: Headroom,
+        /// Soft budgets that are passed with this request, as they were written.
+        soft_passed: Vec<String>,
+    },
+    /// The account's document is another than the caller read; none: there is no such account.
+    Stale(Option<Box<Document>>),
+    Denied(Denial),
+    /// Settled now, or before.
+    Settled,
+    /// There is no such hold.
+    NoHold,
+    Written,
+    /// [`Op::Write`] expected another version; this is the one that stands.
+    Conflict(Option<Box<Document>>),
+    Swept {
+        holds: u64,
+    },
+}
+
+/// A limit that said no.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    pub account: AccountId,
+    pub cause: DenialCause,
+    /// The limit as it was written: `5`, `0.01 USD / day`.
+    pub limit: String,
+    /// The whole second at which the same request would pass, if nobody else takes the room; none: never, or when
+    /// holds end.
+    pub retry_at: Option<Timestamp>,
+    /// When the budget renews; none for one that never does, and for other limits.
+    pub renews_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DenialCause {
+    Requests,
+    Tokens,
+    /// The request alone is larger than a whole window allows: waiting does not help.
+    TooManyTokens,
+    Parallel,
+    /// What is spent leaves too little for this request.
+    BudgetSpent,
+    /// It would fit, were it not for requests that are still running.
+    BudgetHeld,
+}
+
+/// What is left of the limits per minute after a request was admitted, for `x-ratelimit-*` headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Headroom {
+    pub requests: Option<Meter>,
+    pub tokens: Option<Meter>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    pub limit: u64,
+    pub remaining: u64,
+    /// When the window would be empty again.
+    pub resets_at: Timestamp,
+}

@@ -1,0 +1,79 @@
+//! Names of things.
+
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            pub fn new(name: impl Into<Arc<str>>) -> Self {
+                Self(name.into())
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// The unit of atomicity of the ledger: an organisation, by default `main`. Lower-case letters and digits.
+    ShardId
+);
+name!(
+    /// An account within a shard, such as `key/7f3k2m9q4t1x`. The part before the slash is the kind of its holder.
+    AccountId
+);
+name!(
+    /// A request, as callers and records name it: `req_` and 26 letters that sort by time.
+    RequestId
+);
+name!(
+    /// What one request has reserved: the request's own id, which makes every ledger operation idempotent.
+    HoldId
+);
+
+impl ShardId {
+    pub fn main() -> Self {
+        Self::new("main")
+    }
+}
+
+impl AccountId {
+    pub fn key(id: &str) -> Self {
+        Self::new(format!("key/{id}"))
+    }
+}
+
+impl RequestId {
+    /// Made of the moment (48 bits of milliseconds) and chance (80 bits), in Crockford's base 32: sorts by time.
+    pub fn mint(now: super::Timestamp, chance: [u8; 16]) -> Self {
+        let millis = u128::try_from(now.micros().div_euclid(1_000)).unwrap_or(0) & ((1 << 48) - 1);
+        let random = u128::from_be_bytes(chance) & ((1 << 80) - 1);
+        let value = (millis << 80) | random;
+        let mut text = String::with_capacity(30);
+        text.push_str("req_");
+        for place in (0..26).rev() {
+            text.push(crockford((value >> (place * 5)) & 31));
+        }
+        Self::new(text)
+    }
+}
+
+/// The five lowest bits as a letter of Crockford's base 32, lower-case.
+pub(super) fn crockford(bits: u128) -> char {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    char::from(ALPHABET[usize::try_from(bits & 31).unwrap_or(0)])
+}

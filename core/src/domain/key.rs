@@ -1,0 +1,115 @@
+//! Virtual keys: what a caller shows, and what we keep of it.
+
+use sha2::{Digest, Sha256};
+
+use super::account::Limits;
+use super::id::crockford;
+use super::{AccountId, Secret, ShardId, Timestamp};
+
+/// `gk_<shard>_<id>_<secret><checksum>`: names its shard, so that no look-up is needed to find its accounts, and
+/// carries a checksum, so that garbage is refused without a read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyToken {
+    pub shard: ShardId,
+    pub id: String,
+    /// SHA-256 of the whole token, in hexadecimal. The secret has 160 bits of chance: no salt, no stretching needed.
+    pub hash: String,
+}
+
+/// 160 bits of chance in base 32.
+const SECRET: usize = 32;
+/// CRC-32 of all before it, in base 32.
+const CHECKSUM: usize = 7;
+const ID: usize = 12;
+const LONGEST_SHARD: usize = 24;
+
+impl KeyToken {
+    /// Makes a token out of chance, one letter of base 32 a byte; the text is shown once.
+    pub fn mint(shard: &ShardId, chance: &[u8; ID + SECRET]) -> (Self, Secret) {
+        let letters: String = chance.iter().map(|byte| crockford(u128::from(*byte))).collect();
+        let (id, secret) = letters.split_at(ID);
+        let body = format!("gk_{shard}_{id}_{secret}");
+        let text = format!("{body}{}", checksum(&body));
+        (Self { shard: shard.clone(), id: id.to_owned(), hash: hash(&text) }, Secret::new(text))
+    }
+
+    /// Reads a token; none when its form or its checksum is wrong.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > 4 + LONGEST_SHARD + 1 + ID + 1 + SECRET + CHECKSUM {
+            return None;
+        }
+        let rest = text.strip_prefix("gk_")?;
+        let (shard, rest) = rest.split_once('_')?;
+        let (id, secret) = rest.split_once('_')?;
+        let plain = |s: &str| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if shard.is_empty() || !plain(shard) || id.len() != ID || !plain(id) {
+            return None;
+        }
+        if secret.len() != SECRET + CHECKSUM || !plain(secret) {
+            return None;
+        }
+        let (body, sum) = text.split_at_checked(text.len().checked_sub(CHECKSUM)?)?;
+        (checksum(body) == sum).then(|| Self {
+            shard: ShardId::new(shard),
+            id: id.to_owned(),
+            hash: hash(text),
+        })
+    }
+}
+
+/// A virtual key: the document that its account carries. Immutable by version.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    pub id: String,
+    pub shard: ShardId,
+    /// [`KeyToken::hash`] of the token that opens it.
+    pub hash: String,
+    /// A name for people; none is fine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// Names or patterns (`openai/*`) of the models that it may call; none means every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    pub state: KeyState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyState {
+    Active,
+    /// Refused until it is unblocked.
+    Blocked,
+    /// Refused for ever.
+    Revoked,
+}
+
+impl Key {
+    pub fn account(&self) -> AccountId {
+        AccountId::key(&self.id)
+    }
+}
+
+fn checksum(body: &str) -> String {
+    let sum = u128::from(crc32fast::hash(body.as_bytes()));
+    (0..CHECKSUM).rev().map(|place| crockford(sum >> (place * 5))).collect()
+}
+
+fn hash(text: &str) -> String {
+    use std::fmt::Write;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}

@@ -1,0 +1,14 @@
+//! Plain nouns with invariants. Imports nothing else of ours.
+
+pub mod account;
+pub mod id;
+pub mod key;
+pub mod money;
+pub mod secret;
+pub mod time;
+
+pub use id::{AccountId, HoldId, RequestId, ShardId};
+pub use key::{Key, KeyToken};
+pub use money::{Money, Rate};
+pub use secret::Secret;
+pub use time::Timestamp;

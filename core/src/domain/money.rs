@@ -1,0 +1,147 @@
+//! Money in integers. Never a float.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An amount in nano-dollars (10⁻⁹ USD). The largest is about 18 billion dollars; sums saturate there, which refuses
+/// rather than wraps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Money(u64);
+
+impl Money {
+    pub const ZERO: Self = Self(0);
+    pub const MAX: Self = Self(u64::MAX);
+
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// What is left of `self` after `other`; nothing when `other` is more.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// A sum of pico-dollars as money, rounded up: a call never costs less than it used.
+    pub fn from_picos_up(picos: u128) -> Self {
+        Self(u64::try_from(picos.div_ceil(1_000)).unwrap_or(u64::MAX))
+    }
+}
+
+/// A price in pico-dollars (10⁻¹² USD) for one unit: a token, a search, an image.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct Rate(u64);
+
+impl Rate {
+    pub const ZERO: Self = Self(0);
+
+    pub const fn from_picos(picos: u64) -> Self {
+        Self(picos)
+    }
+
+    pub const fn picos(self) -> u64 {
+        self.0
+    }
+
+    /// The price of `units`, in pico-dollars: sum these, then round once with [`Money::from_picos_up`].
+    pub fn times(self, units: u64) -> u128 {
+        u128::from(self.0).saturating_mul(u128::from(units))
+    }
+}
+
+/// Why a text is not an amount.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an amount in USD with at most {places} decimal places, such as \"0.25\"")]
+pub struct NotMoney {
+    places: u32,
+}
+
+/// Reads a plain decimal, such as `5` or `0.000000001`, exactly or not at all.
+impl FromStr for Money {
+    type Err = NotMoney;
+
+    fn from_str(text: &str) -> Result<Self, NotMoney> {
+        decimal(text, 9).map(Self).ok_or(NotMoney { places: 9 })
+    }
+}
+
+/// Reads `text` as an integer count of `10^-places`: digits, at most one point, nothing else. Exact, or none.
+pub fn decimal(text: &str, places: u32) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || (fraction.is_empty() && text.contains('.'))
+    {
+        return None;
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let missing = places.checked_sub(u32::try_from(fraction.len()).ok()?)?;
+    let fraction = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().ok()? };
+    let scale = 10_u64.checked_pow(places)?;
+    let whole = whole.parse::<u64>().ok()?.checked_mul(scale)?;
+    whole.checked_add(fraction.checked_mul(10_u64.checked_pow(missing)?)?)
+}
+
+/// A plain decimal in USD without trailing zeros, such as `0.0123`.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        if fraction == 0 {
+            return write!(f, "{whole}");
+        }
+        let digits = format!("{fraction:09}");
+        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+impl serde::Serialize for Money {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Money {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_exactly_or_not_at_all() {
+        assert_eq!("0.01".parse(), Ok(Money::from_nanos(10_000_000)));
+        assert_eq!("5".parse(), Ok(Money::from_nanos(5_000_000_000)));
+        assert_eq!("0.0000000010".parse(), Ok(Money::from_nanos(1)));
+        for wrong in ["", ".", "1.", ".5", "-1", "1e3", "0.0000000001", "99999999999", "1,5", " 1"] {
+            assert!(wrong.parse::<Money>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_shown_without_trailing_zeros() {
+        assert_eq!(Money::from_nanos(10_000_000).to_string(), "0.01");
+        assert_eq!(Money::from_nanos(5_000_000_000).to_string(), "5");
+        assert_eq!(Money::from_nanos(1).to_string(), "0.000000001");
+    }
+
+    #[test]
+    fn a_call_is_rounded_up_once() {
+        assert_eq!(Money::from_picos_up(Rate::from_picos(150_001).times(1)), Money::from_nanos(151));
+        assert_eq!(Money::from_picos_up(0), Money::ZERO);
+    }
+}

@@ -1,0 +1,70 @@
+//! The books: accounts that change all together or not at all, and the outbox of records beside them.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+use crate::domain::account::{Account, Grant, Op, Settle};
+use crate::domain::{AccountId, ShardId, Timestamp};
+
+/// A ledger supplies atomicity and nothing else: every rule is in [`Account::apply`].
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Applies one operation to each account named, all or none, and keeps the entries with it.
+    ///
+    /// When this answers, both are safe from the death of the process. Sent twice, it changes nothing more.
+    async fn transact(
+        &self,
+        shard: &ShardId,
+        transaction: Transaction,
+        now: Timestamp,
+    ) -> Result<Outcome, Fault>;
+
+    /// One account as it stands; none if it was never written.
+    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault>;
+
+    /// Accounts whose ids begin with `prefix`, in order of id, after `after`; at most `limit`.
+    async fn list(
+        &self,
+        shard: &ShardId,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> Result<Vec<(AccountId, Account)>, Fault>;
+
+    /// The oldest entries of the outbox, in order of id.
+    async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault>;
+
+    /// Forgets entries that are archived.
+    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault>;
+
+    /// The shards that have accounts or entries.
+    async fn shards(&self) -> Result<Vec<ShardId>, Fault>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// Empty when there are only entries to keep.
+    pub accounts: Vec<AccountId>,
+    pub op: Op,
+    pub entries: Vec<Entry>,
+}
+
+/// One line for the archive, kept until it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Unique, and in the order of time: 16 digits of microseconds, a dash, the record's id.
+    pub id: String,
+    /// A line of JSON without its line feed.
+    pub line: String,
+    /// The settlement that this line tells of. A host that cannot write accounts and entries in one step writes the
+    /// entry first; whoever archives it settles again, which changes nothing if it was done.
+    pub settle: Option<(Vec<AccountId>, Settle)>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The first refusal, or the grant that binds most: of all accounts' grants the one to act on.
+    pub grant: Grant,
+}

@@ -1,0 +1,51 @@
+//! What a host must supply. Every trait asks for `Send`; a host without threads wraps its futures.
+
+mod archive;
+mod body;
+mod clock;
+mod fault;
+mod ledger;
+#[cfg(feature = "memory")]
+pub mod memory;
+mod store;
+mod upstream;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+pub use archive::{Archive, Written};
+pub use body::{Body, Broken, ByteStream};
+pub use clock::Clock;
+pub use fault::{Fault, FaultKind};
+pub use ledger::{Entry, Ledger, Outcome, Transaction};
+pub use store::{Expect, Page, Store, Versioned};
+pub use upstream::{Reach, Upstream};
+
+/// Randomness for ids and secrets: cryptographically strong.
+pub trait Chance: Send + Sync {
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Work that goes on after the answer: `wait_until`, or a spawned task.
+pub trait Defer: Send + Sync {
+    fn defer(&self, work: BoxFuture<'static, ()>);
+}
+
+/// All that a host supplies.
+#[derive(Clone)]
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub ledger: Arc<dyn Ledger>,
+    pub upstream: Arc<dyn Upstream>,
+    pub archive: Arc<dyn Archive>,
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
+    pub defer: Arc<dyn Defer>,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ports")
+    }
+}
