@@ -209,6 +209,8 @@ pub struct Reasoning {
     pub budget_tokens: Option<u64>,
     /// The model decides by itself how much.
     pub adaptive: bool,
+    /// `effort` was said without asking for thinking: it guides the whole answer, as one dialect allows.
+    pub effort_only: bool,
     /// Whether and how reasoning is shown, as the dialect says it (`summarized`, `omitted`).
     pub display: Option<String>,
 }

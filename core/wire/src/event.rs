@@ -1,10 +1,15 @@
 //! The alphabet of streams.
 //!
 //! Grammar, per stream: `Start`, then for each choice a sequence of parts, each `PartStart delta* PartStop` with
-//! `part` counting 0, 1, 2 …, then that choice's `Stop`; `Usage` anywhere after `Start` (the last one counts);
-//! `End` last, and only when the upstream said its end. `Error` ends a stream instead of `End`.
+//! `part` counting 0, 1, 2 …, then that choice's `Stop`; `Usage`, `Meta` and `Logprobs` anywhere after `Start` (of
+//! usage the last one counts); `Ping` and `Foreign` anywhere; `End` last, and only when the upstream said its end.
+//! `Error` ends a stream instead of `End`. [`Grammar`] checks all this.
 
-use crate::chat::{Citation, Stop, ToolKind};
+mod grammar;
+
+pub use grammar::Grammar;
+
+use crate::chat::{Citation, Content, Extra, Stop, ToolKind};
 use crate::{DialectId, Json, UpstreamError, Usage};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +23,8 @@ pub enum Event {
         choice: u32,
         part: u32,
         kind: PartKind,
+        /// What only the dialect knows of this part.
+        extra: Extra,
     },
     Delta {
         choice: u32,
@@ -34,6 +41,13 @@ pub enum Event {
     },
     /// Cumulative: replaces what was said before.
     Usage(Usage),
+    /// Facts about the whole answer that arrive beside it; later ones replace earlier ones of the same name.
+    Meta {
+        service_tier: Option<String>,
+        extra: Extra,
+    },
+    /// The upstream is alive and has nothing to say yet.
+    Ping,
     Logprobs {
         choice: u32,
         json: Json,
@@ -55,15 +69,18 @@ impl Event {
     pub fn is_content(&self) -> bool {
         match self {
             Self::PartStart { kind, .. } => match kind {
-                PartKind::ToolCall { .. } | PartKind::RedactedThinking { .. } | PartKind::Foreign { .. } => {
-                    true
-                }
+                PartKind::ToolCall { .. }
+                | PartKind::RedactedThinking { .. }
+                | PartKind::Whole(_)
+                | PartKind::Foreign { .. } => true,
                 PartKind::Text | PartKind::Thinking | PartKind::Refusal => false,
             },
             Self::Delta { .. } | Self::Stop { .. } => true,
             Self::Start { .. }
             | Self::PartStop { .. }
             | Self::Usage(_)
+            | Self::Meta { .. }
+            | Self::Ping
             | Self::Logprobs { .. }
             | Self::Foreign { .. }
             | Self::Error(_)
@@ -76,10 +93,21 @@ impl Event {
 pub enum PartKind {
     Text,
     Thinking,
-    RedactedThinking { data: String },
-    ToolCall { id: String, name: String, kind: ToolKind },
+    RedactedThinking {
+        data: String,
+    },
+    ToolCall {
+        id: String,
+        name: String,
+        kind: ToolKind,
+    },
     Refusal,
-    Foreign { dialect: DialectId, json: Json },
+    /// Content that arrives in one piece: images, audio, documents. Never a kind that has its own word here.
+    Whole(Box<Content>),
+    Foreign {
+        dialect: DialectId,
+        json: Json,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]

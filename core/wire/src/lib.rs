@@ -14,14 +14,17 @@ pub mod chat;
 pub mod dialect;
 pub mod error;
 pub mod event;
+pub mod fold;
 pub mod frame;
 pub mod json;
 pub mod loss;
+pub mod restore;
 pub mod usage;
 
-pub use dialect::{Decoder, Dialect, DialectId, Encoder};
+pub use dialect::{Decoder, Dialect, DialectId, Encoder, TargetHints, Written};
 pub use error::{ErrorKind, Malformed, PublicError, UpstreamError};
 pub use event::Event;
 pub use json::Json;
 pub use loss::Loss;
+pub use restore::Restore;
 pub use usage::Usage;

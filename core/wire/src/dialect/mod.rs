@@ -1,7 +1,7 @@
 //! The wire languages, one file (or folder) each.
 
 use crate::frame::Frame;
-use crate::{Event, Loss, Malformed, PublicError, UpstreamError, chat};
+use crate::{Event, Loss, Malformed, PublicError, Restore, UpstreamError, chat};
 
 /// One wire language for conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -31,7 +31,16 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
 
     fn read_request(&self, body: &[u8]) -> Result<chat::Request, Malformed>;
     /// Writes a request for `target`, noting in `loss` what this dialect cannot carry.
-    fn write_request(&self, request: &chat::Request, target: &TargetHints, loss: &mut Loss) -> Vec<u8>;
+    ///
+    /// # Errors
+    /// The request cannot be said in this dialect at all: several choices where there is one, a tool result without
+    /// its call, content that the model would miss. Nothing is sent; the caller gets a 400 that names the place.
+    fn write_request(
+        &self,
+        request: &chat::Request,
+        target: &TargetHints,
+        loss: &mut Loss,
+    ) -> Result<Written, Malformed>;
 
     fn read_response(&self, body: &[u8]) -> Result<chat::Response, Malformed>;
     fn write_response(&self, response: &chat::Response, loss: &mut Loss) -> Vec<u8>;
@@ -47,8 +56,22 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder>;
 }
 
+/// A request in bytes, and what must be undone in its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    pub body: Vec<u8>,
+    pub restore: Restore,
+}
+
+impl From<Vec<u8>> for Written {
+    fn from(body: Vec<u8>) -> Self {
+        Self { body, restore: Restore::default() }
+    }
+}
+
 /// What a writer of requests must know of the model it writes for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact of the catalogue")]
 pub struct TargetHints {
     /// The model's own name at the provider.
     pub model: String,
@@ -60,6 +83,17 @@ pub struct TargetHints {
     pub native_schema: bool,
     /// It takes `temperature`, `top_p` and `top_k`.
     pub sampling: bool,
+    /// It can be made to call a tool (`tool_choice` other than auto and none).
+    pub forced_tool: bool,
+    /// It takes messages of the system in the middle of a conversation.
+    pub mid_system: bool,
+}
+
+impl TargetHints {
+    /// What is assumed of a model that no catalogue knows: sampling and forced tools, and nothing newer.
+    pub fn unknown(model: impl Into<String>) -> Self {
+        Self { model: model.into(), sampling: true, forced_tool: true, ..Self::default() }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
