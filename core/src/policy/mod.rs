@@ -1,0 +1,54 @@
+//! What the gateway may do, as its admin decided it.
+//!
+//! An admin writes a document (YAML or JSON); [`Policy::read`] checks it against the registry and the host's secrets
+//! and gives the compiled policy that the pipeline reads: every reference resolved, every price known or known to be
+//! missing, behind an `Arc`.
+
+mod compile;
+mod model;
+mod problem;
+mod provider;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use model::{Model, ModelName, Target, Timeouts};
+pub use problem::{Problem, Problems};
+pub use provider::Provider;
+
+use crate::domain::account::Limits;
+
+/// The compiled policy. Immutable: a change of the document makes a new one.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    providers: BTreeMap<Box<str>, Arc<Provider>>,
+    models: BTreeMap<ModelName, Arc<Model>>,
+    /// Longest prefix first, so that the first that fits is the most particular.
+    wildcards: Vec<model::Wildcard>,
+    key_limits: Limits,
+}
+
+/// What a model's name means.
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    Found(Arc<Model>),
+    /// Nothing has this name; these resemble it, best first.
+    Unknown {
+        near: Vec<String>,
+    },
+}
+
+/// The host's settings, as far as a policy asks for them.
+pub struct Host<'a> {
+    /// Reads one of the host's secrets or environment variables.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// A local Ollama has answered.
+    pub ollama: bool,
+}
+
+impl std::fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("ollama", &self.ollama).finish_non_exhaustive()
+    }
+}

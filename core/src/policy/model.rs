@@ -1,0 +1,122 @@
+//! Models as callers name them, and where they lead.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Provider;
+use crate::registry::{Capability, Edit, Price};
+
+/// A name by which callers ask for a model: 1 to 256 bytes, no spaces, no control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelName(Arc<str>);
+
+impl ModelName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for ModelName {
+    type Error = &'static str;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        if text.is_empty() || text.len() > 256 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err("a name of 1 to 256 bytes without spaces and control characters");
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl std::borrow::Borrow<str> for ModelName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name and what is behind it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub name: ModelName,
+    /// In the order in which they are tried. Never empty.
+    pub targets: Vec<Arc<Target>>,
+    /// Names to go on with when every target has failed, in order. The policy knows each of them, and none leads back.
+    pub fallbacks: Vec<ModelName>,
+    /// Further attempts at a target after the first one failed in a way that may pass.
+    pub retries: u32,
+    pub timeouts: Timeouts,
+}
+
+/// A provider's model, with all that a call needs.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub provider: Arc<Provider>,
+    /// The provider's own name for the model: what is sent.
+    pub model: Box<str>,
+    /// None: nobody knows what it costs, so it is refused where a money limit applies.
+    pub price: Option<Price>,
+    /// The most output tokens of one answer, where known.
+    pub max_output: Option<u64>,
+    /// Tokens of input and output together, where known.
+    pub context: Option<u64>,
+    pub capabilities: Vec<Capability>,
+    /// Changes to a request of the same dialect: the provider's, then those that follow from the model's capabilities.
+    pub edits: Vec<Edit>,
+}
+
+impl Target {
+    pub fn has(&self, capability: Capability) -> bool {
+        self.capabilities.contains(&capability)
+    }
+}
+
+/// `provider/model`, as answers and records name it.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider.id, self.model)
+    }
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the sending of the request to the first byte of content.
+    pub first: Duration,
+    /// Between two pieces of a stream.
+    pub idle: Duration,
+    /// All attempts together, to the end of the answer.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { first: Duration::from_mins(2), idle: Duration::from_mins(1), total: Duration::from_mins(10) }
+    }
+}
+
+/// Many names at once: `openai/*`.
+#[derive(Clone, Debug)]
+pub(super) struct Wildcard {
+    /// What stands before the star.
+    pub(super) prefix: Box<str>,
+    pub(super) targets: Vec<WildcardTarget>,
+    pub(super) fallbacks: Vec<ModelName>,
+    pub(super) retries: u32,
+    pub(super) timeouts: Timeouts,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct WildcardTarget {
+    pub(super) provider: Arc<Provider>,
+    /// The target's model: the star, if there is one, is what the caller's name has in its place.
+    pub(super) model: Box<str>,
+    pub(super) price: Option<Price>,
+    pub(super) max_output: Option<u64>,
+    pub(super) context: Option<u64>,
+}

@@ -1,0 +1,42 @@
+//! Providers with their credentials: whom the gateway may call.
+
+use gatelet_wire::DialectId;
+use http::HeaderMap;
+
+use crate::registry::{Credential, Edit, Kind, Quirks, When};
+
+/// A provider that can be called. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its name in the configuration.
+    pub id: Box<str>,
+    /// The registry's row that it follows; none for one that the configuration describes by itself.
+    pub follows: Option<Box<str>>,
+    pub kind: Kind,
+    pub dialect: DialectId,
+    /// Where it listens, by the convention of its dialect, without a slash at its end.
+    pub base: Box<str>,
+    pub(super) credential: Option<Credential>,
+    pub(super) headers: HeaderMap,
+    pub edits: Vec<Edit>,
+    pub when: Vec<When>,
+    pub quirks: Quirks,
+    /// A model without a price of its own costs nothing here.
+    pub free: bool,
+    /// It has the models of its registry row and no others.
+    pub closed: bool,
+    /// Its base may be a private address: the admin has named that very base, which is the consent.
+    pub allow_private: bool,
+}
+
+impl Provider {
+    /// Writes what every request to it carries: its declared headers and the credential.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        if let Some(credential) = &self.credential {
+            credential.apply(headers);
+        }
+    }
+}

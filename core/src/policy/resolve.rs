@@ -1,0 +1,119 @@
+//! From a caller's word to a model.
+
+use std::sync::Arc;
+
+use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
+use super::{Policy, Provider, Resolution};
+use crate::domain::account::Limits;
+use crate::registry::{Capability, Edit, Price, Registry, near_names};
+
+impl Policy {
+    /// What `name` means: a model of that very name, or else the wildcard with the longest fitting prefix.
+    pub fn resolve(&self, name: &str) -> Resolution {
+        if let Some(model) = self.models.get(name) {
+            return Resolution::Found(model.clone());
+        }
+        let wildcard = self.wildcards.iter().find_map(|wildcard| {
+            let rest = name.strip_prefix(&*wildcard.prefix).filter(|rest| !rest.is_empty())?;
+            wildcard.model(ModelName::try_from(name).ok()?, rest)
+        });
+        match wildcard {
+            Some(model) => Resolution::Found(Arc::new(model)),
+            None => Resolution::Unknown { near: self.near(name) },
+        }
+    }
+
+    /// The providers that can be called, by name.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
+    }
+
+    /// Every name that can be listed: the models, and for a wildcard the registry's models of its provider.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.models.keys().map(ToString::to_string).collect();
+        for wildcard in &self.wildcards {
+            names.extend(wildcard.names().map(|model| format!("{}{model}", wildcard.prefix)));
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The limits of keys that say nothing themselves.
+    pub fn key_limits(&self) -> &Limits {
+        &self.key_limits
+    }
+
+    fn near(&self, name: &str) -> Vec<String> {
+        let names = self.names();
+        near_names(name, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
+    }
+}
+
+impl Wildcard {
+    /// None when a provider's list is closed and has no such model.
+    fn model(&self, name: ModelName, rest: &str) -> Option<Model> {
+        let targets: Vec<Arc<Target>> =
+            self.targets.iter().filter_map(|target| target.filled(rest)).collect();
+        (!targets.is_empty()).then(|| Model {
+            name,
+            targets,
+            fallbacks: self.fallbacks.clone(),
+            retries: self.retries,
+            timeouts: self.timeouts,
+        })
+    }
+
+    /// What the star may stand for, as far as the registry knows.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let whole = self.targets.first().filter(|target| &*target.model == "*");
+        whole
+            .and_then(|target| target.provider.follows.as_deref())
+            .into_iter()
+            .flat_map(|id| Registry::embedded().models(id))
+    }
+}
+
+impl WildcardTarget {
+    fn filled(&self, rest: &str) -> Option<Arc<Target>> {
+        let model = self.model.replacen('*', rest, 1);
+        let known = known(&self.provider, &model);
+        if self.provider.closed && known.is_none() {
+            return None;
+        }
+        let target = target(&self.provider, &model, known);
+        Some(Arc::new(Target {
+            price: self.price.clone().or(target.price),
+            max_output: self.max_output.or(target.max_output),
+            context: self.context.or(target.context),
+            ..target
+        }))
+    }
+}
+
+/// What the registry knows of a provider's model.
+pub(super) fn known(provider: &Provider, model: &str) -> Option<crate::registry::Model> {
+    Registry::embedded().model(provider.follows.as_deref()?, model)
+}
+
+/// A target out of what is known of its model, or of its provider alone.
+pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate::registry::Model>) -> Target {
+    let (price, max_output, context, capabilities) = match known {
+        Some(known) => (known.price, known.max_output, known.context, known.capabilities),
+        None => (None, None, None, Vec::new()),
+    };
+    Target {
+        provider: provider.clone(),
+        model: model.into(),
+        price: price.or_else(|| provider.free.then(Price::free)),
+        max_output,
+        context,
+        edits: edits(provider, &capabilities),
+        capabilities,
+    }
+}
+
+fn edits(provider: &Provider, capabilities: &[Capability]) -> Vec<Edit> {
+    let when = provider.when.iter().filter(|when| capabilities.contains(&when.capability));
+    provider.edits.iter().chain(when.flat_map(|when| &when.edits)).cloned().collect()
+}

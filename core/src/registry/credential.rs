@@ -1,0 +1,50 @@
+//! The one place where a provider's secret is opened.
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use super::Scheme;
+use crate::domain::Secret;
+
+/// What proves to a provider who sends a request. It never prints.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    scheme: Scheme,
+    secret: Secret,
+}
+
+/// The secret, or the name of its header, cannot stand in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected visible ASCII characters only, as a header can carry them")]
+pub struct NotAHeader;
+
+impl Credential {
+    /// Holds a secret that is proven to fit its header.
+    pub fn new(scheme: Scheme, secret: Secret) -> Result<Self, NotAHeader> {
+        let credential = Self { scheme, secret };
+        credential.header().map(|_| credential)
+    }
+
+    /// Writes the secret into a request's headers, over what stands there.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        // `new` has made the same header once, so this does not fail.
+        if let Ok((name, value)) = self.header() {
+            headers.insert(name, value);
+        }
+    }
+
+    fn header(&self) -> Result<(HeaderName, HeaderValue), NotAHeader> {
+        let secret = self.secret.expose();
+        if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NotAHeader);
+        }
+        let (name, text) = match &self.scheme {
+            Scheme::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
+            Scheme::Header(name) => {
+                (HeaderName::from_bytes(name.as_bytes()).map_err(|_| NotAHeader)?, secret.to_owned())
+            }
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|_| NotAHeader)?;
+        value.set_sensitive(true);
+        Ok((name, value))
+    }
+}
