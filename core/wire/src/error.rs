@@ -29,6 +29,18 @@ impl Malformed {
     pub fn field(path: impl Into<String>, expected: impl Into<Cow<'static, str>>) -> Self {
         Self::Field { path: path.into(), expected: expected.into() }
     }
+
+    /// What `error` means, which arose from reading the whole of `text`.
+    pub fn json(text: &str, error: &serde_json::Error) -> Self {
+        let what = error.to_string();
+        if what.starts_with("recursion limit exceeded") {
+            return Self::TooDeep { most: crate::json::MOST_DEPTH };
+        }
+        let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let at = line.saturating_add(error.column()).min(text.len());
+        let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
+        Self::Json { at, what: what.to_owned() }
+    }
 }
 
 /// The kinds of errors that all dialects know, each with its own word in each.

@@ -1,7 +1,67 @@
 //! JSON that keeps its bytes.
 
+use std::borrow::Cow;
+
+use memchr::memchr2;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::Malformed;
+
+/// The deepest nesting that is read: below the limit of the JSON reader, so that whatever passes can be read whole.
+pub const MOST_DEPTH: usize = 100;
+
+/// `body` as text, if it is UTF-8 and nests at most [`MOST_DEPTH`] levels deep.
+///
+/// # Errors
+/// [`Malformed::Utf8`] and [`Malformed::TooDeep`]. Whether it is JSON is not looked at.
+pub fn text(body: &[u8]) -> Result<&str, Malformed> {
+    let text = std::str::from_utf8(body).map_err(|error| Malformed::Utf8 { at: error.valid_up_to() })?;
+    if depth(body) > MOST_DEPTH { Err(Malformed::TooDeep { most: MOST_DEPTH }) } else { Ok(text) }
+}
+
+/// How deep `json` nests at most; strings, nearly all of a request, are leapt over.
+fn depth(json: &[u8]) -> usize {
+    let (mut deepest, mut now, mut at) = (0_usize, 0_usize, 0);
+    while let Some(byte) = json.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'[' => {
+                now += 1;
+                deepest = deepest.max(now);
+            }
+            b'}' | b']' => now = now.saturating_sub(1),
+            b'"' => at = string_end(json, at),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The place after the closing quote of the string whose content begins at `at`.
+fn string_end(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found + 1;
+        match json.get(at - 1) {
+            Some(b'\\') => at += 1,
+            _ => return at,
+        }
+    }
+    json.len()
+}
+
+/// The string that `raw` is, borrowed unless it has escapes; none for any other value.
+pub fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+}
+
+/// Whether `raw` is `null`.
+pub fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
 
 /// JSON text kept byte for byte: numbers keep their digits, objects their order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,3 +103,15 @@ impl PartialEq for Json {
     }
 }
 impl Eq for Json {}
+
+impl From<Json> for Box<RawValue> {
+    fn from(json: Json) -> Self {
+        json.0
+    }
+}
+
+impl AsRef<RawValue> for Json {
+    fn as_ref(&self) -> &RawValue {
+        &self.0
+    }
+}

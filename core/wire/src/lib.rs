@@ -12,19 +12,23 @@
 
 pub mod chat;
 pub mod dialect;
+pub mod edit;
 pub mod error;
 pub mod event;
 pub mod fold;
 pub mod frame;
 pub mod json;
 pub mod loss;
+pub mod peek;
 pub mod restore;
 pub mod usage;
 
 pub use dialect::{Decoder, Dialect, DialectId, Encoder, TargetHints, Written};
+pub use edit::{Draft, Edit};
 pub use error::{ErrorKind, Malformed, PublicError, UpstreamError};
 pub use event::Event;
 pub use json::Json;
 pub use loss::Loss;
+pub use peek::{Fields, Peek};
 pub use restore::Restore;
 pub use usage::Usage;

@@ -1,5 +1,7 @@
 //! Splitting bytes into frames, and nothing else.
 
+pub mod sse;
+
 /// One frame of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {

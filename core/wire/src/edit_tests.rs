@@ -1,0 +1,176 @@
+use super::*;
+
+fn edited(body: &str, edits: &str) -> (String, Vec<String>) {
+    let edits: Vec<Edit> = serde_json::from_str(edits).unwrap();
+    let fields = Fields::read(body.as_bytes()).unwrap();
+    let mut draft = Draft::from(&fields);
+    let mut loss = Loss::default();
+    draft.apply(&edits, &mut loss).unwrap();
+    (String::from_utf8(draft.write()).unwrap(), loss.items().map(str::to_owned).collect())
+}
+
+#[track_caller]
+fn check(body: &str, edits: &str, after: &str, losses: &[&str]) {
+    let (text, loss) = edited(body, edits);
+    assert_eq!(text, after);
+    assert_eq!(loss, losses);
+}
+
+#[test]
+fn untouched_values_keep_their_bytes_and_order() {
+    check(
+        r#"{"z":1.10,"a":12345678901234567890123,"m":{ "x" : "\u00e9" },"b":[1, 2]}"#,
+        r#"[{"drop":"b"}]"#,
+        r#"{"z":1.10,"a":12345678901234567890123,"m":{ "x" : "\u00e9" }}"#,
+        &["b"],
+    );
+}
+
+#[test]
+fn a_renamed_field_stays_in_its_place_and_is_no_loss() {
+    let rename = r#"[{"rename":["max_completion_tokens","max_tokens"]}]"#;
+    check(r#"{"max_completion_tokens":7,"x":1}"#, rename, r#"{"max_tokens":7,"x":1}"#, &[]);
+    check(r#"{"x":1}"#, rename, r#"{"x":1}"#, &[]);
+    check(r#"{"max_tokens":5,"max_completion_tokens":7}"#, rename, r#"{"max_tokens":5}"#, &[]);
+    check(r#"{"max_tokens":null,"max_completion_tokens":7}"#, rename, r#"{"max_tokens":7}"#, &[]);
+    check(r#"{"max_tokens":5,"max_completion_tokens":null}"#, rename, r#"{"max_tokens":5}"#, &[]);
+}
+
+#[test]
+fn a_field_moves_into_an_object_and_out_of_one() {
+    let inward = r#"[{"move":["user","metadata.user_id"]}]"#;
+    check(r#"{"user":"u","x":1}"#, inward, r#"{"x":1,"metadata":{"user_id":"u"}}"#, &[]);
+    check(r#"{"user":"u","metadata":{"a":1.0}}"#, inward, r#"{"metadata":{"a":1.0,"user_id":"u"}}"#, &[]);
+    check(r#"{"user":"u","metadata":{"user_id":"v"}}"#, inward, r#"{"metadata":{"user_id":"v"}}"#, &[]);
+    check(r#"{"x":1}"#, inward, r#"{"x":1}"#, &[]);
+    check(r#"{"a":{"b":{"c":1}}}"#, r#"[{"move":["a.b.c","d"]}]"#, r#"{"a":{"b":{}},"d":1}"#, &[]);
+}
+
+#[test]
+fn what_is_dropped_is_noted_unless_it_said_nothing() {
+    check(r#"{"a":null,"b":1}"#, r#"[{"drop":"a"},{"drop":"b"},{"drop":"c"}]"#, "{}", &["b"]);
+    check(r#"{"o":{"a":1,"b":2}}"#, r#"[{"drop":"o.a"},{"drop":"p.q"}]"#, r#"{"o":{"b":2}}"#, &["o.a"]);
+}
+
+#[test]
+fn numbers_are_clamped_only_when_out_of_bounds() {
+    let clamp = r#"[{"clamp":"temperature","min":0.01,"max":1.0}]"#;
+    check(r#"{"temperature":1.50}"#, clamp, r#"{"temperature":1.0}"#, &["temperature"]);
+    check(r#"{"temperature":0}"#, clamp, r#"{"temperature":0.01}"#, &["temperature"]);
+    check(r#"{"temperature":0.70}"#, clamp, r#"{"temperature":0.70}"#, &[]);
+    check(r#"{"temperature":null}"#, clamp, r#"{"temperature":null}"#, &[]);
+}
+
+#[test]
+fn defaults_yield_to_the_caller_and_sets_do_not() {
+    let both = r#"[{"default":"a","value":[1]},{"set":"b","value":"x"}]"#;
+    check(r#"{"a":2,"b":3}"#, both, r#"{"a":2,"b":"x"}"#, &[]);
+    check(r#"{"a":null}"#, both, r#"{"a":[1],"b":"x"}"#, &[]);
+}
+
+#[test]
+fn a_value_is_said_in_another_word() {
+    let map = r#"[{"value":"tool_choice","from":"required","to":"any"}]"#;
+    check(r#"{"tool_choice":"required"}"#, map, r#"{"tool_choice":"any"}"#, &[]);
+    check(r#"{"tool_choice":"r\u0065quired"}"#, map, r#"{"tool_choice":"any"}"#, &[]);
+    check(r#"{"tool_choice":"auto"}"#, map, r#"{"tool_choice":"auto"}"#, &[]);
+}
+
+#[test]
+fn names_of_messages_are_removed_for_providers_that_refuse_them() {
+    check(
+        r#"{"messages":[{"role":"user","name":"ann","content":"hi"},{"role":"user", "content":1.10}]}"#,
+        r#"[{"messages":"drop-name"}]"#,
+        r#"{"messages":[{"role":"user","content":"hi"},{"role":"user", "content":1.10}]}"#,
+        &["messages.name"],
+    );
+}
+
+#[test]
+fn null_fields_of_messages_are_removed_but_for_content() {
+    check(
+        r#"{"messages":[{"role":"assistant","content":null,"function_call":null,"tool_calls":[]}]}"#,
+        r#"[{"messages":"drop-null"}]"#,
+        r#"{"messages":[{"role":"assistant","content":null,"tool_calls":[]}]}"#,
+        &[],
+    );
+}
+
+#[test]
+fn a_list_of_text_is_flattened_and_one_with_an_image_is_not() {
+    let flatten = r#"[{"messages":"flatten-text"}]"#;
+    check(
+        r#"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}"#,
+        flatten,
+        r#"{"messages":[{"role":"user","content":"a\n\nb"}]}"#,
+        &[],
+    );
+    let image = r#"{"messages":[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
+    check(image, flatten, image, &[]);
+}
+
+#[test]
+fn the_developer_becomes_the_system() {
+    check(
+        r#"{"messages":[{"role":"developer","content":"d"},{"role":"user","content":"u"}]}"#,
+        r#"[{"messages":"developer-to-system"}]"#,
+        r#"{"messages":[{"role":"system","content":"d"},{"role":"user","content":"u"}]}"#,
+        &[],
+    );
+}
+
+#[test]
+fn cache_marks_are_removed_for_providers_that_refuse_them() {
+    check(
+        r#"{"tools":[{"type":"function","cache_control":{}}],"messages":[{"content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},{"b" :1}]}]}"#,
+        r#"[{"messages":"drop-cache-marks"}]"#,
+        r#"{"tools":[{"type":"function"}],"messages":[{"content":[{"type":"text","text":"a"},{"b" :1}]}]}"#,
+        &["cache_control"],
+    );
+}
+
+#[test]
+fn reasoning_is_dropped_or_filled_as_the_provider_wants() {
+    let body = r#"{"messages":[{"role":"assistant","reasoning_content":"r","content":"c"}]}"#;
+    let without = r#"{"messages":[{"role":"assistant","content":"c"}]}"#;
+    check(body, r#"[{"messages":"drop-reasoning"}]"#, without, &["messages.reasoning_content"]);
+    check(
+        r#"{"messages":[{"role":"assistant","tool_calls":[{}]},{"role":"assistant","content":"c"}]}"#,
+        r#"[{"messages":"fill-reasoning"}]"#,
+        r#"{"messages":[{"role":"assistant","tool_calls":[{}],"reasoning_content":" "},{"role":"assistant","content":"c"}]}"#,
+        &[],
+    );
+}
+
+#[test]
+fn messages_that_are_no_list_are_the_callers_fault() {
+    let fields = Fields::read(br#"{"messages":{}}"#).unwrap();
+    let error = Draft::from(&fields).apply(&[Edit::Messages(MessageEdit::DropName)], &mut Loss::default());
+    assert_eq!(error, Err(Malformed::field("messages", "a list")));
+}
+
+#[test]
+fn every_edit_survives_its_data_form() {
+    let text = r#"[{"move":["a","b"]},{"drop":"c"},{"clamp":"t","min":0.0,"max":1.0},{"default":"d","value":1},
+        {"set":"e","value":{"x":[true]}},{"value":"v","from":"x","to":"y"},{"messages":"drop-name"}]"#;
+    let edits: Vec<Edit> = serde_json::from_str(text).unwrap();
+    let again: Vec<Edit> = serde_json::from_str(&serde_json::to_string(&edits).unwrap()).unwrap();
+    assert_eq!(edits, again);
+}
+
+#[test]
+fn an_edit_that_makes_no_sense_is_refused_with_the_forms_that_do() {
+    for wrong in [
+        r#"{"drop":"a","rename":["b","c"]}"#,
+        r#"{"clamp":"a"}"#,
+        r#"{"default":"a"}"#,
+        r#"{"value":"a","from":1}"#,
+        r#"{"drap":"a"}"#,
+        r#"{"messages":"no-such"}"#,
+        "{}",
+    ] {
+        assert!(serde_json::from_str::<Edit>(wrong).is_err(), "{wrong}");
+    }
+    let error = serde_json::from_str::<Edit>("{}").unwrap_err().to_string();
+    assert!(error.contains("{ drop = field }"), "{error}");
+}

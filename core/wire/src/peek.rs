@@ -1,0 +1,235 @@
+//! A look at a request's outer fields, without reading the rest of it and without losing a byte.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::json::{is_null, string, text};
+use crate::{DialectId, Malformed};
+
+/// The fields of one JSON object, in their order, each value with its bytes.
+///
+/// ```
+/// # use gatelet_wire::Fields;
+/// let body = br#"{ "model": "fast", "temperature": 1.10 }"#;
+/// let fields = Fields::read(body)?;
+/// assert_eq!(fields.get("temperature").unwrap().get(), "1.10");
+/// let spliced = fields.splice(&[("model", r#""gpt-4o""#), ("stream", "true")]);
+/// assert_eq!(spliced, br#"{ "model": "gpt-4o", "temperature": 1.10,"stream":true }"#);
+/// # Ok::<(), gatelet_wire::Malformed>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    body: &'a str,
+    items: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a whole body: one pass, no tree.
+    ///
+    /// # Errors
+    /// Not UTF-8, not JSON, not an object, nested too deep, or a field that stands twice: two readers could take
+    /// different ones of them for true.
+    pub fn read(body: &'a [u8]) -> Result<Self, Malformed> {
+        Self::parse(text(body)?, "body")
+    }
+
+    /// Reads an object inside a body; `path` is where it stands, for errors.
+    ///
+    /// # Errors
+    /// It is no object, or a field stands twice.
+    pub fn of(raw: &'a RawValue, path: &str) -> Result<Self, Malformed> {
+        Self::parse(raw.get(), path)
+    }
+
+    fn parse(body: &'a str, path: &str) -> Result<Self, Malformed> {
+        let Items(items) = serde_json::from_str(body).map_err(|error| match error.classify() {
+            // The only type asked for is the object itself.
+            Category::Data => Malformed::field(path, "an object"),
+            Category::Io | Category::Syntax | Category::Eof => Malformed::json(body, &error),
+        })?;
+        match first_duplicate(&items) {
+            Some(key) => Err(Malformed::Duplicate { key }),
+            None => Ok(Self { body, items }),
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.items.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+
+    /// The field, unless it is missing or `null`.
+    pub fn present(&self, key: &str) -> Option<&'a RawValue> {
+        self.get(key).filter(|value| !is_null(value))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.items.iter().map(|(key, value)| (key.as_ref(), *value))
+    }
+
+    pub(crate) fn items(&self) -> &[(Cow<'a, str>, &'a RawValue)] {
+        &self.items
+    }
+
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The object's own text.
+    pub fn as_str(&self) -> &'a str {
+        self.body
+    }
+
+    /// The object with some values replaced by other JSON texts, or added at its end; every other byte stays.
+    pub fn splice(&self, values: &[(&str, &str)]) -> Vec<u8> {
+        let grow: usize = values.iter().map(|(key, json)| key.len() + json.len() + 4).sum();
+        let mut out = Vec::with_capacity(self.body.len() + grow);
+        let mut copied = 0;
+        for (key, value) in &self.items {
+            let Some((_, json)) = values.iter().find(|(name, _)| name == key) else { continue };
+            let start = self.offset(value);
+            out.extend_from_slice(self.body.get(copied..start).unwrap_or_default().as_bytes());
+            out.extend_from_slice(json.as_bytes());
+            copied = start + value.get().len();
+        }
+        // After the last field, before the space that precedes the closing brace.
+        let end = match self.items.last() {
+            Some((_, value)) => self.offset(value) + value.get().len(),
+            None => self.body.find('{').map_or(0, |brace| brace + 1),
+        };
+        out.extend_from_slice(self.body.get(copied..end).unwrap_or_default().as_bytes());
+        let mut first = self.items.is_empty();
+        for (key, json) in values.iter().filter(|(key, _)| self.get(key).is_none()) {
+            if !std::mem::replace(&mut first, false) {
+                out.push(b',');
+            }
+            push_key(&mut out, key);
+            out.extend_from_slice(json.as_bytes());
+        }
+        out.extend_from_slice(self.body.get(end..).unwrap_or_default().as_bytes());
+        out
+    }
+
+    /// Where `value`, which is a part of `body`, begins in it.
+    fn offset(&self, value: &RawValue) -> usize {
+        value.get().as_ptr().addr() - self.body.as_ptr().addr()
+    }
+}
+
+/// Writes `"key":`.
+pub(crate) fn push_key(out: &mut Vec<u8>, key: &str) {
+    push_string(out, key);
+    out.push(b':');
+}
+
+/// Writes `text` as a JSON string.
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
+    // Writing into memory does not fail.
+    let _infallible = serde_json::to_writer(out, text);
+}
+
+struct Items<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::with_capacity(16);
+                while let Some(Key(key)) = map.next_key()? {
+                    items.push((key, map.next_value()?));
+                }
+                Ok(Items(items))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn first_duplicate(items: &[(Cow<'_, str>, &RawValue)]) -> Option<String> {
+    let mut keys: Vec<&str> = items.iter().map(|(key, _)| key.as_ref()).collect();
+    keys.sort_unstable();
+    keys.array_windows().find(|[left, right]| left == right).map(|[key, _]| (*key).to_owned())
+}
+
+/// What the gateway must know of a request before it decides anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peek<'a> {
+    pub model: Cow<'a, str>,
+    pub stream: bool,
+    /// The most output tokens that the caller allows, for one answer. Where it gave two bounds, the larger one.
+    pub max_output: Option<u64>,
+    /// How many answers it wants, at least one.
+    pub choices: u32,
+    /// It wants to see usage at the end of its stream.
+    pub stream_usage: bool,
+}
+
+impl<'a> Peek<'a> {
+    /// # Errors
+    /// [`Malformed::Field`] names what is missing or of the wrong type.
+    pub fn read(dialect: DialectId, fields: &Fields<'a>) -> Result<Self, Malformed> {
+        let model = fields.get("model").and_then(string).filter(|model| !model.is_empty());
+        let model = model.ok_or_else(|| Malformed::field("model", "the name of a model"))?;
+        let stream = flag(fields, "stream")?;
+        let (max_output, choices, stream_usage) = match dialect {
+            DialectId::Openai => {
+                let old = count(fields, "max_tokens")?;
+                let choices = count(fields, "n")?.unwrap_or(1);
+                let choices = u32::try_from(choices).ok().filter(|choices| (1..=128).contains(choices));
+                let usage =
+                    fields.present("stream_options").map(|options| Fields::of(options, "stream_options"));
+                (
+                    old.max(count(fields, "max_completion_tokens")?),
+                    choices.ok_or_else(|| Malformed::field("n", "a whole number from 1 to 128"))?,
+                    usage
+                        .transpose()?
+                        .map_or(Ok(false), |options| flag_at(&options, "stream_options.", "include_usage"))?,
+                )
+            }
+            DialectId::Anthropic => (count(fields, "max_tokens")?, 1, true),
+        };
+        Ok(Self { model, stream, max_output, choices, stream_usage })
+    }
+}
+
+fn flag(fields: &Fields<'_>, key: &str) -> Result<bool, Malformed> {
+    flag_at(fields, "", key)
+}
+
+fn flag_at(fields: &Fields<'_>, parent: &str, key: &str) -> Result<bool, Malformed> {
+    match fields.get(key).map(RawValue::get) {
+        None | Some("null" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Malformed::field(format!("{parent}{key}"), "true or false")),
+    }
+}
+
+fn count(fields: &Fields<'_>, key: &str) -> Result<Option<u64>, Malformed> {
+    let Some(raw) = fields.present(key) else { return Ok(None) };
+    match raw.get().parse() {
+        Ok(count) => Ok(Some(count)),
+        Err(_) => Err(Malformed::field(key, "a whole number, zero or more")),
+    }
+}
+
+#[cfg(test)]
+#[path = "peek_tests.rs"]
+mod tests;
