@@ -11,40 +11,44 @@ use crate::peek::{push_key, push_string};
 use crate::{Fields, Json, Loss, Malformed};
 
 mod message;
-mod shape;
 
 pub use message::MessageEdit;
 
-/// One declared difference. Fields are named by paths: `user`, `metadata.user_id`.
+/// One declared difference.
 ///
-/// In data files each is a small table:
+/// Paths are dotted, `*` stands for every element of a list: `metadata.user_id`, `messages.*.name`. Where a path is
+/// absent, or something on the way is no object or list, nothing changes. In data files:
 ///
 /// ```text
 /// { rename = ["max_completion_tokens", "max_tokens"] }
 /// { move = ["user", "metadata.user_id"] }
 /// { drop = "logit_bias" }
-/// { clamp = "temperature", max = 1.0 }                      # or min, or both
-/// { default = "max_tokens", value = 4096 }
-/// { set = "safe_prompt", value = true }
-/// { value = "tool_choice", from = "required", to = "any" }
-/// { messages = "drop-name" }                                # see MessageEdit
+/// { clamp = ["temperature", 0.0, 1.0] }
+/// { default = ["max_tokens", 4096] }
+/// { set = ["safe_prompt", true] }
+/// { replace = ["tool_choice", "required", "any"] }
+/// { replace = ["messages.*.role", "developer", "system"] }
+/// { messages = "flatten-text" }                             # see MessageEdit
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "shape::Shape", into = "shape::Shape")]
+#[serde(rename_all = "kebab-case")]
 pub enum Edit {
-    /// Moves a value to another name; one that is already there wins over it.
-    Move { from: String, to: String },
-    /// Removes a field.
+    /// `[from, to]`: the same value under another name, which stays in its place where both paths have one parent. A
+    /// value that is already there wins over it.
+    Rename(String, String),
+    /// `[from, to]`: as [`Rename`](Self::Rename); the parents of `to` are made.
+    Move(String, String),
+    /// The field is left out.
     Drop(String),
-    /// Keeps a number within bounds.
-    Clamp { field: String, min: Option<f64>, max: Option<f64> },
-    /// Gives a field a value where the caller gave none.
-    Default { field: String, value: Json },
-    /// Gives a field a value, whatever the caller said.
-    Set { field: String, value: Json },
-    /// Says one value in another word.
-    Value { field: String, from: Json, to: Json },
-    /// Changes every message that it concerns.
+    /// `[path, least, most]`: a number outside is brought to the nearer end.
+    Clamp(String, f64, f64),
+    /// `[path, value]`: added where the caller said nothing, or `null`.
+    Default(String, Value),
+    /// `[path, value]`: whatever the caller said.
+    Set(String, Value),
+    /// `[path, from, to]`: where the value equals `from`, `to` is sent.
+    Replace(String, Value, Value),
+    /// A change to messages that no path can say.
     Messages(MessageEdit),
 }
 
@@ -55,7 +59,7 @@ pub enum Edit {
 /// let fields = Fields::read(br#"{"max_completion_tokens":5,"top_p":1.10,"logit_bias":{}}"#)?;
 /// let mut draft = Draft::from(&fields);
 /// let mut loss = Loss::default();
-/// let rename = Edit::Move { from: "max_completion_tokens".into(), to: "max_tokens".into() };
+/// let rename = Edit::Rename("max_completion_tokens".into(), "max_tokens".into());
 /// draft.apply(&[rename, Edit::Drop("logit_bias".into())], &mut loss)?;
 /// assert_eq!(draft.write(), br#"{"max_tokens":5,"top_p":1.10}"#);
 /// assert!(loss.items().eq(["logit_bias"]));
@@ -64,6 +68,13 @@ pub enum Edit {
 #[derive(Clone, Debug, Default)]
 pub struct Draft<'a> {
     items: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
+}
+
+/// What becomes of one value.
+enum Change {
+    Keep,
+    Remove,
+    Put(Box<RawValue>),
 }
 
 impl<'a> From<&Fields<'a>> for Draft<'a> {
@@ -78,48 +89,48 @@ impl<'a> Draft<'a> {
     /// Applies `edits` in their order, noting in `loss` every wish of the caller that they take away or change.
     ///
     /// # Errors
-    /// An edit looks inside a value that is not of the shape it needs (`messages` that are no list).
+    /// A field stands twice in an object that an edit looks into, or `messages` is no list of objects.
     pub fn apply(&mut self, edits: &[Edit], loss: &mut Loss) -> Result<(), Malformed> {
         edits.iter().try_for_each(|edit| self.apply_one(edit, loss))
     }
 
     fn apply_one(&mut self, edit: &Edit, loss: &mut Loss) -> Result<(), Malformed> {
         match edit {
-            Edit::Move { from, to } => {
-                if !from.contains('.') && !to.contains('.') {
-                    self.rename(from, to);
-                } else if let Some(value) = self.take(from)?
-                    && !is_null(&value)
-                    && self.find(to)?.is_none_or(|there| is_null(&there))
-                {
-                    self.put(to, value)?;
-                }
+            Edit::Rename(from, to) | Edit::Move(from, to) => self.relocate(from, to)?,
+            Edit::Drop(path) => {
+                self.at(path, false, &mut |value| {
+                    if value.is_some_and(|value| !is_null(value)) {
+                        loss.note(path.clone());
+                    }
+                    Change::Remove
+                })?;
             }
-            Edit::Drop(field) => {
-                if self.take(field)?.is_some_and(|value| !is_null(&value)) {
-                    loss.note(field.clone());
-                }
+            Edit::Clamp(path, least, most) => {
+                self.at(path, false, &mut |value| {
+                    let number = value.and_then(|value| value.get().parse::<f64>().ok());
+                    match number.filter(|number| number < least || number > most) {
+                        Some(number) => {
+                            loss.note(path.clone());
+                            Change::Put(raw_of(if number < *least { least } else { most }))
+                        }
+                        None => Change::Keep,
+                    }
+                })?;
             }
-            Edit::Clamp { field, min, max } => {
-                let Some(number) = self.find(field)?.and_then(|value| value.get().parse::<f64>().ok()) else {
-                    return Ok(());
-                };
-                let bound = max.filter(|max| number > *max).or(min.filter(|min| number < *min));
-                if let Some(bound) = bound {
-                    self.put(field, own(&Json::of(&bound)))?;
-                    loss.note(field.clone());
-                }
+            Edit::Default(path, json) => {
+                self.at(path, true, &mut |value| match value.filter(|value| !is_null(value)) {
+                    Some(_) => Change::Keep,
+                    None => Change::Put(raw_of(json)),
+                })?;
             }
-            Edit::Default { field, value } => {
-                if self.find(field)?.is_none_or(|there| is_null(&there)) {
-                    self.put(field, own(value))?;
-                }
+            Edit::Set(path, json) => {
+                self.at(path, true, &mut |_| Change::Put(raw_of(json)))?;
             }
-            Edit::Set { field, value } => self.put(field, own(value))?,
-            Edit::Value { field, from, to } => {
-                if self.find(field)?.is_some_and(|there| same(&there, from)) {
-                    self.put(field, own(to))?;
-                }
+            Edit::Replace(path, from, to) => {
+                self.at(path, false, &mut |value| match value.filter(|value| same(value, from)) {
+                    Some(_) => Change::Put(raw_of(to)),
+                    None => Change::Keep,
+                })?;
             }
             Edit::Messages(edit) => edit.apply(self, loss)?,
         }
@@ -133,10 +144,10 @@ impl<'a> Draft<'a> {
 
     /// Gives an outer field a value, in its place or at the end.
     pub fn set(&mut self, key: &str, value: &Json) {
-        self.set_raw(key, own(value));
+        self.put(key, Cow::Owned(value.as_ref().to_owned()));
     }
 
-    fn set_raw(&mut self, key: &str, value: Cow<'a, RawValue>) {
+    fn put(&mut self, key: &str, value: Cow<'a, RawValue>) {
         match self.items.iter_mut().find(|(name, _)| name == key) {
             Some((_, there)) => *there = value,
             None => self.items.push((Cow::Owned(key.to_owned()), value)),
@@ -165,81 +176,151 @@ impl<'a> Draft<'a> {
         out
     }
 
-    fn into_raw(self) -> Cow<'static, RawValue> {
-        Cow::Owned(raw(self.write()))
+    fn to_raw(&self) -> Box<RawValue> {
+        raw(self.write())
     }
 
-    /// Gives the field another name in its place.
-    fn rename(&mut self, from: &str, to: &str) {
-        let there = self.get(to).is_some_and(|there| !is_null(there));
-        let wanted = self.get(from).is_some_and(|value| !is_null(value));
-        if there || !wanted {
+    fn relocate(&mut self, from: &str, to: &str) -> Result<(), Malformed> {
+        let (parent, key) = from.rsplit_once('.').map_or((None, from), |(parent, key)| (Some(parent), key));
+        let (to_parent, to_key) = to.rsplit_once('.').map_or((None, to), |(parent, key)| (Some(parent), key));
+        if parent == to_parent {
+            let Some(parent) = parent else {
+                self.rename(key, to_key);
+                return Ok(());
+            };
+            let mut failed = Ok(());
+            self.at(parent, false, &mut |object| {
+                let renamed = object.map_or(Ok(None), |object| {
+                    let Some(mut draft) = Draft::inside(object)? else { return Ok(None) };
+                    Ok(draft.rename(key, to_key).then(|| draft.to_raw()))
+                });
+                match renamed {
+                    Ok(renamed) => renamed.map_or(Change::Keep, Change::Put),
+                    Err(error) => {
+                        failed = Err(error);
+                        Change::Keep
+                    }
+                }
+            })?;
+            return failed;
+        }
+        let mut taken = None;
+        self.at(from, false, &mut |value| {
+            taken = value.filter(|value| !is_null(value)).map(ToOwned::to_owned);
+            Change::Remove
+        })?;
+        let Some(taken) = taken else { return Ok(()) };
+        self.at(to, true, &mut |there| match there.filter(|there| !is_null(there)) {
+            Some(_) => Change::Keep,
+            None => Change::Put(taken.clone()),
+        })?;
+        Ok(())
+    }
+
+    /// Gives an outer field another name in its place, and says whether anything changed.
+    fn rename(&mut self, from: &str, to: &str) -> bool {
+        let Some(value) = self.get(from) else { return false };
+        if is_null(value) || self.get(to).is_some_and(|there| !is_null(there)) {
             self.remove(from);
-            return;
+            return true;
         }
         self.remove(to);
         if let Some((key, _)) = self.items.iter_mut().find(|(name, _)| name == from) {
             *key = Cow::Owned(to.to_owned());
         }
+        true
     }
 
-    /// The value at a path; none where it, or an object on the way, is missing.
-    fn find(&self, path: &str) -> Result<Option<Cow<'_, RawValue>>, Malformed> {
-        match path.split_once('.') {
-            None => Ok(self.get(path).map(Cow::Borrowed)),
-            Some((outer, inner)) => match self.inner(outer)? {
-                None => Ok(None),
-                Some(draft) => Ok(draft.find(inner)?.map(|value| Cow::Owned(value.into_owned()))),
-            },
+    /// Changes what stands at `path`, and says whether anything did change. With `create`, missing parents are made and
+    /// `change` is asked about a value that is not there.
+    fn at(
+        &mut self,
+        path: &str,
+        create: bool,
+        change: &mut dyn FnMut(Option<&RawValue>) -> Change,
+    ) -> Result<bool, Malformed> {
+        let Some((key, rest)) = path.split_once('.') else {
+            let there = self.get(path);
+            if there.is_none() && !create {
+                return Ok(false);
+            }
+            match change(there) {
+                Change::Keep => return Ok(false),
+                Change::Remove => drop(self.remove(path)),
+                Change::Put(value) => self.put(path, Cow::Owned(value)),
+            }
+            return Ok(true);
+        };
+        let Some(value) = self.get(key).filter(|value| !is_null(value)) else {
+            let mut made = Draft::default();
+            if create && !rest.starts_with('*') && made.at(rest, true, change)? {
+                self.put(key, Cow::Owned(made.to_raw()));
+                return Ok(true);
+            }
+            return Ok(false);
+        };
+        let put = match rest.strip_prefix('*') {
+            Some(rest) => within_list(value, rest.strip_prefix('.'), create, change)?,
+            None => within_object(value, rest, create, change)?,
+        };
+        let changed = put.is_some();
+        if let Some(put) = put {
+            self.put(key, Cow::Owned(put));
+        }
+        Ok(changed)
+    }
+
+    /// The fields of an object; none for any other value.
+    fn inside(value: &'a RawValue) -> Result<Option<Self>, Malformed> {
+        if !value.get().starts_with('{') {
+            return Ok(None);
+        }
+        Ok(Some(Self::from(&Fields::of(value, "body")?)))
+    }
+}
+
+fn within_object(
+    value: &RawValue,
+    path: &str,
+    create: bool,
+    change: &mut dyn FnMut(Option<&RawValue>) -> Change,
+) -> Result<Option<Box<RawValue>>, Malformed> {
+    let Some(mut draft) = Draft::inside(value)? else { return Ok(None) };
+    Ok(draft.at(path, create, change)?.then(|| draft.to_raw()))
+}
+
+/// Changes every element, or what stands at `path` in each; none where nothing changed.
+fn within_list(
+    value: &RawValue,
+    path: Option<&str>,
+    create: bool,
+    change: &mut dyn FnMut(Option<&RawValue>) -> Change,
+) -> Result<Option<Box<RawValue>>, Malformed> {
+    let Some(elements) = elements(value) else { return Ok(None) };
+    let mut changed = false;
+    let mut out: Vec<Cow<'_, RawValue>> = Vec::with_capacity(elements.len());
+    for element in elements {
+        let change = match path {
+            None => change(Some(element)),
+            Some(path) => within_object(element, path, create, change)?.map_or(Change::Keep, Change::Put),
+        };
+        changed |= !matches!(change, Change::Keep);
+        match change {
+            Change::Keep => out.push(Cow::Borrowed(element)),
+            Change::Remove => {}
+            Change::Put(value) => out.push(Cow::Owned(value)),
         }
     }
-
-    fn take(&mut self, path: &str) -> Result<Option<Cow<'a, RawValue>>, Malformed> {
-        let Some((outer, inner)) = path.split_once('.') else { return Ok(self.remove(path)) };
-        let Some(mut draft) = self.inner(outer)? else { return Ok(None) };
-        let Some(taken) = draft.take(inner)? else { return Ok(None) };
-        let (taken, rest) = (Cow::Owned(taken.into_owned()), draft.into_raw());
-        self.set_raw(outer, rest);
-        Ok(Some(taken))
-    }
-
-    fn put(&mut self, path: &str, value: Cow<'a, RawValue>) -> Result<(), Malformed> {
-        let Some((outer, inner)) = path.split_once('.') else {
-            self.set_raw(path, value);
-            return Ok(());
-        };
-        let mut draft = self.inner(outer)?.unwrap_or_default();
-        draft.put(inner, Cow::Owned(value.into_owned()))?;
-        let rest = draft.into_raw();
-        self.set_raw(outer, rest);
-        Ok(())
-    }
-
-    /// The object in an outer field; none where it is missing or `null`.
-    fn inner(&self, key: &str) -> Result<Option<Draft<'_>>, Malformed> {
-        let Some(value) = self.get(key).filter(|value| !is_null(value)) else { return Ok(None) };
-        Ok(Some(Draft::from(&Fields::of(value, key)?)))
-    }
+    Ok(changed.then(|| list(out.iter().map(AsRef::as_ref))))
 }
 
-fn own<'a>(json: &Json) -> Cow<'a, RawValue> {
-    Cow::Owned(json.as_ref().to_owned())
-}
-
-/// JSON text that was just written as a value.
-fn raw(json: Vec<u8>) -> Box<RawValue> {
-    let text = String::from_utf8(json).unwrap_or_default();
-    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-/// Equal as values: `1.0` and `1`, `"a"` and `"\u0061"` are.
-fn same(left: &RawValue, right: &Json) -> bool {
-    let value = |text: &str| serde_json::from_str::<Value>(text).ok();
-    left.get() == right.as_str() || value(left.get()).is_some_and(|left| Some(left) == value(right.as_str()))
+/// The elements of a list; none for any other value.
+fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(value.get()).ok()
 }
 
 /// Writes `items` as a JSON list.
-fn list<'a>(items: impl Iterator<Item = &'a RawValue>) -> Cow<'static, RawValue> {
+fn list<'a>(items: impl Iterator<Item = &'a RawValue>) -> Box<RawValue> {
     let mut out = vec![b'['];
     for (nth, item) in items.enumerate() {
         if nth > 0 {
@@ -248,13 +329,28 @@ fn list<'a>(items: impl Iterator<Item = &'a RawValue>) -> Cow<'static, RawValue>
         out.extend_from_slice(item.get().as_bytes());
     }
     out.push(b']');
-    Cow::Owned(raw(out))
+    raw(out)
 }
 
-fn json_string(text: &str) -> Cow<'static, RawValue> {
+fn raw_of(value: &impl Serialize) -> Box<RawValue> {
+    Json::of(value).into()
+}
+
+fn raw_string(text: &str) -> Box<RawValue> {
     let mut out = Vec::with_capacity(text.len() + 2);
     push_string(&mut out, text);
-    Cow::Owned(raw(out))
+    raw(out)
+}
+
+/// JSON text that was just written as a value.
+fn raw(json: Vec<u8>) -> Box<RawValue> {
+    let text = String::from_utf8(json).unwrap_or_default();
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// Equal as values: `"a"` and `"\u0061"` are.
+fn same(left: &RawValue, right: &Value) -> bool {
+    serde_json::from_str::<Value>(left.get()).is_ok_and(|left| left == *right)
 }
 
 #[cfg(test)]
