@@ -98,7 +98,7 @@ struct Model {
     service: BTreeMap<String, Service>,
 }
 
-/// US dollars per million tokens, or per search, as text.
+/// US dollars per million tokens, or per search or request, as text.
 type Rates = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
@@ -267,8 +267,8 @@ fn rates(rates: &Rates) -> Result<RateRow, String> {
     }
     let mut row = Vec::new();
     for name in RATES {
-        // Tokens are priced by the million, searches one by one.
-        let places = if name == "web_search" { 12 } else { 6 };
+        // Tokens are priced by the million, searches and requests one by one.
+        let places = if matches!(name, "web_search" | "request") { 12 } else { 6 };
         let rate = rates.get(name).map(|text| {
             picos(text, places).ok_or_else(|| {
                 format!("{name}: `{text}` is not a decimal number that is exact in pico-dollars")

@@ -72,7 +72,7 @@ pub(super) fn follow(row: registry::Provider, credential: Option<Credential>) ->
         when: row.when,
         quirks: row.quirks,
         free: row.free,
-        closed: row.closed,
+        catalogue: row.catalogue,
         // Only a machine of the admin's own has such an address, and he has named it or it is the table's.
         allow_private: row.kind == Kind::Local,
     }

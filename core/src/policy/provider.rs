@@ -3,7 +3,7 @@
 use gatelet_wire::DialectId;
 use http::HeaderMap;
 
-use crate::registry::{Credential, Edit, Kind, Quirks, When};
+use crate::registry::{Catalogue, Credential, Edit, Kind, Quirks, When};
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -23,8 +23,7 @@ pub struct Provider {
     pub quirks: Quirks,
     /// A model without a price of its own costs nothing here.
     pub free: bool,
-    /// It has the models of its registry row and no others.
-    pub closed: bool,
+    pub catalogue: Catalogue,
     /// Its base may be a private address: the admin has named that very base, which is the consent.
     pub allow_private: bool,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::{Policy, Provider, Resolution};
 use crate::domain::account::Limits;
-use crate::registry::{Capability, Edit, Price, Registry, near_names};
+use crate::registry::{Capability, Catalogue, Edit, Price, Registry, near_names};
 
 impl Policy {
     /// What `name` means: a model of that very name, or else the wildcard with the longest fitting prefix.
@@ -78,7 +78,7 @@ impl WildcardTarget {
     fn filled(&self, rest: &str) -> Option<Arc<Target>> {
         let model = self.model.replacen('*', rest, 1);
         let known = known(&self.provider, &model);
-        if self.provider.closed && known.is_none() {
+        if self.provider.catalogue == Catalogue::Closed && known.is_none() {
             return None;
         }
         let target = target(&self.provider, &model, known);
@@ -93,6 +93,9 @@ impl WildcardTarget {
 
 /// What the registry knows of a provider's model.
 pub(super) fn known(provider: &Provider, model: &str) -> Option<crate::registry::Model> {
+    if provider.catalogue == Catalogue::Deployments {
+        return None;
+    }
     Registry::embedded().model(provider.follows.as_deref()?, model)
 }
 

@@ -16,7 +16,9 @@ pub use credential::{Credential, NotAHeader};
 pub use near::near_names;
 pub use price::{Bound, Price, Rates};
 pub use provider::{Model, Provider};
-pub use table::{Auth, Capability, Edit, Kind, Quirks, Reasoning, Scheme, StreamUsage, ToolIds, When};
+pub use table::{
+    Auth, Capability, Catalogue, Edit, Kind, Quirks, Reasoning, Scheme, StreamUsage, ToolIds, When,
+};
 
 /// The embedded table.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +57,17 @@ impl Registry {
     /// What is known of a provider's model.
     ///
     /// `model` is matched as it is; then with the provider's declared prefix put in front of it or taken off
-    /// (`llama-v3` for `accounts/fireworks/models/llama-v3`). Nothing is guessed beyond that: a name that is not in
+    /// (`llama-v3` for `accounts/fireworks/models/llama-v3`); and a fine-tuned model (`ft:<base>:…`) has the row of
+    /// `ft:<base>`. Nothing is guessed beyond that: a name that is not in
     /// the table has no price, which is better than a wrong one.
     pub fn model(self, provider: &str, model: &str) -> Option<Model> {
         let entry = self.entry(provider)?;
         let prefix = || Provider::read(entry.provider)?.model_prefix;
-        let row = find(entry.models, model).or_else(|| {
+        let tuned = || {
+            let base = model.strip_prefix("ft:")?.split(':').next()?;
+            find(entry.models, &format!("ft:{base}"))
+        };
+        let row = find(entry.models, model).or_else(tuned).or_else(|| {
             let prefix = prefix()?;
             match model.strip_prefix(prefix.as_str()) {
                 Some(short) => find(entry.models, short),

@@ -16,7 +16,7 @@ pub struct Price {
     services: Box<[(Box<str>, Schedule)]>,
 }
 
-/// Rates that a price names, in pico-dollars a token (`web_search`: a search); none where it says nothing.
+/// Rates that a price names, in pico-dollars a token (a search, a request); none where it says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     pub input: Option<Rate>,
@@ -39,6 +39,8 @@ pub struct Rates {
     pub image_input: Option<Rate>,
     /// Else nothing.
     pub web_search: Option<Rate>,
+    /// A fee that every request has; else nothing.
+    pub request: Option<Rate>,
 }
 
 /// What is known of a request's size before it is made. A token is at least one byte, so bytes bound tokens.
@@ -142,6 +144,7 @@ impl Rates {
             audio_output: rate("audio_output"),
             image_input: rate("image_input"),
             web_search: rate("web_search"),
+            request: rate("request"),
         }
     }
 
@@ -166,6 +169,7 @@ impl Rates {
             audio_output: self.audio_output.or(below.audio_output),
             image_input: self.image_input.or(below.image_input),
             web_search: self.web_search.or(below.web_search),
+            request: self.request.or(below.request),
         }
     }
 }
@@ -213,6 +217,7 @@ struct Resolved {
     audio_output: Rate,
     image_input: Rate,
     web_search: Rate,
+    request: Rate,
 }
 
 impl Resolved {
@@ -233,6 +238,7 @@ impl Resolved {
             audio_output: rates.audio_output.unwrap_or(output),
             image_input: rates.image_input.unwrap_or(input),
             web_search: rates.web_search.unwrap_or_default(),
+            request: rates.request.unwrap_or_default(),
         }
     }
 
@@ -251,6 +257,7 @@ impl Resolved {
             self.reasoning.times(reasoning),
             self.audio_output.times(usage.audio_output),
             self.web_search.times(usage.web_searches),
+            self.request.times(1),
         ];
         Money::from_picos_up(parts.into_iter().fold(0, u128::saturating_add))
     }
@@ -262,7 +269,8 @@ impl Resolved {
             [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.cache_write_12h];
         let text = text.into_iter().max().unwrap_or_default();
         let media = text.max(self.audio_input).max(self.image_input);
-        text.times(bound.text_tokens).saturating_add(media.times(bound.media_tokens))
+        let tokens = text.times(bound.text_tokens).saturating_add(media.times(bound.media_tokens));
+        tokens.saturating_add(self.request.times(1))
     }
 
     fn output_most(&self) -> Rate {

@@ -3,7 +3,7 @@
 use gatelet_wire::DialectId;
 
 use super::price::Price;
-use super::table::{Auth, Capability, Edit, Kind, ModelRow, ProviderRow, Quirks, When};
+use super::table::{Auth, Capability, Catalogue, Edit, Kind, ModelRow, ProviderRow, Quirks, When};
 
 /// A provider as its file declares it, without a credential.
 #[derive(Clone, Debug)]
@@ -26,8 +26,7 @@ pub struct Provider {
     pub quirks: Quirks,
     /// A model without a price of its own costs nothing here.
     pub free: bool,
-    /// It has the models that have a row, and no others.
-    pub closed: bool,
+    pub catalogue: Catalogue,
     /// What callers may leave out in front of a model's id.
     pub model_prefix: Option<String>,
 }
@@ -48,7 +47,7 @@ impl Provider {
             when: row.when,
             quirks: row.quirks,
             free: row.free,
-            closed: row.closed,
+            catalogue: row.catalogue,
             model_prefix: row.model_prefix,
         })
     }

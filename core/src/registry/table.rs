@@ -34,9 +34,8 @@ pub(super) struct ProviderRow {
     /// Every model that has no row of its own costs nothing: true of machines that the admin pays for himself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub free: bool,
-    /// It has the models that have a row, and no others.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub closed: bool,
+    #[serde(default, skip_serializing_if = "Catalogue::is_open")]
+    pub catalogue: Catalogue,
     /// What callers may leave out in front of a model's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
@@ -54,6 +53,29 @@ pub enum Kind {
     Local,
     /// Part of this gateway; no network is involved.
     BuiltIn,
+}
+
+/// What a provider's model rows say about its other models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Catalogue {
+    /// There may be more models than rows.
+    #[default]
+    Open,
+    /// There are no others.
+    Closed,
+    /// Callers name deployments: what is known of a model is found only where a target says which model it is.
+    Deployments,
+}
+
+impl Catalogue {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `skip_serializing_if` passes by reference"
+    )]
+    pub(super) fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
 }
 
 /// How a request proves who sends it.
@@ -265,7 +287,7 @@ pub(super) type TierRow = (u64, RateRow);
 pub(super) type ServiceRow = (String, RateRow, Vec<TierRow>);
 
 /// The kinds of rate, in the order of the arrays in [`PriceRow`].
-pub(crate) const RATES: [&str; 11] = [
+pub(crate) const RATES: [&str; 12] = [
     "input",
     "output",
     "cache_read",
@@ -277,4 +299,5 @@ pub(crate) const RATES: [&str; 11] = [
     "audio_output",
     "image_input",
     "web_search",
+    "request",
 ];
