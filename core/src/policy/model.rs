@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatelet_wire::Edit;
+
 use super::Provider;
-use crate::registry::{Capability, Edit, Price};
+use crate::registry::{Capability, Price};
 
 /// A name by which callers ask for a model: 1 to 256 bytes, no spaces, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

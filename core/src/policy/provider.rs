@@ -1,9 +1,9 @@
 //! Providers with their credentials: whom the gateway may call.
 
-use gatelet_wire::DialectId;
+use gatelet_wire::{DialectId, Edit};
 use http::HeaderMap;
 
-use crate::registry::{Catalogue, Credential, Edit, Kind, Quirks, When};
+use crate::registry::{Catalogue, Credential, Kind, Quirks, When};
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use gatelet_wire::Edit;
+
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::{Policy, Provider, Resolution};
 use crate::domain::account::Limits;
-use crate::registry::{Capability, Catalogue, Edit, Price, Registry, near_names};
+use crate::registry::{Capability, Catalogue, Price, Registry, near_names};
 
 impl Policy {
     /// What `name` means: a model of that very name, or else the wildcard with the longest fitting prefix.

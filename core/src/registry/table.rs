@@ -1,10 +1,11 @@
 //! The rows of the embedded table: what `build.rs` writes and this crate reads.
 //!
 //! Invariant: this file is compiled twice, into the build script and into the crate, so that the two cannot disagree.
-//! It therefore names nothing of ours.
+//! Of ours it therefore names `gatelet_wire` alone.
 
 use std::collections::BTreeMap;
 
+use gatelet_wire::{DialectId, Edit};
 use serde::{Deserialize, Serialize};
 
 /// One provider, as its file in `core/registry/` declares it.
@@ -15,8 +16,7 @@ pub(super) struct ProviderRow {
     /// The name that people know it by.
     pub name: String,
     pub kind: Kind,
-    /// The wire language, by its configuration word.
-    pub dialect: String,
+    pub dialect: DialectId,
     /// Where it listens, by the convention of its dialect; `{name}` is filled in from the configuration.
     pub base: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,26 +99,6 @@ pub enum Scheme {
     Header(String),
 }
 
-/// One change to a request body on its way to a provider of the same dialect.
-///
-/// Paths are dotted; `*` stands for every element of a list (`messages.*.name`). A path that is absent changes nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Edit {
-    /// `[from, to]`: the same value under another name in the same place; dropped where `to` is there already.
-    Rename(String, String),
-    /// The field is left out.
-    Drop(String),
-    /// `[path, value]`: added where the caller said nothing.
-    Default(String, serde_json::Value),
-    /// `[path, least, most]`: a number outside is brought to the nearer end.
-    Clamp(String, f64, f64),
-    /// `[from, to]`: the value goes to another path, whose parents are made.
-    Move(String, String),
-    /// `[path, from, to]`: where the value equals `from`, `to` is sent.
-    Replace(String, serde_json::Value, serde_json::Value),
-}
-
 /// Edits that hold for models with a capability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,10 +110,6 @@ pub struct When {
 /// Where a provider departs from its dialect in ways that an edit cannot say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a departure by itself, and most providers have none"
-)]
 pub struct Quirks {
     /// Whether `completion_tokens` counts reasoning.
     pub reasoning: Reasoning,
@@ -143,14 +119,8 @@ pub struct Quirks {
     pub usage_at: Option<String>,
     /// Reasoning stands between `<think>` and `</think>` inside the content.
     pub think_tags: bool,
-    /// Content must be a string where it is only text: lists of text parts are joined.
-    pub flat_text: bool,
     /// The one form of tool call id that is accepted.
     pub tool_ids: ToolIds,
-    /// Marks for the prompt cache on content parts are understood; elsewhere they are removed.
-    pub cache_marks: bool,
-    /// The field of assistant turns that carries reasoning, and must be sent back when tools are used.
-    pub reasoning_field: Option<String>,
     /// Two turns of one role in a row are refused, so they are merged.
     pub alternate: bool,
     /// A user turn directly after a tool's result is refused by some models.
