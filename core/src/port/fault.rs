@@ -1,5 +1,7 @@
 //! How a host fails.
 
+use crate::domain::account::Unreadable;
+
 /// A failure of something that a host supplies: a store, a connection, a clock.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {kind}{}{context}", if .context.is_empty() { "" } else { ": " })]
@@ -60,5 +62,12 @@ impl Fault {
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self
+    }
+}
+
+/// What a host has kept for an account cannot be read, or was written by a newer program.
+impl From<Unreadable> for Fault {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::new(FaultKind::Corrupt, "ledger.account", String::new()).with_source(unreadable)
     }
 }

@@ -1,22 +1,192 @@
 //! Accounts: what may be spent, what is, and what is held.
 //!
-//! The whole ledger is the pure function [`Account::apply`]; a host supplies only atomicity.
+//! The whole ledger is the pure function [`Account::apply`], and [`transact`] over several accounts; a host supplies
+//! only atomicity.
+//!
+//! Invariant: for every hard budget, at every moment, `spent + held <= limit`, as long as what was held was an upper
+//! bound of what was used and was settled before it expired. Where the truth was more, it is charged all the same, and
+//! the next request sees it.
 
+mod budget;
+mod bytes;
+mod hold;
 mod limits;
 mod op;
+mod reserve;
+mod statement;
+mod tally;
+mod transact;
+mod window;
 
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use budget::{Budget, NotABudget, Offset, Period, Unit};
+pub use bytes::Unreadable;
 pub use limits::Limits;
 pub use op::{Denial, DenialCause, Document, Grant, Headroom, Meter, Op, OutputBound, Reserve, Settle};
+pub use statement::{BudgetLine, ParallelLine, RateLine, Statement};
+pub use transact::{distinct, transact};
 
-use super::Timestamp;
+use super::key::KeyState;
+use super::{AccountId, Money, Timestamp};
+use hold::{Ended, Holds, Tombstone, name};
+use reserve::Quote;
+use tally::Tally;
+use window::Log;
 
 /// One account's whole state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Account {}
+///
+/// It is of bounded size, whatever happens: at most [`Account::MOST_HOLDS`] holds, a few hundred tombstones, two
+/// windows of 61 buckets and [`Account::MOST_TALLIES`] tallies. [`Account::to_bytes`] is its compact form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    document: Option<Box<Document>>,
+    /// The latest moment seen. Time never runs backwards for an account, whichever host's clock is behind.
+    seen: Timestamp,
+    holds: Holds,
+    /// Requests and tokens by the second of their admission.
+    requests: Log,
+    tokens: Log,
+    /// What was spent in each period that a budget names; the first is [`Period::Total`], which is always kept.
+    tallies: Vec<Tally>,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            document: None,
+            seen: Timestamp::EPOCH,
+            holds: Holds::default(),
+            requests: Log::new(1),
+            tokens: Log::new(1),
+            tallies: vec![Tally::new(Period::Total)],
+        }
+    }
+}
 
 impl Account {
+    /// Requests that may be open at once, whatever the limits say.
+    pub const MOST_HOLDS: usize = 10_000;
+    /// One for each budget and soft budget, and the total.
+    pub const MOST_TALLIES: usize = 2 * Limits::MOST_BUDGETS + 1;
+    /// How long a hold may live.
+    pub const LONGEST_HOLD: Duration = Duration::from_hours(24);
+
+    /// What the account's holder may do; none: it was never written.
+    pub fn document(&self) -> Option<&Document> {
+        self.document.as_deref()
+    }
+
     /// Applies one operation. Pure: the same account, operation and moment give the same answer on every host.
-    pub fn apply(&mut self, _op: &Op, _now: Timestamp) -> Grant {
-        Grant::NoHold
+    pub fn apply(&mut self, id: &AccountId, op: &Op, now: Timestamp) -> Grant {
+        let swept = self.advance(now);
+        match op {
+            Op::Reserve(reserve) => match self.quote(id, reserve, true) {
+                Ok(quote) => self.hold(reserve, &quote),
+                Err(grant) => *grant,
+            },
+            Op::Settle(settle) => self.settle(settle),
+            Op::Write { document, expect } => {
+                self.writable(document, *expect).unwrap_or_else(|| self.write(document.clone()))
+            }
+            Op::Sweep => Grant::Swept { holds: swept },
+        }
+    }
+
+    /// Moves to `now`, or stays where time has been already: begins new periods, forgets what has left the windows,
+    /// ends holds that have expired. Answers how many those were.
+    ///
+    /// Whether this is kept or lost after a refusal makes no difference: the next operation does it again.
+    fn advance(&mut self, now: Timestamp) -> u64 {
+        self.seen = self.seen.max(now);
+        let second = self.seen.seconds();
+        self.requests.advance(second);
+        self.tokens.advance(second);
+        for tally in &mut self.tallies {
+            tally.advance(second);
+        }
+        self.holds.sweep(self.seen)
+    }
+
+    fn settle(&mut self, settle: &Settle) -> Grant {
+        let hold = name(&settle.hold);
+        if let Some(open) = self.holds.end(hold) {
+            if open.counted {
+                self.tokens.correct(open.second, open.tokens, settle.tokens);
+            }
+            self.charge(settle.cost);
+            return Grant::Settled;
+        }
+        match self.holds.tombstone(hold) {
+            Some(Tombstone { ended: Ended::Settled, .. }) => Grant::Settled,
+            // Its room was given back when it expired; what was spent was spent all the same.
+            Some(Tombstone { ended: Ended::Swept, .. }) => {
+                self.holds.bury_settled(hold);
+                self.charge(settle.cost);
+                Grant::Settled
+            }
+            None => Grant::NoHold,
+        }
+    }
+
+    fn charge(&mut self, cost: Money) {
+        for tally in &mut self.tallies {
+            tally.charge(self.seen.seconds(), cost);
+        }
+    }
+
+    /// Why the document may not be written; none: it may.
+    fn writable(&self, document: &Document, expect: Option<u64>) -> Option<Grant> {
+        let stands = self.document.as_deref();
+        if stands == Some(document) {
+            return Some(Grant::Written);
+        }
+        let next = expect.unwrap_or(0).checked_add(1);
+        let fits = stands.map(|stands| stands.version) == expect && next == Some(document.version);
+        (!fits).then(|| Grant::Conflict(self.document.clone()))
+    }
+
+    fn write(&mut self, document: Box<Document>) -> Grant {
+        let limits = &document.key.limits;
+        let mut before = std::mem::take(&mut self.tallies);
+        let named = limits.budget.iter().chain(&limits.soft_budget).map(|budget| budget.period);
+        for period in std::iter::once(Period::Total).chain(named) {
+            if self.tallies.iter().all(|tally| tally.period != period) {
+                let known = before.iter().position(|tally| tally.period == period);
+                let mut tally = known.map_or_else(|| Tally::new(period), |place| before.swap_remove(place));
+                tally.advance(self.seen.seconds());
+                self.tallies.push(tally);
+            }
+        }
+        // A budget that is taken away and comes back in the same period has not forgotten, while there is room.
+        self.tallies.append(&mut before);
+        self.tallies.truncate(Self::MOST_TALLIES);
+        self.document = Some(document);
+        Grant::Written
+    }
+
+    /// Whether the document lets anyone in at this moment.
+    fn is_open(&self) -> bool {
+        self.document.as_deref().is_none_or(|document| {
+            document.key.state == KeyState::Active
+                && document.key.expires.is_none_or(|expires| self.seen < expires)
+        })
+    }
+
+    fn limits(&self) -> Option<&Limits> {
+        self.document.as_deref().map(|document| &document.key.limits)
+    }
+
+    fn hold(&mut self, reserve: &Reserve, quote: &Quote) -> Grant {
+        let output_tokens = match quote {
+            Quote::Standing { output_tokens } => *output_tokens,
+            Quote::Fresh { output_tokens } => self.open(reserve, *output_tokens),
+        };
+        self.held(output_tokens)
     }
 }

@@ -10,9 +10,11 @@ use crate::domain::{AccountId, HoldId, Key, Money, Rate, Timestamp};
 pub enum Op {
     /// Checks every limit and holds what the request may use at most: all of it or nothing.
     Reserve(Reserve),
-    /// Ends a hold and charges what was truly used. Without such a hold (settled before, or swept) nothing happens.
+    /// Ends a hold and charges what was truly used, once. A hold that was swept is still charged; one that was settled
+    /// before, or that nobody made, is not.
     Settle(Settle),
-    /// Writes the account's document, if its version is `expect` (none: if there is none yet).
+    /// Writes the account's document, if its version is `expect` (none: if there is none yet) and the document's own
+    /// is the next.
     Write { document: Box<Document>, expect: Option<u64> },
     /// Ends holds that have expired, charging nothing.
     Sweep,
@@ -28,7 +30,8 @@ pub struct Reserve {
     pub input_tokens: u64,
     pub input_cost: Money,
     pub output: OutputBound,
-    /// When the hold dies by itself.
+    /// When the hold dies by itself: at most [`Account::LONGEST_HOLD`](super::Account::LONGEST_HOLD) from now. A
+    /// request that arrives later than that holds nothing.
     pub expires: Timestamp,
 }
 
@@ -66,15 +69,16 @@ pub enum Grant {
         /// Output tokens that are paid for: at most [`OutputBound::tokens`].
         output_tokens: u64,
         headroom: Headroom,
-        /// Soft budgets that are passed with this request, as they were written.
+        /// Soft budgets that are passed with this request and all that are running, as they were written.
         soft_passed: Vec<String>,
     },
-    /// The account's document is another than the caller read; none: there is no such account.
+    /// The account's document is another than the caller read, or does not allow any request now (blocked, revoked,
+    /// expired); none: there is no such account.
     Stale(Option<Box<Document>>),
     Denied(Denial),
     /// Settled now, or before.
     Settled,
-    /// There is no such hold.
+    /// There is no such hold; or it is asked for once more after it ended.
     NoHold,
     Written,
     /// [`Op::Write`] expected another version; this is the one that stands.
@@ -84,6 +88,17 @@ pub enum Grant {
     },
 }
 
+impl Grant {
+    /// Whether the operation may have changed the account; where it has not, a host need not write.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Held { .. } | Self::Settled | Self::Written => true,
+            Self::Swept { holds } => *holds > 0,
+            Self::Stale(_) | Self::Denied(_) | Self::NoHold | Self::Conflict(_) => false,
+        }
+    }
+}
+
 /// A limit that said no.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
@@ -91,10 +106,10 @@ pub struct Denial {
     pub cause: DenialCause,
     /// The limit as it was written: `5`, `0.01 USD / day`.
     pub limit: String,
-    /// The whole second at which the same request would pass, if nobody else takes the room; none: never, or when
-    /// holds end.
+    /// The whole second from which on the same request would pass, if nobody else takes the room and no request ends;
+    /// none: never, or when requests end.
     pub retry_at: Option<Timestamp>,
-    /// When the budget renews; none for one that never does, and for other limits.
+    /// When nothing of what the budget has spent counts any more; none for one that never renews, and for other limits.
     pub renews_at: Option<Timestamp>,
 }
 
@@ -106,6 +121,8 @@ pub enum DenialCause {
     /// The request alone is larger than a whole window allows: waiting does not help.
     TooManyTokens,
     Parallel,
+    /// The request alone costs more than the whole budget: waiting does not help.
+    TooExpensive,
     /// What is spent leaves too little for this request.
     BudgetSpent,
     /// It would fit, were it not for requests that are still running.

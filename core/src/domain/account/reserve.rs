@@ -1,0 +1,214 @@
+//! Reserving: what every limit says to one more request.
+
+use super::budget::Budget;
+use super::hold::{Hold, name};
+use super::tally::Tally;
+use super::{Account, Denial, DenialCause, Grant, Headroom, Meter, OutputBound, Reserve};
+use crate::domain::{AccountId, Money, Timestamp};
+
+/// What would be granted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Quote {
+    /// The hold is there already: the same was asked before.
+    Standing {
+        output_tokens: u64,
+    },
+    Fresh {
+        output_tokens: u64,
+    },
+}
+
+impl Account {
+    /// What would be granted now, or why nothing is. Changes nothing; the account has been moved to now.
+    ///
+    /// `exact`: whether the version that the caller read is this account's.
+    pub(super) fn quote(&self, id: &AccountId, reserve: &Reserve, exact: bool) -> Result<Quote, Box<Grant>> {
+        let hold = name(&reserve.hold);
+        if let Some(standing) = self.holds.get(hold) {
+            return Ok(Quote::Standing { output_tokens: standing.output_tokens });
+        }
+        if self.holds.tombstone(hold).is_some() || reserve.expires <= self.seen {
+            return Err(Box::new(Grant::NoHold));
+        }
+        let version = self.document.as_deref().map(|document| document.version);
+        if (exact && version != Some(reserve.version)) || !self.is_open() {
+            return Err(Box::new(Grant::Stale(self.document.clone())));
+        }
+        match self.denial(id, reserve) {
+            Some(denial) => Err(Box::new(Grant::Denied(denial))),
+            None => Ok(Quote::Fresh { output_tokens: self.affordable(reserve) }),
+        }
+    }
+
+    /// Makes the hold that was quoted.
+    pub(super) fn open(&mut self, reserve: &Reserve, output_tokens: u64) -> u64 {
+        let second = self.seen.seconds();
+        let limits = self.limits();
+        let (rated, counted) =
+            limits.map_or((false, false), |limits| (limits.rpm.is_some(), limits.tpm.is_some()));
+        let tokens = reserve.input_tokens.saturating_add(output_tokens);
+        if rated {
+            self.requests.add(second, 1);
+        }
+        if counted {
+            self.tokens.add(second, tokens);
+        }
+        let latest = self.seen.after(Self::LONGEST_HOLD);
+        let expires = whole_second_after(reserve.expires.min(latest));
+        let cost = cost(reserve, output_tokens);
+        let hold = Hold { cost, tokens, counted, output_tokens, second, expires };
+        self.holds.insert(name(&reserve.hold), hold);
+        output_tokens
+    }
+
+    /// The grant of a hold that stands.
+    pub(super) fn held(&self, output_tokens: u64) -> Grant {
+        let second = self.seen.seconds();
+        let meter = |limit: u64, used: u128, empty_at: i64| Meter {
+            limit,
+            remaining: limit.saturating_sub(u64::try_from(used).unwrap_or(u64::MAX)),
+            resets_at: Timestamp::from_seconds(empty_at),
+        };
+        let limits = self.limits();
+        let (rpm, tpm) = limits.map_or((None, None), |limits| (limits.rpm, limits.tpm));
+        let headroom = Headroom {
+            requests: rpm.map(|limit| meter(limit, self.requests.sum(), self.requests.empty_at(second))),
+            tokens: tpm.map(|limit| meter(limit, self.tokens.sum(), self.tokens.empty_at(second))),
+        };
+        let soft_passed = limits
+            .into_iter()
+            .flat_map(|limits| &limits.soft_budget)
+            .filter(|budget| {
+                let spent = self.tally(budget).map_or(0, Tally::spent);
+                spent + self.holds.held() > u128::from(budget.limit.nanos())
+            })
+            .map(ToString::to_string)
+            .collect();
+        Grant::Held { output_tokens, headroom, soft_passed }
+    }
+
+    pub(super) fn tally(&self, budget: &Budget) -> Option<&Tally> {
+        self.tallies.iter().find(|tally| tally.period == budget.period)
+    }
+
+    /// The limit that binds longest, of all that refuse the request at its smallest; so its `retry_at` is that of the
+    /// request.
+    fn denial(&self, id: &AccountId, reserve: &Reserve) -> Option<Denial> {
+        let limits = self.limits()?;
+        let output = least(&reserve.output);
+        let second = self.seen.seconds();
+        let mut worst: Option<Denial> = None;
+        let mut deny = |cause, limit: String, retry_at: Option<i64>, renews_at: Option<i64>| {
+            let denial = Denial {
+                account: id.clone(),
+                cause,
+                limit,
+                retry_at: retry_at.map(Timestamp::from_seconds),
+                renews_at: renews_at.map(Timestamp::from_seconds),
+            };
+            if worst.as_ref().is_none_or(|worst| denial.binds_more_than(worst)) {
+                worst = Some(denial);
+            }
+        };
+        if let Some(limit) = limits.rpm {
+            let used = self.requests.sum();
+            if used >= u128::from(limit) {
+                // A limit of zero never lets one pass.
+                let allowed = limit.checked_sub(1);
+                let at = allowed.map(|allowed| self.requests.shrinks_to(u128::from(allowed), second));
+                deny(DenialCause::Requests, limit.to_string(), at, None);
+            }
+        }
+        if let Some(limit) = limits.tpm {
+            let tokens = u128::from(reserve.input_tokens) + u128::from(output);
+            match u128::from(limit).checked_sub(tokens) {
+                None => deny(DenialCause::TooManyTokens, limit.to_string(), None, None),
+                Some(allowed) if self.tokens.sum() > allowed => {
+                    let at = self.tokens.shrinks_to(allowed, second);
+                    deny(DenialCause::Tokens, limit.to_string(), Some(at), None);
+                }
+                Some(_) => {}
+            }
+        }
+        let open = self.holds.open().len();
+        let most = limits.parallel.unwrap_or(u64::MAX).min(Self::MOST_HOLDS as u64);
+        if open as u64 >= most {
+            deny(DenialCause::Parallel, most.to_string(), None, None);
+        }
+        let cost = u128::from(cost(reserve, output).nanos());
+        let held = self.holds.held();
+        for budget in &limits.budget {
+            let Some(tally) = self.tally(budget) else { continue };
+            let limit = u128::from(budget.limit.nanos());
+            let spent = tally.spent();
+            if spent + held + cost <= limit {
+                continue;
+            }
+            let renews_at = tally.renews();
+            if cost > limit {
+                deny(DenialCause::TooExpensive, budget.to_string(), None, None);
+            } else if spent + cost <= limit {
+                deny(DenialCause::BudgetHeld, budget.to_string(), None, renews_at);
+            } else {
+                // What is held stays held when the period renews.
+                let allowed = limit.checked_sub(held + cost);
+                let at = allowed.and_then(|allowed| tally.shrinks_to(allowed, second));
+                deny(DenialCause::BudgetSpent, budget.to_string(), at, renews_at);
+            }
+        }
+        worst
+    }
+
+    /// Output tokens that all limits afford, at most what is asked; asked where no limit refuses the least.
+    fn affordable(&self, reserve: &Reserve) -> u64 {
+        let OutputBound { tokens, rate, elastic } = reserve.output;
+        let Some(limits) = self.limits().filter(|_| elastic) else { return tokens };
+        let mut afford = u128::from(tokens);
+        if let Some(limit) = limits.tpm {
+            let used = self.tokens.sum() + u128::from(reserve.input_tokens);
+            afford = afford.min(u128::from(limit).saturating_sub(used));
+        }
+        for budget in &limits.budget {
+            let Some(tally) = self.tally(budget) else { continue };
+            let taken = tally.spent() + self.holds.held() + u128::from(reserve.input_cost.nanos());
+            let room = u128::from(budget.limit.nanos()).saturating_sub(taken);
+            // A cost is rounded up to whole nano-dollars, so this many tokens cost at most the room.
+            if let Some(tokens) = (room * 1_000).checked_div(u128::from(rate.picos())) {
+                afford = afford.min(tokens);
+            }
+        }
+        u64::try_from(afford).unwrap_or(u64::MAX)
+    }
+}
+
+impl Denial {
+    /// Whether this one says more than `other`: it lasts longer; of two that nothing ends by itself, the one that
+    /// lasts for certain.
+    pub(super) fn binds_more_than(&self, other: &Self) -> bool {
+        let weight = |denial: &Self| match denial.cause {
+            DenialCause::TooManyTokens | DenialCause::TooExpensive => 2,
+            DenialCause::Requests | DenialCause::Tokens | DenialCause::BudgetSpent => 1,
+            DenialCause::Parallel | DenialCause::BudgetHeld => 0,
+        };
+        match (self.retry_at, other.retry_at) {
+            (None, None) => weight(self) > weight(other),
+            (None, Some(_)) => true,
+            (Some(_), None) => false,
+            (Some(this), Some(other)) => this > other,
+        }
+    }
+}
+
+/// The least output that is worth a call.
+fn least(output: &OutputBound) -> u64 {
+    if output.elastic { output.tokens.min(1) } else { output.tokens }
+}
+
+fn cost(reserve: &Reserve, output_tokens: u64) -> Money {
+    reserve.input_cost.plus(Money::from_picos_up(reserve.output.rate.times(output_tokens)))
+}
+
+fn whole_second_after(moment: Timestamp) -> i64 {
+    let second = moment.seconds();
+    if Timestamp::from_seconds(second) < moment { second.saturating_add(1) } else { second }
+}

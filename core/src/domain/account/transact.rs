@@ -1,0 +1,121 @@
+//! One operation over several accounts: all or none.
+
+use super::reserve::Quote;
+use super::{Account, Grant, Headroom, Meter, Op, Reserve};
+use crate::domain::{AccountId, Timestamp};
+
+/// The accounts to load for a transaction: each once, in the order of their first mention.
+pub fn distinct(accounts: &[AccountId]) -> Vec<AccountId> {
+    let mut once: Vec<AccountId> = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        if !once.contains(account) {
+            once.push(account.clone());
+        }
+    }
+    once
+}
+
+/// Applies one operation to every account, or to none, and answers the first refusal that binds most, or the grant that
+/// binds most.
+///
+/// Each account is there once (see [`distinct`]); one that was never written is [`Account::default`]. The first is
+/// the one whose document the caller read: a reserve's version is compared with it alone.
+///
+/// After a refusal the accounts may have moved in time, and nothing else: whether that is kept makes no difference.
+pub fn transact(accounts: &mut [(AccountId, Account)], op: &Op, now: Timestamp) -> Grant {
+    let swept = accounts.iter_mut().map(|(_, account)| account.advance(now)).sum();
+    match op {
+        Op::Reserve(reserve) => self::reserve(accounts, reserve),
+        Op::Settle(settle) => accounts
+            .iter_mut()
+            .map(|(_, account)| account.settle(settle))
+            .reduce(|all, one| if all == Grant::Settled { all } else { one })
+            .unwrap_or(Grant::NoHold),
+        Op::Write { document, expect } => {
+            let refusal = accounts
+                .iter()
+                .filter_map(|(_, account)| account.writable(document, *expect))
+                .find(|grant| *grant != Grant::Written);
+            refusal.unwrap_or_else(|| {
+                for (_, account) in accounts {
+                    account.write(document.clone());
+                }
+                Grant::Written
+            })
+        }
+        Op::Sweep => Grant::Swept { holds: swept },
+    }
+}
+
+fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
+    let mut quotes = Vec::with_capacity(accounts.len());
+    let mut refusal: Option<Grant> = None;
+    for (place, (id, account)) in accounts.iter().enumerate() {
+        match account.quote(id, reserve, place == 0) {
+            Ok(quote) => quotes.push(quote),
+            Err(grant) => {
+                refusal = Some(match refusal {
+                    Some(first) => weightier(first, *grant),
+                    None => *grant,
+                });
+            }
+        }
+    }
+    if let Some(refusal) = refusal {
+        return refusal;
+    }
+    // What one account cannot afford is not held in the others either.
+    let tokens = |quote: &Quote| match quote {
+        Quote::Standing { output_tokens } | Quote::Fresh { output_tokens } => *output_tokens,
+    };
+    let granted = quotes.iter().map(tokens).min().unwrap_or(reserve.output.tokens);
+    let mut all: Option<Grant> = None;
+    for ((_, account), quote) in accounts.iter_mut().zip(quotes) {
+        if let Quote::Fresh { .. } = quote {
+            account.open(reserve, granted);
+        }
+        let one = account.held(granted);
+        all = Some(match all {
+            Some(all) => tighter(all, one),
+            None => one,
+        });
+    }
+    all.unwrap_or(Grant::Held {
+        output_tokens: granted,
+        headroom: Headroom::default(),
+        soft_passed: Vec::new(),
+    })
+}
+
+/// Of two refusals the one to act on: a stale document first, since all else was judged by it.
+fn weightier(first: Grant, second: Grant) -> Grant {
+    match (&first, &second) {
+        (Grant::Denied(one), Grant::Denied(other)) if !other.binds_more_than(one) => first,
+        (Grant::Denied(_), _) => second,
+        _ => first,
+    }
+}
+
+fn tighter(all: Grant, one: Grant) -> Grant {
+    match (all, one) {
+        (
+            Grant::Held { output_tokens, headroom, mut soft_passed },
+            Grant::Held { headroom: other, soft_passed: more, .. },
+        ) => {
+            soft_passed.extend(more);
+            let headroom = Headroom {
+                requests: scarcer(headroom.requests, other.requests),
+                tokens: scarcer(headroom.tokens, other.tokens),
+            };
+            Grant::Held { output_tokens, headroom, soft_passed }
+        }
+        (all, _) => all,
+    }
+}
+
+fn scarcer(one: Option<Meter>, other: Option<Meter>) -> Option<Meter> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.remaining < one.remaining { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
