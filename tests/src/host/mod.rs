@@ -1,0 +1,162 @@
+//! The real hosts, each as a process of its own behind one address.
+
+mod archive;
+mod process;
+mod server;
+mod worker;
+
+pub use archive::Object;
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use anyhow::{Result, ensure};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::client::Call;
+
+/// What the admin of every host under test shows.
+pub const ADMIN_KEY: &str = "admin-key-of-the-scenarios-0123456789abcdef";
+
+/// Where the core runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Server,
+    Worker,
+    Lambda,
+}
+
+/// A running gateway. It is stopped when dropped.
+#[derive(Debug)]
+pub struct Host {
+    pub kind: Kind,
+    address: SocketAddr,
+    running: Running,
+}
+
+#[derive(Debug)]
+enum Running {
+    Server(server::Server),
+    Worker(worker::Worker),
+}
+
+/// A virtual key that a scenario has made.
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub id: String,
+    pub secret: String,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Server, Self::Worker, Self::Lambda];
+
+    /// Whether the host learns that a client has gone while its answer is on the way. Lambda does not: its function runs on
+    /// to the end of the answer.
+    pub fn sees_clients_leave(self) -> bool {
+        match self {
+            Self::Server | Self::Worker => true,
+            Self::Lambda => false,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Server => "server",
+            Self::Worker => "worker",
+            Self::Lambda => "lambda",
+        })
+    }
+}
+
+impl Host {
+    /// Starts the host with this configuration and an empty store, and waits until it is ready.
+    pub async fn start(kind: Kind, config: &str) -> Result<Self> {
+        let (address, running) = match kind {
+            Kind::Server => {
+                let server = server::Server::start(config).await?;
+                (server.address(), Running::Server(server))
+            }
+            Kind::Worker => {
+                let worker = worker::Worker::start(config).await?;
+                (worker.address(), Running::Worker(worker))
+            }
+            Kind::Lambda => anyhow::bail!("the Lambda host is not there yet"),
+        };
+        Ok(Self { kind, address, running })
+    }
+
+    /// Everything in the host's archive, as it lies there.
+    pub async fn archive(&self) -> Result<Vec<Object>> {
+        match &self.running {
+            Running::Server(server) => server.archive().await,
+            Running::Worker(worker) => worker.archive().await,
+        }
+    }
+
+    /// Lets the host do now what it does from time to time: sweep, and move records to the archive.
+    pub async fn tick(&self) -> Result<()> {
+        match &self.running {
+            // Its own timer is quick enough.
+            Running::Server(_) => Ok(()),
+            Running::Worker(_) => self.get("/__scheduled?cron=*+*+*+*+*").whole().await.map(drop),
+        }
+    }
+
+    /// The last lines that the host has written, for the report of a failure.
+    pub fn log(&self) -> String {
+        match &self.running {
+            Running::Server(server) => server.log(),
+            Running::Worker(worker) => worker.log(),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL without a path, as an SDK takes it.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        Call::new(self.address, method, path)
+    }
+
+    pub fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    /// A call of the admin API, with the admin's key.
+    pub fn admin(&self, method: Method, path: &str) -> Call {
+        self.call(method, path).key(ADMIN_KEY)
+    }
+
+    /// Makes a virtual key; the fields are those of the admin API.
+    pub async fn key(&self, fields: Value) -> Result<Key> {
+        let made = self.admin(Method::POST, "/admin/v1/keys").json(&fields).expect(201).await?;
+        let text = |name: &str| made[name].as_str().map(str::to_owned);
+        let (Some(id), Some(secret)) = (text("id"), text("key")) else {
+            anyhow::bail!("no id and key in the answer: {made}");
+        };
+        ensure!(secret.starts_with("gk_"), "a key begins with gk_: {secret}");
+        Ok(Key { id, secret })
+    }
+
+    /// A virtual key without limits.
+    pub async fn open_key(&self) -> Result<Key> {
+        self.key(json!({"limits": {}})).await
+    }
+
+    /// The key as the admin API shows it.
+    pub async fn show(&self, key: &Key) -> Result<Value> {
+        self.admin(Method::GET, &format!("/admin/v1/keys/{}", key.id)).expect(200).await
+    }
+}

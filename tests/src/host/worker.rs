@@ -1,0 +1,90 @@
+//! The Worker in workerd, started through wrangler with a store of its own.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{Process, free_address};
+use super::{ADMIN_KEY, Object};
+use crate::sdk::{python, root};
+
+/// A running `wrangler dev`, and the folder that workerd keeps its state in.
+#[derive(Debug)]
+pub struct Worker {
+    address: SocketAddr,
+    folder: TempDir,
+    process: Process,
+}
+
+/// What keeps wrangler off the network and off the keyboard.
+const QUIET: [(&str, &str); 6] = [
+    ("CI", "1"),
+    ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),
+    ("WRANGLER_HIDE_BANNER", "true"),
+    ("WRANGLER_SEND_ERROR_REPORTS", "false"),
+    ("WRANGLER_SEND_METRICS", "false"),
+    ("WRANGLER_WRITE_LOGS", "false"),
+];
+
+impl Worker {
+    pub async fn start(config: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let address = free_address()?;
+        let bin = root().join("node_modules/.bin");
+        ensure!(bin.join("wrangler").exists(), "{} has no wrangler: run `cargo xtask setup`", bin.display());
+        let mut path = vec![bin.clone()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let mut command = Command::new(bin.join("wrangler"));
+        command
+            .args(["dev", "--local", "--ip", "127.0.0.1", "--port", &address.port().to_string()])
+            .args(["--inspector-port", "0", "--test-scheduled", "--persist-to"])
+            .arg(folder.path().join("state"))
+            .args([
+                "--var",
+                &format!("GATELET_ADMIN_KEY:{ADMIN_KEY}"),
+                "--var",
+                &format!("GATELET_CONFIG:{config}"),
+            ])
+            .env("PATH", std::env::join_paths(path)?)
+            .envs(QUIET)
+            .current_dir(root());
+        let mut process = Process::start(&mut command, &folder.path().join("log"))?;
+        process.until_ready(address, "/health/ready", Duration::from_secs(300)).await?;
+        Ok(Self { address, folder, process })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The objects of the local R2 bucket: blobs in files, their names in `SQLite`.
+    pub async fn archive(&self) -> Result<Vec<Object>> {
+        let output = tokio::process::Command::new(python()?)
+            .arg(root().join("tests/sdk/r2.py"))
+            .arg(self.folder.path().join("state"))
+            .output()
+            .await?;
+        ensure!(output.status.success(), "r2.py: {}", String::from_utf8_lossy(&output.stderr));
+        let objects: Vec<(String, String)> = serde_json::from_slice::<Value>(&output.stdout)
+            .and_then(serde_json::from_value)
+            .context("r2.py wrote no list of objects")?;
+        objects.into_iter().map(|(name, bytes)| Ok(Object { name, bytes: STANDARD.decode(bytes)? })).collect()
+    }
+
+    pub fn log(&self) -> String {
+        self.process.tail()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // wrangler ends its own children on SIGINT, and only on that.
+        self.process.stop("INT");
+    }
+}

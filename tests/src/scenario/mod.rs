@@ -1,0 +1,67 @@
+//! What every host has to do, told once. Each scenario brings its own key and its own scripts, so that all run at a time.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+
+use crate::world::World;
+
+/// Lists a file's scenarios under the names of their functions.
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        pub(super) fn scenarios() -> Vec<$crate::scenario::Scenario> {
+            vec![$($crate::scenario::Scenario::new(stringify!($name), |world| Box::pin($name(world)))),*]
+        }
+    };
+}
+
+mod bad_input;
+mod chat;
+mod faults;
+mod headers;
+mod keys;
+mod leaving;
+mod limits;
+mod money;
+mod records;
+mod verbatim;
+
+/// A sentence, and what makes it true.
+#[derive(Clone)]
+pub struct Scenario {
+    pub name: String,
+    pub run: Arc<dyn Fn(Arc<World>) -> BoxFuture<'static, Result<()>> + Send + Sync>,
+}
+
+impl Scenario {
+    fn new(
+        name: impl Into<String>,
+        run: impl Fn(Arc<World>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), run: Arc::new(run) }
+    }
+}
+
+impl std::fmt::Debug for Scenario {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
+/// The one list.
+pub fn all() -> Vec<Scenario> {
+    [
+        headers::scenarios(),
+        chat::scenarios(),
+        verbatim::scenarios(),
+        keys::scenarios(),
+        limits::scenarios(),
+        money::scenarios(),
+        leaving::scenarios(),
+        bad_input::scenarios(),
+        faults::scenarios(),
+        records::scenarios(),
+    ]
+    .concat()
+}

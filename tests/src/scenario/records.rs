@@ -1,0 +1,106 @@
+//! Records: one of each request and one of each attempt, in the archive, with the true tokens and cost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::check_eq;
+use crate::upstream::{Dialect, Play, Reply};
+use crate::world::{World, cost, nanos, question};
+
+scenarios![
+    a_request_and_its_attempts_are_recorded_with_tokens_and_cost,
+    a_refused_request_is_recorded_without_cost,
+    the_archive_is_laid_out_by_date_and_hour,
+];
+
+async fn a_request_and_its_attempts_are_recorded_with_tokens_and_cost(world: Arc<World>) -> Result<()> {
+    let key = world.host.key(json!({"limits": {"budget": ["1 USD / day"]}, "tags": ["night"]})).await?;
+    let script = "recorded";
+    let failure = Play::json(
+        503,
+        &json!({"error": {"message": "later", "type": "server_error", "param": null, "code": null}}),
+    );
+    world.upstream.script(script, [failure, Reply::text(["now"]).usage(10, 3).into()]);
+    let mut body = question(Dialect::OpenAi, &format!("twice/{script}"));
+    body["stream"] = json!(true);
+    let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
+    check_eq!(answer.status, 200, "{}", answer.text());
+    let id = answer.header("x-gatelet-request-id").context("no request id")?;
+
+    let records = recorded(&world, id, 3).await?;
+    let (attempts, requests): (Vec<&Value>, Vec<&Value>) =
+        records.iter().partition(|record| record["kind"] == "attempt");
+    check_eq!((requests.len(), attempts.len()), (1, 2), "{records:?}");
+    let request = requests[0];
+    check_eq!(request["kind"], json!("request"));
+    check_eq!(request["key"], json!(key.id));
+    check_eq!(request["tokens"]["input"], json!(10), "{request}");
+    check_eq!(request["tokens"]["output"], json!(3), "{request}");
+    check_eq!(nanos(request["cost"].as_str().context("no cost")?)?, cost(10, 3));
+    let mut statuses: Vec<Option<u64>> = attempts.iter().map(|attempt| attempt["status"].as_u64()).collect();
+    statuses.sort_unstable();
+    check_eq!(statuses, [Some(200), Some(503)]);
+    ensure!(!format!("{records:?}").contains(&key.secret), "a record holds the key's secret");
+    Ok(())
+}
+
+async fn a_refused_request_is_recorded_without_cost(world: Arc<World>) -> Result<()> {
+    let key = world.host.key(json!({"limits": {"budget": ["0.000001 USD / day"]}})).await?;
+    let answer = world
+        .ask(Dialect::OpenAi, &key, &question(Dialect::OpenAi, "chat/refused-and-recorded"))
+        .whole()
+        .await?;
+    check_eq!(answer.status, 402, "{}", answer.text());
+    let id = answer.header("x-gatelet-request-id").context("no request id")?;
+    let records = recorded(&world, id, 1).await?;
+    check_eq!(records.len(), 1);
+    check_eq!(records[0]["kind"], json!("request"));
+    check_eq!(records[0]["status"], json!(402));
+    check_eq!(nanos(records[0]["cost"].as_str().context("no cost")?)?, 0);
+    Ok(())
+}
+
+async fn the_archive_is_laid_out_by_date_and_hour(world: Arc<World>) -> Result<()> {
+    let key = world.host.open_key().await?;
+    let script = "laid-out";
+    world.upstream.script(script, [Reply::text(["yes"]).usage(1, 1).into()]);
+    let answer = world
+        .ask(Dialect::OpenAi, &key, &question(Dialect::OpenAi, &format!("chat/{script}")))
+        .whole()
+        .await?;
+    let id = answer.header("x-gatelet-request-id").context("no request id")?;
+    recorded(&world, id, 2).await?;
+    for object in world.host.archive().await? {
+        let parts: Vec<&str> = object.name.split('/').collect();
+        let [version, date, hour, file] = parts.as_slice() else {
+            anyhow::bail!("not four parts: {}", object.name)
+        };
+        check_eq!(*version, "v1");
+        ensure!(date.strip_prefix("date=").is_some_and(|day| day.len() == 10), "{}", object.name);
+        ensure!(hour.strip_prefix("hour=").is_some_and(|hour| hour.len() == 2), "{}", object.name);
+        ensure!(file.ends_with(".ndjson.gz"), "{}", object.name);
+        ensure!(!object.records()?.is_empty(), "{} is empty", object.name);
+    }
+    Ok(())
+}
+
+/// The records of one request, once so many are in the archive; each stands there once.
+async fn recorded(world: &World, request: &str, count: usize) -> Result<Vec<Value>> {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        world.host.tick().await?;
+        let mut records = Vec::new();
+        for object in world.host.archive().await? {
+            records.extend(object.records()?.into_iter().filter(|record| record["request"] == request));
+        }
+        if records.len() >= count {
+            return Ok(records);
+        }
+        ensure!(Instant::now() < end, "{} of {count} records of {request} are in the archive", records.len());
+        sleep(Duration::from_millis(250)).await;
+    }
+}

@@ -1,0 +1,192 @@
+//! What a scenario finds: one host, a scripted provider behind it, and the vendors' clients.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::client::Call;
+use crate::host::{Host, Key, Kind};
+use crate::sdk::{Sdk, Vendor};
+use crate::upstream::{Dialect, Upstream};
+
+/// What the gateway shows to the provider of each dialect.
+pub const UPSTREAM_KEYS: [(Dialect, &str); 2] =
+    [(Dialect::OpenAi, "provider-key-openai"), (Dialect::Anthropic, "provider-key-anthropic")];
+
+/// Nano-dollars for one token of input and of output of the scripted models.
+pub const INPUT: u64 = 500;
+pub const OUTPUT: u64 = 4_000;
+
+#[derive(Debug)]
+pub struct World {
+    pub host: Host,
+    pub upstream: Upstream,
+    pub sdk: Sdk,
+}
+
+impl World {
+    pub async fn start(kind: Kind) -> Result<Self> {
+        let upstream = Upstream::start().await?;
+        let sdk = Sdk::start()?;
+        let host = Host::start(kind, &config(&upstream)).await?;
+        Ok(Self { host, upstream, sdk })
+    }
+
+    /// Calls a model with the vendor's own client: `create`, or the accumulating `stream`.
+    pub async fn sdk_call(
+        &self,
+        dialect: Dialect,
+        key: &Key,
+        method: &str,
+        arguments: Value,
+    ) -> Result<Value> {
+        let (vendor, base, resource) = match dialect {
+            Dialect::OpenAi => (Vendor::OpenAi, format!("{}/v1", self.host.base()), "chat.completions"),
+            Dialect::Anthropic => (Vendor::Anthropic, format!("{}/anthropic", self.host.base()), "messages"),
+        };
+        self.sdk.call(vendor, &base, &key.secret, &format!("{resource}.{method}"), arguments).await
+    }
+
+    /// A plain call of the chat endpoint of a dialect.
+    pub fn ask(&self, dialect: Dialect, key: &Key, body: &Value) -> Call {
+        self.post(dialect, key).json(body)
+    }
+
+    /// The same, its body yet to come.
+    pub fn post(&self, dialect: Dialect, key: &Key) -> Call {
+        match dialect {
+            Dialect::OpenAi => self.host.post("/v1/chat/completions").key(&key.secret),
+            Dialect::Anthropic => self
+                .host
+                .post("/v1/messages")
+                .header("x-api-key", &key.secret)
+                .header("anthropic-version", "2023-06-01"),
+        }
+    }
+
+    /// What the key has spent and holds, in nano-dollars, as its first budget shows it.
+    pub async fn books(&self, key: &Key) -> Result<Books> {
+        let shown = self.host.show(key).await?;
+        Books::of(&shown)
+    }
+
+    /// The books once nothing is held any more.
+    pub async fn closed_books(&self, key: &Key) -> Result<Books> {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let books = self.books(key).await?;
+            if books.held == 0 {
+                return Ok(books);
+            }
+            ensure!(Instant::now() < end, "{} nano-dollars are still held", books.held);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// One budget of a key, in nano-dollars.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Books {
+    pub limit: u64,
+    pub spent: u64,
+    pub held: u64,
+    pub renews_at: Option<String>,
+}
+
+impl Books {
+    fn of(shown: &Value) -> Result<Self> {
+        let budget = &shown["limits"]["budget"][0];
+        let amount = |name: &str| {
+            let text =
+                budget[name].as_str().with_context(|| format!("no `{name}` in the budget of {shown}"))?;
+            nanos(text.split(' ').next().unwrap_or_default())
+        };
+        Ok(Self {
+            limit: amount("limit")?,
+            spent: amount("spent")?,
+            held: amount("held")?,
+            renews_at: budget["renews_at"].as_str().map(str::to_owned),
+        })
+    }
+}
+
+/// A decimal amount in USD as nano-dollars, exactly.
+pub fn nanos(text: &str) -> Result<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    ensure!(fraction.len() <= 9, "{text} is finer than a nano-dollar");
+    let digits = format!("{whole}{fraction:0<9}");
+    digits.parse().with_context(|| format!("not an amount: {text}"))
+}
+
+/// The true cost of a call of a scripted model, in nano-dollars.
+pub fn cost(input: u64, output: u64) -> u64 {
+    input * INPUT + output * OUTPUT
+}
+
+/// A small question without frills.
+pub fn question(dialect: Dialect, model: &str) -> Value {
+    let messages = json!([{"role": "user", "content": "Say hello."}]);
+    match dialect {
+        Dialect::OpenAi => json!({"model": model, "messages": messages, "max_completion_tokens": 50}),
+        Dialect::Anthropic => json!({"model": model, "messages": messages, "max_tokens": 50}),
+    }
+}
+
+/// The name by which callers reach the scripted model `script` in the given dialect.
+pub fn model(dialect: Dialect, script: &str) -> String {
+    match dialect {
+        Dialect::OpenAi => format!("chat/{script}"),
+        Dialect::Anthropic => format!("claude/{script}"),
+    }
+}
+
+/// The configuration of every host under test.
+fn config(upstream: &Upstream) -> String {
+    let (base, refusing) = (upstream.base(), upstream.refusing_base());
+    let [(_, openai), (_, anthropic)] = UPSTREAM_KEYS;
+    format!(
+        r#"providers:
+  up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai} }}
+  up-anthropic: {{ dialect: anthropic, base: "{base}", key: {anthropic} }}
+  up-refusing:  {{ dialect: openai, base: "{refusing}/v1", key: {openai} }}
+models:
+  "chat/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "claude/*":
+    targets: [ {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "twice/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 1
+  "unpriced/*":
+    targets: [ {{ model: up-openai/* }} ]
+    retries: 0
+  refused:
+    targets: [ {{ model: up-refusing/nobody, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  refused-then-answered:
+    targets: [ {{ model: up-refusing/nobody, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    fallbacks: [ chat/after-refusal ]
+    retries: 0
+  first-openai:
+    targets: [ {{ model: up-openai/first-openai, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    fallbacks: [ claude/second-anthropic ]
+    retries: 0
+  first-anthropic:
+    targets: [ {{ model: up-anthropic/first-anthropic, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    fallbacks: [ chat/second-openai ]
+    retries: 0
+  breaks-before-content:
+    targets: [ {{ model: up-openai/breaks-before-content, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    fallbacks: [ claude/after-break ]
+    retries: 0
+  breaks-after-content:
+    targets: [ {{ model: up-openai/breaks-after-content, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    fallbacks: [ claude/never-reached ]
+    retries: 0
+"#
+    )
+}
