@@ -19,10 +19,14 @@ macro_rules! check_eq {
     ($left:expr, $right:expr $(,)?) => {
         $crate::check_eq!($left, $right, "{}", stringify!($left))
     };
-    ($left:expr, $right:expr, $($context:tt)+) => {{
-        let (left, right) = (&$left, &$right);
-        if left != right {
-            ::anyhow::bail!("{}:\n  is     {left:?}\n  wanted {right:?}", format_args!($($context)+));
+    ($left:expr, $right:expr, $($context:tt)+) => {
+        // A match, so that what is borrowed lives to its end.
+        match (&$left, &$right) {
+            (left, right) => {
+                if left != right {
+                    ::anyhow::bail!("{}:\n  is     {left:?}\n  wanted {right:?}", format_args!($($context)+));
+                }
+            }
         }
-    }};
+    };
 }

@@ -2,8 +2,8 @@
 
 mod archive;
 mod process;
-mod server;
-mod worker;
+pub mod server;
+pub mod worker;
 
 pub use archive::Object;
 

@@ -55,7 +55,7 @@ impl Worker {
             .envs(QUIET)
             .current_dir(root());
         let mut process = Process::start(&mut command, &folder.path().join("log"))?;
-        process.until_ready(address, "/health/ready", Duration::from_secs(300)).await?;
+        process.until_ready(address, "/health/ready", Duration::from_mins(5)).await?;
         Ok(Self { address, folder, process })
     }
 

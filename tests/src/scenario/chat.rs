@@ -45,7 +45,7 @@ async fn text(world: Arc<World>, pair: Pair) -> Result<()> {
     let script = pair.script("text");
     world.upstream.script(&script, [Reply::text(["Grüße, ", "世界", " 👋🏽", "!"]).usage(11, 7).into()]);
     let key = budgeted(&world).await?;
-    let arguments = pair.arguments(&script, json!([{"role": "user", "content": "Say hello."}]));
+    let arguments = pair.arguments(&script, &json!([{"role": "user", "content": "Say hello."}]));
     let said = pair.call(&world, &key, arguments).await?;
     check_eq!(said.text, "Grüße, 世界 👋🏽!");
     check_eq!((said.input, said.output), (11, 7));
@@ -74,7 +74,7 @@ async fn tools(world: Arc<World>, pair: Pair) -> Result<()> {
     let key = budgeted(&world).await?;
 
     let question = json!({"role": "user", "content": "How cold are Zürich and Oslo?"});
-    let mut arguments = pair.arguments(&script, json!([question]));
+    let mut arguments = pair.arguments(&script, &json!([question]));
     arguments["tools"] = pair.tools();
     let said = pair.call(&world, &key, arguments.clone()).await?;
     check_eq!(said.text, "Let me look.");
@@ -152,7 +152,7 @@ async fn image(world: Arc<World>, pair: Pair) -> Result<()> {
     };
     let content = json!([{"type": "text", "text": "What is this?"}, picture]);
     let said = pair
-        .call(&world, &key, pair.arguments(&script, json!([{"role": "user", "content": content}])))
+        .call(&world, &key, pair.arguments(&script, &json!([{"role": "user", "content": content}])))
         .await?;
     check_eq!(said.text, "A red dot.");
 
@@ -200,7 +200,7 @@ impl Pair {
         if self.caller == Dialect::OpenAi { openai } else { anthropic }
     }
 
-    fn arguments(self, script: &str, messages: Value) -> Value {
+    fn arguments(self, script: &str, messages: &Value) -> Value {
         let mut arguments = json!({"model": model(self.upstream, script), "messages": messages});
         match self.caller {
             Dialect::OpenAi => {

@@ -53,7 +53,7 @@ pub struct Gate(Arc<Semaphore>);
 
 /// The connection is to be dropped without an answer.
 #[derive(Debug)]
-pub struct Dropped;
+pub(super) struct Dropped;
 
 impl Play {
     pub fn json(status: u16, body: &Value) -> Self {
@@ -157,7 +157,7 @@ impl Gate {
 }
 
 /// Sends the pieces, and notes on the record whether the peer stayed to the end.
-pub struct PlayBody {
+pub(super) struct PlayBody {
     pieces: VecDeque<Piece>,
     waiting: Option<BoxFuture<'static, ()>>,
     received: Arc<Received>,

@@ -224,7 +224,7 @@ impl Reply {
                     content.extend(fragments.iter().map(|text| delta(json!({"content": text}), Value::Null)));
                 }
                 Part::Thinking { text, .. } => {
-                    content.push(delta(json!({"reasoning_content": text}), Value::Null))
+                    content.push(delta(json!({"reasoning_content": text}), Value::Null));
                 }
                 Part::Tool { id, name, arguments } => {
                     let function = json!({"name": name, "arguments": ""});
