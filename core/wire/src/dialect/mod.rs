@@ -1,5 +1,7 @@
 //! The wire languages, one file (or folder) each.
 
+pub mod anthropic;
+
 use crate::frame::Frame;
 use crate::{Event, Loss, Malformed, PublicError, Restore, UpstreamError, chat};
 

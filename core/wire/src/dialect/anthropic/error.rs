@@ -1,0 +1,150 @@
+//! Errors, in whole answers and in streams.
+
+use crate::error::{ErrorKind, PublicError, UpstreamError};
+use crate::object::{Object, ObjectWriter, object};
+
+/// The words for kinds of errors, and the status that each means where none is said.
+const WORDS: &[(&str, ErrorKind, u16)] = &[
+    ("invalid_request_error", ErrorKind::InvalidRequest, 400),
+    ("authentication_error", ErrorKind::Authentication, 401),
+    ("billing_error", ErrorKind::Billing, 402),
+    ("permission_error", ErrorKind::Permission, 403),
+    ("not_found_error", ErrorKind::NotFound, 404),
+    ("request_too_large", ErrorKind::TooLarge, 413),
+    ("rate_limit_error", ErrorKind::RateLimit, 429),
+    ("api_error", ErrorKind::Api, 500),
+    ("timeout_error", ErrorKind::Timeout, 504),
+    ("overloaded_error", ErrorKind::Overloaded, 529),
+];
+
+fn word(kind: ErrorKind) -> &'static str {
+    match kind {
+        // There is no word for a conflict: the request was wrong for the moment.
+        ErrorKind::InvalidRequest | ErrorKind::Conflict => "invalid_request_error",
+        ErrorKind::Authentication => "authentication_error",
+        ErrorKind::Billing => "billing_error",
+        ErrorKind::Permission => "permission_error",
+        ErrorKind::NotFound => "not_found_error",
+        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::RateLimit => "rate_limit_error",
+        ErrorKind::Timeout => "timeout_error",
+        ErrorKind::Overloaded => "overloaded_error",
+        ErrorKind::Api => "api_error",
+    }
+}
+
+/// What a status means where the body says nothing.
+fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Authentication,
+        402 => ErrorKind::Billing,
+        403 => ErrorKind::Permission,
+        404 => ErrorKind::NotFound,
+        408 | 504 => ErrorKind::Timeout,
+        409 => ErrorKind::Conflict,
+        413 => ErrorKind::TooLarge,
+        429 => ErrorKind::RateLimit,
+        503 | 529 => ErrorKind::Overloaded,
+        400..=499 => ErrorKind::InvalidRequest,
+        _ => ErrorKind::Api,
+    }
+}
+
+/// The longest text that is taken over from a body that is no error object.
+const MOST_TEXT: usize = 500;
+
+/// Reads an error; `status` is none inside a stream, where only the words tell. Any bytes give some error.
+pub(super) fn read(status: Option<u16>, body: &[u8]) -> UpstreamError {
+    let said = said(body).unwrap_or_default();
+    let known = WORDS.iter().find(|(word, ..)| Some(*word) == said.kind.as_deref());
+    let status = status.unwrap_or_else(|| known.map_or(500, |(.., status)| *status));
+    let kind = match (kind_of_status(status), known) {
+        // The status wins over words; among the provider's own failures the word is more exact than the number.
+        (ErrorKind::Api | ErrorKind::Overloaded, Some((_, kind, own))) if *own >= 500 => *kind,
+        (ErrorKind::InvalidRequest, Some((_, ErrorKind::Billing, _))) => ErrorKind::Billing,
+        (kind, _) => kind,
+    };
+    let message = said.message.unwrap_or_else(|| plain_text(body));
+    UpstreamError {
+        kind,
+        status,
+        context_window: is_context_window(&message),
+        content_policy: is_content_policy(&message),
+        code: said.kind,
+        message,
+        param: None,
+        retry_after: None,
+    }
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    kind: Option<String>,
+    message: Option<String>,
+}
+
+fn said(body: &[u8]) -> Option<Said> {
+    let whole = Object::read(body).ok()?;
+    let Ok(Some(error)) = whole.object("error") else {
+        let message = whole.string("error").ok().flatten().or_else(|| whole.string("message").ok().flatten());
+        return Some(Said { kind: None, message });
+    };
+    let text = |key: &str| error.string(key).ok().flatten();
+    Some(Said { kind: text("type"), message: text("message") })
+}
+
+fn plain_text(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    if text.is_empty() {
+        return "the provider said nothing more".to_owned();
+    }
+    text.chars().take(MOST_TEXT).collect()
+}
+
+/// The body of an error.
+pub(super) fn write(error: &PublicError) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    object(&mut out, |object| fill(object, error));
+    out
+}
+
+/// An error inside a stream.
+pub(super) fn write_frame(out: &mut Vec<u8>, error: &PublicError) {
+    super::encode::frame(out, "error", |object| fill(object, error));
+}
+
+fn fill(object: &mut ObjectWriter<'_>, error: &PublicError) {
+    object.string("type", "error");
+    object.object("error", |object| {
+        object.string("type", word(error.kind));
+        object.string("message", &error.message);
+        if !error.code.is_empty() {
+            object.object("details", |object| object.string("error_code", &error.code));
+        }
+    });
+    if let Some(id) = &error.request_id {
+        object.string("request_id", id);
+    }
+}
+
+/// An upstream's error for the eyes of a caller.
+pub(super) fn public(error: &UpstreamError) -> PublicError {
+    PublicError {
+        status: error.status,
+        kind: error.kind,
+        code: error.code.clone().unwrap_or_default().into(),
+        message: error.message.clone(),
+        param: error.param.clone(),
+        request_id: None,
+    }
+}
+
+fn is_context_window(message: &str) -> bool {
+    let text = message.to_ascii_lowercase();
+    ["prompt is too long", "exceed context limit"].iter().any(|spelling| text.contains(spelling))
+}
+
+fn is_content_policy(message: &str) -> bool {
+    message.to_ascii_lowercase().contains("content filtering policy")
+}
