@@ -1,7 +1,18 @@
-//! The gateway itself.
+//! The gateway itself: one core behind thin hosts.
 
+pub mod api;
+mod demo;
 pub mod domain;
+pub mod exchange;
+pub mod gateway;
 pub mod ledger;
+pub mod pipeline;
 pub mod policy;
 pub mod port;
+pub mod record;
+pub mod refusal;
 pub mod registry;
+pub mod settings;
+
+pub use gateway::{Gateway, Ticked};
+pub use settings::Settings;

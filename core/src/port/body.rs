@@ -1,7 +1,10 @@
 //! Bodies of requests and answers.
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 
 /// A body, both ways. A stream that is dropped before its end cancels what feeds it.
 #[derive(Default)]
@@ -18,6 +21,53 @@ pub type ByteStream = BoxStream<'static, Result<Bytes, Broken>>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection broke: {0}")]
 pub struct Broken(pub String);
+
+/// Why a body could not be read whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Uncollected {
+    #[error("the body is too large")]
+    TooLarge,
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+impl Body {
+    /// Reads a whole body of at most `most` bytes; `headers` are its message's. A longer one is refused as soon as
+    /// that is known: by its announced length before a byte of it is read.
+    pub async fn collect(self, headers: &HeaderMap, most: usize) -> Result<Bytes, Uncollected> {
+        let announced = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok())
+            .and_then(|length| length.parse::<u64>().ok())
+            .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        if announced.is_some_and(|length| length > most) {
+            return Err(Uncollected::TooLarge);
+        }
+        let mut stream = match self {
+            Self::Empty => return Ok(Bytes::new()),
+            Self::Full(bytes) if bytes.len() > most => return Err(Uncollected::TooLarge),
+            Self::Full(bytes) => return Ok(bytes),
+            Self::Stream(stream) => stream,
+        };
+        let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
+        if first.len() > most {
+            return Err(Uncollected::TooLarge);
+        }
+        // Most bodies are one chunk, which then is not copied.
+        let Some(second) = stream.next().await.transpose()? else { return Ok(first) };
+        let mut whole = Vec::with_capacity(announced.unwrap_or(first.len().saturating_mul(2)).min(most));
+        whole.extend_from_slice(&first);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            if chunk.len() > most - whole.len() {
+                return Err(Uncollected::TooLarge);
+            }
+            whole.extend_from_slice(&chunk);
+            next = stream.next().await.transpose()?;
+        }
+        Ok(whole.into())
+    }
+}
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

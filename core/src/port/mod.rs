@@ -15,7 +15,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub use archive::{Archive, Written};
-pub use body::{Body, Broken, ByteStream};
+pub use body::{Body, Broken, ByteStream, Uncollected};
 pub use clock::Clock;
 pub use fault::{Fault, FaultKind};
 pub use ledger::{Entry, Ledger, Outcome, Transaction};

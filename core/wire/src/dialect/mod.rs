@@ -1,6 +1,7 @@
 //! The wire languages, one file (or folder) each.
 
 pub mod anthropic;
+mod unwritten;
 
 use crate::frame::Frame;
 use crate::{Event, Loss, Malformed, PublicError, Restore, UpstreamError, chat};
@@ -23,6 +24,14 @@ impl DialectId {
         match self {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// Its reader and writer.
+    pub fn dialect(self) -> &'static dyn Dialect {
+        match self {
+            Self::Openai => &unwritten::Unwritten(Self::Openai),
+            Self::Anthropic => &anthropic::Anthropic,
         }
     }
 }

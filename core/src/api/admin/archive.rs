@@ -1,0 +1,29 @@
+//! The archive of records, for those who cannot look into its bucket or folder.
+
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use super::{page_size, query, reply};
+use crate::gateway::Core;
+use crate::port::Body;
+use crate::refusal::Refusal;
+
+/// `GET /admin/v1/archive?prefix=&after=&limit=`: names of objects, in order.
+pub(super) async fn list(core: &Core, parts: &Parts) -> Result<Response<Body>, Refusal> {
+    let prefix = query(parts, "prefix").unwrap_or_else(|| "v1/".to_owned());
+    let after = query(parts, "after");
+    let limit = page_size(parts)?;
+    let names = core.ports.archive.list(&prefix, after.as_deref(), limit).await?;
+    let next = if names.len() == limit { names.last() } else { None };
+    Ok(reply(StatusCode::OK, &json!({ "next": next, "names": names })))
+}
+
+/// `GET /admin/v1/archive/{name}`: one object, as it lies there (gzip).
+pub(super) async fn show(core: &Core, name: &str) -> Result<Response<Body>, Refusal> {
+    let bytes =
+        core.ports.archive.read(name).await?.ok_or(Refusal::NotFound { what: "object in the archive" })?;
+    let mut response = Response::new(Body::Full(bytes));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
+    Ok(response)
+}

@@ -1,0 +1,115 @@
+//! The admin API: one resource a file.
+
+mod archive;
+mod keys;
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{only, reply};
+use crate::domain::{ShardId, Timestamp};
+use crate::gateway::Core;
+use crate::pipeline;
+use crate::port::Body;
+use crate::refusal::Refusal;
+
+/// Finds who answers under `/admin/v1`.
+pub(super) async fn answer(
+    core: &Core,
+    now: Timestamp,
+    parts: &Parts,
+    body: Body,
+    path: &[&str],
+) -> Result<Response<Body>, Refusal> {
+    admin_only(core, parts)?;
+    let method = &parts.method;
+    match (path, method) {
+        (["keys"], &Method::POST) => keys::create(core, now, parts, body).await,
+        (["keys"], &Method::GET) => keys::list(core, now, parts).await,
+        (["keys"], _) => Err(Refusal::WrongMethod { allow: "GET, POST" }),
+        (["keys", id], &Method::GET) => keys::show(core, now, parts, id).await,
+        (["keys", id], &Method::PATCH) => keys::update(core, now, parts, id, body).await,
+        (["keys", id], &Method::DELETE) => keys::revoke(core, now, parts, id).await,
+        (["keys", _], _) => Err(Refusal::WrongMethod { allow: "GET, PATCH, DELETE" }),
+        (["keys", id, "block"], &Method::POST) => keys::block(core, now, parts, id).await,
+        (["keys", id, "unblock"], &Method::POST) => keys::unblock(core, now, parts, id).await,
+        (["archive"], &Method::GET) => archive::list(core, parts).await,
+        (["archive", name @ ..], &Method::GET) => archive::show(core, &name.join("/")).await,
+        (["tick"], _) => {
+            only(method, &Method::POST)?;
+            let ticked = super::tick(core).await?;
+            Ok(reply(StatusCode::OK, &json!({ "archived": ticked.archived })))
+        }
+        _ => Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),
+    }
+}
+
+fn admin_only(core: &Core, parts: &Parts) -> Result<(), Refusal> {
+    let shown = pipeline::key_text(parts).ok_or(Refusal::AdminOnly)?;
+    // Digests are compared, so that the time it takes tells nothing of the key.
+    let same =
+        Sha256::digest(shown.as_bytes()) == Sha256::digest(core.settings.admin_key.expose().as_bytes());
+    if same { Ok(()) } else { Err(Refusal::AdminOnly) }
+}
+
+/// Reads a body of ours: unknown fields are refused.
+async fn read<T: DeserializeOwned>(parts: &Parts, body: Body) -> Result<T, Refusal> {
+    const LONGEST: usize = 1 << 20;
+    let bytes = pipeline::collect(body, &parts.headers, LONGEST).await?;
+    let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(bytes)
+        .map_err(|error| Refusal::Invalid { param: "body".to_owned(), problem: error.to_string() })
+}
+
+/// A value of the query, with `%xx` undone.
+fn query(parts: &Parts, name: &str) -> Option<String> {
+    let pairs = parts.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    let raw = pairs.into_iter().find(|(key, _)| *key == name)?.1;
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = match (first, tail) {
+            (b'%', [high, low, ..]) => {
+                let hex = [*high, *low];
+                std::str::from_utf8(&hex).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            }
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The shard that a call is about: `?shard=`, or the gateway's own.
+fn shard(core: &Core, parts: &Parts) -> Result<ShardId, Refusal> {
+    match query(parts, "shard") {
+        None => Ok(core.settings.shard.clone()),
+        Some(name) => shard_named(&name),
+    }
+}
+
+fn shard_named(name: &str) -> Result<ShardId, Refusal> {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if plain && (1..=24).contains(&name.len()) {
+        return Ok(ShardId::new(name));
+    }
+    let problem = "expected 1 to 24 lower-case letters and digits".to_owned();
+    Err(Refusal::Invalid { param: "shard".to_owned(), problem })
+}
+
+/// How many items a page has: `?limit=`, 100 unless said, 1,000 at the most.
+fn page_size(parts: &Parts) -> Result<usize, Refusal> {
+    match query(parts, "limit") {
+        None => Ok(100),
+        Some(text) => {
+            text.parse().ok().filter(|limit| (1..=1_000).contains(limit)).ok_or_else(|| Refusal::Invalid {
+                param: "limit".to_owned(),
+                problem: "expected a number from 1 to 1000".to_owned(),
+            })
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The only public door.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use gatelet_wire::DialectId;
+use http::{HeaderValue, Request, Response};
+
+use crate::api;
+use crate::demo::Demo;
+use crate::domain::RequestId;
+use crate::pipeline::KeyCache;
+use crate::policy::{Policy, Target};
+use crate::port::{Body, Fault, Ports, Upstream};
+use crate::refusal::Refusal;
+use crate::registry::Kind;
+use crate::settings::Settings;
+
+/// One gateway. Cheap to clone; all clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    core: Arc<Core>,
+}
+
+/// What every part of a gateway may look at.
+#[derive(Debug)]
+pub struct Core {
+    pub ports: Ports,
+    pub settings: Settings,
+    pub(crate) keys: KeyCache,
+    demo: Demo,
+    policy: RwLock<Arc<Policy>>,
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    /// Records that went into the archive.
+    pub archived: usize,
+}
+
+impl Gateway {
+    pub fn new(ports: Ports, settings: Settings, policy: Policy) -> Self {
+        let demo = Demo::new(ports.clock.clone());
+        let policy = RwLock::new(Arc::new(policy));
+        Self { core: Arc::new(Core { ports, settings, keys: KeyCache::default(), demo, policy }) }
+    }
+
+    /// Answers one request. Never fails: what goes wrong is an answer too, in the caller's dialect.
+    ///
+    /// Dropping the future, or the answer's body before its end, means that the caller left: the upstream call is
+    /// cancelled, and what was generated is charged.
+    pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
+        let core = &self.core;
+        let now = core.ports.clock.now();
+        let mut chance = [0; 16];
+        core.ports.chance.fill(&mut chance);
+        let id = RequestId::mint(now, chance);
+        let dialect = api::dialect_of(&request);
+        let mut response = match Box::pin(api::answer(core, id.clone(), now, request)).await {
+            Ok(response) => response,
+            Err(refusal) => self.refused(&id, dialect, &refusal),
+        };
+        if let Ok(id) = HeaderValue::try_from(id.as_str()) {
+            let headers = response.headers_mut();
+            // The names under which the vendors' SDKs look for it, and ours.
+            let vendor = match dialect {
+                DialectId::Openai => "x-request-id",
+                DialectId::Anthropic => "request-id",
+            };
+            headers.insert(vendor, id.clone());
+            headers.insert("x-gatelet-request-id", id);
+        }
+        response
+    }
+
+    /// What is to be done from time to time: archives records. Hosts call it every second, or by their schedule.
+    pub async fn tick(&self) -> Result<Ticked, Fault> {
+        api::tick(&self.core).await
+    }
+
+    /// Puts another policy into force: from the next request on.
+    pub fn replace_policy(&self, policy: Policy) {
+        *self.core.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    pub fn policy(&self) -> Arc<Policy> {
+        self.core.policy()
+    }
+
+    pub fn ports(&self) -> &Ports {
+        &self.core.ports
+    }
+
+    fn refused(&self, id: &RequestId, dialect: DialectId, refusal: &Refusal) -> Response<Body> {
+        let public = refusal.public(id);
+        let mut response = Response::new(Body::from(dialect.dialect().write_error(&public)));
+        *response.status_mut() =
+            http::StatusCode::from_u16(public.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = refusal.retry_after(self.core.ports.clock.now()) {
+            headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Refusal::WrongMethod { allow } = refusal {
+            headers.insert(http::header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}
+
+impl Core {
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What calls a target: the network, or for the built-in provider nothing.
+    pub(crate) fn upstream(&self, target: &Target) -> &dyn Upstream {
+        match target.provider.kind {
+            Kind::BuiltIn => &self.demo,
+            Kind::Hosted | Kind::Gateway | Kind::Local => &*self.ports.upstream,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! One call of one target, up to the point where the caller may have its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use gatelet_wire::dialect::EncoderOptions;
+use gatelet_wire::{DialectId, ErrorKind, Fields, Loss, Restore, fold};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Method, Request};
+
+use super::flow::{Flow, Waiting, Writing};
+use super::lane::{Lane, Prepared, prepare};
+use super::receive::{Asked, Received, collect};
+use super::relay::Call;
+use crate::domain::Timestamp;
+use crate::gateway::Core;
+use crate::policy::Target;
+use crate::port::{Body, ByteStream, FaultKind, Reach};
+use crate::refusal::{Refusal, UpstreamFailure};
+
+/// An answer that the caller may have.
+pub(super) enum Answer {
+    Whole { body: Bytes, loss: Loss },
+    Stream { upstream: ByteStream, flow: Box<Flow>, waiting: Waiting, loss: Loss },
+}
+
+/// An attempt that gave no answer.
+pub(super) struct Failed {
+    pub(super) refusal: Refusal,
+    pub(super) next: Next,
+}
+
+/// What may still be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The same target may answer another time.
+    Again,
+    /// This target will not, another may.
+    Elsewhere,
+    /// The request itself is at fault: nobody will.
+    Nothing,
+}
+
+/// The longest whole answer, in bytes: embeddings of a long batch and images fit.
+const ANSWER_LIMIT: usize = 64 << 20;
+/// The longest error body that is read.
+const ERROR_LIMIT: usize = 256 << 10;
+
+pub(super) async fn attempt(
+    core: &Arc<Core>,
+    call: &mut Call<'_>,
+    target: &Arc<Target>,
+) -> Result<Answer, Failed> {
+    let started = core.ports.clock.now();
+    let prepared = prepare(call.received, target, call.output_cap)
+        .map_err(|refusal| Failed { refusal, next: Next::Elsewhere })?;
+    call.books.attempt(target, prepared.lane.name(), &prepared.loss, started);
+    let limit = call.timeouts.first.min(call.deadline.since(started));
+    let failed = match within(core, limit, run(core, call, target, prepared)).await {
+        Some(Ok(answer)) => return Ok(answer),
+        Some(Err(failed)) => failed,
+        None => fail(target, UpstreamFailure::TimedOut),
+    };
+    call.books.failed(failed.refusal.code(), core.ports.clock.now());
+    Err(failed)
+}
+
+async fn run(
+    core: &Arc<Core>,
+    call: &mut Call<'_>,
+    target: &Arc<Target>,
+    prepared: Prepared,
+) -> Result<Answer, Failed> {
+    let Prepared { lane, body, loss, hide_usage, restore } = prepared;
+    let request =
+        request(call.received, target, body).map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
+    let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
+    let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
+        let next = if fault.kind.is_temporary() { Next::Again } else { Next::Elsewhere };
+        let failure = match fault.kind {
+            FaultKind::Timeout => UpstreamFailure::TimedOut,
+            FaultKind::Unavailable
+            | FaultKind::Conflict
+            | FaultKind::Denied
+            | FaultKind::TooLarge
+            | FaultKind::Corrupt => UpstreamFailure::Unreachable,
+        };
+        Failed { next, ..fail(target, failure) }
+    })?;
+    let (head, body) = response.into_parts();
+    call.books.head(head.status.as_u16(), core.ports.clock.now());
+    if !head.status.is_success() {
+        return Err(refused(core, target, head.status.as_u16(), &head.headers, body).await);
+    }
+    let streams = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.trim_start().starts_with("text/event-stream"));
+    match body {
+        Body::Stream(upstream) if call.received.asked.stream && streams => {
+            let writing = if lane == Lane::Translated {
+                Writing::Translate { restore, options: options(&call.received.asked, call.received.started) }
+            } else {
+                Writing::Verbatim { hide_usage }
+            };
+            let flow = Flow::new(target.provider.dialect, call.received.dialect, writing);
+            commit(core, call, target, upstream, Box::new(flow), loss).await
+        }
+        body => {
+            let body = collect(body, &head.headers, ANSWER_LIMIT)
+                .await
+                .map_err(|_| fail(target, UpstreamFailure::Broken))?;
+            whole(core, call, target, lane, body, &restore, loss)
+        }
+    }
+}
+
+/// Reads a stream until its first content: from there on the caller has it, before that another may answer.
+async fn commit(
+    core: &Arc<Core>,
+    call: &mut Call<'_>,
+    target: &Arc<Target>,
+    mut upstream: ByteStream,
+    mut flow: Box<Flow>,
+    loss: Loss,
+) -> Result<Answer, Failed> {
+    let mut waiting = Waiting::new();
+    while !flow.seen.content && !flow.seen.end {
+        match upstream.next().await {
+            Some(Ok(chunk)) => {
+                let bytes = flow
+                    .push(chunk, &mut call.books.tally)
+                    .map_err(|_| fail(target, UpstreamFailure::Malformed))?;
+                if !bytes.is_empty() {
+                    waiting.push_back(bytes);
+                }
+            }
+            Some(Err(_)) => return Err(fail(target, UpstreamFailure::Broken)),
+            None => {
+                // An answer without content is complete all the same, or it is not.
+                let bytes =
+                    flow.finish(&mut call.books.tally).map_err(|_| fail(target, UpstreamFailure::Broken))?;
+                waiting.push_back(bytes);
+                break;
+            }
+        }
+        if let Some(error) = flow.seen.error.take_if(|_| !flow.seen.content) {
+            return Err(said(target, error, None));
+        }
+    }
+    call.books.first_content(core.ports.clock.now());
+    Ok(Answer::Stream { upstream, flow, waiting, loss })
+}
+
+/// Reads a whole answer, and writes it as the caller asked for it.
+fn whole(
+    core: &Arc<Core>,
+    call: &mut Call<'_>,
+    target: &Arc<Target>,
+    lane: Lane,
+    body: Bytes,
+    restore: &Restore,
+    mut loss: Loss,
+) -> Result<Answer, Failed> {
+    let upstream = target.provider.dialect.dialect();
+    let Ok(mut response) = upstream.read_response(&body) else { return Err(error_inside(target, &body)) };
+    let tally = &mut call.books.tally;
+    tally.said(response.usage);
+    tally.service_tier.clone_from(&response.service_tier);
+    call.books.first_content(core.ports.clock.now());
+    let asked = &call.received.asked;
+    if !asked.stream && lane != Lane::Translated {
+        return Ok(Answer::Whole { body, loss });
+    }
+    restore.response(&mut response);
+    let caller = call.received.dialect.dialect();
+    if !asked.stream {
+        let body = caller.write_response(&response, &mut loss).into();
+        return Ok(Answer::Whole { body, loss });
+    }
+    // A stream was asked for and the upstream gave a whole answer: it becomes a stream of one breath.
+    let mut encoder = caller.encoder(options(asked, call.received.started));
+    let mut out = Vec::new();
+    for event in fold::unfold(&response) {
+        encoder.push(&event, &mut out, &mut loss);
+    }
+    let upstream = futures_util::stream::empty().boxed();
+    let mut flow =
+        Flow::new(target.provider.dialect, call.received.dialect, Writing::Verbatim { hide_usage: false });
+    flow.seen.end = true;
+    Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting: Waiting::from([out.into()]), loss })
+}
+
+fn options(asked: &Asked, started: Timestamp) -> EncoderOptions {
+    EncoderOptions {
+        usage: asked.stream_usage,
+        model: None,
+        created: u64::try_from(started.seconds()).unwrap_or(0),
+    }
+}
+
+/// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
+fn request(received: &Received, target: &Target, body: Bytes) -> Result<Request<Body>, ()> {
+    let path = match target.provider.dialect {
+        DialectId::Openai => "/chat/completions",
+        DialectId::Anthropic => "/v1/messages",
+    };
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{}{path}", target.provider.base))
+        .body(Body::Full(body))
+        .map_err(|_| ())?;
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    let accept = if received.asked.stream { "text/event-stream" } else { "application/json" };
+    headers.insert(ACCEPT, http::HeaderValue::from_static(accept));
+    target.provider.apply(headers);
+    if received.dialect == target.provider.dialect {
+        for name in ["anthropic-version", "anthropic-beta"] {
+            if let Some(value) = received.headers.get(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+    Ok(request)
+}
+
+/// An answer with an error's status.
+async fn refused(core: &Arc<Core>, target: &Target, status: u16, headers: &HeaderMap, body: Body) -> Failed {
+    let body = collect(body, headers, ERROR_LIMIT).await.unwrap_or_default();
+    let error = target.provider.dialect.dialect().read_error(status, &body);
+    let retry_after = retry_after(headers, core.ports.clock.now());
+    said(target, error, retry_after)
+}
+
+/// A 200 whose body is no answer: an error inside, or nonsense.
+fn error_inside(target: &Target, body: &[u8]) -> Failed {
+    let is_error = Fields::read(body).is_ok_and(|fields| fields.present("error").is_some());
+    if !is_error {
+        return fail(target, UpstreamFailure::Malformed);
+    }
+    said(target, target.provider.dialect.dialect().read_error(200, body), None)
+}
+
+fn said(target: &Target, error: gatelet_wire::UpstreamError, retry_after: Option<u64>) -> Failed {
+    let next = match error.kind {
+        ErrorKind::RateLimit | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Api => Next::Again,
+        ErrorKind::Authentication | ErrorKind::Billing | ErrorKind::Permission | ErrorKind::NotFound => {
+            Next::Elsewhere
+        }
+        ErrorKind::InvalidRequest | ErrorKind::TooLarge if error.context_window => Next::Elsewhere,
+        ErrorKind::InvalidRequest | ErrorKind::TooLarge | ErrorKind::Conflict => Next::Nothing,
+    };
+    let retry_after = retry_after.or(error.retry_after);
+    Failed {
+        refusal: Refusal::Upstream { target: target.to_string(), error: Box::new(error), retry_after },
+        next,
+    }
+}
+
+fn fail(target: &Target, failure: UpstreamFailure) -> Failed {
+    Failed { refusal: Refusal::UpstreamFailed { target: target.to_string(), failure }, next: Next::Again }
+}
+
+/// Whole seconds, from a header in milliseconds, seconds or as a date.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let millis = text("retry-after-ms").and_then(|value| value.trim().parse::<f64>().ok());
+    let seconds = || text(RETRY_AFTER.as_str()).and_then(|value| value.trim().parse::<f64>().ok());
+    let date = || {
+        let at = jiff::fmt::rfc2822::parse(text(RETRY_AFTER.as_str())?.trim()).ok()?.timestamp();
+        Some(Timestamp::from_micros(at.as_microsecond()).since(now).as_secs_f64())
+    };
+    let seconds = millis.map(|millis| millis / 1_000.0).or_else(seconds).or_else(date)?;
+    // More than a day is no hint any more.
+    (seconds.is_finite() && (0.0..=86_400.0).contains(&seconds))
+        .then(|| Duration::from_secs_f64(seconds).as_millis())
+        .map(|millis| u64::try_from(millis.div_ceil(1_000)).unwrap_or(u64::MAX))
+}
+
+/// What `work` answers, if it does so in time.
+async fn within<T>(core: &Core, limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
+    let work = std::pin::pin!(work);
+    match select(work, core.ports.clock.sleep(limit)).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(((), _)) => None,
+    }
+}

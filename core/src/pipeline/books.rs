@@ -1,0 +1,283 @@
+//! One request's books: its hold, its records, and their closing, exactly once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use gatelet_wire::Loss;
+
+use super::receive::Received;
+use super::tally::Tally;
+use crate::domain::account::{Document, Op, Settle};
+use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
+use crate::gateway::Core;
+use crate::policy::Target;
+use crate::port::{Entry, Fault, Transaction};
+use crate::record::{self, Attempt, Record, millis};
+use crate::refusal::Refusal;
+use crate::registry::Reasoning;
+
+/// The books of one request. Dropped before they were closed, they close themselves in the background: the caller
+/// left, and pays for what was generated.
+#[derive(Debug)]
+pub(super) struct Books {
+    core: Arc<Core>,
+    state: State,
+    shard: ShardId,
+    accounts: Vec<AccountId>,
+    hold: HoldId,
+    record: Record,
+    attempts: Vec<Attempt>,
+    target: Option<Arc<Target>>,
+    /// An upstream has, or may have, read the request: its input is charged even if nothing came back.
+    sent: bool,
+    input_bytes: u64,
+    pub(super) tally: Tally,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The hold was asked for; nobody knows yet whether it exists.
+    Asked,
+    Held,
+    Closed,
+}
+
+impl Books {
+    pub(super) fn open(
+        core: Arc<Core>,
+        received: &Received,
+        document: &Document,
+        accounts: Vec<AccountId>,
+        hold: HoldId,
+    ) -> Self {
+        let key = &document.key;
+        let record = Record {
+            v: record::VERSION,
+            kind: "request",
+            id: received.id.clone(),
+            at: received.started,
+            shard: key.shard.clone(),
+            key: key.id.clone(),
+            alias: key.alias.clone(),
+            tags: key.tags.clone(),
+            operation: "chat",
+            dialect: received.dialect.name(),
+            model: received.asked.model.clone(),
+            target: None,
+            stream: received.asked.stream,
+            outcome: "client_left",
+            status: 499,
+            attempts: 0,
+            usage: gatelet_wire::Usage::default(),
+            usage_estimated: false,
+            cost: Money::ZERO,
+            total_ms: 0.0,
+            first_content_ms: None,
+            loss: Vec::new(),
+            output_cap: None,
+            soft_passed: Vec::new(),
+        };
+        Self {
+            core,
+            state: State::Asked,
+            shard: key.shard.clone(),
+            accounts,
+            hold,
+            record,
+            attempts: Vec::new(),
+            target: None,
+            sent: false,
+            input_bytes: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The ledger holds what was asked for.
+    pub(super) fn held(&mut self, input_bytes: u64) {
+        self.state = State::Held;
+        self.input_bytes = input_bytes;
+    }
+
+    /// Nothing is held, and there is nothing to write down.
+    pub(super) fn forget(&mut self) {
+        self.state = State::Closed;
+    }
+
+    pub(super) fn soft(&mut self, passed: &[String], output_cap: Option<u64>) {
+        self.record.soft_passed = passed.to_vec();
+        self.record.output_cap = output_cap;
+    }
+
+    /// An attempt begins; answers its number.
+    pub(super) fn attempt(&mut self, target: &Arc<Target>, lane: &'static str, loss: &Loss, now: Timestamp) {
+        let number = self.record.attempts + 1;
+        self.record.attempts = number;
+        self.record.target = Some(target.to_string());
+        self.record.loss = loss.items().map(str::to_owned).collect();
+        self.target = Some(target.clone());
+        self.tally = Tally::default();
+        self.sent = true;
+        self.attempts.push(Attempt {
+            v: record::VERSION,
+            kind: "attempt",
+            id: self.record.id.clone(),
+            at: now,
+            attempt: number,
+            target: target.to_string(),
+            lane,
+            status: None,
+            outcome: "client_left",
+            head_ms: None,
+            total_ms: 0.0,
+        });
+    }
+
+    /// The attempt's answer has begun.
+    pub(super) fn head(&mut self, status: u16, now: Timestamp) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.status = Some(status);
+            attempt.head_ms = Some(millis(attempt.at, now));
+        }
+    }
+
+    /// The attempt is over without an answer that counts: whatever it used is not charged.
+    pub(super) fn failed(&mut self, outcome: &'static str, now: Timestamp) {
+        self.sent = false;
+        self.tally = Tally::default();
+        self.end_attempt(outcome, now);
+    }
+
+    pub(super) fn first_content(&mut self, now: Timestamp) {
+        self.record.first_content_ms.get_or_insert(millis(self.record.at, now));
+    }
+
+    fn end_attempt(&mut self, outcome: &'static str, now: Timestamp) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.outcome = outcome;
+            attempt.total_ms = millis(attempt.at, now);
+        }
+    }
+
+    /// What the writing of the answer could not carry.
+    pub(super) fn lost(&mut self, loss: &Loss) {
+        for item in loss.items() {
+            if !self.record.loss.iter().any(|known| known == item) {
+                self.record.loss.push(item.to_owned());
+            }
+        }
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        self.record.attempts
+    }
+
+    /// Milliseconds that upstreams took until their heads: what is not the gateway's own time.
+    pub(super) fn upstream_ms(&self) -> f64 {
+        self.attempts.iter().map(|attempt| attempt.head_ms.unwrap_or(attempt.total_ms)).sum()
+    }
+
+    pub(super) fn cost(&self) -> Money {
+        self.record.cost
+    }
+
+    /// Refused before anything was sent: nothing is charged; the record is written in the background.
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        self.accounts.clear();
+        let status = refusal.public(&self.record.id).status;
+        let closing = self.close(Ending::refused(refusal, status));
+        self.core.ports.defer.defer(Box::pin(async move {
+            let _ = closing.await;
+        }));
+    }
+
+    /// Closes the books: settles the hold with the true usage and keeps the records, in one transaction that is
+    /// tried until it passes or its tries run out.
+    pub(super) fn close(&mut self, ending: Ending) -> BoxFuture<'static, Result<(), Fault>> {
+        // A hold that nobody knows to exist (the answer was lost) is settled all the same: without one, nothing happens.
+        self.state = State::Closed;
+        let now = self.core.ports.clock.now();
+        self.end_attempt(ending.attempt, now);
+        self.charge();
+        self.record.outcome = ending.outcome;
+        self.record.status = ending.status;
+        self.record.total_ms = millis(self.record.at, now);
+        let tokens = self.record.usage.total();
+        let settle = Settle { hold: self.hold.clone(), tokens, cost: self.record.cost };
+        let (id, at) = (&self.record.id, self.record.at);
+        let mut entries: Vec<Entry> =
+            self.attempts.iter().map(|attempt| record::entry(id, at, attempt.attempt, attempt)).collect();
+        let mut last = record::entry(id, at, 0, &self.record);
+        last.settle = Some((self.accounts.clone(), settle.clone()));
+        entries.push(last);
+        let transaction = Transaction { accounts: self.accounts.clone(), op: Op::Settle(settle), entries };
+        Box::pin(post(self.core.clone(), self.shard.clone(), transaction))
+    }
+
+    /// Puts usage and cost into the record.
+    fn charge(&mut self) {
+        let Some(target) = self.target.as_ref().filter(|_| self.sent) else { return };
+        let (mut usage, estimated) = self.tally.usage(self.input_bytes);
+        if target.provider.quirks.reasoning == Reasoning::Excluded {
+            usage.output = usage.output.saturating_add(usage.reasoning);
+        }
+        let tier = self.tally.service_tier.as_deref();
+        self.record.cost = target.price.as_ref().map_or(Money::ZERO, |price| price.cost(&usage, tier));
+        self.record.usage = usage;
+        self.record.usage_estimated = estimated;
+    }
+}
+
+impl Drop for Books {
+    fn drop(&mut self) {
+        if self.state == State::Closed {
+            return;
+        }
+        let defer = self.core.ports.defer.clone();
+        let closing = self.close(Ending::CLIENT_LEFT);
+        defer.defer(Box::pin(async move {
+            // What failed after all its tries is in the log; there is nobody left to tell.
+            let _ = closing.await;
+        }));
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    outcome: &'static str,
+    attempt: &'static str,
+    status: u16,
+}
+
+impl Ending {
+    /// The caller closed the connection (the status that nginx made customary for it).
+    pub(super) const CLIENT_LEFT: Self = Self { outcome: "client_left", attempt: "client_left", status: 499 };
+
+    pub(super) fn done(status: u16) -> Self {
+        Self { outcome: "done", attempt: "answered", status }
+    }
+
+    pub(super) fn refused(refusal: &Refusal, status: u16) -> Self {
+        let code = refusal.code();
+        Self { outcome: code, attempt: code, status }
+    }
+}
+
+/// Tries a settlement until the ledger takes it. It is idempotent by its hold, so that trying again is safe.
+async fn post(core: Arc<Core>, shard: ShardId, transaction: Transaction) -> Result<(), Fault> {
+    const PAUSES: [Duration; 4] = [
+        Duration::from_millis(50),
+        Duration::from_millis(200),
+        Duration::from_millis(800),
+        Duration::from_secs(2),
+    ];
+    let ports = &core.ports;
+    for pause in PAUSES {
+        match ports.ledger.transact(&shard, transaction.clone(), ports.clock.now()).await {
+            Err(fault) if fault.kind.is_temporary() => ports.clock.sleep(pause).await,
+            other => return other.map(drop),
+        }
+    }
+    ports.ledger.transact(&shard, transaction, ports.clock.now()).await.map(drop)
+}

@@ -1,0 +1,186 @@
+//! A stream from an upstream to a caller as a machine without input and output of its own: bytes in, bytes out.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use gatelet_wire::dialect::EncoderOptions;
+use gatelet_wire::frame::sse::Framer;
+use gatelet_wire::restore::RestoreStream;
+use gatelet_wire::{Decoder, Encoder, Event, Loss, Malformed, PublicError, Restore, UpstreamError};
+
+use super::tally::Tally;
+use gatelet_wire::DialectId;
+
+/// Reads what the upstream says, counts it, and makes of it what the caller reads.
+#[derive(Debug)]
+pub(super) struct Flow {
+    framer: Framer,
+    decoder: Box<dyn Decoder>,
+    writer: Writer,
+    caller: DialectId,
+    events: Vec<Event>,
+    pub(super) seen: Seen,
+}
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) content: bool,
+    pub(super) end: bool,
+    pub(super) error: Option<UpstreamError>,
+}
+
+#[derive(Debug)]
+enum Writer {
+    /// Same dialect: the bytes as they come.
+    Verbatim,
+    /// Same dialect, but for the usage chunk that only we asked for.
+    HideUsage,
+    Translate {
+        encoder: Box<dyn Encoder>,
+        restore: Box<RestoreStream>,
+        restored: Vec<Event>,
+        loss: Loss,
+    },
+}
+
+/// How a stream is to be written.
+pub(super) enum Writing {
+    Verbatim { hide_usage: bool },
+    Translate { restore: Restore, options: EncoderOptions },
+}
+
+impl Flow {
+    pub(super) fn new(upstream: DialectId, caller: DialectId, writing: Writing) -> Self {
+        let writer = match writing {
+            Writing::Verbatim { hide_usage: false } => Writer::Verbatim,
+            Writing::Verbatim { hide_usage: true } => Writer::HideUsage,
+            Writing::Translate { restore, options } => Writer::Translate {
+                encoder: caller.dialect().encoder(options),
+                restore: Box::new(restore.stream()),
+                restored: Vec::new(),
+                loss: Loss::default(),
+            },
+        };
+        Self {
+            framer: Framer::default(),
+            decoder: upstream.dialect().decoder(),
+            writer,
+            caller,
+            events: Vec::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Takes a chunk and gives what the caller reads for it, which may be nothing.
+    pub(super) fn push(&mut self, chunk: Bytes, tally: &mut Tally) -> Result<Bytes, Malformed> {
+        self.framer.push(&chunk);
+        let mut out = Vec::new();
+        while let Some(frame) = self.framer.next() {
+            let frame = frame?;
+            self.events.clear();
+            self.decoder.push(&frame, &mut self.events)?;
+            self.seen.note(&self.events, tally);
+            match &mut self.writer {
+                Writer::Verbatim => {}
+                Writer::HideUsage => {
+                    let only_usage = !self.events.is_empty()
+                        && self
+                            .events
+                            .iter()
+                            .all(|event| matches!(event, Event::Usage(_) | Event::Start { .. }))
+                        && self.events.iter().any(|event| matches!(event, Event::Usage(_)));
+                    if !only_usage {
+                        out.extend_from_slice(frame.raw);
+                    }
+                }
+                Writer::Translate { .. } => self.writer.translate(&mut self.events, &mut out),
+            }
+        }
+        Ok(if matches!(self.writer, Writer::Verbatim) { chunk } else { out.into() })
+    }
+
+    /// The upstream's bytes ended: the rest of what the caller reads.
+    ///
+    /// # Errors
+    /// The answer was not complete.
+    pub(super) fn finish(&mut self, tally: &mut Tally) -> Result<Bytes, Malformed> {
+        let mut out = Vec::new();
+        self.events.clear();
+        if let Some(frame) = self.framer.finish() {
+            let frame = frame?;
+            self.decoder.push(&frame, &mut self.events)?;
+            if let Writer::HideUsage = self.writer {
+                out.extend_from_slice(frame.raw);
+            }
+        }
+        if !self.seen.end && self.seen.error.is_none() {
+            self.decoder.finish(&mut self.events)?;
+        }
+        self.seen.note(&self.events, tally);
+        self.writer.translate(&mut self.events, &mut out);
+        Ok(out.into())
+    }
+
+    /// An error inside the stream, in the caller's words.
+    pub(super) fn error(&mut self, error: &PublicError) -> Bytes {
+        let mut out = Vec::new();
+        match &mut self.writer {
+            Writer::Verbatim | Writer::HideUsage => {
+                self.caller.dialect().encoder(EncoderOptions::default()).error(error, &mut out);
+            }
+            Writer::Translate { encoder, .. } => encoder.error(error, &mut out),
+        }
+        out.into()
+    }
+
+    /// What the translation could not carry so far.
+    pub(super) fn loss(&self) -> Option<&Loss> {
+        match &self.writer {
+            Writer::Verbatim | Writer::HideUsage => None,
+            Writer::Translate { loss, .. } => Some(loss),
+        }
+    }
+
+    /// Whether the caller has read the upstream's own error already, in its bytes.
+    pub(super) fn passes_errors(&self) -> bool {
+        match self.writer {
+            Writer::Verbatim | Writer::HideUsage => true,
+            Writer::Translate { .. } => false,
+        }
+    }
+}
+
+impl Writer {
+    fn translate(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
+        let Self::Translate { encoder, restore, restored, loss } = self else { return };
+        for event in events.drain(..) {
+            // The upstream's error is said once, by whoever ends the stream.
+            if matches!(event, Event::Error(_)) {
+                continue;
+            }
+            restored.clear();
+            restore.push(event, restored);
+            for event in restored.iter() {
+                encoder.push(event, out, loss);
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn note(&mut self, events: &[Event], tally: &mut Tally) {
+        for event in events {
+            tally.see(event);
+            self.content |= event.is_content();
+            match event {
+                Event::End => self.end = true,
+                Event::Error(error) => self.error = Some(error.clone()),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Pieces that wait until an attempt is committed.
+pub(super) type Waiting = VecDeque<Bytes>;

@@ -1,0 +1,146 @@
+//! Which lane a request takes to a target, and what is sent there.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use gatelet_wire::dialect::TargetHints;
+use gatelet_wire::{DialectId, Draft, Fields, Json, Loss, Restore, Written};
+
+use super::receive::Received;
+use crate::policy::Target;
+use crate::refusal::Refusal;
+use crate::registry::{Capability, StreamUsage};
+
+/// How words travel. The first two never build a tree: what nobody rewrites keeps its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Same dialect, nothing to rewrite but the model's name.
+    Verbatim,
+    /// Same dialect, with declared edits.
+    Edited,
+    /// Another dialect, through the canonical form.
+    Translated,
+}
+
+impl Lane {
+    /// The word for it in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Verbatim => "verbatim",
+            Self::Edited => "edited",
+            Self::Translated => "translated",
+        }
+    }
+}
+
+/// A request as a target will read it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) lane: Lane,
+    pub(super) body: Bytes,
+    pub(super) loss: Loss,
+    /// We asked for a usage chunk that the caller did not: it is taken out of the stream again.
+    pub(super) hide_usage: bool,
+    /// What must be undone in the answer.
+    pub(super) restore: Restore,
+}
+
+pub(super) fn prepare(
+    received: &Received,
+    target: &Target,
+    output_cap: Option<u64>,
+) -> Result<Prepared, Refusal> {
+    if received.dialect == target.provider.dialect {
+        same_dialect(received, target, output_cap)
+    } else {
+        translated(received, target, output_cap)
+    }
+}
+
+fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
+    let mut loss = Loss::default();
+    let fields = Fields::read(&received.body)?;
+    let asked = &received.asked;
+    let hide_usage = received.dialect == DialectId::Openai
+        && asked.stream
+        && !asked.stream_usage
+        && target.provider.quirks.stream_usage == StreamUsage::Ask;
+    let model = Json::of(&&*target.model);
+    if target.edits.is_empty() && output_cap.is_none() && !hide_usage {
+        let body = if asked.model == *target.model {
+            received.body.clone()
+        } else {
+            fields.splice(&[("model", model.as_str())]).into()
+        };
+        return Ok(Prepared { lane: Lane::Verbatim, body, loss, hide_usage, restore: Restore::default() });
+    }
+    let mut draft = Draft::from(&fields);
+    draft.set("model", &model);
+    if let Some(cap) = output_cap {
+        draft.set(cap_field(received.dialect), &Json::of(&cap));
+    }
+    if hide_usage {
+        draft.set("stream_options", &include_usage(&fields));
+    }
+    draft.apply(&target.edits, &mut loss)?;
+    Ok(Prepared {
+        lane: Lane::Edited,
+        body: draft.write().into(),
+        loss,
+        hide_usage,
+        restore: Restore::default(),
+    })
+}
+
+/// The dialect's own name for the cap on output.
+fn cap_field(dialect: DialectId) -> &'static str {
+    match dialect {
+        DialectId::Openai => "max_completion_tokens",
+        DialectId::Anthropic => "max_tokens",
+    }
+}
+
+/// The caller's `stream_options` with `include_usage` on.
+fn include_usage(fields: &Fields<'_>) -> Json {
+    let own = fields.present("stream_options").and_then(|raw| Fields::of(raw, "stream_options").ok());
+    let text = own.map_or_else(
+        || Cow::Borrowed(r#"{"include_usage":true}"#),
+        |own| {
+            let spliced = own.splice(&[("include_usage", "true")]);
+            String::from_utf8(spliced).map_or(Cow::Borrowed("{}"), Cow::Owned)
+        },
+    );
+    Json::parse(&text).unwrap_or_else(|_| Json::of(&serde_json::json!({ "include_usage": true })))
+}
+
+fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
+    let mut loss = Loss::default();
+    let mut request = received.dialect.dialect().read_request(&received.body)?;
+    request.model = target.model.to_string();
+    if let Some(cap) = output_cap {
+        request.max_output_tokens = Some(cap);
+    }
+    // Usage is always asked for: the books need it.
+    request.stream_usage = request.stream && target.provider.quirks.stream_usage == StreamUsage::Ask;
+    let hints = TargetHints {
+        model: target.model.to_string(),
+        max_output_tokens: target.max_output,
+        adaptive_thinking: target.has(Capability::AdaptiveThinking),
+        native_schema: target.has(Capability::Schema),
+        sampling: !target.has(Capability::NoSampling),
+        forced_tool: !target.has(Capability::NoForcedTool),
+        mid_system: target.has(Capability::SystemAnywhere),
+    };
+    let Written { mut body, restore } =
+        target.provider.dialect.dialect().write_request(&request, &hints, &mut loss)?;
+    if !target.edits.is_empty() {
+        let edited = {
+            let fields = Fields::read(&body)?;
+            let mut draft = Draft::from(&fields);
+            draft.apply(&target.edits, &mut loss)?;
+            draft.write()
+        };
+        body = edited;
+    }
+    Ok(Prepared { lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
+}

@@ -1,0 +1,49 @@
+//! A request's path, from top to bottom.
+//!
+//! Each stage consumes what the one before it made; what a stage makes has private fields and one constructor. So
+//! "relayed but never admitted" does not compile.
+
+mod admit;
+mod attempt;
+mod authenticate;
+mod books;
+mod flow;
+mod headers;
+mod keys;
+mod lane;
+mod receive;
+mod relay;
+mod route;
+mod stream;
+mod tally;
+
+use std::sync::Arc;
+
+use gatelet_wire::DialectId;
+use http::Response;
+use http::request::Parts;
+
+use crate::domain::{RequestId, Timestamp};
+use crate::gateway::Core;
+use crate::port::Body;
+use crate::refusal::Refusal;
+
+pub use authenticate::{check, may_call, read};
+pub use keys::KeyCache;
+pub use lane::Lane;
+pub use receive::{collect, key_text, token};
+
+/// The gateway, in five lines. The sixth, settling, is tied to the end of the answer's body.
+pub async fn chat(
+    core: &Arc<Core>,
+    id: RequestId,
+    started: Timestamp,
+    dialect: DialectId,
+    parts: Parts,
+    body: Body,
+) -> Result<Response<Body>, Refusal> {
+    let received = receive::receive(core, id, started, dialect, parts, body).await?;
+    let authenticated = authenticate::authenticate(core, received).await?;
+    let admitted = admit::admit(core, authenticated).await?;
+    relay::relay(core, admitted).await
+}

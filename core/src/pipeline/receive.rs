@@ -1,0 +1,94 @@
+//! First stage: the request's own words, checked as far as they can be without asking anybody.
+
+use bytes::Bytes;
+use gatelet_wire::DialectId;
+use gatelet_wire::{Fields, Peek};
+use http::HeaderMap;
+use http::request::Parts;
+
+use crate::domain::{KeyToken, RequestId, Timestamp};
+use crate::gateway::Core;
+use crate::port::{Body, Uncollected};
+use crate::refusal::Refusal;
+
+/// A request that is well-formed, with a key that may be one of ours.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) id: RequestId,
+    pub(super) started: Timestamp,
+    pub(super) dialect: DialectId,
+    pub(super) token: KeyToken,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) asked: Asked,
+}
+
+/// What the request asks for, read without building a tree.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub model: String,
+    pub stream: bool,
+    pub max_output: Option<u64>,
+    pub choices: u32,
+    pub stream_usage: bool,
+    pub service_tier: Option<String>,
+}
+
+/// Reads a request for a chat in `dialect`. The key is judged before the body is read: strangers cost nothing.
+pub(super) async fn receive(
+    core: &Core,
+    id: RequestId,
+    started: Timestamp,
+    dialect: DialectId,
+    parts: Parts,
+    body: Body,
+) -> Result<Received, Refusal> {
+    let token = token(&parts)?;
+    let body = collect(body, &parts.headers, core.settings.body_limit).await?;
+    let fields = Fields::read(&body)?;
+    let peek = Peek::read(dialect, &fields)?;
+    let service_tier =
+        fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let asked = Asked {
+        model: peek.model.into_owned(),
+        stream: peek.stream,
+        max_output: peek.max_output,
+        choices: peek.choices.max(1),
+        stream_usage: peek.stream_usage,
+        service_tier,
+    };
+    Ok(Received { id, started, dialect, token, headers: parts.headers, body, asked })
+}
+
+/// The caller's key, from wherever a vendor's SDK puts it.
+pub fn token(parts: &Parts) -> Result<KeyToken, Refusal> {
+    let text = key_text(parts).ok_or(Refusal::NoKey)?;
+    KeyToken::parse(&text).ok_or(Refusal::KeyMalformed)
+}
+
+pub fn key_text(parts: &Parts) -> Option<String> {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let bearer = header("authorization").and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let query = || {
+        let query = parts.uri.query()?;
+        query.split('&').find_map(|pair| pair.strip_prefix("key="))
+    };
+    bearer
+        .or_else(|| header("x-api-key"))
+        .or_else(|| header("api-key"))
+        .or_else(|| header("x-goog-api-key"))
+        .or_else(query)
+        .filter(|key| !key.is_empty())
+        .map(str::to_owned)
+}
+
+/// Reads a whole body of at most `most` bytes, or refuses it.
+pub async fn collect(body: Body, headers: &HeaderMap, most: usize) -> Result<Bytes, Refusal> {
+    body.collect(headers, most).await.map_err(|uncollected| match uncollected {
+        Uncollected::TooLarge => Refusal::BodyTooLarge { most },
+        Uncollected::Broken(_) => Refusal::BodyBroken,
+    })
+}

@@ -1,0 +1,141 @@
+//! Fifth stage: attempts, until one of them has an answer that the caller may have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Response};
+
+use super::admit::Admitted;
+use super::attempt::{Answer, Failed, Next, attempt};
+use super::books::{Books, Ending};
+use super::headers;
+use super::receive::Received;
+use super::stream::{Committed, Relay};
+use crate::domain::Timestamp;
+use crate::gateway::Core;
+use crate::policy::Timeouts;
+use crate::port::Body;
+use crate::refusal::Refusal;
+
+/// What all attempts of one request share.
+pub(super) struct Call<'a> {
+    pub(super) received: &'a Received,
+    pub(super) books: &'a mut Books,
+    pub(super) output_cap: Option<u64>,
+    pub(super) timeouts: Timeouts,
+    pub(super) deadline: Timestamp,
+}
+
+/// The longest that we wait for a target that says when to come back, while there is another to ask.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Response<Body>, Refusal> {
+    let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
+    books.soft(&soft_passed, output_cap);
+    let deadline = received.started.after(model.timeouts.total.min(core.settings.deadline));
+    let mut call =
+        Call { received: &received, books: &mut books, output_cap, timeouts: model.timeouts, deadline };
+    let mut last = None;
+    'plan: for target in &plan {
+        for tried in 0..=model.retries {
+            match attempt(core, &mut call, target).await {
+                Ok(answer) => {
+                    let mut head = HeaderMap::new();
+                    headers::limits(&mut head, received.dialect, &headroom, core.ports.clock.now());
+                    headers::served(&mut head, target, output_cap, &soft_passed);
+                    return Ok(respond(
+                        core,
+                        received,
+                        books,
+                        model.timeouts,
+                        deadline,
+                        answer,
+                        head,
+                        &target.to_string(),
+                    )
+                    .await);
+                }
+                Err(Failed { refusal, next }) => {
+                    let hint = refusal.retry_after(core.ports.clock.now()).map(Duration::from_secs);
+                    last = Some(refusal);
+                    match next {
+                        Next::Nothing => break 'plan,
+                        Next::Elsewhere => continue 'plan,
+                        Next::Again if tried == model.retries => {}
+                        Next::Again => {
+                            let pause = hint.unwrap_or_else(|| pause(core, tried));
+                            let now = core.ports.clock.now();
+                            if pause > PATIENCE || now.after(pause) >= deadline {
+                                continue 'plan;
+                            }
+                            core.ports.clock.sleep(pause).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let refusal = last.unwrap_or(Refusal::Timeout);
+    let status = refusal.public(&received.id).status;
+    // Nothing is charged; the caller hears it when the hold has ended, so that its next try finds the room.
+    books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
+    Err(refusal)
+}
+
+/// Doubles from a quarter of a second, with chance in it, so that callers who failed together do not return together.
+fn pause(core: &Core, tried: u32) -> Duration {
+    let mut byte = [0];
+    core.ports.chance.fill(&mut byte);
+    let base = Duration::from_millis(250).saturating_mul(1 << tried.min(4));
+    base / 2 + base.mul_f64(f64::from(byte[0]) / 512.0)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the one place where all that is known of an answer comes together"
+)]
+async fn respond(
+    core: &Arc<Core>,
+    received: Received,
+    mut books: Books,
+    timeouts: Timeouts,
+    deadline: Timestamp,
+    answer: Answer,
+    mut head: HeaderMap,
+    target: &str,
+) -> Response<Body> {
+    let (content_type, body) = match answer {
+        Answer::Whole { body, loss } => {
+            headers::loss(&mut head, &loss);
+            books.lost(&loss);
+            // Tried until it passes or its tries run out; the answer is the caller's in any case.
+            let _ = books.close(Ending::done(200)).await;
+            headers::cost(&mut head, books.cost());
+            ("application/json", Body::Full(body))
+        }
+        Answer::Stream { upstream, flow, waiting, loss } => {
+            headers::loss(&mut head, &loss);
+            let committed = Committed {
+                upstream,
+                flow,
+                waiting,
+                target: target.to_owned(),
+                idle: timeouts.idle,
+                deadline,
+            };
+            headers::times(&mut head, core, &received, &books);
+            let relay = Relay::new(core.clone(), received.id, books, committed);
+            return finish(head, "text/event-stream", Body::Stream(Box::pin(relay)));
+        }
+    };
+    headers::times(&mut head, core, &received, &books);
+    finish(head, content_type, body)
+}
+
+fn finish(head: HeaderMap, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = head;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,222 @@
+//! The answer's body: an upstream's stream, relayed, watched and settled.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream, StreamExt};
+
+use super::books::{Books, Ending};
+use super::flow::{Flow, Waiting};
+use crate::domain::{RequestId, Timestamp};
+use crate::gateway::Core;
+use crate::port::{Broken, ByteStream, Fault};
+use crate::refusal::{Refusal, UpstreamFailure};
+use std::sync::Arc;
+
+/// A committed attempt's stream.
+///
+/// Invariant: the last piece (the one with the dialect's terminator, or with the error) leaves only after the books
+/// are closed. So a caller that has read an ending has been charged and recorded, whatever happens to us then.
+pub(super) struct Relay {
+    core: Arc<Core>,
+    id: RequestId,
+    target: String,
+    upstream: Option<ByteStream>,
+    flow: Box<Flow>,
+    books: Books,
+    waiting: Waiting,
+    state: State,
+    idle: Duration,
+    deadline: Timestamp,
+    last: Timestamp,
+    timer: BoxFuture<'static, ()>,
+}
+
+enum State {
+    Flowing,
+    /// The books are being closed; then these bytes leave.
+    Closing(BoxFuture<'static, Result<(), Fault>>, Bytes),
+    /// All is said. The upstream is read to its end, so that its connection can be used again.
+    Draining,
+    Ended,
+}
+
+/// How long an upstream may take to end its body after it said its end.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// What [`Relay`] takes over from the attempt that was committed.
+pub(super) struct Committed {
+    pub(super) upstream: ByteStream,
+    pub(super) flow: Box<Flow>,
+    pub(super) waiting: Waiting,
+    pub(super) target: String,
+    pub(super) idle: Duration,
+    pub(super) deadline: Timestamp,
+}
+
+impl Relay {
+    pub(super) fn new(core: Arc<Core>, id: RequestId, books: Books, committed: Committed) -> Self {
+        let Committed { upstream, flow, waiting, target, idle, deadline } = committed;
+        let last = core.ports.clock.now();
+        let timer = sleep(&core, idle.min(deadline.since(last)));
+        Self {
+            core,
+            id,
+            target,
+            upstream: Some(upstream),
+            flow,
+            books,
+            waiting,
+            state: State::Flowing,
+            idle,
+            deadline,
+            last,
+            timer,
+        }
+    }
+
+    /// The next bytes for the caller while the upstream still speaks; none when it is done, one way or the other.
+    fn poll_flowing(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if self.flow.seen.end || self.flow.seen.error.is_some() {
+                return Poll::Ready(None);
+            }
+            if let Some(bytes) = self.waiting.pop_front() {
+                return Poll::Ready(Some(bytes));
+            }
+            let Some(upstream) = self.upstream.as_mut() else { return Poll::Ready(None) };
+            match upstream.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    self.last = self.core.ports.clock.now();
+                    match self.flow.push(chunk, &mut self.books.tally) {
+                        Ok(bytes) if bytes.is_empty() => {}
+                        Ok(bytes) => self.waiting.push_back(bytes),
+                        Err(_) => return self.fail(UpstreamFailure::Malformed),
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => return self.fail(UpstreamFailure::Broken),
+                Poll::Ready(None) => {
+                    self.upstream = None;
+                    match self.flow.finish(&mut self.books.tally) {
+                        Ok(bytes) if bytes.is_empty() => {}
+                        Ok(bytes) => self.waiting.push_back(bytes),
+                        Err(_) => return self.fail(UpstreamFailure::Broken),
+                    }
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {
+                    ready!(self.poll_timer(context));
+                    return self.fail(UpstreamFailure::TimedOut);
+                }
+            }
+        }
+    }
+
+    /// Ready when the upstream has been silent for too long, or the request's time is over.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.poll_unpin(context));
+            let now = self.core.ports.clock.now();
+            // One timer serves the whole stream: it is not set anew for each chunk, but asks when it rings.
+            let left = self.idle.saturating_sub(now.since(self.last)).min(self.deadline.since(now));
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            self.timer = sleep(&self.core, left);
+        }
+    }
+
+    /// The upstream failed in the middle: the caller is told in the stream, and gets no ending that was not said.
+    fn fail(&mut self, failure: UpstreamFailure) -> Poll<Option<Bytes>> {
+        self.upstream = None;
+        let refusal = Refusal::UpstreamFailed { target: self.target.clone(), failure };
+        self.close_with_error(&refusal);
+        Poll::Ready(None)
+    }
+
+    fn close_with_error(&mut self, refusal: &Refusal) {
+        let public = refusal.public(&self.id);
+        let mut last = concat(&mut self.waiting);
+        last.extend_from_slice(&self.flow.error(&public));
+        let closing = self.books.close(Ending::refused(refusal, public.status));
+        self.state = State::Closing(closing, last.into());
+    }
+
+    /// All of the upstream's words are here: close the books, then let the rest go.
+    fn close(&mut self) {
+        if let Some(error) = self.flow.seen.error.clone() {
+            let refusal =
+                Refusal::Upstream { target: self.target.clone(), error: Box::new(error), retry_after: None };
+            if !self.flow.passes_errors() {
+                return self.close_with_error(&refusal);
+            }
+            let status = refusal.public(&self.id).status;
+            let closing = self.books.close(Ending::refused(&refusal, status));
+            self.state = State::Closing(closing, concat(&mut self.waiting).into());
+            return;
+        }
+        if let Some(loss) = self.flow.loss() {
+            self.books.lost(loss);
+        }
+        let closing = self.books.close(Ending::done(200));
+        self.state = State::Closing(closing, concat(&mut self.waiting).into());
+    }
+}
+
+impl Stream for Relay {
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.state {
+                State::Flowing => match ready!(this.poll_flowing(context)) {
+                    Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                    None if matches!(this.state, State::Flowing) => this.close(),
+                    None => {}
+                },
+                State::Closing(closing, last) => {
+                    // A ledger that cannot be reached after all tries is in the log; the caller still gets its answer.
+                    let _ = ready!(closing.poll_unpin(context));
+                    let last = std::mem::take(last);
+                    this.timer = sleep(&this.core, DRAIN);
+                    this.state = State::Draining;
+                    if !last.is_empty() {
+                        return Poll::Ready(Some(Ok(last)));
+                    }
+                }
+                State::Draining => {
+                    let Some(upstream) = this.upstream.as_mut() else {
+                        this.state = State::Ended;
+                        continue;
+                    };
+                    match upstream.poll_next_unpin(context) {
+                        Poll::Ready(Some(Ok(_))) => {}
+                        Poll::Ready(_) => this.upstream = None,
+                        Poll::Pending => {
+                            ready!(this.timer.poll_unpin(context));
+                            this.upstream = None;
+                        }
+                    }
+                }
+                State::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+fn sleep(core: &Arc<Core>, duration: Duration) -> BoxFuture<'static, ()> {
+    let clock = core.ports.clock.clone();
+    Box::pin(async move { clock.sleep(duration).await })
+}
+
+fn concat(waiting: &mut Waiting) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(waiting.iter().map(Bytes::len).sum());
+    for piece in waiting.drain(..) {
+        whole.extend_from_slice(&piece);
+    }
+    whole
+}

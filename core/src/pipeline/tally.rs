@@ -1,0 +1,73 @@
+//! Counting what an answer used, from its events.
+
+use gatelet_wire::event::Delta;
+use gatelet_wire::{Event, Usage};
+
+/// What is known so far of an answer's usage.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// The last that the upstream said.
+    said: Option<Usage>,
+    /// Bytes of text that were generated: words, reasoning, arguments.
+    generated: u64,
+    /// Usage was said after the last content: it is the whole truth.
+    last_word: bool,
+    pub(super) service_tier: Option<String>,
+}
+
+/// Where nobody says it, text has about this many bytes a token.
+const BYTES_A_TOKEN: u64 = 4;
+
+impl Tally {
+    pub(super) fn see(&mut self, event: &Event) {
+        match event {
+            Event::Usage(usage) => {
+                self.said = Some(*usage);
+                self.last_word = usage.output_total() > 0;
+            }
+            Event::Delta { delta, .. } => {
+                let bytes = match delta {
+                    Delta::Text(text)
+                    | Delta::Thinking(text)
+                    | Delta::Arguments(text)
+                    | Delta::Refusal(text) => text.len(),
+                    Delta::Signature(_) | Delta::Citation(_) => 0,
+                };
+                self.generated = self.generated.saturating_add(bytes as u64);
+                self.last_word = false;
+            }
+            Event::Meta { service_tier, .. } => {
+                if service_tier.is_some() {
+                    self.service_tier.clone_from(service_tier);
+                }
+            }
+            Event::Start { .. }
+            | Event::PartStart { .. }
+            | Event::PartStop { .. }
+            | Event::Stop { .. }
+            | Event::Logprobs { .. }
+            | Event::Foreign { .. }
+            | Event::Error(_)
+            | Event::Ping
+            | Event::End => {}
+        }
+    }
+
+    pub(super) fn said(&mut self, usage: Usage) {
+        self.said = Some(usage);
+        self.last_word = true;
+    }
+
+    /// The usage, and whether some of it is estimated. `input_bytes` is the text that was sent.
+    pub(super) fn usage(&self, input_bytes: u64) -> (Usage, bool) {
+        let mut usage = self.said.unwrap_or_default();
+        if self.last_word {
+            return (usage, false);
+        }
+        if usage.input_total() == 0 {
+            usage.input = input_bytes.div_ceil(BYTES_A_TOKEN);
+        }
+        usage.output = usage.output.max(self.generated.div_ceil(BYTES_A_TOKEN));
+        (usage, true)
+    }
+}

@@ -1,0 +1,83 @@
+//! From the outbox to the archive, without loss and without doubles.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+
+use crate::domain::account::Op;
+use crate::domain::{ShardId, Timestamp};
+use crate::port::{Entry, Fault, FaultKind, Ports, Transaction};
+
+/// Entries that go into one object at the most.
+const BATCH: usize = 5_000;
+/// Objects that one call writes at the most, so that a tick ends; the next one goes on.
+const MOST_BATCHES: usize = 20;
+
+/// Moves a shard's entries into the archive and answers how many. Entries leave the outbox only when they are there.
+///
+/// An object's name is made of its content, so a batch that is written twice (the process died before it cleared the
+/// outbox) is the same object. A batch that grew in between makes a second object with some lines again: lines carry
+/// their ids, so that readers count each once.
+pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
+    let mut drained = 0;
+    for _ in 0..MOST_BATCHES {
+        let entries = ports.ledger.outbox(shard, BATCH).await?;
+        let Some(hour) = entries.first().map(|entry| hour(&entry.id)) else { break };
+        let batch: Vec<Entry> =
+            entries.into_iter().take_while(|entry| self::hour(&entry.id) == hour).collect();
+        settle_again(ports, shard, &batch).await?;
+        ports.archive.write(&name(&hour, shard, &batch), pack(&batch)?).await?;
+        let ids: Vec<String> = batch.iter().map(|entry| entry.id.clone()).collect();
+        ports.ledger.clear(shard, &ids).await?;
+        drained += batch.len();
+    }
+    Ok(drained)
+}
+
+/// Closes the holds of requests whose record was kept but whose settlement was not. Settled ones stay as they are.
+async fn settle_again(ports: &Ports, shard: &ShardId, batch: &[Entry]) -> Result<(), Fault> {
+    for (accounts, settle) in batch.iter().filter_map(|entry| entry.settle.as_ref()) {
+        let transaction =
+            Transaction { accounts: accounts.clone(), op: Op::Settle(settle.clone()), entries: Vec::new() };
+        ports.ledger.transact(shard, transaction, ports.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// `date=2026-11-22/hour=17`, from the microseconds that an entry's id begins with.
+fn hour(id: &str) -> String {
+    let micros = id.split('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let at = Timestamp::from_micros(micros).utc();
+    format!("date={:04}-{:02}-{:02}/hour={:02}", at.year(), at.month(), at.day(), at.hour())
+}
+
+fn name(hour: &str, shard: &ShardId, batch: &[Entry]) -> String {
+    let mut digest = Sha256::new();
+    for entry in batch {
+        digest.update(entry.id.as_bytes());
+        digest.update(b"\n");
+    }
+    let digest = digest.finalize().iter().take(8).fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+    let first = batch.first().and_then(|entry| entry.id.split('-').next()).unwrap_or("0");
+    format!("v1/{hour}/{shard}-{first}-{digest:016x}.ndjson.gz")
+}
+
+fn pack(batch: &[Entry]) -> Result<Bytes, Fault> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let lines = || {
+        for entry in batch {
+            gzip.write_all(entry.line.as_bytes())?;
+            gzip.write_all(b"\n")?;
+        }
+        gzip.finish()
+    };
+    let packed = pack_error(lines())?;
+    Ok(packed.into())
+}
+
+fn pack_error<T>(result: std::io::Result<T>) -> Result<T, Fault> {
+    result.map_err(|error| Fault::new(FaultKind::Corrupt, "archive.pack", "gzip failed").with_source(error))
+}

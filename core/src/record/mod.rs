@@ -1,0 +1,106 @@
+//! What is written down: one record a request and one an attempt, joined by the request's id.
+
+mod drain;
+
+use gatelet_wire::Usage;
+use serde::Serialize;
+
+use crate::domain::{Money, RequestId, ShardId, Timestamp};
+use crate::port::Entry;
+
+pub use drain::drain;
+
+/// One request, from its first byte to the end of its answer. Written as one line of JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct Record {
+    /// The version of this schema.
+    pub v: u8,
+    pub kind: &'static str,
+    pub id: RequestId,
+    /// When it came.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    pub shard: ShardId,
+    pub key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    pub operation: &'static str,
+    /// The dialect that the caller spoke.
+    pub dialect: &'static str,
+    /// The model that the caller asked for.
+    pub model: String,
+    /// `provider/model` that answered, or was tried last; none: none was.
+    pub target: Option<String>,
+    pub stream: bool,
+    /// How it ended: `done`, `client_left`, or the code of the refusal.
+    pub outcome: &'static str,
+    pub status: u16,
+    pub attempts: u32,
+    pub usage: Usage,
+    /// The upstream did not say its usage, so it was estimated from the bytes.
+    pub usage_estimated: bool,
+    /// USD.
+    pub cost: Money,
+    /// Milliseconds from the first byte to the end.
+    pub total_ms: f64,
+    /// Milliseconds to the first piece of content; none: there was none.
+    pub first_content_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loss: Vec<String>,
+    /// The cap on output that the gateway sent, because the caller gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_cap: Option<u64>,
+    /// Soft budgets that this request passed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub soft_passed: Vec<String>,
+}
+
+/// One call of an upstream.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempt {
+    pub v: u8,
+    pub kind: &'static str,
+    /// The request's id.
+    pub id: RequestId,
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    /// 1, 2, 3 …
+    pub attempt: u32,
+    pub target: String,
+    pub lane: &'static str,
+    /// The upstream's own status; none: no answer came.
+    pub status: Option<u16>,
+    /// `answered`, or what was wrong.
+    pub outcome: &'static str,
+    /// Milliseconds from sending to the answer's head.
+    pub head_ms: Option<f64>,
+    /// Milliseconds from sending to its end.
+    pub total_ms: f64,
+}
+
+pub const VERSION: u8 = 1;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
+fn rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// A record as a line in the outbox. Ids sort by time; `part` tells the lines of one request apart.
+pub fn entry(id: &RequestId, at: Timestamp, part: u32, record: &impl Serialize) -> Entry {
+    Entry {
+        id: format!("{:016}-{id}.{part}", at.micros()),
+        line: serde_json::to_string(record).unwrap_or_default(),
+        settle: None,
+    }
+}
+
+/// Milliseconds from `start` to `end`, to the microsecond.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "durations of less than centuries are exact enough in a float"
+)]
+pub fn millis(start: Timestamp, end: Timestamp) -> f64 {
+    end.since(start).as_micros() as f64 / 1_000.0
+}

@@ -1,0 +1,409 @@
+//! Every "no" that we say, in one table: status, code, words, hint.
+
+use std::borrow::Cow;
+
+use gatelet_wire::{ErrorKind, Malformed, PublicError, UpstreamError};
+
+use crate::domain::account::{Denial, DenialCause};
+use crate::domain::{RequestId, Timestamp};
+use crate::port::{Fault, FaultKind};
+
+/// Why a request is not served. What only we may know (a [`Fault`]'s context) stays out of the words for the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("no key was sent")]
+    NoKey,
+    #[error("the key's form or checksum is wrong")]
+    KeyMalformed,
+    #[error("the key is unknown")]
+    KeyUnknown,
+    #[error("the key is blocked")]
+    KeyBlocked,
+    #[error("the key was revoked")]
+    KeyRevoked,
+    #[error("the key expired")]
+    KeyExpired { at: Timestamp },
+    #[error("the admin key is wrong")]
+    AdminOnly,
+    #[error("model `{model}` is unknown")]
+    ModelUnknown { model: String, near: Vec<String> },
+    #[error("model `{model}` is not allowed for this key")]
+    ModelForbidden { model: String },
+    #[error("model `{model}` has no price, and the key has a budget")]
+    ModelUnpriced { model: String },
+    #[error("no such path")]
+    NoRoute { path: String },
+    #[error("the path does not know this method")]
+    WrongMethod { allow: &'static str },
+    #[error("the body is longer than {most} bytes")]
+    BodyTooLarge { most: usize },
+    #[error("the body broke off")]
+    BodyBroken,
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A value in an admin call that we do not take.
+    #[error("`{param}`: {problem}")]
+    Invalid { param: String, problem: String },
+    #[error("no such {what}")]
+    NotFound { what: &'static str },
+    #[error("somebody else changed it first")]
+    Conflict,
+    #[error("limit reached: {}", .0.limit)]
+    Denied(Box<Denial>),
+    #[error("a part of the gateway failed")]
+    Internal(#[source] Fault),
+    /// An upstream answered with an error of its own.
+    #[error("the upstream said {}: {}", .error.status, .error.message)]
+    Upstream { target: String, error: Box<UpstreamError>, retry_after: Option<u64> },
+    /// An upstream could not be reached, or said nothing that makes sense.
+    #[error("the upstream failed")]
+    UpstreamFailed { target: String, failure: UpstreamFailure },
+    /// The upstream's connection ended, or its words made no sense, in the middle of an answer.
+    #[error("the request's time ran out")]
+    Timeout,
+}
+
+/// How an upstream failed without saying so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamFailure {
+    Unreachable,
+    TimedOut,
+    Malformed,
+    /// The connection ended in the middle of the answer.
+    Broken,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Internal(fault)
+    }
+}
+
+/// One row of the table.
+struct Row {
+    status: u16,
+    kind: ErrorKind,
+    code: &'static str,
+    message: Cow<'static, str>,
+    param: Option<String>,
+}
+
+fn row(status: u16, kind: ErrorKind, code: &'static str, message: impl Into<Cow<'static, str>>) -> Row {
+    Row { status, kind, code, message: message.into(), param: None }
+}
+
+impl Refusal {
+    /// What the caller reads.
+    pub fn public(&self, request: &RequestId) -> PublicError {
+        let Row { status, kind, code, message, param } = self.row();
+        PublicError {
+            status,
+            kind,
+            code: code.into(),
+            message: message.into_owned(),
+            param,
+            request_id: Some(request.to_string()),
+        }
+    }
+
+    /// The stable word for it in records and metrics.
+    pub fn code(&self) -> &'static str {
+        self.row().code
+    }
+
+    /// Whole seconds after which the same request may pass.
+    pub fn retry_after(&self, now: Timestamp) -> Option<u64> {
+        match self {
+            Self::Denied(denial) => match denial.cause {
+                DenialCause::Requests | DenialCause::Tokens => {
+                    denial.retry_at.map(|at| seconds_until(at, now))
+                }
+                DenialCause::Parallel | DenialCause::BudgetHeld => Some(1),
+                DenialCause::BudgetSpent => denial.renews_at.map(|at| seconds_until(at, now)),
+                DenialCause::TooManyTokens | DenialCause::TooExpensive => None,
+            },
+            Self::Upstream { retry_after, .. } => *retry_after,
+            Self::Internal(fault) if fault.kind.is_temporary() => Some(1),
+            _ => None,
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one table, which is best read as one")]
+    fn row(&self) -> Row {
+        use ErrorKind as Kind;
+        match self {
+            Self::NoKey => row(
+                401,
+                Kind::Authentication,
+                "key_missing",
+                "No key was sent. Send a virtual key as `Authorization: Bearer gk_…`, `x-api-key` or `api-key`.",
+            ),
+            Self::KeyMalformed => row(
+                401,
+                Kind::Authentication,
+                "key_malformed",
+                "This is not a key of this gateway, or a letter of it is wrong. Keys begin with `gk_`.",
+            ),
+            Self::KeyUnknown => row(
+                401,
+                Kind::Authentication,
+                "key_unknown",
+                "This key is unknown. It may have been deleted.",
+            ),
+            Self::KeyRevoked => {
+                row(401, Kind::Authentication, "key_revoked", "This key was revoked. Ask for a new one.")
+            }
+            Self::KeyExpired { at } => row(
+                401,
+                Kind::Authentication,
+                "key_expired",
+                format!("This key expired at {at}. Ask for a new one."),
+            ),
+            Self::KeyBlocked => row(
+                403,
+                Kind::Permission,
+                "key_blocked",
+                "This key is blocked. Whoever manages it can unblock it.",
+            ),
+            Self::AdminOnly => row(
+                401,
+                Kind::Authentication,
+                "admin_key_wrong",
+                "This call needs the admin key, as `Authorization: Bearer …`.",
+            ),
+            Self::ModelUnknown { model, near } => Row {
+                param: Some("model".to_owned()),
+                ..row(
+                    404,
+                    Kind::NotFound,
+                    "model_unknown",
+                    if near.is_empty() {
+                        format!("The model `{model}` is unknown here. `GET /v1/models` lists those that are.")
+                    } else {
+                        format!("The model `{model}` is unknown here. Did you mean `{}`?", near.join("`, `"))
+                    },
+                )
+            },
+            Self::ModelForbidden { model } => Row {
+                param: Some("model".to_owned()),
+                ..row(
+                    403,
+                    Kind::Permission,
+                    "model_forbidden",
+                    format!(
+                        "This key may not call the model `{model}`. `GET /v1/models` lists those that it may."
+                    ),
+                )
+            },
+            Self::ModelUnpriced { model } => Row {
+                param: Some("model".to_owned()),
+                ..row(
+                    403,
+                    Kind::Permission,
+                    "model_unpriced",
+                    format!(
+                        "The model `{model}` has no price here, and this key has a budget that could not be kept. \
+                         An admin can give the model a price."
+                    ),
+                )
+            },
+            Self::NoRoute { path } => {
+                row(404, Kind::NotFound, "path_unknown", format!("There is nothing at `{path}`."))
+            }
+            Self::WrongMethod { allow } => {
+                row(405, Kind::InvalidRequest, "method_wrong", format!("This path takes {allow}."))
+            }
+            Self::BodyTooLarge { most } => row(
+                413,
+                Kind::TooLarge,
+                "body_too_large",
+                format!("The body is longer than the {most} bytes that this gateway takes."),
+            ),
+            Self::BodyBroken => {
+                row(400, Kind::InvalidRequest, "body_broken", "The body ended before its announced length.")
+            }
+            Self::Malformed(malformed) => Row {
+                param: match malformed {
+                    Malformed::Field { path, .. } => Some(path.clone()),
+                    Malformed::Duplicate { key } => Some(key.clone()),
+                    Malformed::Json { .. }
+                    | Malformed::Utf8 { .. }
+                    | Malformed::TooDeep { .. }
+                    | Malformed::Truncated
+                    | Malformed::FrameTooLong { .. } => None,
+                },
+                ..row(
+                    400,
+                    Kind::InvalidRequest,
+                    "body_malformed",
+                    format!("The body is {}.", Sentence(malformed)),
+                )
+            },
+            Self::Invalid { param, problem } => Row {
+                param: Some(param.clone()),
+                ..row(400, Kind::InvalidRequest, "value_invalid", format!("`{param}`: {problem}."))
+            },
+            Self::NotFound { what } => {
+                row(404, Kind::NotFound, "not_found", format!("There is no such {what}."))
+            }
+            Self::Conflict => row(
+                409,
+                Kind::Conflict,
+                "version_conflict",
+                "Somebody else changed it first. Read it again, then send your change.",
+            ),
+            Self::Denied(denial) => denied(denial),
+            Self::Internal(fault) => match fault.kind {
+                FaultKind::Unavailable | FaultKind::Timeout | FaultKind::Conflict => row(
+                    503,
+                    Kind::Overloaded,
+                    "gateway_unavailable",
+                    "The gateway's store did not answer; nothing was charged. Try again.",
+                ),
+                FaultKind::Denied | FaultKind::TooLarge | FaultKind::Corrupt => row(
+                    500,
+                    Kind::Api,
+                    "gateway_failed",
+                    "The gateway failed; nothing was charged. Its log tells more under this request's id.",
+                ),
+            },
+            Self::Upstream { target, error, .. } => upstream(target, error),
+            Self::UpstreamFailed { target, failure } => match failure {
+                UpstreamFailure::Unreachable => {
+                    row(502, Kind::Api, "upstream_unreachable", format!("`{target}` could not be reached."))
+                }
+                UpstreamFailure::TimedOut => {
+                    row(504, Kind::Timeout, "upstream_timeout", format!("`{target}` did not answer in time."))
+                }
+                UpstreamFailure::Malformed => row(
+                    502,
+                    Kind::Api,
+                    "upstream_malformed",
+                    format!("`{target}` answered with something that its dialect does not know."),
+                ),
+                UpstreamFailure::Broken => row(
+                    502,
+                    Kind::Api,
+                    "upstream_broken",
+                    format!("`{target}` broke off in the middle of its answer."),
+                ),
+            },
+            Self::Timeout => row(504, Kind::Timeout, "request_timeout", "The time for this request ran out."),
+        }
+    }
+}
+
+fn denied(denial: &Denial) -> Row {
+    let Denial { account, limit, retry_at, renews_at, .. } = denial;
+    let when =
+        |what: &str, at: &Option<Timestamp>| at.map_or_else(String::new, |at| format!(" {what} {at}."));
+    match denial.cause {
+        DenialCause::Requests => row(
+            429,
+            ErrorKind::RateLimit,
+            "requests_limited",
+            format!(
+                "`{account}` may make {limit} requests a minute.{}",
+                when("One more passes at", retry_at)
+            ),
+        ),
+        DenialCause::Tokens => row(
+            429,
+            ErrorKind::RateLimit,
+            "tokens_limited",
+            format!(
+                "`{account}` may use {limit} tokens a minute.{}",
+                when("This request passes at", retry_at)
+            ),
+        ),
+        DenialCause::TooManyTokens => row(
+            400,
+            ErrorKind::TooLarge,
+            "tokens_over_limit",
+            format!(
+                "This request may use more tokens than the {limit} a minute of `{account}`: \
+                 shorten it, or lower its output cap."
+            ),
+        ),
+        DenialCause::Parallel => row(
+            429,
+            ErrorKind::RateLimit,
+            "parallel_limited",
+            format!("`{account}` may have {limit} requests running at the same time."),
+        ),
+        DenialCause::TooExpensive => row(
+            402,
+            ErrorKind::Billing,
+            "budget_too_small",
+            format!(
+                "This request may cost more than the whole budget of `{account}` ({limit}): \
+                 shorten it, lower its output cap, or ask for a cheaper model."
+            ),
+        ),
+        DenialCause::BudgetSpent => row(
+            402,
+            ErrorKind::Billing,
+            "budget_spent",
+            format!(
+                "The budget of `{account}` ({limit}) leaves too little for this request.{}",
+                when("It renews at", renews_at)
+            ),
+        ),
+        DenialCause::BudgetHeld => row(
+            429,
+            ErrorKind::RateLimit,
+            "budget_held",
+            format!(
+                "What is left of the budget of `{account}` ({limit}) is held for requests that are still running. \
+                 Try again when they have ended."
+            ),
+        ),
+    }
+}
+
+/// An upstream's own error, with its meaning. What it thinks of our credential is our fault, not the caller's.
+fn upstream(target: &str, error: &UpstreamError) -> Row {
+    let message = format!("{target}: {}", error.message);
+    let our_fault = |code| row(502, ErrorKind::Api, code, message.clone());
+    let said = match error.kind {
+        ErrorKind::Authentication => our_fault("upstream_credential"),
+        ErrorKind::Billing => our_fault("upstream_billing"),
+        ErrorKind::RateLimit => row(error.status, error.kind, "upstream_limited", message),
+        ErrorKind::Overloaded => row(error.status, error.kind, "upstream_overloaded", message),
+        ErrorKind::InvalidRequest if error.context_window => {
+            row(error.status, error.kind, "context_length_exceeded", message)
+        }
+        ErrorKind::InvalidRequest if error.content_policy => {
+            row(error.status, error.kind, "content_policy_violation", message)
+        }
+        ErrorKind::InvalidRequest
+        | ErrorKind::Permission
+        | ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::TooLarge => row(error.status, error.kind, "upstream_refused", message),
+        ErrorKind::Timeout | ErrorKind::Api => row(error.status, error.kind, "upstream_failed", message),
+    };
+    Row { param: error.param.clone(), ..said }
+}
+
+/// Rounded up, so that the caller is never told to come too early.
+fn seconds_until(at: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(at.since(now).as_micros().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
+}
+
+/// A [`Malformed`] as the second half of "The body is …".
+struct Sentence<'a>(&'a Malformed);
+
+impl std::fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Malformed::Json { .. } | Malformed::Utf8 { .. } | Malformed::TooDeep { .. } => {
+                write!(f, "{}", self.0)
+            }
+            Malformed::Field { .. }
+            | Malformed::Duplicate { .. }
+            | Malformed::Truncated
+            | Malformed::FrameTooLong { .. } => write!(f, "malformed: {}", self.0),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! How much input a request can be at most, before anybody has counted its tokens.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::{DialectId, Fields};
+
+/// An upper bound of a request's input, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measure {
+    /// No more text tokens than this, for a token is at least one byte; what providers add unseen is included.
+    pub text_bytes: u64,
+    pub images: u32,
+    /// Documents, files and videos, whether sent along or named by a URL or an id.
+    pub documents: u32,
+    /// The decoded bytes of those documents that were sent along.
+    pub document_bytes: u64,
+    /// Pieces of audio, whether sent along or named by an id.
+    pub audios: u32,
+    /// The decoded bytes of the audio that was sent along.
+    pub audio_bytes: u64,
+}
+
+/// What providers write around messages: more than the JSON around them only in a request that is nearly empty.
+const UNSEEN: u64 = 64;
+
+/// What a provider tells its model about the use of tools, unseen by the caller. Anthropic documents about 350 tokens
+/// for any tools and some 250 to 1,250 for each of its own kinds (shell, editor, computer).
+fn unseen_with_tools(dialect: DialectId) -> u64 {
+    match dialect {
+        DialectId::Openai => 1_024,
+        DialectId::Anthropic => 4_096,
+    }
+}
+
+/// Measures `body`, a request in `dialect`.
+///
+/// The bound holds because
+/// - a token is at least one byte of text, and a text is never longer than its JSON string (an escape is longer than
+///   the character it means), so that all text tokens are at most the bytes of the body;
+/// - every object outside the declarations of tools and formats whose `type` or keys speak of an image, audio or a file
+///   is counted, wherever it stands: rather one too many than one too few;
+/// - bytes are taken off the text only for strings that stand in such an object under the keys of payloads, where no
+///   model reads them as text. A source whose type is `text` takes nothing off.
+///
+/// A body that is no such request counts as text: it will be refused anyway.
+///
+/// Not included is what a provider's own tools (web search) fetch during the call.
+pub fn measure(dialect: DialectId, body: &[u8]) -> Measure {
+    let mut tally = Tally::default();
+    let mut tools = has_any(body, &[b"\"tools\"", b"\"functions\""]);
+    if tools || may_have_media(body) {
+        match Fields::read(body) {
+            Ok(fields) => {
+                tools = ["tools", "functions"].into_iter().any(|key| fields.present(key).is_some());
+                for (_, value) in fields.iter().filter(|(key, _)| !WITHOUT_MEDIA.contains(key)) {
+                    let mut reader = serde_json::Deserializer::from_str(value.get());
+                    let walked = Walk { tally: &mut tally, place: Place::Plain }.deserialize(&mut reader);
+                    if walked.is_err() {
+                        return text_only(body, unseen_with_tools(dialect));
+                    }
+                }
+            }
+            Err(_) => return text_only(body, unseen_with_tools(dialect)),
+        }
+    }
+    let mut measure = text_only(body, if tools { unseen_with_tools(dialect) } else { 0 });
+    measure.text_bytes = measure.text_bytes.saturating_sub(tally.payload);
+    Measure { text_bytes: measure.text_bytes, ..tally.measure }
+}
+
+fn text_only(body: &[u8], unseen: u64) -> Measure {
+    Measure { text_bytes: length(body.len()) + UNSEEN + unseen, ..Measure::default() }
+}
+
+/// Fields whose values declare or configure; nothing in them is shown to a model as an image or a file.
+const WITHOUT_MEDIA: &[&str] =
+    &["tools", "functions", "tool_choice", "response_format", "output_config", "output_format", "metadata"];
+
+/// Whether the body may speak of media: one of the words in quotes, or an escape that could hide one.
+fn may_have_media(body: &[u8]) -> bool {
+    const WORDS: &[&[u8]] =
+        &[b"image", b"audio", b"video", b"\"file", b"file\"", b"document\"", b"container_upload\""];
+    has_any(body, WORDS) || memmem::find(body, b"\\u00").is_some()
+}
+
+fn has_any(body: &[u8], words: &[&[u8]]) -> bool {
+    words.iter().any(|word| memmem::find(body, word).is_some())
+}
+
+#[derive(Default)]
+struct Tally {
+    measure: Measure,
+    /// Bytes of the body that are payloads and no text.
+    payload: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Image,
+    Document,
+    Audio,
+}
+
+/// The kind that the `type` of a part means.
+fn kind_of_type(word: &str) -> Option<Kind> {
+    if word.contains("image") {
+        Some(Kind::Image)
+    } else if word.contains("audio") {
+        Some(Kind::Audio)
+    } else if ["file", "document", "video", "pdf", "container_upload"].iter().any(|kind| word.contains(kind))
+    {
+        Some(Kind::Document)
+    } else {
+        None
+    }
+}
+
+/// The kind that a key means, for readers that guess what a part without a type is.
+fn kind_of_key(key: &str) -> Option<Kind> {
+    match key {
+        "image_url" | "input_image" | "images" => Some(Kind::Image),
+        "input_audio" | "audio_url" | "audio" => Some(Kind::Audio),
+        "video_url" | "file_data" | "file_id" | "file_url" => Some(Kind::Document),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Plain,
+    /// Under a key that holds payloads.
+    Payload,
+    /// Under `source`: the object around it is the part.
+    Source,
+}
+
+fn place_of(key: &str) -> Place {
+    match key {
+        "url" | "data" | "file_data" | "file_url" | "image_url" | "audio_url" | "video_url" => Place::Payload,
+        "source" => Place::Source,
+        _ => Place::Plain,
+    }
+}
+
+/// What was found in a value.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    /// Bytes of payloads that no part has claimed yet.
+    unclaimed: u64,
+    /// Kinds that were counted: the object around a file need not count it again.
+    counted: [bool; 3],
+}
+
+/// Walks one value.
+struct Walk<'a> {
+    tally: &'a mut Tally,
+    place: Place,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Found, E> {
+        let unclaimed = if self.place == Place::Payload { length(text.len()) } else { 0 };
+        Ok(Found { unclaimed, ..Found::default() })
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Found, A::Error> {
+        let mut found = Found::default();
+        while let Some(more) =
+            list.next_element_seed(Walk { tally: &mut *self.tally, place: Place::Plain })?
+        {
+            found.add(more);
+        }
+        Ok(found)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        let (mut by_type, mut by_key, mut is_text, mut found) = (None, None, false, Found::default());
+        while let Some(Text(key)) = map.next_key()? {
+            if key == "type" {
+                let Word(word) = map.next_value()?;
+                is_text |= word == "text";
+                by_type = by_type.or_else(|| kind_of_type(&word));
+                continue;
+            }
+            by_key = by_key.or_else(|| kind_of_key(&key));
+            let walk = Walk { tally: &mut *self.tally, place: place_of(&key) };
+            found.add(map.next_value_seed(walk)?);
+        }
+        if is_text {
+            found.unclaimed = 0;
+        }
+        match by_type.or(by_key) {
+            Some(kind) if self.place != Place::Source => Ok(self.tally.claim(kind, found)),
+            _ => Ok(found),
+        }
+    }
+}
+
+impl Found {
+    fn add(&mut self, more: Self) {
+        self.unclaimed += more.unclaimed;
+        for (counted, also) in self.counted.iter_mut().zip(more.counted) {
+            *counted |= also;
+        }
+    }
+}
+
+impl Tally {
+    /// Takes what was found in a part of `kind` off the text, and counts the part unless one inside it was.
+    fn claim(&mut self, kind: Kind, mut found: Found) -> Found {
+        let payload = std::mem::take(&mut found.unclaimed);
+        self.payload += payload;
+        // Four characters of base64 are three bytes; a rest counts whole.
+        let decoded = payload.div_ceil(4) * 3;
+        let measure = &mut self.measure;
+        let (slot, count) = match kind {
+            Kind::Image => (0, &mut measure.images),
+            Kind::Document => {
+                measure.document_bytes += decoded;
+                (1, &mut measure.documents)
+            }
+            Kind::Audio => {
+                measure.audio_bytes += decoded;
+                (2, &mut measure.audios)
+            }
+        };
+        if let Some(counted) = found.counted.get_mut(slot)
+            && !std::mem::replace(counted, true)
+        {
+            *count = count.saturating_add(1);
+        }
+        found
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A string, or nothing for any other value.
+struct Word<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Word<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Maybe<'a> {
+            Text(#[serde(borrow)] Cow<'a, str>),
+            Other(IgnoredAny),
+        }
+        Ok(match Maybe::deserialize(deserializer)? {
+            Maybe::Text(text) => Self(text),
+            Maybe::Other(IgnoredAny) => Self(Cow::Borrowed("")),
+        })
+    }
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[path = "measure_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+use super::*;
+
+fn openai(body: &str) -> Measure {
+    measure(DialectId::Openai, body.as_bytes())
+}
+
+fn anthropic(body: &str) -> Measure {
+    measure(DialectId::Anthropic, body.as_bytes())
+}
+
+fn bytes(body: &str) -> u64 {
+    length(body.len())
+}
+
+#[test]
+fn text_counts_as_the_bytes_of_the_body() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"a file, a \"document\" and an image? \u00e9"}]}"#;
+    assert_eq!(openai(body), Measure { text_bytes: bytes(body) + UNSEEN, ..Measure::default() });
+}
+
+#[test]
+fn tools_add_what_providers_write_around_them() {
+    let body = r#"{"tools":[{"type":"function","function":{"name":"a","parameters":{"properties":{"image":{"type":"image_url"}}}}}]}"#;
+    assert_eq!(openai(body), Measure { text_bytes: bytes(body) + UNSEEN + 1_024, ..Measure::default() });
+    let quoted = r#"{"messages":[{"content":"\"tools\""}],"x":"tools"}"#;
+    assert_eq!(anthropic(quoted).text_bytes, bytes(quoted) + UNSEEN);
+}
+
+#[test]
+fn an_image_sent_along_is_no_text() {
+    let data = "A".repeat(4000);
+    let body = format!(
+        r#"{{"messages":[{{"content":[{{"type":"text","text":"hi"}},{{"image_url":{{"url":"data:image/png;base64,{data}"}},"type":"image_url"}}]}}]}}"#
+    );
+    let measured = openai(&body);
+    assert_eq!((measured.images, measured.documents, measured.audios), (1, 0, 0));
+    assert_eq!(measured.text_bytes, bytes(&body) + UNSEEN - 4022);
+    let body = format!(
+        r#"{{"messages":[{{"content":[{{"type":"tool_result","content":[{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{data}"}}}},{{"type":"image","source":{{"type":"file","file_id":"f"}}}}]}}]}}]}}"#
+    );
+    let measured = anthropic(&body);
+    assert_eq!((measured.images, measured.documents), (2, 0));
+    assert_eq!(measured.text_bytes, bytes(&body) + UNSEEN - 4000);
+}
+
+#[test]
+fn files_and_audio_are_measured_decoded() {
+    let data = "A".repeat(400);
+    let body = format!(
+        r#"{{"messages":[{{"content":[{{"type":"file","file":{{"filename":"a.pdf","file_data":"{data}"}}}},{{"type":"input_audio","input_audio":{{"format":"wav","data":"{data}"}}}},{{"type":"file","file":{{"file_id":"x"}}}}]}}]}}"#
+    );
+    let measured = openai(&body);
+    assert_eq!((measured.documents, measured.document_bytes), (2, 300));
+    assert_eq!((measured.audios, measured.audio_bytes), (1, 300));
+    assert_eq!(measured.text_bytes, bytes(&body) + UNSEEN - 800);
+}
+
+#[test]
+fn the_text_of_a_document_is_text() {
+    let data = "word".repeat(100);
+    let body = format!(
+        r#"{{"messages":[{{"content":[{{"type":"document","source":{{"type":"text","media_type":"text/plain","data":"{data}"}}}}]}}]}}"#
+    );
+    let measured = anthropic(&body);
+    assert_eq!((measured.documents, measured.document_bytes), (1, 0));
+    assert_eq!(measured.text_bytes, bytes(&body) + UNSEEN);
+}
+
+#[test]
+fn an_escaped_type_does_not_hide_an_image() {
+    let body = r#"{"messages":[{"content":[{"t\u0079pe":"im\u0061ge_\u0075rl","im\u0061ge_url":{"url":"http://x/y"}}]}]}"#;
+    assert_eq!(openai(body).images, 1);
+}
+
+#[test]
+fn a_payload_outside_of_media_is_text() {
+    let body = r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"u"}},{"type":"text","text":"t","data":"AAAAAAAA"}]}],"data":"BBBB"}"#;
+    assert_eq!(openai(body).text_bytes, bytes(body) + UNSEEN - 1);
+}
+
+#[test]
+fn what_is_no_request_counts_as_text() {
+    for body in ["", "\"file\"", "{\"messages\":[{\"type\":\"image", "{\"a\":1,\"a\":\"image\"}"] {
+        assert!(openai(body).text_bytes >= bytes(body), "{body}");
+    }
+}
+
+mod laws {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A part, the bytes of text that a model reads in it, and its kind.
+    fn part() -> impl Strategy<Value = (Value, usize, Option<Kind>)> {
+        let text = "\\PC{0,40}";
+        prop_oneof![
+            text.prop_map(|text| (json!({"type": "text", "text": text}), text.len(), None)),
+            text.prop_map(|text| (json!({"type": "text", "text": text, "url": text}), text.len(), None)),
+            "[A-Za-z0-9+/]{0,80}".prop_map(|data| {
+                (json!({"image_url": {"url": format!("data:image/png;base64,{data}")}, "type": "image_url"}), 0, Some(Kind::Image))
+            }),
+            "[A-Za-z0-9+/]{0,80}".prop_map(|data| {
+                (json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}), 0, Some(Kind::Image))
+            }),
+            text.prop_map(|data| {
+                (json!({"type": "document", "title": data, "source": {"type": "text", "data": data}}), 2 * data.len(), Some(Kind::Document))
+            }),
+            (text, "[A-Za-z0-9+/]{0,80}").prop_map(|(name, data)| {
+                (json!({"type": "file", "file": {"filename": name, "file_data": data}}), name.len(), Some(Kind::Document))
+            }),
+            "[A-Za-z0-9+/]{0,80}".prop_map(|data| {
+                (json!({"type": "input_audio", "input_audio": {"data": data, "format": "mp3"}}), 0, Some(Kind::Audio))
+            }),
+        ]
+    }
+
+    proptest! {
+        /// The promise that money rests on.
+        #[test]
+        fn nothing_is_ever_counted_too_low(parts in proptest::collection::vec(part(), 0..12), nested in any::<bool>(), escaped in any::<bool>()) {
+            let text: usize = parts.iter().map(|(_, text, _)| text).sum();
+            let count = |kind| u32::try_from(parts.iter().filter(|(_, _, of)| *of == Some(kind)).count()).unwrap();
+            let content: Vec<&Value> = parts.iter().map(|(part, _, _)| part).collect();
+            let content = if nested { json!([{"type": "tool_result", "content": content}]) } else { json!(content) };
+            let mut body = json!({"model": "m", "messages": [{"role": "user", "content": content}]}).to_string();
+            if escaped {
+                body = body.replace("image", "\\u0069mage").replace("type", "typ\\u0065").replace("file", "f\\u0069le");
+            }
+            for dialect in DialectId::ALL {
+                let measured = measure(*dialect, body.as_bytes());
+                prop_assert!(measured.text_bytes >= length(text));
+                prop_assert_eq!(measured.images, count(Kind::Image));
+                prop_assert_eq!(measured.documents, count(Kind::Document));
+                prop_assert_eq!(measured.audios, count(Kind::Audio));
+            }
+        }
+    }
+}
