@@ -127,6 +127,14 @@ impl Holds {
         }
     }
 
+    /// Lets every hold expire now.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        self.expires = now.seconds();
+        for hold in self.open.values_mut() {
+            hold.expires = self.expires;
+        }
+    }
+
     /// Ends holds that have expired and forgets old tombstones. Answers how many holds ended.
     pub(super) fn sweep(&mut self, now: Timestamp) -> u64 {
         let second = now.seconds();

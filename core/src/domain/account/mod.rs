@@ -98,6 +98,13 @@ impl Account {
         }
     }
 
+    /// Ends every hold, charging nothing, and answers how many those were: for a host that knows that whoever held them
+    /// is gone, since it died itself.
+    pub fn abandon(&mut self) -> u64 {
+        self.holds.expire(self.seen);
+        self.holds.sweep(self.seen)
+    }
+
     /// Moves to `now`, or stays where time has been already: begins new periods, forgets what has left the windows,
     /// ends holds that have expired. Answers how many those were.
     ///
