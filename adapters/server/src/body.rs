@@ -1,0 +1,126 @@
+//! Bodies between hyper and core.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use gatelet_core::port::{Body, Broken, ByteStream};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// How long a caller may go on sending what nobody reads.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request's body for core.
+pub(crate) fn from_hyper(head: &http::request::Parts, incoming: Incoming) -> Body {
+    if incoming.is_end_stream() {
+        return Body::Empty;
+    }
+    // HTTP/2 has a word for "send no more"; HTTP/1.1 has not, except before a body that waits for a word.
+    let one = head.version < http::Version::HTTP_2;
+    let waits = head.headers.contains_key(http::header::EXPECT);
+    Body::Stream(Request { incoming: Some(incoming), one, asked: !waits }.boxed())
+}
+
+/// A request's body. On HTTP/1.1, what core does not read is read and thrown away for a while, so that the caller, who
+/// sends first and then reads, comes to read the refusal.
+struct Request {
+    incoming: Option<Incoming>,
+    /// HTTP/1.1.
+    one: bool,
+    /// The caller sends, whether or not this is read.
+    asked: bool,
+}
+
+impl Stream for Request {
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.asked = true;
+        loop {
+            let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
+            match ready!(Pin::new(incoming).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    // Trailers carry nothing that any dialect speaks of.
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.incoming = None;
+                    return Poll::Ready(Some(Err(Broken(error.to_string()))));
+                }
+                None => {
+                    self.incoming = None;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let Some(mut incoming) = self.incoming.take() else { return };
+        if !self.one || !self.asked || incoming.is_end_stream() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let rest = async {
+                    while let Some(Ok(_)) =
+                        std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await
+                    {
+                    }
+                };
+                // Whoever is not done by then finds the connection closed.
+                let _ = tokio::time::timeout(PATIENCE, rest).await;
+            });
+        }
+    }
+}
+
+/// An answer's body for hyper. One whose length is known is sent with it; a stream that breaks off closes the connection
+/// without an ending.
+pub(crate) enum Answer {
+    Full(Option<Bytes>),
+    Stream(ByteStream),
+}
+
+impl From<Body> for Answer {
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Empty => Self::Full(None),
+            Body::Full(bytes) => Self::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            Body::Stream(stream) => Self::Stream(stream),
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(stream) => stream.poll_next_unpin(cx).map_ok(Frame::data),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}

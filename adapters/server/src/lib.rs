@@ -1,0 +1,8 @@
+//! The server's parts: listener, workers, embedded store, archive in a folder.
+
+pub mod archive;
+mod body;
+pub mod listen;
+pub mod log;
+pub mod store;
+pub mod workers;

@@ -1,0 +1,86 @@
+//! One connection.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use gatelet_core::port::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::{Bounds, Handle};
+use crate::body::{self, Answer};
+
+/// Answers requests until the other side leaves, or until `stop` turns true and what runs has finished.
+pub(super) async fn converse<H: Handle>(
+    stream: std::net::TcpStream,
+    bounds: Bounds,
+    handler: Arc<H>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
+    tokio::select! {
+        // hyper's own clock starts when it knows the protocol; who says nothing at all is not waited for either.
+        first = tokio::time::timeout(bounds.head_within, stream.readable()) => {
+            if !matches!(first, Ok(Ok(()))) {
+                return;
+            }
+        }
+        _ = stop.wait_for(|stop| *stop) => return,
+    }
+    let service = service_fn(move |request| answer(Arc::clone(&handler), request));
+    let builder = builder(bounds);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // How a connection ends is told to its requests' bodies; nobody else needs to know.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_within)
+        .max_buf_size(bounds.head)
+        .max_headers(bounds.headers);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(bounds.head).unwrap_or(u32::MAX))
+        .max_concurrent_streams(bounds.streams)
+        .keep_alive_interval(std::time::Duration::from_secs(20))
+        .keep_alive_timeout(std::time::Duration::from_secs(20));
+    builder
+}
+
+async fn answer<H: Handle>(
+    handler: Arc<H>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Answer>, Infallible> {
+    let (head, incoming) = request.into_parts();
+    let body = body::from_hyper(&head, incoming);
+    let request = http::Request::from_parts(head, body);
+    // A fault of ours in one request is that request's alone. Nothing that it touched is shared without a lock.
+    let response = AssertUnwindSafe(handler.handle(request)).catch_unwind().await;
+    Ok(response.unwrap_or_else(|_| internal()).map(Answer::from))
+}
+
+fn internal() -> http::Response<Body> {
+    const TEXT: &str = r#"{"error":{"message":"The gateway failed. This is a defect.","type":"api_error","code":"internal"}}"#;
+    let mut response = http::Response::new(Body::Full(TEXT.into()));
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}

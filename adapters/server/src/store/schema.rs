@@ -1,0 +1,67 @@
+//! The database file: its tables and how it is opened.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::NotOpened;
+
+/// The version of the tables below, kept in the file.
+const VERSION: i64 = 1;
+/// "gate": tells our files from others'.
+const APPLICATION: i64 = 0x6761_7465;
+
+/// One process at a time, so locks are taken once and the index of the log stays in our memory. `normal` orders what
+/// reaches the disk but waits for it only at checkpoints, which [`super::Embedded::sync`] does, not a request.
+const SETTINGS: &str = "
+    pragma locking_mode = exclusive;
+    pragma journal_mode = wal;
+    pragma synchronous = normal;
+    pragma wal_autocheckpoint = 0;
+    pragma cache_size = -1024;
+    pragma temp_store = memory;
+";
+
+const TABLES: &str = "
+    create table documents (
+        name text primary key,
+        version integer not null,
+        bytes blob -- null: deleted; its version is never used again
+    ) without rowid;
+    create table accounts (
+        shard text not null,
+        id text not null,
+        state blob not null,
+        run integer not null, -- of the process that wrote it
+        primary key (shard, id)
+    ) without rowid;
+    create table entries (
+        shard text not null,
+        id text not null,
+        line text not null,
+        settle text,
+        primary key (shard, id)
+    ) without rowid;
+";
+
+pub(super) fn open(file: &Path) -> Result<Connection, NotOpened> {
+    let failed = |source| NotOpened::Database { file: file.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let db = Connection::open_with_flags(file, flags).map_err(failed)?;
+    db.execute_batch(SETTINGS).map_err(failed)?;
+    let found: i64 = db.query_row("pragma user_version", [], |row| row.get(0)).map_err(failed)?;
+    match found {
+        VERSION => Ok(db),
+        0 => {
+            let make = format!(
+                "begin; {TABLES} pragma application_id = {APPLICATION}; pragma user_version = {VERSION}; commit;"
+            );
+            db.execute_batch(&make).map_err(failed)?;
+            Ok(db)
+        }
+        found => Err(NotOpened::Newer { file: file.to_owned(), found, known: VERSION }),
+    }
+}
