@@ -5,10 +5,14 @@
 //! missing, behind an `Arc`.
 
 mod compile;
+mod document;
 mod model;
+mod node;
 mod problem;
 mod provider;
+mod read;
 mod resolve;
+mod rings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,3 +56,6 @@ impl std::fmt::Debug for Host<'_> {
         f.debug_struct("Host").field("ollama", &self.ollama).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,8 @@ pub(super) struct WildcardTarget {
     pub(super) provider: Arc<Provider>,
     /// The target's model: the star, if there is one, is what the caller's name has in its place.
     pub(super) model: Box<str>,
+    /// The registry's name for what every such model is.
+    pub(super) base_model: Option<Box<str>>,
     pub(super) price: Option<Price>,
     pub(super) max_output: Option<u64>,
     pub(super) context: Option<u64>,

@@ -3,7 +3,7 @@
 use gatelet_wire::{DialectId, Edit};
 use http::HeaderMap;
 
-use crate::registry::{Catalogue, Credential, Kind, Quirks, When};
+use crate::registry::{Catalogue, Credential, Kind, Quirks, Scheme, When};
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Provider {
     pub dialect: DialectId,
     /// Where it listens, by the convention of its dialect, without a slash at its end.
     pub base: Box<str>,
+    /// How its secret is sent, as its row says.
+    pub(super) scheme: Option<Scheme>,
     pub(super) credential: Option<Credential>,
     pub(super) headers: HeaderMap,
     pub edits: Vec<Edit>,

@@ -68,7 +68,10 @@ impl Wildcard {
 
     /// What the star may stand for, as far as the registry knows.
     fn names(&self) -> impl Iterator<Item = &'static str> {
-        let whole = self.targets.first().filter(|target| &*target.model == "*");
+        let whole = self
+            .targets
+            .first()
+            .filter(|target| &*target.model == "*" && target.provider.catalogue != Catalogue::Deployments);
         whole
             .and_then(|target| target.provider.follows.as_deref())
             .into_iter()
@@ -79,7 +82,7 @@ impl Wildcard {
 impl WildcardTarget {
     fn filled(&self, rest: &str) -> Option<Arc<Target>> {
         let model = self.model.replacen('*', rest, 1);
-        let known = known(&self.provider, &model);
+        let known = known(&self.provider, &model, self.base_model.as_deref());
         if self.provider.catalogue == Catalogue::Closed && known.is_none() {
             return None;
         }
@@ -93,12 +96,17 @@ impl WildcardTarget {
     }
 }
 
-/// What the registry knows of a provider's model.
-pub(super) fn known(provider: &Provider, model: &str) -> Option<crate::registry::Model> {
-    if provider.catalogue == Catalogue::Deployments {
-        return None;
-    }
-    Registry::embedded().model(provider.follows.as_deref()?, model)
+/// What the registry knows of a provider's model; `base_model` is its name there, where callers name a deployment.
+pub(super) fn known(
+    provider: &Provider,
+    model: &str,
+    base_model: Option<&str>,
+) -> Option<crate::registry::Model> {
+    let name = match provider.catalogue {
+        Catalogue::Open | Catalogue::Closed => base_model.unwrap_or(model),
+        Catalogue::Deployments => base_model?,
+    };
+    Registry::embedded().model(provider.follows.as_deref()?, name)
 }
 
 /// A target out of what is known of its model, or of its provider alone.

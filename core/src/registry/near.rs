@@ -2,7 +2,7 @@
 
 /// The names nearest to `name`, best first, at most three; those that share nothing with it are left out.
 pub fn near_names<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let allowed = (name.chars().count() / 3).clamp(1, 4);
+    let allowed = (name.chars().count() / 3).min(4);
     let mut near: Vec<(usize, &str)> = names
         .into_iter()
         .filter_map(|candidate| Some((distance(name, candidate, allowed)?, candidate)))

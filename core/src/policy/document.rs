@@ -1,0 +1,363 @@
+//! The document: what an admin may write, read into plain values. Nothing is looked up here.
+
+use std::time::Duration;
+
+use gatelet_wire::DialectId;
+use http::{HeaderName, HeaderValue, Uri};
+
+use super::model::{ModelName, Timeouts};
+use super::read::{At, Fields, Reader, Spot, unknown};
+use crate::domain::account::{Budget, Limits};
+use crate::domain::money::decimal;
+use crate::domain::{Rate, Secret};
+use crate::registry::{self, Price, RATES, Rates, Scheme};
+
+/// The whole document. A section that is not there is `None`, which means something else than an empty one.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) providers: Option<Vec<ProviderEntry>>,
+    pub(super) models: Option<Vec<ModelEntry>>,
+    pub(super) key_limits: Limits,
+}
+
+/// One of `providers`.
+#[derive(Debug)]
+pub(super) struct ProviderEntry {
+    pub(super) id: String,
+    pub(super) spot: Spot,
+    /// The registry's row that it follows under another name.
+    pub(super) like: Option<(String, Spot)>,
+    /// It says `dialect` and `base`, which need not be sound: then they are none and the reader has noted why.
+    pub(super) stands_alone: bool,
+    pub(super) dialect: Option<DialectId>,
+    pub(super) base: Option<String>,
+    /// What `{resource}` in the registry's base stands for.
+    pub(super) resource: Option<String>,
+    pub(super) key: Option<(Secret, Spot)>,
+    pub(super) auth: Option<AuthEntry>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its models cost nothing unless they have a price.
+    pub(super) free: Option<bool>,
+}
+
+#[derive(Debug)]
+pub(super) enum AuthEntry {
+    None,
+    By(Scheme),
+}
+
+/// One of `models`.
+#[derive(Debug)]
+pub(super) struct ModelEntry {
+    pub(super) name: ModelName,
+    pub(super) targets: Vec<TargetEntry>,
+    pub(super) fallbacks: Vec<(ModelName, Spot)>,
+    pub(super) retries: Option<u32>,
+    pub(super) timeouts: Timeouts,
+}
+
+#[derive(Debug)]
+pub(super) struct TargetEntry {
+    pub(super) spot: Spot,
+    pub(super) provider: String,
+    pub(super) model: String,
+    /// The registry's name for what a deployment is.
+    pub(super) base_model: Option<String>,
+    pub(super) price: Option<Price>,
+    pub(super) max_output: Option<u64>,
+    pub(super) context: Option<u64>,
+}
+
+const SECTIONS: [&str; 3] = ["providers", "models", "limits"];
+/// Sections that the design has and this version does not carry out.
+const LATER_SECTIONS: [&str; 9] =
+    ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams", "alerts"];
+
+/// Reads as much as can be read; what cannot is noted in `reader`.
+pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
+    let Some(fields) = reader.fields(root, &SECTIONS, &LATER_SECTIONS) else { return Document::default() };
+    let mut entries = |section: &str| Some(reader.entries(fields.get(section)?).unwrap_or_default());
+    let (provider_entries, model_entries) = (entries("providers"), entries("models"));
+    Document {
+        providers: provider_entries
+            .map(|entries| entries.iter().filter_map(|(id, at)| provider(reader, id, at)).collect()),
+        models: model_entries
+            .map(|entries| entries.iter().filter_map(|(name, at)| model(reader, name, at)).collect()),
+        key_limits: fields.get("limits").and_then(|at| limits(reader, at)).unwrap_or_default(),
+    }
+}
+
+const PROVIDER: [&str; 8] = ["key", "like", "dialect", "base", "resource", "auth", "headers", "free"];
+
+fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEntry> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if id.is_empty() || id.len() > 64 || !id.chars().all(plain) {
+        reader.note(&at.spot, "expected a provider's name of lower-case letters, digits, - and _");
+    }
+    let fields = reader.fields(at, &PROVIDER, &["region", "keys", "rpm", "tpm", "timeouts", "models"])?;
+    let resource_form = "a resource's name of letters, digits and -";
+    let mut text = |key: &str, expected: &str| {
+        let at = fields.get(key)?;
+        Some((reader.text(at, expected)?, at.spot.clone()))
+    };
+    let key = text("key", "a secret").filter(|(key, _)| !key.is_empty());
+    let like = text("like", "the name of a provider in the registry");
+    Some(ProviderEntry {
+        id: id.to_owned(),
+        spot: at.spot.clone(),
+        like,
+        stands_alone: fields.get("dialect").is_some() && fields.get("base").is_some(),
+        dialect: fields.get("dialect").and_then(|at| {
+            let words: Vec<&str> = DialectId::ALL.iter().map(|dialect| dialect.name()).collect();
+            reader.parsed(at, &format!("one of {}", words.join(", ")), registry::dialect)
+        }),
+        base: fields.get("base").and_then(|at| reader.parsed(at, BASE, base)),
+        resource: fields.get("resource").and_then(|at| {
+            let host_part = |text: &str| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+                (!text.is_empty() && text.chars().all(plain)).then(|| text.to_owned())
+            };
+            reader.parsed(at, resource_form, host_part)
+        }),
+        key: key.map(|(key, spot)| (Secret::new(key), spot)),
+        auth: fields.get("auth").and_then(|at| auth(reader, at)),
+        headers: fields.get("headers").map(|at| headers(reader, at)).unwrap_or_default(),
+        free: fields.get("free").and_then(|at| boolean(reader, at)),
+    })
+}
+
+const BASE: &str =
+    "an http or https URL without user, query and fragment, such as https://api.example.com/v1";
+
+fn base(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().is_some_and(|authority| {
+        !authority.host().is_empty() && !authority.as_str().contains(['@', '{', '}'])
+    });
+    let plain = scheme && authority && uri.query().is_none() && !text.contains('#');
+    plain.then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn auth(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AuthEntry> {
+    if at.is_scalar() {
+        return reader.parsed(at, "bearer, none, or { header: name }", |word| match word {
+            "bearer" => Some(AuthEntry::By(Scheme::Bearer)),
+            "none" => Some(AuthEntry::None),
+            _ => None,
+        });
+    }
+    let fields = reader.fields(at, &["header"], &[])?;
+    let name = fields.get("header")?;
+    let header = reader.parsed(name, "the name of a header", |name| HeaderName::try_from(name).ok())?;
+    Some(AuthEntry::By(Scheme::Header(header.to_string())))
+}
+
+fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    for (name, value) in reader.entries(at).unwrap_or_default() {
+        let parsed =
+            reader.parsed(&value, "the value of a header", |value| HeaderValue::from_str(value).ok());
+        match HeaderName::try_from(name) {
+            Ok(name) => headers.extend(parsed.map(|mut value| {
+                // It may hold a secret.
+                value.set_sensitive(true);
+                (name, value)
+            })),
+            Err(_) => reader.note(&value.spot, "expected the name of a header"),
+        }
+    }
+    headers
+}
+
+const MODEL: [&str; 5] = ["targets", "strategy", "fallbacks", "retries", "timeouts"];
+
+fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
+    let name = match ModelName::try_from(name) {
+        Ok(name) => name,
+        Err(expected) => {
+            reader.note(&at.spot, format!("expected {expected}"));
+            return None;
+        }
+    };
+    if name.as_str().trim_end_matches('*').contains('*') || name.as_str().ends_with("**") {
+        reader.note(&at.spot, "expected a name with one `*` at its end, or none");
+        return None;
+    }
+    let plain = |targets| ModelEntry {
+        name: name.clone(),
+        targets,
+        fallbacks: Vec::new(),
+        retries: None,
+        timeouts: Timeouts::default(),
+    };
+    if at.is_scalar() {
+        return Some(plain(vec![target(reader, at)?]));
+    }
+    let fields = reader.fields(at, &MODEL, &["cache", "guards", "rpm", "tpm", "sinks"])?;
+    if let Some(at) = fields.get("strategy") {
+        strategy(reader, at);
+    }
+    let targets = match fields.get("targets") {
+        Some(at) => at.list(),
+        None => Vec::new(),
+    };
+    if targets.is_empty() {
+        reader.note(&fields.spot, "expected `targets` with at least one `{ model: provider/model }`");
+    }
+    let fallbacks = fields.get("fallbacks").map(At::list).unwrap_or_default();
+    let timeouts_given = fields.get("timeouts").map(|at| timeouts(reader, at));
+    Some(ModelEntry {
+        targets: targets.iter().filter_map(|at| target(reader, at)).collect(),
+        fallbacks: fallbacks
+            .iter()
+            .filter_map(|at| {
+                let name = |text: &str| ModelName::try_from(text).ok();
+                Some((reader.parsed(at, "the name of a model", name)?, at.spot.clone()))
+            })
+            .collect(),
+        retries: fields.get("retries").and_then(|at| {
+            let count = |text: &str| text.parse().ok().filter(|count| *count <= 10);
+            reader.parsed(at, "a whole number from 0 to 10", count)
+        }),
+        timeouts: timeouts_given.unwrap_or_default(),
+        ..plain(Vec::new())
+    })
+}
+
+/// Only one so far, so there is nothing to keep of it.
+fn strategy(reader: &mut Reader<'_>, at: &At<'_>) {
+    const LATER: [&str; 5] = ["weighted", "lowest-latency", "least-busy", "lowest-cost", "usage"];
+    let Some(word) = reader.text(at, "a strategy") else { return };
+    if LATER.contains(&word.as_str()) {
+        let message = format!("`{word}` is not carried out by this version: targets are tried `in-order`");
+        reader.note(&at.spot, message);
+    } else if word != "in-order" {
+        reader.note(&at.spot, unknown("strategy", &word, &["in-order"]));
+    }
+}
+
+const TARGET: [&str; 5] = ["model", "base_model", "price", "max_output", "context"];
+
+fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
+    const FORM: &str = "provider/model, such as openai/gpt-4o";
+    let split = |text: &str| {
+        let (provider, model) = text.split_once('/')?;
+        let good = !provider.is_empty() && ModelName::try_from(model).is_ok();
+        good.then(|| (provider.to_owned(), model.to_owned()))
+    };
+    if at.is_scalar() {
+        let (provider, model) = reader.parsed(at, FORM, split)?;
+        let spot = at.spot.clone();
+        return Some(TargetEntry {
+            spot,
+            provider,
+            model,
+            base_model: None,
+            price: None,
+            max_output: None,
+            context: None,
+        });
+    }
+    let fields = reader.fields(at, &TARGET, &["weight", "region", "rpm", "tpm", "guards"])?;
+    let count = |text: &str| text.parse::<u64>().ok().filter(|count| *count > 0);
+    let mut tokens =
+        |key| fields.get(key).and_then(|at| reader.parsed(at, "a whole number of tokens", count));
+    let (max_output, context) = (tokens("max_output"), tokens("context"));
+    let price = fields.get("price").and_then(|at| price(reader, at));
+    let base_model = fields.get("base_model").and_then(|at| reader.text(at, "a model in the registry"));
+    let Some(model) = fields.get("model") else {
+        reader.note(&fields.spot, format!("expected `model`: {FORM}"));
+        return None;
+    };
+    let spot = model.spot.clone();
+    let (provider, model) = reader.parsed(model, FORM, split)?;
+    Some(TargetEntry { spot, provider, model, base_model, price, max_output, context })
+}
+
+fn price(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Price> {
+    let known: Vec<&str> = RATES.into_iter().chain(["per"]).collect();
+    let fields = reader.fields(at, &known, &[])?;
+    let per = |text: &str| match text {
+        "1M" => Some(6),
+        "1K" => Some(9),
+        "1" => Some(12),
+        _ => None,
+    };
+    let places = fields.get("per").map_or(Some(6), |at| reader.parsed(at, "1M, 1K or 1", per));
+    let mut sound = places.is_some();
+    let places = places.unwrap_or(6);
+    let mut rates = Vec::new();
+    for name in RATES {
+        let Some(at) = fields.get(name) else { continue };
+        // Searches and requests are priced one by one, whatever tokens are priced by.
+        let places = if matches!(name, "web_search" | "request") { 12 } else { places };
+        let expected = format!("US dollars with at most {places} decimal places, such as \"0.25\"");
+        match reader.parsed(at, &expected, |text| decimal(text, places)) {
+            Some(picos) => rates.push((name, Rate::from_picos(picos))),
+            None => sound = false,
+        }
+    }
+    if fields.get("input").is_none() || fields.get("output").is_none() {
+        reader.note(&fields.spot, "expected at least `input` and `output`");
+        return None;
+    }
+    let rate = |name: &str| rates.iter().find(|(known, _)| *known == name).map(|(_, rate)| *rate);
+    sound.then(|| Price::flat(Rates::by_name(rate)))
+}
+
+fn timeouts(reader: &mut Reader<'_>, at: &At<'_>) -> Timeouts {
+    let usual = Timeouts::default();
+    let Some(fields) = reader.fields(at, &["first", "idle", "total"], &["connect"]) else { return usual };
+    let mut time = |key| {
+        fields.get(key).and_then(|at| reader.parsed(at, "a duration such as 500ms, 30s or 10m", duration))
+    };
+    Timeouts {
+        first: time("first").unwrap_or(usual.first),
+        idle: time("idle").unwrap_or(usual.idle),
+        total: time("total").unwrap_or(usual.total),
+    }
+}
+
+/// More than nothing, at most a day.
+fn duration(text: &str) -> Option<Duration> {
+    let letters = text.find(|c: char| !c.is_ascii_digit())?;
+    let (count, unit) = text.split_at_checked(letters)?;
+    let count: u64 = count.parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let duration = Duration::from_millis(count.checked_mul(millis)?);
+    (duration > Duration::ZERO && duration <= Duration::from_hours(24)).then_some(duration)
+}
+
+fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Limits> {
+    const KNOWN: [&str; 5] = ["rpm", "tpm", "parallel", "budget", "soft_budget"];
+    let later = ["organisation", "team", "user", "model", "tag", "agent", "tool"];
+    let sections = reader.fields(at, &["key"], &later)?;
+    let key = sections.get("key")?;
+    let fields = reader.fields(key, &KNOWN, &[])?;
+    let mut count =
+        |name| fields.get(name).and_then(|at| reader.parsed(at, "a whole number", |text| text.parse().ok()));
+    let (rpm, tpm, parallel) = (count("rpm"), count("tpm"), count("parallel"));
+    let (budget, soft_budget) = (budgets(reader, &fields, "budget"), budgets(reader, &fields, "soft_budget"));
+    Some(Limits { rpm, tpm, parallel, budget, soft_budget })
+}
+
+fn budgets(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Vec<Budget> {
+    let Some(at) = fields.get(name) else { return Vec::new() };
+    let list = at.list();
+    if list.len() > Limits::MOST_BUDGETS {
+        reader.note(&at.spot, format!("expected at most {} budgets", Limits::MOST_BUDGETS));
+    }
+    let form = "a budget such as \"5 USD / day\"";
+    list.iter().filter_map(|at| reader.parsed(at, form, |text| text.parse().ok())).collect()
+}
+
+fn boolean(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
+    reader.parsed(at, "true or false", |text| text.parse().ok())
+}

@@ -1,0 +1,343 @@
+use super::*;
+use crate::registry::{Bound, Capability};
+
+/// A host with these variables, and no Ollama.
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Policy, Problems> {
+    let variable =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    Policy::read("gatelet.yaml", text, &Host { variable: &variable, ollama: false })
+}
+
+fn policy(text: &str) -> Policy {
+    let variables =
+        [("OPENAI_API_KEY", "sk-one"), ("ANTHROPIC_API_KEY", "sk-two"), ("GPU", "http://10.0.0.7:8000/v1/")];
+    read(text, &variables).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn found(policy: &Policy, name: &str) -> Arc<Model> {
+    match policy.resolve(name) {
+        Resolution::Found(model) => model,
+        Resolution::Unknown { near } => panic!("{name} is unknown; near: {near:?}"),
+    }
+}
+
+/// What is said of a document that is wrong.
+fn problems(text: &str) -> String {
+    read(text, &[("OPENAI_API_KEY", "sk-secret")]).expect_err("problems").to_string()
+}
+
+macro_rules! shows {
+    ($text:expr) => {
+        insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!($text) })
+    };
+}
+
+fn headers(target: &Target) -> Vec<(String, String)> {
+    let mut headers = http::HeaderMap::new();
+    target.provider.apply(&mut headers);
+    headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn without_a_document_providers_with_a_usual_variable_are_served() {
+    let variable = |name: &str| (name == "ANTHROPIC_API_KEY").then(|| " sk-two\n".to_owned());
+    let policy = Policy::without_document(&Host { variable: &variable, ollama: false });
+    let ids: Vec<&str> = policy.providers().map(|provider| &*provider.id).collect();
+    assert_eq!(ids, ["anthropic", "demo"]);
+    let model = found(&policy, "anthropic/claude-haiku-4-5");
+    assert_eq!(model.targets[0].to_string(), "anthropic/claude-haiku-4-5");
+    assert_eq!(model.targets[0].max_output, Some(64_000));
+    assert_eq!(
+        headers(&model.targets[0]),
+        [("anthropic-version".into(), "2023-06-01".into()), ("x-api-key".into(), "sk-two".into())]
+    );
+    assert!(matches!(policy.resolve("openai/gpt-4o"), Resolution::Unknown { .. }));
+}
+
+#[test]
+fn ollama_is_served_where_it_answers_and_costs_nothing() {
+    let policy = Policy::without_document(&Host { variable: &|_| None, ollama: true });
+    let model = found(&policy, "ollama/llama3.2:3b");
+    assert_eq!(model.targets[0].model.as_ref(), "llama3.2:3b");
+    assert!(model.targets[0].price.as_ref().is_some_and(crate::registry::Price::is_free));
+    assert!(model.targets[0].provider.allow_private);
+}
+
+#[test]
+fn an_empty_document_is_as_none() {
+    for text in ["", "# nothing\n", "{}", "---\n"] {
+        assert_eq!(policy(text).names(), policy("limits:\n  key: { rpm: 5 }\n").names(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_name_leads_to_its_targets_in_order() {
+    let policy = policy(
+        "
+models:
+  support:
+    targets: [ openai/gpt-4o, { model: anthropic/claude-haiku-4-5, max_output: 1000 } ]
+    fallbacks: [ last ]
+    retries: 0
+    timeouts: { first: 5s, total: 1m }
+  last: openai/gpt-4o-mini
+",
+    );
+    let model = found(&policy, "support");
+    let targets: Vec<String> = model.targets.iter().map(ToString::to_string).collect();
+    assert_eq!(targets, ["openai/gpt-4o", "anthropic/claude-haiku-4-5"]);
+    assert_eq!(model.targets[1].max_output, Some(1_000));
+    assert_eq!(model.fallbacks, [ModelName::try_from("last").unwrap()]);
+    assert_eq!(model.retries, 0);
+    assert_eq!(model.timeouts.first, std::time::Duration::from_secs(5));
+    assert_eq!(model.timeouts.idle, Timeouts::default().idle);
+    assert_eq!(headers(&model.targets[0]), [("authorization".into(), "Bearer sk-one".into())]);
+    assert_eq!(policy.names(), ["last", "support"]);
+}
+
+#[test]
+fn the_most_particular_wildcard_wins_and_a_name_of_its_own_before_all() {
+    let policy = policy(
+        "
+models:
+  \"*\": demo/echo
+  \"openai/*\": openai/*
+  \"openai/gpt-4o*\": { targets: [ { model: openai/gpt-4o*, price: { input: 1, output: 2 } } ] }
+  openai/gpt-4o: demo/echo
+",
+    );
+    let target = |name: &str| found(&policy, name).targets[0].to_string();
+    assert_eq!(target("openai/gpt-4o"), "demo/echo");
+    assert_eq!(target("openai/gpt-4o-mini"), "openai/gpt-4o-mini");
+    assert_eq!(target("openai/o3"), "openai/o3");
+    assert_eq!(target("anything"), "demo/echo");
+    let mini = found(&policy, "openai/gpt-4o-mini");
+    let price = mini.targets[0].price.clone().unwrap();
+    assert_eq!(price.input_bound(&Bound { text_tokens: 1_000_000, ..Bound::default() }).to_string(), "1");
+}
+
+#[test]
+fn a_price_of_the_admins_own_is_by_the_million_unless_it_says_otherwise() {
+    let policy = policy(
+        "
+models:
+  a: { targets: [ { model: openai/gpt-4o, price: { input: \"0.20\", output: \"0.60\" } } ] }
+  b: { targets: [ { model: openai/gpt-4o, price: { input: \"0.0002\", output: \"0.0006\", per: 1K } } ] }
+  c: { targets: [ { model: openai/gpt-4o, price: { input: 0.0000002, output: 0.0000006, per: 1 } } ] }
+",
+    );
+    for name in ["a", "b", "c"] {
+        let price = found(&policy, name).targets[0].price.clone().unwrap();
+        let usage = gatelet_wire::Usage { input: 1_000, output: 1_000, ..gatelet_wire::Usage::default() };
+        assert_eq!(price.cost(&usage, None).to_string(), "0.0008", "{name}");
+    }
+}
+
+#[test]
+fn a_model_that_nobody_priced_is_served_and_has_no_price() {
+    let policy = policy("models: { new: openai/gpt-99 }");
+    let model = found(&policy, "new");
+    assert_eq!(model.targets[0].price, None);
+    assert_eq!(model.targets[0].max_output, None);
+}
+
+#[test]
+fn a_provider_of_the_admins_own_may_be_at_a_private_address() {
+    let policy = policy(
+        "
+providers:
+  home-gpu: { dialect: openai, base: \"${GPU}\", key: secret, headers: { X-Team: search } }
+models:
+  llama: home-gpu/llama-70b
+",
+    );
+    let model = found(&policy, "llama");
+    let provider = &model.targets[0].provider;
+    assert_eq!(&*provider.base, "http://10.0.0.7:8000/v1");
+    assert!(provider.allow_private);
+    assert_eq!(
+        headers(&model.targets[0]),
+        [("x-team".into(), "search".into()), ("authorization".into(), "Bearer secret".into())]
+    );
+}
+
+#[test]
+fn a_provider_under_another_name_follows_its_row_with_a_key_of_its_own() {
+    let policy = policy(
+        "
+providers:
+  openai-eu: { like: openai, base: https://eu.api.openai.com/v1, key: sk-eu }
+models:
+  eu: openai-eu/gpt-4o
+",
+    );
+    let model = found(&policy, "eu");
+    assert_eq!(model.targets[0].to_string(), "openai-eu/gpt-4o");
+    assert!(model.targets[0].price.is_some());
+    assert_eq!(headers(&model.targets[0]), [("authorization".into(), "Bearer sk-eu".into())]);
+}
+
+#[test]
+fn the_vendors_key_does_not_go_to_another_base_unasked() {
+    let policy = policy(
+        "
+providers: { openai: { base: http://proxy.example/v1 } }
+models: { m: openai/gpt-4o }
+",
+    );
+    assert_eq!(headers(&found(&policy, "m").targets[0]), []);
+}
+
+#[test]
+fn a_deployment_is_what_its_base_model_says() {
+    let policy = policy(
+        "
+providers: { azure: { resource: acme, key: k } }
+models:
+  named: { targets: [ { model: azure/gpt-4o } ] }
+  known: { targets: [ { model: azure/prod, base_model: gpt-4o } ] }
+",
+    );
+    assert_eq!(found(&policy, "named").targets[0].price, None);
+    let known = found(&policy, "known");
+    assert!(known.targets[0].price.is_some());
+    assert_eq!(&*known.targets[0].model, "prod");
+    assert_eq!(&*known.targets[0].provider.base, "https://acme.openai.azure.com/openai/v1");
+    assert_eq!(headers(&known.targets[0]), [("api-key".into(), "k".into())]);
+}
+
+#[test]
+fn edits_follow_from_what_a_model_is_known_to_refuse() {
+    let policy = policy("models: { o3: openai/o3, gpt: openai/gpt-4o }");
+    let reasoning = found(&policy, "o3");
+    assert!(reasoning.targets[0].has(Capability::Reasoning));
+    let drops =
+        |model: &Model| model.targets[0].edits.contains(&gatelet_wire::Edit::Drop("temperature".into()));
+    assert!(drops(&reasoning));
+    assert!(!drops(&found(&policy, "gpt")));
+    assert_eq!(found(&policy, "gpt").targets[0].edits, []);
+}
+
+#[test]
+fn an_unknown_name_has_its_neighbours_named() {
+    let policy = policy("models: { support: openai/gpt-4o, \"openai/*\": openai/* }");
+    let Resolution::Unknown { near } = policy.resolve("suport") else { panic!("found") };
+    assert_eq!(near, ["support"]);
+}
+
+#[test]
+fn limits_of_keys_are_read() {
+    let policy = policy("limits: { key: { rpm: 60, budget: [5 USD / day, 100 USD / month] } }");
+    assert_eq!(policy.key_limits().rpm, Some(60));
+    assert_eq!(policy.key_limits().budget.len(), 2);
+}
+
+#[test]
+fn json_is_read_as_well() {
+    let text = "{\n\t\"models\": {\n\t\t\"m\": {\"targets\": [{\"model\": \"openai/gpt-4o\"}], \"retries\": 1}\n\t}\n}\n";
+    assert_eq!(found(&policy(text), "m").retries, 1);
+}
+
+#[test]
+fn variables_are_read_in_values_and_may_have_a_default() {
+    let text = "
+providers:
+  one: { dialect: openai, base: http://a.example/v1, key: ${OPENAI_API_KEY} }
+  two: { dialect: openai, base: http://b.example/v1, key: \"x-${MISSING:-none}-y\" }
+models: { one: one/m, two: two/m }
+";
+    let policy = policy(text);
+    assert_eq!(headers(&found(&policy, "one").targets[0])[0].1, "Bearer sk-one");
+    assert_eq!(headers(&found(&policy, "two").targets[0])[0].1, "Bearer x-none-y");
+}
+
+#[test]
+fn a_policy_shows_no_secret() {
+    let shown = format!("{:?}", policy("models: { m: openai/gpt-4o }"));
+    assert!(shown.contains("Secret(***)"));
+    assert!(!shown.contains("sk-one"));
+}
+
+#[test]
+fn every_mistake_is_said_with_its_line_and_key() {
+    shows!(problems(
+        "prvoiders: {}
+providers:
+  openai: { kee: x }
+  opnai: { key: x }
+  Big: { dialect: openai, base: \"ftp://x\" }
+  mine: { dialect: opnai, base: http://x/v1?y }
+  azure: { key: x }
+  groq: {}
+models:
+  a: openai
+  b: { targets: [ { model: opnai/x }, { model: openai/y, weight: 3 } ], retries: many }
+  c: { targets: [] , strategy: weighted }
+  d: { targets: [ { model: openai/gpt-4o, price: { input: 1e-6, output: 2, per: 2M } } ] }
+  e: { targets: [ { model: openai/gpt-4o, price: { input: 1.0000001, ouput: 2 } } ] }
+  f: { targets: openai/*, fallbacks: [g, h], timeouts: { first: soon, total: 30 } }
+  g: { targets: openai/gpt-4o, fallbacks: [f] }
+  a*b: openai/gpt-4o
+  i: demo/eco
+  j: { targets: [ { model: openai/gpt-4o, base_model: gtp-4o } ] }
+  \"with space\": openai/gpt-4o
+limits:
+  key: { rmp: 60, rpm: lots, budget: 5 EUR / day }
+  team: { rpm: 1 }
+guards: {}
+"
+    ));
+}
+
+#[test]
+fn a_mistake_of_form_is_said_with_its_line() {
+    let many = [
+        "models: {",
+        "models:\n  a: b/c\n  a: b/d\n",
+        "a: &x 1\nb: *x\n",
+        "a: !!str b\n",
+        "- a\n",
+        "{}\n---\n{}\n",
+        "${X}: 1\n",
+        "? [a]\n: b\n",
+        "models:\n\t- tab\n",
+        "\"unfinished: 1\n",
+    ];
+    let said: Vec<String> = many.iter().map(|text| format!("{text:?}\n{}", problems(text))).collect();
+    shows!(said.join("\n\n"));
+}
+
+#[test]
+fn what_a_variable_holds_is_never_shown() {
+    let text = "
+providers:
+  a: { dialect: openai, base: \"${OPENAI_API_KEY}\", key: \"two\\nlines ${OPENAI_API_KEY}\" }
+  b: { dialect: \"${OPENAI_API_KEY}\", base: \"${NOWHERE}\", key: \"${1}\", resource: \"${OPEN\" }
+models:
+  m: \"${OPENAI_API_KEY}\"
+";
+    let said = problems(text);
+    assert!(!said.contains("sk-secret"), "{said}");
+    shows!(said);
+}
+
+#[test]
+fn a_deep_or_large_document_is_refused_without_being_read() {
+    let deep = format!("a: {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(problems(&deep).starts_with("gatelet.yaml:1: "), "{}", problems(&deep));
+    let deep: Vec<String> = (0..1_000).map(|depth| " ".repeat(depth) + "a:\n").collect();
+    let deep = deep.concat();
+    assert!(problems(&deep).starts_with("gatelet.yaml:"), "{}", problems(&deep));
+    let large = "#".repeat(5 << 20);
+    assert_eq!(problems(&large), "gatelet.yaml:1: expected a document of at most 1 MiB");
+}
+
+#[test]
+fn a_long_way_of_fallbacks_is_refused_rather_than_walked() {
+    let model =
+        |place| format!("  m{place}: {{ targets: openai/gpt-4o, fallbacks: [m{}] }}\n", (place + 1) % 5_000);
+    let models: Vec<String> = (0..5_000).map(model).collect();
+    let models = models.concat();
+    let said = problems(&format!("models:\n{models}"));
+    assert!(said.contains("at most 32 fallbacks"), "{}", said.lines().next().unwrap_or_default());
+}
