@@ -35,7 +35,7 @@ export default {
   scheduled: (event, env, context) => call(() => gatelet.scheduled(env, context)),
 };
 
-// One shard of the ledger. `transact` is synchronous from its first read to its last write: that is the transaction.
+// One shard of the ledger. `ask` is synchronous from its first read to its last write, in one transaction.
 export class Shard extends DurableObject {
   get live() {
     revive();
@@ -46,11 +46,23 @@ export class Shard extends DurableObject {
     return this.object;
   }
 
-  transact(text) {
-    return call(() => this.live.transact(text));
+  ask(text) {
+    return call(() => {
+      const object = this.live;
+      const answer = this.ctx.storage.transactionSync(() => object.ask(text));
+      this.schedule(object);
+      return answer;
+    });
   }
 
-  alarm() {
-    return call(() => this.live.alarm());
+  async alarm() {
+    const object = call(() => this.live);
+    await object.alarm();
+    await this.schedule(object);
+  }
+
+  schedule(object) {
+    const due = object.due();
+    if (due !== undefined) return this.ctx.storage.setAlarm(due);
   }
 }

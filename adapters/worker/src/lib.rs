@@ -1,40 +1,63 @@
 //! The adapter for Cloudflare Workers.
+//!
+//! `entry.mjs` hands every event to the functions here. They answer with core's gateway over ports that wrap the
+//! runtime: KV and the directory's object for documents, one Durable Object a shard for the ledger, R2 for records.
 
+use std::sync::Arc;
+
+use gatelet_core::port::Ports;
 use wasm_bindgen::prelude::*;
-use worker::worker_sys::{Context, DurableObjectState, ScheduleContext};
+use worker::kv::KvStore;
+use worker::worker_sys::{Context, ScheduleContext};
+use worker::{Bucket, Env, ObjectNamespace};
 
+mod ask;
+mod body;
+mod books;
+mod fetch;
+mod isolate;
+mod js;
+mod kv;
+mod ledger;
+mod ports;
+mod r2;
+mod shard;
+
+pub use body::{Slot, Source};
+pub use shard::Shard;
+
+/// Serves one request.
 #[wasm_bindgen]
 pub async fn fetch(
     request: web_sys::Request,
-    env: worker::Env,
+    env: Env,
     _context: Context,
 ) -> Result<web_sys::Response, JsValue> {
-    let response = worker::Fetch::Request(worker::Request::from(request)).send().await?;
-    let _ = env;
-    Ok(response.into())
+    let gateway = isolate::gateway(&env).await?;
+    body::response(gateway.handle(body::request(&request)?).await)
 }
 
+/// The cron trigger.
 #[wasm_bindgen]
-pub async fn scheduled(_env: worker::Env, _context: ScheduleContext) {}
-
-#[wasm_bindgen]
-#[derive(Debug)]
-pub struct Shard {
-    state: worker::State,
+pub async fn scheduled(env: Env, _context: ScheduleContext) -> Result<(), JsValue> {
+    let gateway = isolate::gateway(&env).await?;
+    gateway.tick().await.map(drop).map_err(|fault| js_sys::Error::new(&fault.to_string()).into())
 }
 
-#[wasm_bindgen]
-impl Shard {
-    #[wasm_bindgen(constructor)]
-    pub fn new(state: DurableObjectState, _env: worker::Env) -> Self {
-        Self { state: worker::State::from(state) }
-    }
+/// All ports, over the bindings that `wrangler.toml` names.
+fn ports(env: &Env) -> worker::Result<Ports> {
+    let shards = ledger::Shards(env.get_binding::<ObjectNamespace>("SHARDS")?);
+    Ok(Ports {
+        store: Arc::new(kv::Documents { kv: documents(env)?, shards: shards.clone() }),
+        ledger: Arc::new(shards),
+        upstream: Arc::new(fetch::Fetch),
+        archive: Arc::new(r2::Records(env.get_binding::<Bucket>("RECORDS")?)),
+        clock: Arc::new(ports::WorkerClock),
+        chance: Arc::new(ports::WorkerChance),
+        defer: Arc::new(ports::WaitUntil),
+    })
+}
 
-    pub fn transact(&self, text: &str) -> Result<String, JsValue> {
-        let sql = self.state.storage().sql();
-        let _ = sql.exec("create table if not exists a (b integer)", None)?;
-        Ok(text.to_owned())
-    }
-
-    pub async fn alarm(&self) {}
+fn documents(env: &Env) -> worker::Result<KvStore> {
+    env.kv("DOCUMENTS")
 }

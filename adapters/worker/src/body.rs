@@ -1,0 +1,232 @@
+//! Requests and answers, from and to JavaScript.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_util::stream::{Stream, StreamExt, once};
+use gatelet_core::port::{Body, Broken, ByteStream};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use js_sys::{ArrayBuffer, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use worker::send::SendWrapper;
+
+use crate::js;
+
+/// Bodies up to this size are taken in one piece: one crossing instead of one for each chunk.
+const ONE_PIECE: u64 = 1 << 20;
+
+/// The request as core wants it. Nothing of the body is read yet.
+pub(crate) fn request(request: &web_sys::Request) -> Result<http::Request<Body>, JsValue> {
+    let headers = headers(&js::head(request));
+    let mut parts = http::Request::builder()
+        .method(request.method().as_str())
+        .uri(request.url())
+        .body(Body::Empty)
+        .map_err(|error| JsValue::from(error.to_string()))?;
+    *parts.body_mut() = incoming(request, &headers)?;
+    *parts.headers_mut() = headers;
+    Ok(parts)
+}
+
+fn incoming(request: &web_sys::Request, headers: &HeaderMap) -> Result<Body, JsValue> {
+    let Some(stream) = request.body() else { return Ok(Body::Empty) };
+    let length = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_none_or(|length| length > ONE_PIECE) {
+        return Ok(Body::Stream(Incoming::stream(&stream)?));
+    }
+    // A second handle: the method of that name would copy the request.
+    let request = SendWrapper::new(Clone::clone(request));
+    Ok(Body::Stream(Box::pin(once(js::js(async move {
+        let whole = async { JsFuture::from(request.array_buffer()?).await };
+        match whole.await {
+            Ok(buffer) => Ok(Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>()).to_vec().into()),
+            Err(error) => Err(Broken(js::message(&error))),
+        }
+    })))))
+}
+
+/// The answer as JavaScript wants it. A stream is pulled chunk by chunk, and dropped when the client leaves.
+pub(crate) fn response(response: http::Response<Body>) -> Result<web_sys::Response, JsValue> {
+    let (parts, body) = response.into_parts();
+    js::answer(parts.status.as_u16(), &lines(&parts.headers), &outgoing(body))
+}
+
+pub(crate) fn outgoing(body: Body) -> JsValue {
+    match body {
+        Body::Empty => JsValue::NULL,
+        Body::Full(bytes) => js::bytes(&bytes).into(),
+        Body::Stream(stream) => js::stream(Source(Rc::new(RefCell::new(Some(stream))))).into(),
+    }
+}
+
+/// Reads alternating lines of name and value. What HTTP does not allow was refused by the runtime before.
+pub(crate) fn headers(lines: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut lines = lines.split('\n');
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+        {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// The opposite of [`headers`].
+pub(crate) fn lines(headers: &HeaderMap) -> String {
+    let mut lines = String::with_capacity(headers.len() * 48);
+    for (name, value) in headers {
+        lines.push_str(name.as_str());
+        lines.push('\n');
+        lines.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        lines.push('\n');
+    }
+    lines
+}
+
+/// A stream of ours that JavaScript pulls. Once it is over, or the client is gone, it is dropped at once: that is what
+/// tells core that nobody listens any more.
+#[wasm_bindgen]
+#[derive(Clone)]
+pub struct Source(Rc<RefCell<Option<ByteStream>>>);
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+#[wasm_bindgen]
+impl Source {
+    /// The next chunk, or undefined at the end.
+    pub async fn pull(&self) -> Result<JsValue, JsValue> {
+        let stream = Rc::clone(&self.0);
+        // The stream is borrowed only while it is polled, so that `cancel` may come between two polls.
+        let next = poll_fn(|context| match stream.borrow_mut().as_mut() {
+            Some(stream) => stream.poll_next_unpin(context),
+            None => Poll::Ready(None),
+        });
+        match next.await {
+            Some(Ok(chunk)) => Ok(js::bytes(&chunk).into()),
+            Some(Err(broken)) => {
+                self.cancel();
+                Err(js_sys::Error::new(&broken.to_string()).into())
+            }
+            None => {
+                self.cancel();
+                Ok(JsValue::UNDEFINED)
+            }
+        }
+    }
+
+    pub fn cancel(&self) {
+        let stream = self.0.borrow_mut().take();
+        drop(stream);
+    }
+}
+
+/// A JavaScript stream as one of ours. Dropped before its end, it cancels what feeds it.
+pub(crate) struct Incoming {
+    reader: SendWrapper<js::Reader>,
+    slot: SendWrapper<Slot>,
+    /// A chunk was asked for and has not come.
+    asked: bool,
+    open: bool,
+}
+
+/// Where the reader puts what it read.
+#[wasm_bindgen]
+#[derive(Clone)]
+pub struct Slot(Rc<RefCell<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    read: Option<Result<Option<Bytes>, Broken>>,
+    reading: Option<Waker>,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slot")
+    }
+}
+
+#[wasm_bindgen]
+impl Slot {
+    pub fn chunk(&self, bytes: Vec<u8>) {
+        self.put(Ok(Some(bytes.into())));
+    }
+
+    pub fn end(&self) {
+        self.put(Ok(None));
+    }
+
+    pub fn fail(&self, why: String) {
+        self.put(Err(Broken(why)));
+    }
+}
+
+impl Slot {
+    fn put(&self, read: Result<Option<Bytes>, Broken>) {
+        let mut waiting = self.0.borrow_mut();
+        waiting.read = Some(read);
+        let reading = waiting.reading.take();
+        drop(waiting);
+        if let Some(waker) = reading {
+            waker.wake();
+        }
+    }
+}
+
+impl Incoming {
+    /// Takes the stream's reader: nobody else may have it.
+    pub(crate) fn stream(stream: &web_sys::ReadableStream) -> Result<ByteStream, JsValue> {
+        let slot = Slot(Rc::default());
+        let reader = js::Reader::new(stream, slot.clone())?;
+        let (reader, slot) = (SendWrapper::new(reader), SendWrapper::new(slot));
+        Ok(Box::pin(Self { reader, slot, asked: false, open: true }))
+    }
+}
+
+impl Stream for Incoming {
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if !this.open {
+            return Poll::Ready(None);
+        }
+        let mut waiting = this.slot.0.0.borrow_mut();
+        if let Some(read) = waiting.read.take() {
+            this.asked = false;
+            this.open = matches!(read, Ok(Some(_)));
+            return Poll::Ready(read.transpose());
+        }
+        waiting.reading = Some(context.waker().clone());
+        drop(waiting);
+        if !this.asked {
+            this.asked = true;
+            if let Err(error) = this.reader.next() {
+                this.open = false;
+                return Poll::Ready(Some(Err(Broken(js::message(&error)))));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if self.open {
+            let _ = self.reader.cancel();
+        }
+    }
+}

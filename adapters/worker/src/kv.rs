@@ -1,0 +1,105 @@
+//! [`Store`]: documents. The directory's object has them, exactly; KV carries copies to where they are read.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gatelet_core::port::{Expect, Fault, FaultKind, Page, Store, Versioned};
+use serde::{Deserialize, Serialize};
+use worker::kv::{KvError, KvStore};
+
+use crate::ask::{Ask, Blob, DIRECTORY, Document};
+use crate::js;
+use crate::ledger::Shards;
+
+#[derive(Debug)]
+pub(crate) struct Documents {
+    pub(crate) kv: KvStore,
+    pub(crate) shards: Shards,
+}
+
+/// What KV notes beside a copy. An admin who writes a document by hand notes nothing: that is version 0.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Copy {
+    version: u64,
+}
+
+impl Documents {
+    async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
+        const OPERATION: &str = "store.get";
+        let (bytes, copy) = self
+            .kv
+            .get(name)
+            .bytes_with_metadata::<Copy>()
+            .await
+            .map_err(|error| fault(OPERATION, &error))?;
+        if let Some(bytes) = bytes {
+            return Ok(Some(Versioned { version: copy.unwrap_or_default().version, bytes: bytes.into() }));
+        }
+        // It may be so new that KV does not have it here yet.
+        let ask = Ask::GetDocument { name: name.to_owned() };
+        let document: Option<Document> = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
+        Ok(document.map(|Document { version, bytes }| Versioned { version, bytes: bytes.0 }))
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
+        const OPERATION: &str = "store.put";
+        if bytes.len() > LARGEST {
+            let context = format!("{name} has {} bytes; {LARGEST} is the most", bytes.len());
+            return Err(Fault::new(FaultKind::TooLarge, OPERATION, context));
+        }
+        let ask =
+            Ask::PutDocument { name: name.to_owned(), bytes: Blob(bytes.clone()), expect: expect.into() };
+        let version: Option<u64> = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
+        let version = version.ok_or_else(|| Fault::new(FaultKind::Conflict, OPERATION, name))?;
+        // KV takes one write a second and key. What fails here is done by the directory's alarm.
+        if publish(&self.kv, name, &bytes, version).await.is_ok() {
+            let ask = Ask::Published { name: name.to_owned(), version };
+            let _: Result<(), Fault> = self.shards.ask(OPERATION, DIRECTORY, &ask).await;
+        }
+        Ok(version)
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Fault> {
+        const OPERATION: &str = "store.delete";
+        let ask = Ask::DeleteDocument { name: name.to_owned() };
+        let () = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
+        self.kv.delete(name).await.map_err(|error| fault(OPERATION, &error))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
+        let ask = Ask::ListDocuments { prefix: prefix.to_owned(), after: after.map(str::to_owned), limit };
+        let names: Vec<String> = self.shards.ask("store.list", DIRECTORY, &ask).await?;
+        let next = names.last().filter(|_| names.len() == limit).cloned();
+        Ok(Page { names, next })
+    }
+}
+
+/// A row of the object's database may have 2 MB.
+const LARGEST: usize = 1_900_000;
+
+/// Copies a document to KV.
+pub(crate) async fn publish(kv: &KvStore, name: &str, bytes: &[u8], version: u64) -> Result<(), KvError> {
+    kv.put_bytes(name, bytes)?.metadata(Copy { version })?.execute().await
+}
+
+fn fault(operation: &'static str, error: &KvError) -> Fault {
+    Fault::new(FaultKind::Unavailable, operation, error.to_string())
+}
+
+#[async_trait]
+impl Store for Documents {
+    async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
+        js::js(Self::get(self, name)).await
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
+        js::js(Self::put(self, name, bytes, expect)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Fault> {
+        js::js(Self::delete(self, name)).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
+        js::js(Self::list(self, prefix, after, limit)).await
+    }
+}
