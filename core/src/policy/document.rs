@@ -306,9 +306,11 @@ fn price(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Price> {
     sound.then(|| Price::flat(Rates::by_name(rate)))
 }
 
+const TIMEOUTS: [&str; 3] = ["first", "idle", "total"];
+
 fn timeouts(reader: &mut Reader<'_>, at: &At<'_>) -> Timeouts {
     let usual = Timeouts::default();
-    let Some(fields) = reader.fields(at, &["first", "idle", "total"], &["connect"]) else { return usual };
+    let Some(fields) = reader.fields(at, &TIMEOUTS, &["connect"]) else { return usual };
     let mut time = |key| {
         fields.get(key).and_then(|at| reader.parsed(at, "a duration such as 500ms, 30s or 10m", duration))
     };
@@ -335,12 +337,13 @@ fn duration(text: &str) -> Option<Duration> {
     (duration > Duration::ZERO && duration <= Duration::from_hours(24)).then_some(duration)
 }
 
+const LIMITS: [&str; 5] = ["rpm", "tpm", "parallel", "budget", "soft_budget"];
+
 fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Limits> {
-    const KNOWN: [&str; 5] = ["rpm", "tpm", "parallel", "budget", "soft_budget"];
     let later = ["organisation", "team", "user", "model", "tag", "agent", "tool"];
     let sections = reader.fields(at, &["key"], &later)?;
     let key = sections.get("key")?;
-    let fields = reader.fields(key, &KNOWN, &[])?;
+    let fields = reader.fields(key, &LIMITS, &[])?;
     let mut count =
         |name| fields.get(name).and_then(|at| reader.parsed(at, "a whole number", |text| text.parse().ok()));
     let (rpm, tpm, parallel) = (count("rpm"), count("tpm"), count("parallel"));
@@ -354,10 +357,17 @@ fn budgets(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Vec<Budg
     if list.len() > Limits::MOST_BUDGETS {
         reader.note(&at.spot, format!("expected at most {} budgets", Limits::MOST_BUDGETS));
     }
-    let form = "a budget such as \"5 USD / day\"";
+    let form = "a budget such as `5 USD / day`, `1 USD / week in +02:00`, `0.50 USD / rolling 6h` or `20 USD / total`";
     list.iter().filter_map(|at| reader.parsed(at, form, |text| text.parse().ok())).collect()
 }
 
 fn boolean(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
     reader.parsed(at, "true or false", |text| text.parse().ok())
+}
+
+/// Every key that has a meaning, for the test that the reference explains it.
+#[cfg(test)]
+pub(super) fn known_keys() -> Vec<&'static str> {
+    [&SECTIONS[..], &PROVIDER, &MODEL, &TARGET, &RATES, &TIMEOUTS, &LIMITS, &["per", "header", "key"]]
+        .concat()
 }

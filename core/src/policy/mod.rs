@@ -23,6 +23,9 @@ pub use provider::Provider;
 
 use crate::domain::account::Limits;
 
+/// The reference of all keys, and the document of a gateway that is given no other: it sets nothing.
+pub const DEFAULT: &str = include_str!("../../../gatelet.default.yaml");
+
 /// The compiled policy. Immutable: a change of the document makes a new one.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {

@@ -71,6 +71,35 @@ fn an_empty_document_is_as_none() {
 }
 
 #[test]
+fn the_default_document_sets_nothing() {
+    assert_eq!(policy(DEFAULT).names(), policy("").names());
+    assert_eq!(policy(DEFAULT).key_limits(), &Limits::default());
+}
+
+#[test]
+fn every_example_in_the_default_document_is_sound() {
+    let enabled: Vec<String> = DEFAULT
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(example) if !example.is_empty() && !example.starts_with(' ') => line.replacen('#', "", 1),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let enabled = enabled.join("\n");
+    let variables =
+        [("OPENAI_API_KEY", "sk-1"), ("OPENAI_EU_API_KEY", "sk-2"), ("AZURE_OPENAI_API_KEY", "sk-3")];
+    let policy = read(&enabled, &variables).unwrap_or_else(|problems| panic!("{problems}\n{enabled}"));
+    let support = found(&policy, "support");
+    assert_eq!(support.targets.len(), 3);
+    assert!(support.targets.iter().all(|target| target.price.is_some()));
+    assert!(policy.key_limits().rpm.is_some() && !policy.key_limits().soft_budget.is_empty());
+    // No example was lost on the way: every key that the reader knows is in the document.
+    for key in document::known_keys() {
+        assert!(enabled.contains(&format!("{key}:")), "`{key}` has no example");
+    }
+}
+
+#[test]
 fn a_name_leads_to_its_targets_in_order() {
     let policy = policy(
         "
