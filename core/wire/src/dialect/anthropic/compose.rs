@@ -392,7 +392,7 @@ impl Conversation {
             text.truncate(text.trim_end().len());
         }
         if self.turns.first().is_none_or(|turn| turn.speaker != Speaker::User) {
-            loss.note("messages: a user's turn was added");
+            loss.note("messages[0].role");
             self.turns
                 .insert(0, Turn { speaker: Speaker::User, blocks: vec![Body::text(PLACEHOLDER).into()] });
         }

@@ -283,14 +283,26 @@ fn write_delta(out: &mut Vec<u8>, index: u64, fill: impl FnOnce(&mut ObjectWrite
 
 pub(super) fn frame(out: &mut Vec<u8>, name: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
     begin_frame(out, Some(name));
+    let start = out.len();
     object(out, fill);
-    out.extend_from_slice(b"\n\n");
+    end_frame(out, start);
 }
 
 fn raw_frame(out: &mut Vec<u8>, name: Option<&str>, json: &str) {
     begin_frame(out, name);
-    // JSON may be laid out over lines, but a line break would end the field: outside strings it means nothing.
-    out.extend(json.bytes().filter(|byte| *byte != b'\n' && *byte != b'\r'));
+    let start = out.len();
+    out.extend_from_slice(json.as_bytes());
+    end_frame(out, start);
+}
+
+/// Ends the frame whose JSON begins at `start`. What an upstream said may be laid out over lines, but a line break
+/// would end the field; strings have none, and outside of them they mean nothing.
+fn end_frame(out: &mut Vec<u8>, start: usize) {
+    let is_break = |byte: u8| byte == b'\n' || byte == b'\r';
+    if out.get(start..).is_some_and(|json| memchr::memchr2(b'\n', b'\r', json).is_some()) {
+        let json = out.split_off(start);
+        out.extend(json.into_iter().filter(|byte| !is_break(*byte)));
+    }
     out.extend_from_slice(b"\n\n");
 }
 

@@ -119,7 +119,7 @@ fn fill(object: &mut ObjectWriter<'_>, error: &PublicError) {
     object.object("error", |object| {
         object.string("type", word(error.kind));
         object.string("message", &error.message);
-        if !error.code.is_empty() {
+        if !error.code.is_empty() && error.code != word(error.kind) {
             object.object("details", |object| object.string("error_code", &error.code));
         }
     });

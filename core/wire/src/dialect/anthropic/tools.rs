@@ -42,7 +42,7 @@ impl Shape {
             Some(Format::JsonSchema { schema, description, .. }) => {
                 if let Some(enforced) = hints.native_schema.then(|| schema::enforced(schema)).flatten() {
                     if enforced.moved {
-                        loss.note("response_format.schema: constraints");
+                        loss.note("response_format.schema.constraints");
                     }
                     return Ok(Self::Native(enforced.schema));
                 }
@@ -107,7 +107,7 @@ impl Tools {
                     if strict {
                         if let Some(enforced) = schema::enforced(&schema).filter(|_| hints.native_schema) {
                             if enforced.moved {
-                                loss.note(format!("{path}.parameters: constraints"));
+                                loss.note(format!("{path}.parameters.constraints"));
                             }
                             schema = enforced.schema;
                         } else {

@@ -1,0 +1,161 @@
+//! What the tests of wire share: the fixtures, and ways through the crate.
+#![allow(
+    clippy::allow_attributes,
+    reason = "each test takes what it needs of this, and lints differ with that"
+)]
+#![allow(dead_code, unreachable_pub, missing_debug_implementations)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
+#![allow(clippy::disallowed_methods, reason = "fixtures are files")]
+
+use std::path::{Path, PathBuf};
+
+use gatelet_wire::dialect::anthropic::Anthropic;
+use gatelet_wire::frame::sse::Framer;
+use gatelet_wire::{
+    Decoder, Dialect, DialectId, Encoder, EncoderOptions, Event, Loss, Malformed, TargetHints,
+};
+
+pub fn dialect(id: DialectId) -> Option<Box<dyn Dialect>> {
+    match id {
+        DialectId::Anthropic => Some(Box::new(Anthropic)),
+        DialectId::Openai => None,
+    }
+}
+
+/// One file under `fixtures/<dialect>/<kind>/`.
+pub struct Fixture {
+    pub dialect: DialectId,
+    pub case: String,
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
+impl Fixture {
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap()
+    }
+
+    /// What the case says of its target, in words of `<case>.hints`; else a model that nobody knows.
+    pub fn hints(&self) -> TargetHints {
+        let mut hints = TargetHints::unknown("target-model");
+        hints.max_output_tokens = Some(64_000);
+        let words = std::fs::read_to_string(self.path.with_extension("hints")).unwrap_or_default();
+        for word in words.split_whitespace() {
+            match word {
+                "schema" => hints.native_schema = true,
+                "adaptive" => hints.adaptive_thinking = true,
+                "no-sampling" => hints.sampling = false,
+                "mid-system" => hints.mid_system = true,
+                other => panic!("unknown hint {other}"),
+            }
+        }
+        hints
+    }
+}
+
+pub fn fixtures(dialect: DialectId, kind: &str) -> Vec<Fixture> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(dialect.name()).join(kind);
+    let mut fixtures: Vec<Fixture> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json" || ending == "sse"))
+        .map(|path| Fixture {
+            dialect,
+            case: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+            bytes: std::fs::read(&path).unwrap(),
+            path,
+        })
+        .collect();
+    fixtures.sort_by(|left, right| left.case.cmp(&right.case));
+    assert!(fixtures.len() >= 5, "{} holds too few fixtures", folder.display());
+    fixtures
+}
+
+/// Decodes a stream whose bytes arrive in `chunks`. What went wrong stands beside what was read before it.
+pub fn decode<'a>(
+    decoder: &mut dyn Decoder,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Event>, Option<Malformed>) {
+    let mut framer = Framer::default();
+    let mut events = Vec::new();
+    for chunk in chunks {
+        framer.push(chunk);
+        while let Some(frame) = framer.next() {
+            if let Err(error) = frame.and_then(|frame| decoder.push(&frame, &mut events)) {
+                return (events, Some(error));
+            }
+        }
+    }
+    while let Some(frame) = framer.finish() {
+        if let Err(error) = frame.and_then(|frame| decoder.push(&frame, &mut events)) {
+            return (events, Some(error));
+        }
+    }
+    let error = decoder.finish(&mut events).err();
+    (events, error)
+}
+
+pub fn encode(encoder: &mut dyn Encoder, events: &[Event]) -> (String, Loss) {
+    let (mut out, mut loss) = (Vec::new(), Loss::default());
+    for event in events {
+        encoder.push(event, &mut out, &mut loss);
+    }
+    (String::from_utf8(out).expect("streams are UTF-8"), loss)
+}
+
+pub fn options() -> EncoderOptions {
+    EncoderOptions { usage: true, model: None, created: 1_750_000_000 }
+}
+
+/// One line for each item that was lost.
+pub fn lines(loss: &Loss) -> String {
+    loss.items().flat_map(|item| ["lost: ", item, "\n"]).collect()
+}
+
+/// JSON laid out over lines, every other byte as it was; bytes that are no JSON as text.
+pub fn pretty(json: &[u8]) -> String {
+    let text = std::str::from_utf8(json).expect("UTF-8 is written");
+    serde_json::from_str::<serde::de::IgnoredAny>(text).expect("JSON is written");
+    let (mut out, mut depth, mut quoted, mut escaped) = (String::new(), 0_usize, false, false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if quoted {
+            out.push(character);
+            (quoted, escaped) = (character != '"' || escaped, character == '\\' && !escaped);
+            continue;
+        }
+        let line = |depth: usize, out: &mut String| {
+            out.push('\n');
+            out.push_str(&"  ".repeat(depth));
+        };
+        match character {
+            '"' => {
+                quoted = true;
+                out.push(character);
+            }
+            '{' | '[' => {
+                out.push(character);
+                if let Some(end) = characters.next_if(|next| *next == '}' || *next == ']') {
+                    out.push(end);
+                } else {
+                    depth += 1;
+                    line(depth, &mut out);
+                }
+            }
+            '}' | ']' => {
+                depth -= 1;
+                line(depth, &mut out);
+                out.push(character);
+            }
+            ',' => {
+                out.push(character);
+                line(depth, &mut out);
+            }
+            ':' => out.push_str(": "),
+            space if space.is_ascii_whitespace() => {}
+            other => out.push(other),
+        }
+    }
+    out.push('\n');
+    out
+}
