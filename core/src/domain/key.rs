@@ -113,3 +113,95 @@ fn hash(text: &str) -> String {
     }
     hex
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALPHABET: &str = "0123456789abcdefghjkmnpqrstvwxyz";
+
+    fn minted(chance: [u8; 44]) -> (KeyToken, Secret) {
+        KeyToken::mint(&ShardId::main(), &chance)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_minted_is_parsed(chance: [u8; 44], shard in "[a-z0-9]{1,24}") {
+            let (token, secret) = KeyToken::mint(&ShardId::new(shard.as_str()), &chance);
+            prop_assert_eq!(KeyToken::parse(secret.expose()), Some(token.clone()));
+            prop_assert_eq!(token.shard.as_str(), shard);
+            let printed = format!("{token:?} {secret:?}");
+            prop_assert!(!printed.contains(&secret.expose()[secret.expose().len() - 39..]));
+        }
+
+        #[test]
+        fn any_other_text_is_refused(text in "\\PC*") {
+            prop_assert_eq!(KeyToken::parse(&text), None);
+            prop_assert_eq!(KeyToken::parse(&format!("gk_main_{text}")), None);
+        }
+    }
+
+    #[test]
+    fn one_wrong_letter_is_always_caught() {
+        let (_, secret) = minted(std::array::from_fn(|place| u8::try_from(place * 37 % 251).unwrap()));
+        let text = secret.expose();
+        assert!(KeyToken::parse(text).is_some());
+        for place in 0..text.len() {
+            for letter in ALPHABET.chars().chain("ABXYZ_-.ilou \u{e9}".chars()) {
+                let changed: String =
+                    text[..place].chars().chain([letter]).chain(text[place + 1..].chars()).collect();
+                assert!(changed == text || KeyToken::parse(&changed).is_none(), "{changed}");
+            }
+            assert!(KeyToken::parse(&text[..place]).is_none(), "{place} letters");
+        }
+        for swap in 0..text.len() - 1 {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.swap(swap, swap + 1);
+            let changed: String = letters.into_iter().collect();
+            assert!(changed == text || KeyToken::parse(&changed).is_none(), "{changed}");
+        }
+        assert!(KeyToken::parse(&format!("{text}0")).is_none());
+        assert!(KeyToken::parse(&text.repeat(1_000)).is_none());
+    }
+
+    #[test]
+    fn a_token_has_the_form_that_is_documented() {
+        let (token, secret) = minted([0; 44]);
+        let text = secret.expose();
+        assert_eq!(&text[..53], "gk_main_000000000000_00000000000000000000000000000000");
+        assert_eq!(text.len(), 60);
+        assert_eq!(token.id, "000000000000");
+        assert_eq!(token.hash, hash(text));
+        assert_eq!(Key::account(&key(&token)).as_str(), "key/000000000000");
+    }
+
+    /// The document keeps the hash alone: neither it nor anything printed of it opens the key.
+    #[test]
+    fn a_document_does_not_hold_the_secret() {
+        let (token, secret) = minted(std::array::from_fn(|place| u8::try_from(place).unwrap()));
+        let kept = serde_json::to_string(&key(&token)).unwrap() + &format!("{:?}", key(&token));
+        assert!(kept.contains(&token.hash));
+        assert!(!kept.contains(&secret.expose()[21..40]));
+        let read: Key = serde_json::from_str(&serde_json::to_string(&key(&token)).unwrap()).unwrap();
+        assert_eq!(read, key(&token));
+    }
+
+    fn key(token: &KeyToken) -> Key {
+        Key {
+            id: token.id.clone(),
+            shard: token.shard.clone(),
+            hash: token.hash.clone(),
+            alias: None,
+            models: None,
+            limits: Limits::default(),
+            tags: Vec::new(),
+            metadata: serde_json::Map::new(),
+            state: KeyState::Active,
+            expires: None,
+            created: Timestamp::EPOCH,
+            updated: Timestamp::EPOCH,
+        }
+    }
+}

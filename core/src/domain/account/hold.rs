@@ -49,19 +49,28 @@ pub(super) struct Tombstone {
 /// comes within seconds or not at all, and holds nothing anyway once it has expired, which is when the tombstone goes;
 /// a second `Settle` finds nothing and charges nothing. A swept one waits for a late `Settle`: without it a request whose gateway died, and
 /// which nobody settled for a day (or among [`Holds::SWEPT`] such), stays uncharged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Holds {
     open: BTreeMap<u64, Hold>,
     /// The sum of all that is open.
     held: u128,
-    /// No open hold expires before this second.
+    /// No open hold expires before this second: it may be too early, never too late.
     expires: i64,
     settled: VecDeque<Tombstone>,
     swept: VecDeque<Tombstone>,
 }
 
+/// The same holds and tombstones: the sum and the bound follow from them.
+impl PartialEq for Holds {
+    fn eq(&self, other: &Self) -> bool {
+        self.open == other.open && self.settled == other.settled && self.swept == other.swept
+    }
+}
+
+impl Eq for Holds {}
+
 impl Holds {
-    const SETTLED: usize = 32;
+    const SETTLED: usize = 16;
     const SWEPT: usize = 256;
     /// Seconds.
     const SWEPT_AGE: i64 = 24 * 3_600;
@@ -138,25 +147,22 @@ impl Holds {
     /// Ends holds that have expired and forgets old tombstones. Answers how many holds ended.
     pub(super) fn sweep(&mut self, now: Timestamp) -> u64 {
         let second = now.seconds();
-        for graves in [&mut self.settled, &mut self.swept] {
-            while graves.front().is_some_and(|tombstone| tombstone.until <= second) {
-                graves.pop_front();
-            }
+        self.settled.retain(|tombstone| tombstone.until > second);
+        // These are in the order of `until`.
+        while self.swept.front().is_some_and(|tombstone| tombstone.until <= second) {
+            self.swept.pop_front();
         }
         if self.open.is_empty() || second < self.expires {
             return 0;
         }
-        let dead: Vec<(u64, i64)> = self
-            .open
-            .iter()
-            .filter(|(_, hold)| hold.expires <= second)
-            .map(|(name, hold)| (*name, hold.expires))
-            .collect();
-        for (name, expires) in &dead {
+        let dead: Vec<u64> =
+            self.open.iter().filter(|(_, hold)| hold.expires <= second).map(|(name, _)| *name).collect();
+        // From now, not from their expiry: nobody may have looked for days.
+        let until = second.saturating_add(Self::SWEPT_AGE);
+        for name in &dead {
             if let Some(hold) = self.open.remove(name) {
                 self.held -= u128::from(hold.cost.nanos());
             }
-            let until = expires.saturating_add(Self::SWEPT_AGE);
             self.bury(Tombstone { name: *name, ended: Ended::Swept, until });
         }
         self.expires = self.open.values().map(|hold| hold.expires).min().unwrap_or(i64::MAX);
