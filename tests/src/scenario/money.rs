@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
+use super::bad_input::is_an_error_of;
 use crate::check_eq;
 use crate::upstream::{Dialect, Reply, Usage};
 use crate::world::{World, cost, model, nanos, question};
@@ -15,6 +16,7 @@ scenarios![
     cached_tokens_are_counted_once,
     two_hundred_callers_never_pass_a_budget_and_can_use_it_up,
     a_spent_budget_is_refused_by_account_limit_and_renewal,
+    a_request_that_no_budget_affords_is_refused_by_account_and_limit,
     several_budgets_hold_at_once,
     a_soft_budget_only_alerts,
     output_is_capped_where_the_caller_gave_no_cap,
@@ -117,22 +119,39 @@ async fn two_hundred_callers_never_pass_a_budget_and_can_use_it_up(world: Arc<Wo
 async fn a_spent_budget_is_refused_by_account_limit_and_renewal(world: Arc<World>) -> Result<()> {
     for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
         let key =
-            world.host.key(json!({"alias": "poor", "limits": {"budget": ["0.000001 USD / day"]}})).await?;
+            world.host.key(json!({"alias": "poor", "limits": {"budget": ["0.0005 USD / day"]}})).await?;
         let script = format!("spent-{dialect:?}").to_lowercase();
-        world.upstream.script(&script, [Reply::text(["a"]).usage(1, 1).into()]);
-        let answer = world.ask(dialect, &key, &question(dialect, &model(dialect, &script))).whole().await?;
+        world.upstream.script(&script, [Reply::text(["a"]).usage(10, 50).into()]);
+        let body = question(dialect, &model(dialect, &script));
+        for _ in 0..2 {
+            check_eq!(world.ask(dialect, &key, &body).whole().await?.status, 200);
+        }
+        let answer = world.ask(dialect, &key, &body).whole().await?;
         check_eq!(answer.status, 402, "{}", answer.text());
-        let text = answer.text();
         let renews = world.books(&key).await?.renews_at.context("a daily budget renews")?;
-        let day = renews.split('T').next().unwrap_or_default();
-        for part in [key.id.as_str(), "0.000001 USD / day", day] {
+        ensure!(renews.ends_with("T00:00:00Z"), "a day begins at midnight, not at {renews}");
+        let text = answer.text();
+        for part in [key.id.as_str(), "0.0005 USD / day", &renews] {
             ensure!(text.contains(part), "the refusal does not name `{part}`: {text}");
         }
-        ensure!(renews.ends_with("T00:00:00Z"), "a day begins at midnight, not at {renews}");
-        let error = answer.json()?;
-        let wanted = if dialect == Dialect::OpenAi { json!(null) } else { json!("error") };
-        check_eq!(error["type"], wanted, "{error}");
-        ensure!(error["error"]["message"].is_string() && error["error"]["type"].is_string(), "{error}");
+        is_an_error_of(dialect, &answer.json()?)?;
+        check_eq!(world.upstream.received(&script).len(), 2);
+        let books = world.books(&key).await?;
+        check_eq!((books.spent, books.held), (2 * cost(10, 50), 0));
+    }
+    Ok(())
+}
+
+async fn a_request_that_no_budget_affords_is_refused_by_account_and_limit(world: Arc<World>) -> Result<()> {
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        let key = world.host.key(json!({"limits": {"budget": ["0.000001 USD / day"]}})).await?;
+        let script = format!("not-affordable-{dialect:?}").to_lowercase();
+        let answer = world.ask(dialect, &key, &question(dialect, &model(dialect, &script))).whole().await?;
+        check_eq!(answer.status, 402, "{}", answer.text());
+        for part in [key.id.as_str(), "0.000001 USD / day"] {
+            ensure!(answer.text().contains(part), "the refusal does not name `{part}`: {}", answer.text());
+        }
+        is_an_error_of(dialect, &answer.json()?)?;
         check_eq!(world.upstream.received(&script).len(), 0);
         let books = world.books(&key).await?;
         check_eq!((books.spent, books.held), (0, 0));
@@ -165,8 +184,8 @@ async fn several_budgets_hold_at_once(world: Arc<World>) -> Result<()> {
 }
 
 async fn a_soft_budget_only_alerts(world: Arc<World>) -> Result<()> {
-    let budget = json!([{"limit": "0.000001 USD / day", "soft": true}]);
-    let key = world.host.key(json!({"limits": {"budget": budget}})).await?;
+    let limits = json!({"budget": ["1 USD / day"], "soft_budget": ["0.000001 USD / day"]});
+    let key = world.host.key(json!({"limits": limits})).await?;
     let script = "soft-budget";
     world.upstream.script(script, [Reply::text(["a"]).usage(10, 5).into()]);
     let body = question(Dialect::OpenAi, &model(Dialect::OpenAi, script));
