@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::project::{cargo, run as finish, target};
-use crate::setup;
+use crate::{setup, worker};
 
 pub(crate) fn run(_arguments: &[String]) -> Result<()> {
     setup::run(&[])?;
@@ -35,6 +35,7 @@ pub(crate) fn run(_arguments: &[String]) -> Result<()> {
                 .args(["--", "--deny", "warnings"]),
         )
     })?;
+    step("build the Worker", || worker::run(&[]))?;
     step("tests", || finish(cargo().args(["test", "--workspace", "--exclude", "gatelet-worker"])))
 }
 
