@@ -38,11 +38,16 @@ impl Worker {
         let address = free_address()?;
         let bin = root().join("node_modules/.bin");
         ensure!(bin.join("wrangler").exists(), "{} has no wrangler: run `cargo xtask setup`", bin.display());
+        // Complete in itself: starting it builds nothing.
+        let bundle = root().join("build/worker/wrangler.toml");
+        ensure!(bundle.exists(), "there is no {}: run `cargo xtask worker`", bundle.display());
         let mut path = vec![bin.clone()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         let mut command = Command::new(bin.join("wrangler"));
         command
-            .args(["dev", "--local", "--ip", "127.0.0.1", "--port", &address.port().to_string()])
+            .args(["dev", "--config"])
+            .arg(&bundle)
+            .args(["--local", "--ip", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--inspector-port", "0", "--test-scheduled", "--persist-to"])
             .arg(folder.path().join("state"))
             .args([
