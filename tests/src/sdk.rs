@@ -90,7 +90,7 @@ impl Sdk {
 }
 
 /// The Python of the project's own environment, which `cargo xtask setup` makes.
-pub fn python() -> Result<PathBuf> {
+fn python() -> Result<PathBuf> {
     let python = root().join(".tools/venv/bin/python");
     ensure!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
     Ok(python)

@@ -97,11 +97,11 @@ pub struct Books {
 
 impl Books {
     fn of(shown: &Value) -> Result<Self> {
-        let budget = &shown["limits"]["budget"][0];
+        let budget = &shown["usage"]["budget"][0];
         let amount = |name: &str| {
             let text =
                 budget[name].as_str().with_context(|| format!("no `{name}` in the budget of {shown}"))?;
-            nanos(text.split(' ').next().unwrap_or_default())
+            nanos(text)
         };
         Ok(Self {
             limit: amount("limit")?,
@@ -163,6 +163,10 @@ models:
     retries: 1
   "unpriced/*":
     targets: [ {{ model: up-openai/* }} ]
+    retries: 0
+  "impatient/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    timeouts: {{ first: 1s, idle: 1s }}
     retries: 0
   refused:
     targets: [ {{ model: up-refusing/nobody, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]

@@ -10,7 +10,7 @@ pub use archive::Object;
 use std::fmt;
 use std::net::SocketAddr;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -90,19 +90,28 @@ impl Host {
 
     /// Everything in the host's archive, as it lies there.
     pub async fn archive(&self) -> Result<Vec<Object>> {
-        match &self.running {
-            Running::Server(server) => server.archive().await,
-            Running::Worker(worker) => worker.archive().await,
+        let mut objects = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.map(|name| format!("&after={name}")).unwrap_or_default();
+            let page =
+                self.admin(Method::GET, &format!("/admin/v1/archive?limit=100{from}")).expect(200).await?;
+            for name in page["names"].as_array().with_context(|| format!("no names in {page}"))? {
+                let name = name.as_str().context("a name is no string")?;
+                let object = self.admin(Method::GET, &format!("/admin/v1/archive/{name}")).whole().await?;
+                ensure!(object.status == 200, "{name}: {}", object.text());
+                objects.push(Object { name: name.to_owned(), bytes: object.body.to_vec() });
+            }
+            after = page["next"].as_str().map(str::to_owned);
+            if after.is_none() {
+                return Ok(objects);
+            }
         }
     }
 
-    /// Lets the host do now what it does from time to time: sweep, and move records to the archive.
+    /// Lets the host do now what it does from time to time: move records to the archive.
     pub async fn tick(&self) -> Result<()> {
-        match &self.running {
-            // Its own timer is quick enough.
-            Running::Server(_) => Ok(()),
-            Running::Worker(_) => self.get("/__scheduled?cron=*+*+*+*+*").whole().await.map(drop),
-        }
+        self.admin(Method::POST, "/admin/v1/tick").expect(200).await.map(drop)
     }
 
     /// The last lines that the host has written, for the report of a failure.

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use super::ADMIN_KEY;
 use super::process::{Process, free_address};
-use super::{ADMIN_KEY, Object};
 use crate::sdk::root;
 
 /// A running `gatelet serve`, and its folder, which outlives a restart.
@@ -49,9 +49,9 @@ impl Server {
         Ok(())
     }
 
-    pub async fn archive(&self) -> Result<Vec<Object>> {
-        let folder = self.folder.path().join("data/archive");
-        tokio::task::spawn_blocking(move || Object::of_folder(&folder)).await?
+    /// The folder that the server keeps everything in.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     pub fn log(&self) -> String {

@@ -4,15 +4,12 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
+use super::ADMIN_KEY;
 use super::process::{Process, free_address};
-use super::{ADMIN_KEY, Object};
-use crate::sdk::{python, root};
+use crate::sdk::root;
 
 /// A running `wrangler dev`, and the folder that workerd keeps its state in.
 #[derive(Debug)]
@@ -66,20 +63,6 @@ impl Worker {
 
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The objects of the local R2 bucket: blobs in files, their names in `SQLite`.
-    pub async fn archive(&self) -> Result<Vec<Object>> {
-        let output = tokio::process::Command::new(python()?)
-            .arg(root().join("tests/sdk/r2.py"))
-            .arg(self.folder.path().join("state"))
-            .output()
-            .await?;
-        ensure!(output.status.success(), "r2.py: {}", String::from_utf8_lossy(&output.stderr));
-        let objects: Vec<(String, String)> = serde_json::from_slice::<Value>(&output.stdout)
-            .and_then(serde_json::from_value)
-            .context("r2.py wrote no list of objects")?;
-        objects.into_iter().map(|(name, bytes)| Ok(Object { name, bytes: STANDARD.decode(bytes)? })).collect()
     }
 
     pub fn log(&self) -> String {

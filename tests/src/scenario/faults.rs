@@ -29,6 +29,7 @@ scenarios![
     a_fault_falls_back_into_the_other_dialect,
     a_stream_that_breaks_before_its_first_content_falls_back,
     a_stream_that_breaks_after_content_ends_in_an_error,
+    a_stream_cut_in_the_middle_of_an_event_ends_in_a_whole_error,
     a_stream_that_ends_early_ends_in_an_error,
     an_error_event_after_content_is_passed_on,
 ];
@@ -84,7 +85,7 @@ async fn a_providers_rate_limit_keeps_its_retry_after(world: Arc<World>) -> Resu
 }
 
 async fn a_provider_that_refuses_our_key_is_not_the_callers_fault(world: Arc<World>) -> Result<()> {
-    for status in [401, 403] {
+    for status in [401, 402] {
         let key = budgeted(&world).await?;
         let script = format!("our-key-is-refused-{status}");
         world.upstream.script(
@@ -154,8 +155,8 @@ async fn a_provider_that_does_not_answer_times_out(world: Arc<World>) -> Result<
     let key = budgeted(&world).await?;
     let script = "does-not-answer";
     world.upstream.script(script, [Play::Silence]);
-    let body = question(Dialect::OpenAi, &model(Dialect::OpenAi, script));
-    let answer = world.ask(Dialect::OpenAi, &key, &body).header("x-gatelet-timeout", "1").whole().await?;
+    let body = question(Dialect::OpenAi, &format!("impatient/{script}"));
+    let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
     check_eq!(answer.status, 504, "{}", answer.text());
     is_an_error_of(Dialect::OpenAi, &answer.json()?)?;
     world.upstream.only(script)?.until_left(std::time::Duration::from_secs(5)).await?;
@@ -170,9 +171,9 @@ async fn a_provider_that_falls_silent_in_the_middle_times_out(world: Arc<World>)
         script,
         [Reply::text(["one ", "two ", "three"]).usage(10, 3).ending_after(2, Ending::Silence).into()],
     );
-    let mut body = question(Dialect::OpenAi, &model(Dialect::OpenAi, script));
+    let mut body = question(Dialect::OpenAi, &&format!("impatient/{script}"));
     body["stream"] = json!(true);
-    let answer = world.ask(Dialect::OpenAi, &key, &body).header("x-gatelet-timeout", "1").whole().await?;
+    let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
     ends_in_an_error(Dialect::OpenAi, &answer)?;
     world.upstream.only(script)?.until_left(std::time::Duration::from_secs(5)).await?;
     ensure!(world.closed_books(&key).await?.spent > 0, "what was generated is not charged");
@@ -304,6 +305,35 @@ async fn a_stream_that_breaks_after_content_ends_in_an_error(world: Arc<World>) 
     body["stream"] = json!(true);
     ends_in_an_error(Dialect::OpenAi, &world.ask(Dialect::OpenAi, &key, &body).whole().await?)?;
     check_eq!(world.upstream.received("never-reached").len(), 0);
+    Ok(())
+}
+
+async fn a_stream_cut_in_the_middle_of_an_event_ends_in_a_whole_error(world: Arc<World>) -> Result<()> {
+    let event = |text: &str| {
+        let delta = json!({"index": 0, "delta": {"content": text}, "finish_reason": null});
+        let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [delta]});
+        format!("data: {chunk}\n\n")
+    };
+    for caller in [Dialect::OpenAi, Dialect::Anthropic] {
+        for keep in [3, 40] {
+            let key = budgeted(&world).await?;
+            let script = format!("cut-inside-{caller:?}-{keep}").to_lowercase();
+            let torn = &event("never")[..keep];
+            world.upstream.script(
+                &script,
+                [Play::events([Piece::text(&event("one ")), Piece::text(torn), Piece::Cut])],
+            );
+            let mut body = question(caller, &model(Dialect::OpenAi, &script));
+            body["stream"] = json!(true);
+            let answer = world.ask(caller, &key, &body).whole().await?;
+            // Every event that came is whole, the error among them: a client's parser meets no torn line.
+            for event in answer.events()? {
+                event.json().with_context(|| answer.text())?;
+            }
+            ends_in_an_error(caller, &answer)?;
+            check_eq!(text(caller, &answer)?, "one ");
+        }
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::check_eq;
 use crate::host::Key;
+use crate::sdk::Vendor;
 use crate::upstream::{Dialect, Reply};
 use crate::world::{World, model, question};
 
@@ -22,6 +23,7 @@ scenarios![
     a_key_is_taken_from_every_header_that_an_sdk_uses,
     only_the_admin_key_opens_the_admin_api,
     a_wrong_field_of_a_key_is_named,
+    models_are_listed_as_the_key_may_call_them,
 ];
 
 async fn a_new_key_shows_its_secret_once_and_works_at_once(world: Arc<World>) -> Result<()> {
@@ -44,14 +46,14 @@ async fn a_new_key_shows_its_secret_once_and_works_at_once(world: Arc<World>) ->
     check_eq!(shown["models"], json!(["chat/*"]));
     check_eq!(shown["tags"], json!(["night"]));
     check_eq!(shown["metadata"], json!({"team": "blue"}));
-    for budget in shown["limits"]["budget"].as_array().context("no budgets")? {
+    for budget in shown["usage"]["budget"].as_array().context("no budgets")? {
         for name in ["limit", "spent", "held", "renews_at"] {
             ensure!(budget[name].is_string(), "`{name}` of a budget is no string: {budget}");
         }
     }
-    check_eq!(shown["limits"]["budget"].as_array().map(Vec::len), Some(2));
+    check_eq!(shown["limits"]["budget"], json!(["0.01 USD / day", "1 USD / month"]));
     for name in ["rpm", "tpm", "parallel"] {
-        ensure!(!shown["limits"][name]["limit"].is_null(), "`{name}` shows no limit: {shown}");
+        ensure!(!shown["usage"][name]["limit"].is_null(), "`{name}` shows no limit: {shown}");
     }
     Ok(())
 }
@@ -158,10 +160,10 @@ async fn every_key_is_listed_once_over_pages(world: Arc<World>) -> Result<()> {
     let mut seen: Vec<String> = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let after = cursor.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
         let page =
             world.host.admin(Method::GET, &format!("/admin/v1/keys?limit=2{after}")).expect(200).await?;
-        let keys = page["data"].as_array().with_context(|| format!("no `data` in {page}"))?;
+        let keys = page["keys"].as_array().with_context(|| format!("no `keys` in {page}"))?;
         ensure!(keys.len() <= 2, "more than the limit: {page}");
         for key in keys {
             ensure!(key["key"].is_null(), "a list shows a secret: {key}");
@@ -225,6 +227,21 @@ async fn a_wrong_field_of_a_key_is_named(world: Arc<World>) -> Result<()> {
             answer.text()
         );
     }
+    Ok(())
+}
+
+async fn models_are_listed_as_the_key_may_call_them(world: Arc<World>) -> Result<()> {
+    let key = world.host.key(json!({"models": ["first-*", "refused"], "limits": {}})).await?;
+    let base = format!("{}/v1", world.host.base());
+    let listed = world.sdk.call(Vendor::OpenAi, &base, &key.secret, "models.list", json!({})).await?;
+    let mut names: Vec<&str> = listed["result"]
+        .as_array()
+        .with_context(|| format!("no list: {listed}"))?
+        .iter()
+        .filter_map(|model| model["id"].as_str())
+        .collect();
+    names.sort_unstable();
+    check_eq!(names, ["first-anthropic", "first-openai", "refused"]);
     Ok(())
 }
 

@@ -177,7 +177,7 @@ async fn several_budgets_hold_at_once(world: Arc<World>) -> Result<()> {
     check_eq!(refused.status, 402, "{}", refused.text());
     ensure!(refused.text().contains("0.001 USD / month"), "not the limit that said no: {}", refused.text());
     let shown = world.host.show(&key).await?;
-    for budget in shown["limits"]["budget"].as_array().context("no budgets")? {
+    for budget in shown["usage"]["budget"].as_array().context("no budgets")? {
         check_eq!(nanos(budget["spent"].as_str().unwrap_or_default())?, admitted * cost(10, 50));
     }
     Ok(())
@@ -208,6 +208,7 @@ async fn output_is_capped_where_the_caller_gave_no_cap(world: Arc<World>) -> Res
         let sent = world.upstream.only(&script)?.json()?;
         let cap = cap_of(&sent).with_context(|| format!("no cap was sent: {sent}"))?;
         ensure!(cap > 0 && cap * 4_000 <= 1_000_000_000, "a cap of {cap} is more than a dollar");
+        check_eq!(answer.header("x-gatelet-output-cap"), Some(cap.to_string().as_str()));
         check_eq!(world.closed_books(&key).await?.spent, cost(5, 5));
     }
     Ok(())

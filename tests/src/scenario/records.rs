@@ -38,8 +38,11 @@ async fn a_request_and_its_attempts_are_recorded_with_tokens_and_cost(world: Arc
     let request = requests[0];
     check_eq!(request["kind"], json!("request"));
     check_eq!(request["key"], json!(key.id));
-    check_eq!(request["tokens"]["input"], json!(10), "{request}");
-    check_eq!(request["tokens"]["output"], json!(3), "{request}");
+    check_eq!(request["outcome"], json!("done"));
+    check_eq!(request["tags"], json!(["night"]));
+    check_eq!(request["target"], json!(format!("up-openai/{script}")));
+    check_eq!(request["usage"]["input"], json!(10), "{request}");
+    check_eq!(request["usage"]["output"], json!(3), "{request}");
     check_eq!(nanos(request["cost"].as_str().context("no cost")?)?, cost(10, 3));
     let mut statuses: Vec<Option<u64>> = attempts.iter().map(|attempt| attempt["status"].as_u64()).collect();
     statuses.sort_unstable();
@@ -95,7 +98,7 @@ async fn recorded(world: &World, request: &str, count: usize) -> Result<Vec<Valu
         world.host.tick().await?;
         let mut records = Vec::new();
         for object in world.host.archive().await? {
-            records.extend(object.records()?.into_iter().filter(|record| record["request"] == request));
+            records.extend(object.records()?.into_iter().filter(|record| record["id"] == request));
         }
         if records.len() >= count {
             return Ok(records);

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use serde_json::json;
 
 use crate::check_eq;
-use crate::upstream::{Dialect, Piece, Play};
-use crate::world::{World, cost, model};
+use crate::upstream::{Dialect, Ending, Gate, Piece, Play, Reply};
+use crate::world::{World, cost, model, question};
 
 scenarios![
     a_request_of_the_same_dialect_keeps_every_byte_but_the_model,
     an_answer_of_the_same_dialect_keeps_every_byte,
     a_stream_of_the_same_dialect_keeps_every_byte_however_it_is_cut,
     a_translated_stream_is_the_same_however_it_is_cut,
+    a_stream_arrives_as_it_is_sent,
 ];
 
 /// Numbers that a float would change, keys out of order, unknown fields, escapes, blanks.
@@ -25,7 +26,7 @@ async fn a_request_of_the_same_dialect_keeps_every_byte_but_the_model(world: Arc
     let key = world.host.open_key().await?;
     for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
         let script = format!("bytes-of-a-request-{dialect:?}").to_lowercase();
-        world.upstream.script(&script, [crate::upstream::Reply::text(["fine"]).usage(1, 1).into()]);
+        world.upstream.script(&script, [Reply::text(["fine"]).usage(1, 1).into()]);
         let body = ODD.replace("MODEL", &model(dialect, &script));
         let answer = world.post(dialect, &key).body(body).whole().await?;
         check_eq!(answer.status, 200, "{}", answer.text());
@@ -107,5 +108,26 @@ async fn a_translated_stream_is_the_same_however_it_is_cut(world: Arc<World>) ->
         }
     }
     check_eq!(world.closed_books(&key).await?.spent, cost(6, 4) * sizes.len() as u64);
+    Ok(())
+}
+
+async fn a_stream_arrives_as_it_is_sent(world: Arc<World>) -> Result<()> {
+    let key = world.host.open_key().await?;
+    for caller in [Dialect::OpenAi, Dialect::Anthropic] {
+        for upstream in [Dialect::OpenAi, Dialect::Anthropic] {
+            let script = format!("as-it-is-sent-{caller:?}-{upstream:?}").to_lowercase();
+            let gate = Gate::closed();
+            let reply =
+                Reply::text(["first", "second"]).usage(3, 2).ending_after(1, Ending::Gate(gate.clone()));
+            world.upstream.script(&script, [reply.into()]);
+            let mut body = question(caller, &model(upstream, &script));
+            body["stream"] = json!(true);
+            let mut answer = world.ask(caller, &key, &body).send().await?;
+            let early = answer.until("first").await.with_context(|| format!("{script}: held back"))?;
+            ensure!(!early.contains("second"), "{script}: {early}");
+            gate.open();
+            answer.until("second").await?;
+        }
+    }
     Ok(())
 }
