@@ -143,7 +143,7 @@ pub fn model(dialect: Dialect, script: &str) -> String {
 }
 
 /// The configuration of every host under test.
-fn config(upstream: &Upstream) -> String {
+pub fn config(upstream: &Upstream) -> String {
     let (base, refusing) = (upstream.base(), upstream.refusing_base());
     let [(_, openai), (_, anthropic)] = UPSTREAM_KEYS;
     format!(

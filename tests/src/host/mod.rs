@@ -90,23 +90,7 @@ impl Host {
 
     /// Everything in the host's archive, as it lies there.
     pub async fn archive(&self) -> Result<Vec<Object>> {
-        let mut objects = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let from = after.map(|name| format!("&after={name}")).unwrap_or_default();
-            let page =
-                self.admin(Method::GET, &format!("/admin/v1/archive?limit=100{from}")).expect(200).await?;
-            for name in page["names"].as_array().with_context(|| format!("no names in {page}"))? {
-                let name = name.as_str().context("a name is no string")?;
-                let object = self.admin(Method::GET, &format!("/admin/v1/archive/{name}")).whole().await?;
-                ensure!(object.status == 200, "{name}: {}", object.text());
-                objects.push(Object { name: name.to_owned(), bytes: object.body.to_vec() });
-            }
-            after = page["next"].as_str().map(str::to_owned);
-            if after.is_none() {
-                return Ok(objects);
-            }
-        }
+        archive_at(self.address).await
     }
 
     /// Lets the host do now what it does from time to time: move records to the archive.
@@ -167,5 +151,26 @@ impl Host {
     /// The key as the admin API shows it.
     pub async fn show(&self, key: &Key) -> Result<Value> {
         self.admin(Method::GET, &format!("/admin/v1/keys/{}", key.id)).expect(200).await
+    }
+}
+
+/// Everything in the archive of the gateway at this address, through its admin API.
+pub async fn archive_at(address: SocketAddr) -> Result<Vec<Object>> {
+    let admin = |path: &str| Call::new(address, Method::GET, path).key(ADMIN_KEY);
+    let mut objects = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let from = after.map(|name| format!("&after={name}")).unwrap_or_default();
+        let page = admin(&format!("/admin/v1/archive?limit=100{from}")).expect(200).await?;
+        for name in page["names"].as_array().with_context(|| format!("no names in {page}"))? {
+            let name = name.as_str().context("a name is no string")?;
+            let object = admin(&format!("/admin/v1/archive/{name}")).whole().await?;
+            ensure!(object.status == 200, "{name}: {}", object.text());
+            objects.push(Object { name: name.to_owned(), bytes: object.body.to_vec() });
+        }
+        after = page["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            return Ok(objects);
+        }
     }
 }

@@ -35,9 +35,10 @@ impl Server {
         self.address
     }
 
-    /// Ends the process with SIGKILL, and starts it again on the same folder and port.
-    pub async fn kill_and_restart(&mut self) -> Result<()> {
+    /// Ends the process with SIGKILL, does this while it is dead, and starts it again on the same folder and port.
+    pub async fn kill_and_restart_after(&mut self, meanwhile: impl Future<Output = ()>) -> Result<()> {
         self.process.kill()?;
+        meanwhile.await;
         self.process = serve(self.folder.path(), self.address).await?;
         Ok(())
     }

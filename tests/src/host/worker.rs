@@ -15,7 +15,8 @@ use crate::sdk::root;
 #[derive(Debug)]
 pub struct Worker {
     address: SocketAddr,
-    folder: TempDir,
+    // Goes when the worker goes.
+    _folder: TempDir,
     process: Process,
 }
 
@@ -58,7 +59,7 @@ impl Worker {
             .current_dir(root());
         let mut process = Process::start(&mut command, &folder.path().join("log"))?;
         process.until_ready(address, "/health/ready", Duration::from_mins(5)).await?;
-        Ok(Self { address, folder, process })
+        Ok(Self { address, _folder: folder, process })
     }
 
     pub fn address(&self) -> SocketAddr {

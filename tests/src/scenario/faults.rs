@@ -171,7 +171,7 @@ async fn a_provider_that_falls_silent_in_the_middle_times_out(world: Arc<World>)
         script,
         [Reply::text(["one ", "two ", "three"]).usage(10, 3).ending_after(2, Ending::Silence).into()],
     );
-    let mut body = question(Dialect::OpenAi, &&format!("impatient/{script}"));
+    let mut body = question(Dialect::OpenAi, &format!("impatient/{script}"));
     body["stream"] = json!(true);
     let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
     ends_in_an_error(Dialect::OpenAi, &answer)?;
