@@ -65,7 +65,12 @@ impl Server {
 }
 
 async fn serve(folder: &Path, address: SocketAddr) -> Result<Process> {
-    let mut command = Command::new(binary("gatelet", "gatelet").await?);
+    // Another build can be held to the same scenarios, such as the one that is to be released.
+    let binary = match std::env::var_os("GATELET_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => binary("gatelet", "gatelet").await?,
+    };
+    let mut command = Command::new(binary);
     command
         .arg("serve")
         .arg("--config")

@@ -245,7 +245,11 @@ fn refused(dialect: Dialect, answer: &Whole, status: u16) -> Result<()> {
     check_eq!(answer.status, status, "{}", answer.text());
     let body = answer.json()?;
     is_an_error_of(dialect, &body)?;
-    ensure!(body["error"]["code"].is_string(), "no stable code in {body}");
+    let code = match dialect {
+        Dialect::OpenAi => &body["error"]["code"],
+        Dialect::Anthropic => &body["error"]["details"]["error_code"],
+    };
+    ensure!(code.is_string(), "no stable code in {body}");
     ensure!(answer.header("x-gatelet-request-id").is_some(), "no request id: {:?}", answer.headers);
     Ok(())
 }
