@@ -145,7 +145,7 @@ impl Account {
                 StoredSpent::Rolling { buckets } => Spent::Rolling(absolute(period.bucket(), now, buckets)),
             },
         });
-        Ok(Self {
+        let mut account = Self {
             document,
             seen,
             holds: Holds::restored(
@@ -156,7 +156,10 @@ impl Account {
             requests: absolute(1, now, stored.requests),
             tokens: absolute(1, now, stored.tokens),
             tallies: tallies.collect(),
-        })
+        };
+        // Whatever the bytes say, no budget is without its tally: it would not hold.
+        account.track();
+        Ok(account)
     }
 }
 

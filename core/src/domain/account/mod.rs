@@ -159,22 +159,29 @@ impl Account {
     }
 
     fn write(&mut self, document: Box<Document>) -> Grant {
-        let limits = &document.key.limits;
+        self.document = Some(document);
+        self.track();
+        Grant::Written
+    }
+
+    /// Keeps a tally for the total and for every period that the document's budgets name.
+    fn track(&mut self) {
         let mut before = std::mem::take(&mut self.tallies);
-        let named = limits.budget.iter().chain(&limits.soft_budget).map(|budget| budget.period);
-        for period in std::iter::once(Period::Total).chain(named) {
-            if self.tallies.iter().all(|tally| tally.period != period) {
+        let limits = self.document.as_deref().map(|document| &document.key.limits);
+        let budgets = limits.into_iter().flat_map(|limits| limits.budget.iter().chain(&limits.soft_budget));
+        let mut tallies: Vec<Tally> = Vec::new();
+        for period in std::iter::once(Period::Total).chain(budgets.map(|budget| budget.period)) {
+            if tallies.iter().all(|tally| tally.period != period) {
                 let known = before.iter().position(|tally| tally.period == period);
                 let mut tally = known.map_or_else(|| Tally::new(period), |place| before.swap_remove(place));
                 tally.advance(self.seen.seconds());
-                self.tallies.push(tally);
+                tallies.push(tally);
             }
         }
         // A budget that is taken away and comes back in the same period has not forgotten, while there is room.
-        self.tallies.append(&mut before);
-        self.tallies.truncate(Self::MOST_TALLIES);
-        self.document = Some(document);
-        Grant::Written
+        before.truncate(Self::MOST_TALLIES.saturating_sub(tallies.len()));
+        tallies.append(&mut before);
+        self.tallies = tallies;
     }
 
     /// Whether the document lets anyone in at this moment.

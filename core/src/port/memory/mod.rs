@@ -3,6 +3,9 @@
 //! Nothing moves by itself: [`HandClock::advance`] turns the clock, [`HeldWork::run_all`] runs what was deferred, and
 //! [`Script`] answers what was put on it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
