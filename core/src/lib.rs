@@ -15,4 +15,4 @@ pub mod registry;
 pub mod settings;
 
 pub use gateway::{Gateway, Ticked};
-pub use settings::Settings;
+pub use settings::{AdminKey, Settings};
