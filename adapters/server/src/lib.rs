@@ -2,7 +2,10 @@
 
 pub mod archive;
 mod body;
+pub mod cli;
+pub mod client;
 pub mod listen;
 pub mod log;
+pub mod serve;
 pub mod store;
 pub mod workers;

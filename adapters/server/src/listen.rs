@@ -36,7 +36,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            connections: 10_000,
+            connections: 4_096,
             head_within: Duration::from_secs(75),
             head: 64 << 10,
             headers: 100,

@@ -1,0 +1,150 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Gatelet, the AI gateway: one address in front of every model, with keys, budgets and books.
+///
+/// Without a command it serves, on 127.0.0.1:4000 and without a configuration: models of every provider whose usual
+/// environment variable is set (such as `OPENAI_API_KEY`), a local Ollama, and `demo/echo`, which needs no
+/// key and no network.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatelet",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 fine, 1 refused or failed, 2 wrong usage."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve (what happens without a command)
+    Serve(Serve),
+    /// Check a configuration file: every fault with its line, its key and what was expected
+    Check {
+        /// The file, in YAML or JSON
+        file: PathBuf,
+    },
+    /// Manage the virtual keys of a running gateway
+    Keys {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Keys>,
+    },
+    /// List the models that a virtual key may call
+    Models {
+        #[command(flatten)]
+        remote: Remote,
+        /// The virtual key
+        #[arg(long, env = "GATELET_KEY", hide_env_values = true, value_name = "KEY")]
+        key: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// The configuration file; without it `gatelet.yaml` here, if there is one. A change of it holds within a second
+    #[arg(long, env = "GATELET_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The address to listen on; 0.0.0.0:4000 opens it to other machines
+    #[arg(long, env = "GATELET_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
+    pub listen: SocketAddr,
+    /// The folder for everything that is kept: keys, books, records. One process at a time
+    #[arg(long, env = "GATELET_DATA", value_name = "FOLDER", default_value = "./.gatelet")]
+    pub data: PathBuf,
+    /// Threads that serve requests; without it as many as there are processors
+    #[arg(long, env = "GATELET_WORKERS", value_name = "COUNT")]
+    pub workers: Option<NonZeroUsize>,
+    /// Connections at the same time; further ones wait
+    #[arg(long, env = "GATELET_CONNECTIONS", value_name = "COUNT", default_value = "4096")]
+    pub connections: NonZeroUsize,
+    /// Seconds that running requests have to finish once the process is told to stop
+    #[arg(long, env = "GATELET_PATIENCE", value_name = "SECONDS", default_value = "30")]
+    pub patience: u64,
+}
+
+/// A running gateway, and how its answers are shown.
+#[derive(Clone, Debug, Args)]
+pub struct Remote {
+    /// The gateway's address
+    #[arg(
+        long,
+        global = true,
+        env = "GATELET_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:4000"
+    )]
+    pub url: String,
+    /// The admin key
+    #[arg(long, global = true, env = "GATELET_ADMIN_KEY", hide_env_values = true, value_name = "KEY")]
+    pub admin_key: Option<String>,
+    /// Print the gateway's JSON instead of a table
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key; it is shown this once
+    Create(Wish),
+    /// List all keys
+    List,
+    /// Show a key, its limits and what is used of them
+    Show { id: String },
+    /// Change what is named, and nothing else; an empty value takes a setting away
+    Update {
+        id: String,
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Refuse a key until it is unblocked
+    Block { id: String },
+    /// Let a blocked key in again
+    Unblock { id: String },
+    /// Refuse a key for ever; its books stay
+    Revoke { id: String },
+}
+
+#[derive(Debug, Args)]
+pub struct Wish {
+    /// A name for people
+    #[arg(long)]
+    pub alias: Option<String>,
+    /// A model that it may call, or a pattern such as "openai/*"; once for each. Without it every model
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// Requests in any 60 seconds
+    #[arg(long, value_name = "COUNT")]
+    pub rpm: Option<String>,
+    /// Tokens in any 60 seconds
+    #[arg(long, value_name = "COUNT")]
+    pub tpm: Option<String>,
+    /// Requests at the same time
+    #[arg(long, value_name = "COUNT")]
+    pub parallel: Option<String>,
+    /// Money, such as "5 USD / day", "100 USD / month" or "1 USD / rolling 6h"; once for each
+    #[arg(long, value_name = "BUDGET")]
+    pub budget: Vec<String>,
+    /// Money that may be passed, but not silently; once for each
+    #[arg(long, value_name = "BUDGET")]
+    pub soft_budget: Vec<String>,
+    /// When it expires, such as 2026-12-31T00:00:00Z
+    #[arg(long, value_name = "MOMENT")]
+    pub expires: Option<String>,
+    /// A word that its records carry; once for each
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Anything of yours, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub metadata: Option<String>,
+}

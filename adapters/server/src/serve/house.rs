@@ -1,0 +1,78 @@
+//! What is done every second, on a thread of its own: packing records and waiting for disks would make requests wait.
+
+use std::io;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use gatelet_core::Gateway;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::config::Config;
+use crate::log;
+use crate::store::Embedded;
+
+pub(super) fn keep(
+    gateway: Gateway,
+    store: Embedded,
+    mut config: Config,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("house".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let mut every = interval(Duration::from_secs(1));
+            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let (mut archive, mut disk) =
+                (Complaint::new("archiving records failed"), Complaint::new("writing to disk failed"));
+            loop {
+                tokio::select! {
+                    _ = every.tick() => {}
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+                archive.note(gateway.tick().await.map(drop));
+                disk.note(store.sync());
+                reload(&gateway, &mut config);
+            }
+        });
+    })
+}
+
+/// A file that cannot be used changes nothing, and is complained of once.
+fn reload(gateway: &Gateway, config: &mut Config) {
+    match config.changed() {
+        None => {}
+        Some(Ok(policy)) => {
+            gateway.replace_policy(policy);
+            log::info("the configuration was read again", &[("models", &gateway.policy().names().len())]);
+        }
+        Some(Err(error)) => {
+            log::error(
+                "the changed configuration is wrong; the old one holds",
+                &[("error", &format!("{error:#}"))],
+            );
+        }
+    }
+}
+
+/// Something that may fail every second, and is told when it begins to and when it ends.
+struct Complaint {
+    what: &'static str,
+    said: Option<String>,
+}
+
+impl Complaint {
+    fn new(what: &'static str) -> Self {
+        Self { what, said: None }
+    }
+
+    fn note<E: std::fmt::Display>(&mut self, result: Result<(), E>) {
+        let now = result.err().map(|error| error.to_string());
+        match (&self.said, &now) {
+            (said, Some(error)) if said.as_ref() != Some(error) => log::error(self.what, &[("error", error)]),
+            (Some(_), None) => log::info("it works again", &[("what", &self.what)]),
+            (_, _) => {}
+        }
+        self.said = now;
+    }
+}
