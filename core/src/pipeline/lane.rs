@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
-use gatelet_wire::{DialectId, Draft, Fields, Json, Loss, Restore, Written};
+use gatelet_wire::edit::MessageEdit;
+use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Restore, Written};
 
 use super::receive::Received;
 use crate::policy::Target;
@@ -113,6 +114,8 @@ fn include_usage(fields: &Fields<'_>) -> Json {
     Json::parse(&text).unwrap_or_else(|_| Json::of(&serde_json::json!({ "include_usage": true })))
 }
 
+const FILL_REASONING: Edit = Edit::Messages(MessageEdit::FillReasoning);
+
 fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
     let mut request = received.dialect.dialect().read_request(&received.body)?;
@@ -130,6 +133,8 @@ fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> 
         sampling: !target.has(Capability::NoSampling),
         forced_tool: !target.has(Capability::NoForcedTool),
         mid_system: target.has(Capability::SystemAnywhere),
+        // A provider that wants reasoning where it was lost takes it where it was not.
+        reasoning_field: target.edits.contains(&FILL_REASONING).then(|| "reasoning_content".to_owned()),
     };
     let Written { mut body, restore } =
         target.provider.dialect.dialect().write_request(&request, &hints, &mut loss)?;

@@ -1,7 +1,8 @@
 //! The wire languages, one file (or folder) each.
 
 pub mod anthropic;
-mod unwritten;
+pub mod classify;
+pub mod openai;
 
 use crate::frame::Frame;
 use crate::{Event, Loss, Malformed, PublicError, Restore, UpstreamError, chat};
@@ -30,7 +31,7 @@ impl DialectId {
     /// Its reader and writer.
     pub fn dialect(self) -> &'static dyn Dialect {
         match self {
-            Self::Openai => &unwritten::Unwritten(Self::Openai),
+            Self::Openai => &openai::Openai,
             Self::Anthropic => &anthropic::Anthropic,
         }
     }
@@ -54,15 +55,30 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     ) -> Result<Written, Malformed>;
 
     fn read_response(&self, body: &[u8]) -> Result<chat::Response, Malformed>;
+    /// As [`read_response`](Self::read_response), from a provider with ways of its own.
+    fn read_response_of(&self, body: &[u8], reading: Reading) -> Result<chat::Response, Malformed> {
+        let _ = reading;
+        self.read_response(body)
+    }
     fn write_response(&self, response: &chat::Response, loss: &mut Loss) -> Vec<u8>;
 
     /// An error body, whole.
     fn write_error(&self, error: &PublicError) -> Vec<u8>;
     /// Reads an upstream's error body; `status` is the answer's. Any bytes give some error.
     fn read_error(&self, status: u16, body: &[u8]) -> UpstreamError;
+    /// The error in an upstream's whole answer of status 200, if it is one.
+    fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
+        let _ = body;
+        None
+    }
 
     /// A new decoder for one stream.
     fn decoder(&self) -> Box<dyn Decoder>;
+    /// As [`decoder`](Self::decoder), for a provider with ways of its own.
+    fn decoder_of(&self, reading: Reading) -> Box<dyn Decoder> {
+        let _ = reading;
+        self.decoder()
+    }
     /// A new encoder for one stream to a caller.
     fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder>;
 }
@@ -78,6 +94,15 @@ impl From<Vec<u8>> for Written {
     fn from(body: Vec<u8>) -> Self {
         Self { body, restore: Restore::default() }
     }
+}
+
+/// Ways of a provider's own that its answers do not tell by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Reasoning is counted beside the output tokens, not among them.
+    pub reasoning_outside: bool,
+    /// Thoughts stand between `<think>` and `</think>` at the beginning of the content.
+    pub think_tags: bool,
 }
 
 /// What a writer of requests must know of the model it writes for.
@@ -98,6 +123,9 @@ pub struct TargetHints {
     pub forced_tool: bool,
     /// It takes messages of the system in the middle of a conversation.
     pub mid_system: bool,
+    /// The field of an assistant's turn in which reasoning goes back to it, for dialects that have no words for it:
+    /// `reasoning_content`, `reasoning`, or `thinking_blocks` where signatures are wanted too. None: it takes none.
+    pub reasoning_field: Option<String>,
 }
 
 impl TargetHints {
