@@ -84,9 +84,19 @@ impl Account {
 
     /// Applies one operation. Pure: the same account, operation and moment give the same answer on every host.
     pub fn apply(&mut self, id: &AccountId, op: &Op, now: Timestamp) -> Grant {
+        self.step(id, op, now, true)
+    }
+
+    /// Applies one operation as [`transact`] does to every account but the first: a reserve's version is not compared.
+    /// For hosts that cannot change several accounts in one step; they join the grants by [`Grant::tightened`].
+    pub fn apply_beside(&mut self, id: &AccountId, op: &Op, now: Timestamp) -> Grant {
+        self.step(id, op, now, false)
+    }
+
+    fn step(&mut self, id: &AccountId, op: &Op, now: Timestamp, exact: bool) -> Grant {
         let swept = self.advance(now);
         match op {
-            Op::Reserve(reserve) => match self.quote(id, reserve, true) {
+            Op::Reserve(reserve) => match self.quote(id, reserve, exact) {
                 Ok(quote) => self.hold(reserve, &quote),
                 Err(grant) => *grant,
             },

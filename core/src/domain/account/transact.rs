@@ -76,7 +76,7 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
         }
         let one = account.held(granted);
         all = Some(match all {
-            Some(all) => tighter(all, one),
+            Some(all) => all.tightened(one),
             None => one,
         });
     }
@@ -96,20 +96,24 @@ fn weightier(first: Grant, second: Grant) -> Grant {
     }
 }
 
-fn tighter(all: Grant, one: Grant) -> Grant {
-    match (all, one) {
-        (
-            Grant::Held { output_tokens, headroom, mut soft_passed },
-            Grant::Held { headroom: other, soft_passed: more, .. },
-        ) => {
-            soft_passed.extend(more);
-            let headroom = Headroom {
-                requests: scarcer(headroom.requests, other.requests),
-                tokens: scarcer(headroom.tokens, other.tokens),
-            };
-            Grant::Held { output_tokens, headroom, soft_passed }
+impl Grant {
+    /// Of the grants of two accounts to one reservation the one to act on.
+    #[must_use]
+    pub fn tightened(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::Held { output_tokens, headroom, mut soft_passed },
+                Self::Held { output_tokens: fewer, headroom: other, soft_passed: more },
+            ) => {
+                soft_passed.extend(more);
+                let headroom = Headroom {
+                    requests: scarcer(headroom.requests, other.requests),
+                    tokens: scarcer(headroom.tokens, other.tokens),
+                };
+                Self::Held { output_tokens: output_tokens.min(fewer), headroom, soft_passed }
+            }
+            (Self::Held { .. }, refusal) | (refusal, _) => refusal,
         }
-        (all, _) => all,
     }
 }
 
