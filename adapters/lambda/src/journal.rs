@@ -19,6 +19,19 @@ pub(crate) struct Step {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) op: Op,
+    /// The account is not the first of its transaction: see [`Account::apply_beside`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) beside: bool,
+}
+
+impl Step {
+    pub(crate) fn apply(&self, id: &AccountId, account: &mut Account) -> Grant {
+        if self.beside {
+            account.apply_beside(id, &self.op, self.at)
+        } else {
+            account.apply(id, &self.op, self.at)
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -39,7 +52,7 @@ impl Journal {
     pub(crate) fn folded(&self, id: &AccountId, count: usize) -> Account {
         let mut account = self.base.clone();
         for step in self.log.iter().take(count) {
-            account.apply(id, &step.op, step.at);
+            step.apply(id, &mut account);
         }
         account
     }
@@ -48,7 +61,7 @@ impl Journal {
     pub(crate) fn grant(&self, id: &AccountId, step: &str) -> Option<(usize, Grant)> {
         let mut account = self.base.clone();
         for (place, entry) in self.log.iter().enumerate() {
-            let grant = account.apply(id, &entry.op, entry.at);
+            let grant = entry.apply(id, &mut account);
             if entry.id == step {
                 return Some((place, grant));
             }

@@ -4,8 +4,9 @@
 //!   why two callers cannot conflict and why an append that the SDK sends twice is harmless. The only condition is that the account exists,
 //!   so that forged keys leave nothing behind.
 //! - **Several accounts**: settlements and sweeps are appended to each, since each stands for itself and may be
-//!   done again; what must happen in all accounts or in none is one transaction of the table on the states that were read,
-//!   and is tried again when somebody else came first.
+//!   done again; a reservation is appended to one after the other, and given back where a later one refuses. Documents of
+//!   several accounts, which nobody writes in a hurry, are one transaction of the table on the states that were
+//!   read, tried again when somebody else came first.
 //! - **Entries** are written before the operation that they tell of. Who dies in between leaves an entry whose settlement
 //!   is done again by whoever archives it; so nothing is charged without a record.
 
@@ -20,8 +21,8 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update, WriteRequest,
 };
 use futures_util::future::try_join_all;
-use gatelet_core::domain::account::{Account, Grant, Op, distinct, transact};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::account::{Account, Grant, Op, Reserve, Settle, distinct, transact};
+use gatelet_core::domain::{AccountId, Money, ShardId, Timestamp};
 use gatelet_core::port::{Defer, Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 
 use crate::aws::fault;
@@ -62,7 +63,7 @@ impl TableLedger {
         Self { table, defer, known: Mutex::default() }
     }
 
-    async fn append(&self, place: &Place, op: &Op, now: Timestamp) -> Result<Grant, Fault> {
+    async fn append(&self, place: &Place, op: &Op, now: Timestamp, beside: bool) -> Result<Grant, Fault> {
         let creates = match op {
             Op::Write { expect: None, .. } => true,
             Op::Write { expect: Some(_), .. } | Op::Reserve(_) | Op::Settle(_) | Op::Sweep => false,
@@ -70,7 +71,7 @@ impl TableLedger {
         if creates {
             self.announce(place).await?;
         }
-        let step = Step { id: self.table.mark(), at: now, op: op.clone() };
+        let step = Step { id: self.table.mark(), at: now, op: op.clone(), beside };
         let entry = serde_json::to_string(&step)
             .map_err(|error| Fault::new(FaultKind::Corrupt, TRANSACT, "an operation").with_source(error))?;
         let room = "(attribute_not_exists(#log) OR size(#log) < :longest)";
@@ -110,7 +111,7 @@ impl TableLedger {
             Err(error) => match unmet(&error) {
                 None => Err(fault(TRANSACT)(error)),
                 // There is no such account, and this would not make one: what would one say that was never written?
-                Some(item) if item.is_empty() => Ok(Account::default().apply(&place.account, op, now)),
+                Some(item) if item.is_empty() => Ok(step.apply(&place.account, &mut Account::default())),
                 Some(item) => {
                     fold(Arc::clone(&self.table), place.clone(), journal(Some(&item))?, FOLD_MOST).await;
                     Err(Fault::new(FaultKind::Unavailable, TRANSACT, "the account's journal is full"))
@@ -121,13 +122,40 @@ impl TableLedger {
 
     /// Appends to each account; for what may stand in some and not yet in others.
     async fn append_to_all(&self, places: &[Place], op: &Op, now: Timestamp) -> Result<Grant, Fault> {
-        let grants = try_join_all(places.iter().map(|place| self.append(place, op, now))).await?;
+        let grants = try_join_all(places.iter().map(|place| self.append(place, op, now, false))).await?;
         let together = |all: Grant, one: Grant| match (all, one) {
             (Grant::Swept { holds }, Grant::Swept { holds: more }) => Grant::Swept { holds: holds + more },
             (Grant::Settled, one) => one,
             (all, _) => all,
         };
         Ok(grants.into_iter().reduce(together).unwrap_or(Grant::NoHold))
+    }
+
+    /// One account after the other. Where one refuses, what the earlier ones hold is given back, without cost; so a limit is
+    /// never passed, though for a moment an account may hold what another will refuse.
+    async fn reserve(&self, places: &[Place], reserve: &Reserve, now: Timestamp) -> Result<Grant, Fault> {
+        let mut joined: Option<Grant> = None;
+        let mut wanted = reserve.clone();
+        for (index, place) in places.iter().enumerate() {
+            let granted = self.append(place, &Op::Reserve(wanted.clone()), now, index > 0).await;
+            match granted {
+                Ok(grant @ Grant::Held { output_tokens, .. }) => {
+                    // What one account cannot afford need not be held in those after it.
+                    wanted.output.tokens = output_tokens;
+                    joined = Some(match joined {
+                        Some(joined) => joined.tightened(grant),
+                        None => grant,
+                    });
+                }
+                refused => {
+                    let release = Settle { hold: reserve.hold.clone(), tokens: 0, cost: Money::ZERO };
+                    let released = self.append_to_all(&places[..index], &Op::Settle(release), now).await;
+                    // A hold that could not be given back dies by itself.
+                    return refused.and_then(|refusal| released.map(|_| refusal));
+                }
+            }
+        }
+        Ok(joined.unwrap_or(Grant::NoHold))
     }
 
     /// All accounts or none, as core's own [`transact`] decides on what they hold now.
@@ -286,9 +314,10 @@ impl Ledger for TableLedger {
         let op = &transaction.op;
         let grant = match (places.as_slice(), op) {
             ([], _) => transact(&mut [], op, now),
-            ([place], _) => self.append(place, op, now).await?,
+            ([place], _) => self.append(place, op, now, false).await?,
             (_, Op::Settle(_) | Op::Sweep) => self.append_to_all(&places, op, now).await?,
-            (_, Op::Reserve(_) | Op::Write { .. }) => self.all_or_none(&places, op, now).await?,
+            (_, Op::Reserve(reserve)) => self.reserve(&places, reserve, now).await?,
+            (_, Op::Write { .. }) => self.all_or_none(&places, op, now).await?,
         };
         Ok(Outcome { grant })
     }

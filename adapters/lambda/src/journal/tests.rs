@@ -26,7 +26,7 @@ fn document(version: u64, rpm: u64) -> Op {
 #[derive(Clone, Debug)]
 enum Action {
     /// Appends, once or twice, as the SDK may.
-    Append { op: Op, at: i64, twice: bool },
+    Append { op: Op, at: i64, beside: bool, twice: bool },
     /// Folds as many of the oldest operations.
     Fold(usize),
 }
@@ -54,8 +54,8 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        5 => (op(), 0..150_000_000_i64, any::<bool>())
-            .prop_map(|(op, at, twice)| Action::Append { op, at, twice }),
+        5 => (op(), 0..150_000_000_i64, any::<bool>(), any::<bool>())
+            .prop_map(|(op, at, beside, twice)| Action::Append { op, at, beside, twice }),
         1 => (0..12_usize).prop_map(Action::Fold),
     ]
 }
@@ -66,12 +66,12 @@ proptest! {
         let mut alone = Account::default();
         alone.apply(&id(), &document(1, 5), Timestamp::EPOCH);
         let mut journal = Journal::default();
-        journal.log.push(Step { id: "first".to_owned(), at: Timestamp::EPOCH, op: document(1, 5) });
+        journal.log.push(Step { id: "first".to_owned(), at: Timestamp::EPOCH, op: document(1, 5), beside: false });
         for (number, action) in actions.into_iter().enumerate() {
             match action {
-                Action::Append { op, at, twice } => {
-                    let step = Step { id: number.to_string(), at: Timestamp::from_micros(at), op };
-                    let expected = alone.apply(&id(), &step.op, step.at);
+                Action::Append { op, at, beside, twice } => {
+                    let step = Step { id: number.to_string(), at: Timestamp::from_micros(at), op, beside };
+                    let expected = step.apply(&id(), &mut alone);
                     journal.log.push(step.clone());
                     let (place, grant) = journal.grant(&id(), &step.id).unwrap();
                     prop_assert_eq!(&grant, &expected);
