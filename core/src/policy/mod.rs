@@ -15,7 +15,7 @@ mod resolve;
 mod rings;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 pub use model::{Model, ModelName, Target, Timeouts};
 pub use problem::{Problem, Problems};
@@ -33,6 +33,8 @@ pub struct Policy {
     models: BTreeMap<ModelName, Arc<Model>>,
     /// Longest prefix first, so that the first that fits is the most particular.
     wildcards: Vec<model::Wildcard>,
+    /// What wildcards have made, so that a name is looked up in the table once. Bounded, since callers choose names.
+    made: Arc<RwLock<BTreeMap<Box<str>, Arc<Model>>>>,
     key_limits: Limits,
 }
 

@@ -9,20 +9,31 @@ use super::{Policy, Provider, Resolution};
 use crate::domain::account::Limits;
 use crate::registry::{Capability, Catalogue, Price, Registry, near_names};
 
+/// Names that are kept of all that wildcards make: more than callers use who mean well, about a megabyte.
+const MOST_MADE: usize = 512;
+
 impl Policy {
     /// What `name` means: a model of that very name, or else the wildcard with the longest fitting prefix.
     pub fn resolve(&self, name: &str) -> Resolution {
         if let Some(model) = self.models.get(name) {
             return Resolution::Found(model.clone());
         }
+        if let Some(model) = self.made.read().ok().and_then(|made| made.get(name).cloned()) {
+            return Resolution::Found(model);
+        }
         let wildcard = self.wildcards.iter().find_map(|wildcard| {
             let rest = name.strip_prefix(&*wildcard.prefix).filter(|rest| !rest.is_empty())?;
             wildcard.model(ModelName::try_from(name).ok()?, rest)
         });
-        match wildcard {
-            Some(model) => Resolution::Found(Arc::new(model)),
-            None => Resolution::Unknown { near: self.near(name) },
+        let Some(model) = wildcard.map(Arc::new) else {
+            return Resolution::Unknown { near: self.near(name) };
+        };
+        if let Ok(mut made) = self.made.write()
+            && made.len() < MOST_MADE
+        {
+            made.insert(name.into(), model.clone());
         }
+        Resolution::Found(model)
     }
 
     /// The providers that can be called, by name.

@@ -248,6 +248,17 @@ fn edits_follow_from_what_a_model_is_known_to_refuse() {
 }
 
 #[test]
+fn a_caller_who_makes_up_names_does_not_fill_the_memory() {
+    let policy = policy("models: { \"openai/*\": openai/* }");
+    for place in 0..2_000 {
+        assert_eq!(*found(&policy, &format!("openai/m{place}")).targets[0].model, *format!("m{place}"));
+    }
+    assert_eq!(policy.made.read().unwrap().len(), 512);
+    let (first, again) = (found(&policy, "openai/m0"), found(&policy, "openai/m0"));
+    assert!(Arc::ptr_eq(&first, &again));
+}
+
+#[test]
 fn an_unknown_name_has_its_neighbours_named() {
     let policy = policy("models: { support: openai/gpt-4o, \"openai/*\": openai/* }");
     let Resolution::Unknown { near } = policy.resolve("suport") else { panic!("found") };

@@ -17,6 +17,11 @@ pub fn near_names<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> V
 /// where it is more than `most`.
 fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
     const LONGEST: usize = 128;
+    // Most names fall out here, before anything is copied.
+    let plain = one.is_ascii() && other.is_ascii();
+    if plain && one.len().abs_diff(other.len()) > most && !other.starts_with(one) && !one.starts_with(other) {
+        return None;
+    }
     let one: Vec<char> = one.chars().flat_map(char::to_lowercase).take(LONGEST).collect();
     let other: Vec<char> = other.chars().flat_map(char::to_lowercase).take(LONGEST).collect();
     if continues(&one, &other) || continues(&other, &one) {
@@ -37,6 +42,9 @@ fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
                 cost = cost.min(before[j - 1] + 1);
             }
             row.push(cost);
+        }
+        if row.iter().all(|cost| *cost > most) {
+            return None;
         }
         before = std::mem::replace(&mut above, row);
     }
