@@ -134,6 +134,7 @@ fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<Provider> {
         reader.note(&entry.spot, format!("expected `resource`, the name in {}, or `base`", provider.base));
     }
     provider.headers.extend(entry.headers);
+    provider.edits.extend(entry.edits);
     provider.free = entry.free.unwrap_or(provider.free);
     let scheme = match entry.auth {
         Some(AuthEntry::None) => None,
@@ -351,6 +352,7 @@ impl ProviderEntry {
             key: None,
             auth: None,
             headers: Vec::new(),
+            edits: Vec::new(),
             free: None,
         }
     }

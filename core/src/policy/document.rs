@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatelet_wire::DialectId;
+use gatelet_wire::{DialectId, Edit};
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::model::{ModelName, Timeouts};
@@ -36,6 +36,8 @@ pub(super) struct ProviderEntry {
     pub(super) key: Option<(Secret, Spot)>,
     pub(super) auth: Option<AuthEntry>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Applied after those of the registry.
+    pub(super) edits: Vec<Edit>,
     /// Its models cost nothing unless they have a price.
     pub(super) free: Option<bool>,
 }
@@ -87,7 +89,8 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
     }
 }
 
-const PROVIDER: [&str; 8] = ["key", "like", "dialect", "base", "resource", "auth", "headers", "free"];
+const PROVIDER: [&str; 9] =
+    ["key", "like", "dialect", "base", "resource", "auth", "headers", "edits", "free"];
 
 fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEntry> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
@@ -122,6 +125,7 @@ fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEn
         key: key.map(|(key, spot)| (Secret::new(key), spot)),
         auth: fields.get("auth").and_then(|at| auth(reader, at)),
         headers: fields.get("headers").map(|at| headers(reader, at)).unwrap_or_default(),
+        edits: fields.get("edits").map(|at| edits(reader, at)).unwrap_or_default(),
         free: fields.get("free").and_then(|at| boolean(reader, at)),
     })
 }
@@ -151,6 +155,23 @@ fn auth(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AuthEntry> {
     let name = fields.get("header")?;
     let header = reader.parsed(name, "the name of a header", |name| HeaderName::try_from(name).ok())?;
     Some(AuthEntry::By(Scheme::Header(header.to_string())))
+}
+
+fn edits(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for at in at.list() {
+        let Some(json) = reader.json(&at) else { continue };
+        match serde_json::from_value(json) {
+            Ok(edit) => edits.push(edit),
+            Err(_) => reader.unexpected(
+                &at,
+                "one of { drop: path }, { rename: [from, to] }, { move: [from, to] }, { default: [path, value] }, \
+                 { set: [path, value] }, { clamp: [path, least, most] }, { replace: [path, from, to] }, \
+                 { messages: edit }",
+            ),
+        }
+    }
+    edits
 }
 
 fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue)> {

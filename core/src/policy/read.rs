@@ -153,6 +153,26 @@ impl<'a> Reader<'a> {
         value
     }
 
+    /// The node as JSON: words that are numbers, `true` or `false` are such.
+    pub(super) fn json(&mut self, at: &At<'_>) -> Option<serde_json::Value> {
+        Some(match &at.node.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Scalar(_) => {
+                let text = self.text(at, "a value")?;
+                match serde_json::from_str(&text) {
+                    Ok(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => value,
+                    _ => serde_json::Value::String(text),
+                }
+            }
+            Value::List(_) => at.list().iter().map(|at| self.json(at)).collect::<Option<_>>()?,
+            Value::Map(_) => {
+                let entries = self.entries(at)?;
+                let pairs = entries.iter().map(|(key, at)| Some(((*key).to_owned(), self.json(at)?)));
+                serde_json::Value::Object(pairs.collect::<Option<_>>()?)
+            }
+        })
+    }
+
     /// What is shown is what was written, never what a variable holds.
     pub(super) fn unexpected(&mut self, at: &At<'_>, expected: &str) {
         let found = match &at.node.value {

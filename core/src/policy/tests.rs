@@ -207,6 +207,26 @@ models:
 }
 
 #[test]
+fn a_provider_may_have_edits_of_its_own() {
+    let policy = policy(
+        "
+providers:
+  mine:
+    dialect: openai
+    base: http://mine.example/v1
+    edits: [ { rename: [max_completion_tokens, max_tokens] }, { clamp: [temperature, 0, 1.5] }, { set: [safe, true] } ]
+models: { m: mine/m }
+",
+    );
+    let expected = [
+        gatelet_wire::Edit::Rename("max_completion_tokens".into(), "max_tokens".into()),
+        gatelet_wire::Edit::Clamp("temperature".into(), 0.0, 1.5),
+        gatelet_wire::Edit::Set("safe".into(), true.into()),
+    ];
+    assert_eq!(found(&policy, "m").targets[0].edits, expected);
+}
+
+#[test]
 fn the_vendors_key_does_not_go_to_another_base_unasked() {
     let policy = policy(
         "
@@ -308,7 +328,7 @@ providers:
   Big: { dialect: openai, base: \"ftp://x\" }
   mine: { dialect: opnai, base: http://x/v1?y }
   azure: { key: x }
-  groq: {}
+  groq: { edits: [ { drop: a }, { dorp: a }, { clamp: [t, low, 1] } ] }
 models:
   a: openai
   b: { targets: [ { model: opnai/x }, { model: openai/y, weight: 3 } ], retries: many }
