@@ -87,6 +87,8 @@ impl Drop for Request {
 pub(crate) enum Answer {
     Full(Option<Bytes>),
     Stream(ByteStream),
+    /// Broken off, and to be said with the next poll.
+    Broken(Option<Broken>),
 }
 
 impl From<Body> for Answer {
@@ -104,23 +106,33 @@ impl HttpBody for Answer {
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.get_mut() {
+        let answer = self.get_mut();
+        match answer {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(stream) => stream.poll_next_unpin(cx).map_ok(Frame::data),
+            Self::Stream(stream) => match ready!(stream.poll_next_unpin(cx)) {
+                Some(Err(broken)) => {
+                    // hyper throws away what it has not sent when it hears of this. Waiting lets it send that first.
+                    *answer = Self::Broken(Some(broken));
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                other => Poll::Ready(other.map(|next| next.map(Frame::data))),
+            },
+            Self::Broken(broken) => Poll::Ready(broken.take().map(Err)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Broken(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Broken(_) => SizeHint::default(),
         }
     }
 }

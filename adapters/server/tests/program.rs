@@ -1,0 +1,373 @@
+//! The program as its users meet it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const ADMIN_KEY: &str = "an-admin-key-for-tests";
+
+/// A gateway that is killed when the test is over.
+struct Gateway {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Gateway {
+    /// Starts it in `folder`, its words in `folder/out` and `folder/err`, and waits until it answers.
+    fn start(folder: &Path, arguments: &[&str], admin_key: Option<&str>) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let file =
+            |name: &str| std::fs::File::options().create(true).append(true).open(folder.join(name)).unwrap();
+        let mut command = gatelet(folder);
+        command.args(arguments).env("GATELET_LISTEN", address.to_string());
+        if let Some(key) = admin_key {
+            command.env("GATELET_ADMIN_KEY", key);
+        }
+        let child = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
+        let mut gateway = Self { child, address };
+        let end = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = gateway.child.try_wait().unwrap() {
+                panic!("{status}: {}", std::fs::read_to_string(folder.join("err")).unwrap());
+            }
+            assert!(Instant::now() < end, "it does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        gateway
+    }
+
+    fn tell(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn ended(mut self) -> ExitStatus {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The whole answer to a request that closes its connection.
+    fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> String {
+        let mut stream = self.send(method, path, key, body);
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn send(&self, method: &str, path: &str, key: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        stream
+    }
+
+    fn command(&self, folder: &Path, arguments: &[&str]) -> Output {
+        let url = format!("http://{}", self.address);
+        gatelet(folder)
+            .args(arguments)
+            .env("GATELET_URL", url)
+            .env("GATELET_ADMIN_KEY", ADMIN_KEY)
+            .output()
+            .unwrap()
+    }
+}
+
+/// The program in `folder`, without what the environment of the tests may have set.
+fn gatelet(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatelet"));
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("GATELET_") || name.ends_with("_API_KEY")
+    }) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// The word after `label` in what a start has printed.
+fn printed(text: &str, label: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(label))?;
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+const WORDS: &str =
+    r#"{"model":"demo/echo","stream":true,"messages":[{"role":"user","content":"one two three"}]}"#;
+/// Half a second: 200 ms before each word.
+const SLOW_WORDS: &str =
+    r#"{"model":"demo/echo","stream":true,"messages":[{"role":"user","content":"/slow one two three"}]}"#;
+
+/// All records in the archive of a data folder.
+fn records(data: &Path) -> Vec<Value> {
+    fn walk(folder: &Path, found: &mut Vec<Value>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+                continue;
+            }
+            let mut lines = String::new();
+            let file = std::fs::File::open(path).unwrap();
+            flate2::read::MultiGzDecoder::new(file).read_to_string(&mut lines).unwrap();
+            found.extend(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        }
+    }
+    let mut found = Vec::new();
+    walk(&data.join("archive"), &mut found);
+    found.retain(|record| record["kind"] == "request");
+    found
+}
+
+#[test]
+fn the_first_start_makes_keys_and_shows_them_once_and_what_it_prints_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &[], None);
+    let said = std::fs::read_to_string(folder.path().join("out")).unwrap();
+    let admin_key = printed(&said, "admin key").unwrap();
+    let key = printed(&said, "first key").unwrap();
+    assert!(said.contains("demo/echo"), "{said}");
+    let shown = gateway.ask("GET", "/admin/v1/keys", &admin_key, "");
+    assert!(shown.starts_with("HTTP/1.1 200 "), "{shown}");
+    let curl = said.lines().find(|line| line.trim().starts_with("curl ")).unwrap();
+    assert!(curl.contains(&key) && curl.contains(&gateway.address.to_string()), "{curl}");
+    let output = Command::new("sh").args(["-c", curl]).output().unwrap();
+    assert!(text(&output.stdout).contains("aeroplane"), "{output:?}");
+    assert!(text(&output.stdout).trim().ends_with("data: [DONE]"), "{output:?}");
+    gateway.tell(Signal::TERM);
+    assert!(gateway.ended().success());
+
+    let gateway = Gateway::start(folder.path(), &[], None);
+    let all = std::fs::read_to_string(folder.path().join("out")).unwrap();
+    let again = all.strip_prefix(&said).unwrap();
+    assert!(!again.contains("ga_") && !again.contains(&key), "{again}");
+    assert!(gateway.ask("GET", "/admin/v1/keys", &admin_key, "").starts_with("HTTP/1.1 200 "));
+    assert!(gateway.ask("GET", "/admin/v1/keys", &key, "").starts_with("HTTP/1.1 401 "));
+    let log = std::fs::read_to_string(folder.path().join("err")).unwrap();
+    assert!(!log.contains(&admin_key) && !log.contains(&key), "a secret is in the log: {log}");
+    // Nothing that lies on the disk opens anything.
+    for file in ["gatelet.db", "gatelet.db-wal"] {
+        let bytes = std::fs::read(folder.path().join(".gatelet").join(file)).unwrap_or_default();
+        for secret in [&admin_key, &key] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
+        }
+    }
+}
+
+#[test]
+fn a_second_gateway_on_the_same_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = Gateway::start(folder.path(), &[], None);
+    let second = gatelet(folder.path()).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("in use by another gatelet"), "{second:?}");
+}
+
+#[test]
+fn a_stream_finishes_after_sigterm_and_its_record_is_archived() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &["serve"], None);
+    let said = std::fs::read_to_string(folder.path().join("out")).unwrap();
+    let key = printed(&said, "first key").unwrap();
+    let mut stream = gateway.send("POST", "/v1/chat/completions", &key, SLOW_WORDS);
+    let mut answer = vec![0; 20];
+    stream.read_exact(&mut answer).unwrap();
+    gateway.tell(Signal::TERM);
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = text(&answer);
+    assert!(answer.contains("three") && answer.contains("data: [DONE]"), "{answer}");
+    assert!(gateway.ended().success());
+    let records = records(&folder.path().join(".gatelet"));
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!(records[0]["outcome"], "done");
+}
+
+#[test]
+fn no_answered_request_is_without_its_record_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut key = String::new();
+    let mut answered: Vec<String> = Vec::new();
+    for round in 0..5 {
+        let gateway = Gateway::start(folder.path(), &[], None);
+        if round == 0 {
+            let said = std::fs::read_to_string(folder.path().join("out")).unwrap();
+            key = printed(&said, "first key").unwrap();
+        }
+        for _ in 0..20 {
+            let answer = gateway.ask("POST", "/v1/chat/completions", &key, WORDS);
+            assert!(answer.contains("data: [DONE]"), "{answer}");
+            let id = answer.lines().find_map(|line| line.strip_prefix("x-gatelet-request-id: ")).unwrap();
+            answered.push(id.to_owned());
+        }
+        gateway.tell(Signal::KILL);
+        assert_eq!(gateway.ended().code(), None);
+    }
+    let gateway = Gateway::start(folder.path(), &[], None);
+    gateway.tell(Signal::TERM);
+    assert!(gateway.ended().success());
+    let records = records(&folder.path().join(".gatelet"));
+    for id in &answered {
+        assert!(records.iter().any(|record| record["id"] == id.as_str()), "{id} has no record");
+    }
+}
+
+#[test]
+fn a_changed_configuration_holds_within_a_second_and_a_wrong_one_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gatelet.yaml");
+    std::fs::write(&file, "models:\n  one: demo/echo\n").unwrap();
+    let gateway = Gateway::start(folder.path(), &[], None);
+    let said = std::fs::read_to_string(folder.path().join("out")).unwrap();
+    let key = printed(&said, "first key").unwrap();
+    let models = || gateway.ask("GET", "/v1/models", &key, "");
+    let until = |wanted: &str| {
+        let end = Instant::now() + Duration::from_secs(5);
+        while !models().contains(wanted) {
+            assert!(Instant::now() < end, "{wanted} does not come: {}", models());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    until("\"one\"");
+    std::fs::write(&file, "models:\n  two: demo/echo\n").unwrap();
+    until("\"two\"");
+    std::fs::write(&file, "models:\n  three: demo/echo\nnonsense: true\n").unwrap();
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        let log = std::fs::read_to_string(folder.path().join("err")).unwrap();
+        if log.contains("the old one holds") {
+            assert!(log.contains("gatelet.yaml:3: nonsense"), "{log}");
+            break;
+        }
+        assert!(Instant::now() < end, "nobody complains");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(models().contains("\"two\"") && !models().contains("\"three\""));
+}
+
+#[test]
+fn check_names_file_line_and_key_of_each_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good.yaml"), "models:\n  mine: demo/echo\n").unwrap();
+    std::fs::write(folder.path().join("bad.yaml"), "models:\n  mine: { targets: nowhere/x }\nwrong: 1\n")
+        .unwrap();
+    let check = |file: &str| gatelet(folder.path()).args(["check", file]).output().unwrap();
+    let good = check("good.yaml");
+    assert!(good.status.success(), "{good:?}");
+    let bad = check("bad.yaml");
+    assert_eq!(bad.status.code(), Some(1));
+    let said = text(&bad.stderr);
+    assert!(said.contains("bad.yaml:2: models.mine"), "{said}");
+    assert!(said.contains("bad.yaml:3: wrong"), "{said}");
+    let missing = check("missing.yaml");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("missing.yaml"), "{missing:?}");
+}
+
+#[test]
+fn keys_are_managed_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |arguments: &[&str]| gateway.command(folder.path(), arguments);
+    let json = |arguments: &[&str]| {
+        let output = run(&[&["keys", "--json"], arguments].concat());
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    assert!(text(&run(&["keys", "list"]).stdout).starts_with("No keys yet"));
+    let made = json(&[
+        "create",
+        "--alias",
+        "bob",
+        "--model",
+        "demo/*",
+        "--rpm",
+        "5",
+        "--budget",
+        "1 USD / day",
+        "--budget",
+        "9 USD / month",
+        "--tag",
+        "blue",
+        "--metadata",
+        "{\"team\":7}",
+    ]);
+    assert_eq!(made["limits"], serde_json::json!({"rpm": 5, "budget": ["1 USD / day", "9 USD / month"]}));
+    assert_eq!((&made["models"][0], &made["tags"][0]), (&"demo/*".into(), &"blue".into()));
+    let id = made["id"].as_str().unwrap();
+    let listed = run(&["keys", "list"]);
+    assert!(text(&listed.stdout).contains(id) && text(&listed.stdout).contains("bob"), "{listed:?}");
+
+    let changed = json(&["update", id, "--rpm", "", "--parallel", "2", "--model", ""]);
+    assert_eq!(changed["limits"]["parallel"], 2);
+    assert_eq!(changed["limits"].get("rpm"), None);
+    assert_eq!(changed["limits"]["budget"][0], "1 USD / day");
+    assert_eq!(changed["models"], Value::Null);
+    assert_eq!(changed["alias"], "bob");
+
+    let key = made["key"].as_str().unwrap();
+    assert!(gateway.ask("GET", "/v1/models", key, "").starts_with("HTTP/1.1 200 "));
+    assert_eq!(json(&["block", id])["state"], "blocked");
+    assert!(gateway.ask("GET", "/v1/models", key, "").starts_with("HTTP/1.1 403 "));
+    assert_eq!(json(&["unblock", id])["state"], "active");
+    let models = gatelet(folder.path())
+        .args(["models", "--url", &format!("http://{}", gateway.address), "--key", key])
+        .output()
+        .unwrap();
+    assert_eq!(text(&models.stdout), "demo/echo\n");
+    assert_eq!(json(&["revoke", id])["state"], "revoked");
+    assert!(gateway.ask("GET", "/v1/models", key, "").starts_with("HTTP/1.1 401 "));
+    let shown = run(&["keys", "show", id]);
+    assert!(text(&shown.stdout).contains("revoked"), "{shown:?}");
+
+    for (arguments, code) in [
+        (vec!["keys", "show", "nobody"], 1),
+        (vec!["keys", "unblock", id], 1),
+        (vec!["keys", "create", "--budget", "lots"], 1),
+        (vec!["keys", "show", "../tick"], 2),
+        (vec!["keys", "create", "--rpm", "many"], 2),
+        (vec!["keys", "explode"], 2),
+        (vec!["--nonsense"], 2),
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?} says nothing");
+    }
+    let nobody =
+        gatelet(folder.path()).args(["keys", "list", "--url", "http://127.0.0.1:1"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2), "no admin key was given: {nobody:?}");
+    let closed = gatelet(folder.path())
+        .args(["keys", "list", "--url", "http://127.0.0.1:1", "--admin-key", ADMIN_KEY])
+        .output()
+        .unwrap();
+    assert_eq!(closed.status.code(), Some(1), "{closed:?}");
+    assert!(text(&closed.stderr).contains("no answer from http://127.0.0.1:1"), "{closed:?}");
+}
