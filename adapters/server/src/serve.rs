@@ -50,6 +50,8 @@ pub fn check(file: &Path) -> Result<()> {
 }
 
 async fn run(serve: &Serve) -> Result<()> {
+    let (stopping, stop) = watch::channel(false);
+    let signals = until_told(stopping)?;
     let (config, policy) = Config::open(serve.config.as_deref())?;
     let store = Embedded::open(&serve.data)?;
     let archive = serve.data.join("archive");
@@ -75,13 +77,11 @@ async fn run(serve: &Serve) -> Result<()> {
     let admin = first::admin_key(&ports).await?;
     let gateway = Gateway::new(ports, Settings::new(admin.key()), policy);
 
-    let (stopping, stop) = watch::channel(false);
     let house = house::keep(gateway.clone(), store.clone(), config, stop.clone())?;
     let first_key = if admin.is_new() { Some(first::key(&gateway, &admin).await?) } else { None };
     first::greet(&gateway, address, &serve.data, &admin, first_key.as_deref());
     log::info("listening", &[("address", &address), ("workers", &count)]);
 
-    let signals = until_told(stopping)?;
     let patience = Duration::from_secs(serve.patience);
     listen(listener, bounds, Arc::new(gateway.clone()), &workers, stop, patience).await;
     signals.abort();

@@ -40,7 +40,8 @@ impl Gateway {
         let child = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
         let mut gateway = Self { child, address };
         let end = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
+        let listening = format!("listening address={address}");
+        while !std::fs::read_to_string(folder.join("err")).unwrap().contains(&listening) {
             if let Some(status) = gateway.child.try_wait().unwrap() {
                 panic!("{status}: {}", std::fs::read_to_string(folder.join("err")).unwrap());
             }
