@@ -435,7 +435,8 @@ fn lane(entry: &str) -> u32 {
 async fn fold(table: Arc<Table>, place: Place, journal: Journal, steps: usize) {
     let steps = steps.min(FOLD_MOST).min(journal.log.len());
     let Ok(bytes) = journal.folded(&place.account, steps).to_bytes() else { return };
-    let gone: Vec<String> = (0..steps).map(|index| format!("#log[{index}]")).collect();
+    // From the last to the first: the table means the places before the update, emulators those after each removal.
+    let gone: Vec<String> = (0..steps).rev().map(|index| format!("#log[{index}]")).collect();
     let _ = table
         .client
         .update_item()

@@ -1,6 +1,7 @@
 //! The real hosts, each as a process of its own behind one address.
 
 mod archive;
+pub mod cloud;
 mod process;
 pub mod server;
 pub mod worker;
