@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::hold::{Hold, name};
 use super::tally::Tally;
-use super::{Account, Denial, DenialCause, Grant, Headroom, Meter, OutputBound, Reserve};
+use super::{Account, Denial, DenialCause, Grant, Headroom, Limits, Meter, OutputBound, Reserve};
 use crate::domain::{AccountId, Money, Timestamp};
 
 /// What would be granted.
@@ -94,7 +94,8 @@ impl Account {
     /// The limit that binds longest, of all that refuse the request at its smallest; so its `retry_at` is that of the
     /// request.
     fn denial(&self, id: &AccountId, reserve: &Reserve) -> Option<Denial> {
-        let limits = self.limits()?;
+        let unlimited = Limits::default();
+        let limits = self.limits().unwrap_or(&unlimited);
         let output = least(&reserve.output);
         let second = self.seen.seconds();
         let mut worst: Option<Denial> = None;

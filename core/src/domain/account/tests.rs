@@ -372,6 +372,31 @@ fn the_state_is_small_and_bounded() {
 }
 
 #[test]
+fn an_account_without_a_document_is_bounded_too() {
+    let mut alone = Account::default();
+    assert_eq!(alone.reserve(0, "a", "0"), Grant::Stale(None));
+    for n in 0..=Account::MOST_HOLDS {
+        let mut two = [(id(), account(Limits::default())), (id(), std::mem::take(&mut alone))];
+        let grant = transact(&mut two, &Op::Reserve(reserve(&format!("req_{n}"), "0", 0)), at(0));
+        assert_eq!(held(&grant), n < Account::MOST_HOLDS);
+        alone = std::mem::take(&mut two[1].1);
+    }
+}
+
+#[test]
+fn time_never_runs_backwards() {
+    let mut account = account(limits(serde_json::json!({"rpm": 1, "budget": "1 USD / day"})));
+    assert!(held(&account.reserve(35_281, "a", "1")));
+    assert_eq!(account.at(35_281, settle("a", "1")), Grant::Settled);
+    let denial = denial(account.reserve(35_270, "b", "1"));
+    assert_eq!(
+        denial.retry_at,
+        Some(Timestamp::parse("2025-11-21T00:00:00Z").unwrap()),
+        "not the midnight before"
+    );
+}
+
+#[test]
 fn bytes_of_another_format_are_refused() {
     let mut bytes = account(Limits::default()).to_bytes().unwrap();
     assert!(Account::from_bytes(&bytes[..bytes.len() - 1]).is_err());
