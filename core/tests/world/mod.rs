@@ -1,0 +1,231 @@
+//! A whole gateway on memory ports, and words for talking to it.
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_executor::block_on;
+use futures_util::{StreamExt, stream};
+use gatelet_core::domain::Secret;
+use gatelet_core::policy::{Host, Policy};
+use gatelet_core::port::memory::{Handles, ports};
+use gatelet_core::port::{Body, Broken, Ports};
+use gatelet_core::{Gateway, Settings};
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+pub const ADMIN: &str = "admin-key-of-the-tests";
+
+const CONFIG: &str = r#"
+providers:
+  up-openai: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o }
+  up-anthropic: { dialect: anthropic, base: "http://127.0.0.1:1", key: secret-a }
+models:
+  plain: { targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
+  claude: { targets: [ { model: up-anthropic/model-a, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
+  unpriced: { targets: [ { model: up-openai/nobody-knows } ] }
+  sturdy:
+    targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
+    retries: 1
+    fallbacks: [claude]
+"#;
+
+pub struct World {
+    pub gateway: Gateway,
+    pub handles: Handles,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|ports| ports)
+    }
+
+    /// A world some of whose ports are replaced.
+    pub fn with(change: impl FnOnce(Ports) -> Ports) -> Self {
+        let (ports, handles) = ports();
+        let host = Host { variable: &|_| None, ollama: false };
+        let policy = Policy::read("gatelet.yaml", CONFIG, &host).expect("the tests' policy is right");
+        let gateway = Gateway::new(change(ports), Settings::new(Secret::new(ADMIN)), policy);
+        Self { gateway, handles }
+    }
+
+    pub fn send(&self, request: Request<Body>) -> Response<Body> {
+        block_on(self.gateway.handle(request))
+    }
+
+    pub fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://gate{path}"))
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .body(Body::from(body.to_string().into_bytes()))
+            .unwrap();
+        let response = self.send(request);
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&read(response)).unwrap_or(Value::Null))
+    }
+
+    /// Makes a key and answers its id and its text.
+    pub fn key(&self, wish: &Value) -> (String, String) {
+        let (status, view) = self.admin("POST", "/admin/v1/keys", wish);
+        assert_eq!(status, 201, "{view}");
+        (view["id"].as_str().unwrap().to_owned(), view["key"].as_str().unwrap().to_owned())
+    }
+
+    pub fn usage(&self, id: &str) -> Value {
+        let (status, view) = self.admin("GET", &format!("/admin/v1/keys/{id}"), &json!({}));
+        assert_eq!(status, 200, "{view}");
+        view["usage"].clone()
+    }
+
+    /// All records that the archive has after what was deferred has run.
+    pub fn records(&self) -> Vec<Value> {
+        use std::io::Read;
+        block_on(self.handles.defer.run_all());
+        block_on(self.gateway.tick()).unwrap();
+        let archive = &self.gateway.ports().archive;
+        let names = block_on(archive.list("v1/", None, 1_000)).unwrap();
+        let mut lines = Vec::new();
+        for name in names {
+            let packed = block_on(archive.read(&name)).unwrap().unwrap();
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+            lines.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+        }
+        lines
+    }
+}
+
+pub fn chat(path: &str, key: &str, body: impl Into<Vec<u8>>) -> Request<Body> {
+    Request::builder()
+        .method("POST")
+        .uri(format!("http://gate{path}"))
+        .header("authorization", format!("Bearer {key}"))
+        .header("content-type", "application/json")
+        .body(Body::from(body.into()))
+        .unwrap()
+}
+
+pub fn openai(key: &str, body: &Value) -> Request<Body> {
+    chat("/v1/chat/completions", key, body.to_string())
+}
+
+pub fn anthropic(key: &str, body: &Value) -> Request<Body> {
+    chat("/v1/messages", key, body.to_string())
+}
+
+pub fn read(response: Response<Body>) -> Vec<u8> {
+    match response.into_body() {
+        Body::Empty => Vec::new(),
+        Body::Full(bytes) => bytes.to_vec(),
+        Body::Stream(stream) => block_on(stream.fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece.expect("our own bodies never break"));
+            all
+        })),
+    }
+}
+
+pub fn read_json(response: Response<Body>) -> Value {
+    let bytes = read(response);
+    serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&bytes)))
+}
+
+pub fn whole(status: u16, body: &Value) -> Response<Body> {
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string().into_bytes()))
+        .unwrap()
+}
+
+/// A stream of pieces; `Err` breaks the connection there.
+pub fn sse(pieces: Vec<Result<String, Broken>>) -> Response<Body> {
+    let pieces = stream::iter(pieces.into_iter().map(|piece| piece.map(Bytes::from)));
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .body(Body::Stream(pieces.boxed()))
+        .unwrap()
+}
+
+/// A stream that says `pieces` and then nothing, without ever ending.
+pub fn endless(pieces: Vec<String>) -> Response<Body> {
+    let pieces =
+        stream::iter(pieces.into_iter().map(|piece| Ok(Bytes::from(piece)))).chain(stream::pending());
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .body(Body::Stream(pieces.boxed()))
+        .unwrap()
+}
+
+pub fn completion(text: &str, input: u64, output: u64) -> Value {
+    json!({ "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "model-o",
+        "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
+        "usage": { "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output } })
+}
+
+pub fn message(text: &str, input: u64, output: u64) -> Value {
+    json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": "model-a",
+        "content": [{ "type": "text", "text": text }], "stop_reason": "end_turn", "stop_sequence": null,
+        "usage": { "input_tokens": input, "output_tokens": output } })
+}
+
+/// The events of an Anthropic stream, one piece each.
+pub fn message_events(text: &str, input: u64, output: u64) -> Vec<String> {
+    let event = |name: &str, data: Value| format!("event: {name}\ndata: {data}\n\n");
+    vec![
+        event(
+            "message_start",
+            json!({ "type": "message_start", "message": { "id": "msg_1", "type": "message",
+            "role": "assistant", "model": "model-a", "content": [], "stop_reason": null, "stop_sequence": null,
+            "usage": { "input_tokens": input, "output_tokens": 1 } } }),
+        ),
+        event(
+            "content_block_start",
+            json!({ "type": "content_block_start", "index": 0,
+            "content_block": { "type": "text", "text": "" } }),
+        ),
+        event(
+            "content_block_delta",
+            json!({ "type": "content_block_delta", "index": 0,
+            "delta": { "type": "text_delta", "text": text } }),
+        ),
+        event("content_block_stop", json!({ "type": "content_block_stop", "index": 0 })),
+        event(
+            "message_delta",
+            json!({ "type": "message_delta",
+            "delta": { "stop_reason": "end_turn", "stop_sequence": null }, "usage": { "output_tokens": output } }),
+        ),
+        event("message_stop", json!({ "type": "message_stop" })),
+    ]
+}
+
+/// The chunks of an OpenAI stream, one piece each.
+pub fn completion_chunks(text: &str, usage: Option<(u64, u64)>) -> Vec<String> {
+    let chunk = |choices: Value, usage: Value| {
+        let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "model-o",
+            "choices": choices, "usage": usage });
+        format!("data: {chunk}\n\n")
+    };
+    let choice =
+        |delta: Value, finish: Value| json!([{ "index": 0, "delta": delta, "finish_reason": finish }]);
+    let mut pieces = vec![
+        chunk(choice(json!({ "role": "assistant", "content": "" }), Value::Null), Value::Null),
+        chunk(choice(json!({ "content": text }), Value::Null), Value::Null),
+        chunk(choice(json!({}), json!("stop")), Value::Null),
+    ];
+    if let Some((input, output)) = usage {
+        let usage =
+            json!({ "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output });
+        pieces.push(chunk(json!([]), usage));
+    }
+    pieces.push("data: [DONE]\n\n".to_owned());
+    pieces
+}
+
+pub fn ok(pieces: Vec<String>) -> Vec<Result<String, Broken>> {
+    pieces.into_iter().map(Ok).collect()
+}
+
+pub fn arc<T>(value: T) -> Arc<T> {
+    Arc::new(value)
+}
