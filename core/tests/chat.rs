@@ -299,7 +299,7 @@ fn the_demo_model_streams_calls_tools_and_fails_on_request() {
     assert!(stream.contains("say ") && stream.ends_with("data: [DONE]\n\n"), "{stream}");
     let call = read_json(ask(r#"/tool weather {"city":"Bonn"}"#, false));
     assert_eq!(call["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "weather");
-    assert_eq!(ask("/fail 429", false).status(), 429);
+    assert_eq!(ask("/fail 422", false).status(), 422);
     let cut = text(ask("/cut one two three four", true));
     assert!(cut.contains("error") && !cut.contains("[DONE]"), "{cut}");
 }

@@ -84,7 +84,7 @@ fn a_key_expires_at_its_moment() {
 fn a_model_that_is_unknown_or_not_allowed_is_named_with_its_neighbours() {
     let world = World::new();
     let (_, key) = world.key(&json!({ "models": ["plain"] }));
-    let response = world.send(openai(&key, &question("plane")));
+    let response = world.send(openai(&key, &question("plan")));
     assert_eq!(response.status(), 404);
     let body = read_json(response);
     assert_eq!(body["error"]["code"], "model_unknown");

@@ -21,11 +21,17 @@ pub(super) struct Authenticated {
 
 pub(super) async fn authenticate(core: &Core, received: Received) -> Result<Authenticated, Refusal> {
     let token = &received.token;
-    let document = match core.keys.get(&token.shard, &token.id) {
-        Some(document) => document,
-        None => read(core, &token.shard, &token.id).await?,
+    let cached = core.keys.get(&token.shard, &token.id).filter(|document| {
+        // A "no" from the cache may be an old one, and nothing later would correct it: that is read anew.
+        check(document, token, received.started).is_ok() && may_call(document, &received.asked.model)
+    });
+    let document = if let Some(document) = cached {
+        document
+    } else {
+        let document = read(core, &token.shard, &token.id).await?;
+        check(&document, token, received.started)?;
+        document
     };
-    check(&document, token, received.started)?;
     Ok(Authenticated { received, document })
 }
 

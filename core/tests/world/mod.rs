@@ -1,7 +1,6 @@
 //! A whole gateway on memory ports, and words for talking to it.
-#![allow(dead_code, reason = "each test file uses its own part of it")]
-
-use std::sync::Arc;
+#![expect(unreachable_pub, reason = "a module of test files")]
+#![allow(clippy::allow_attributes, dead_code, reason = "each test file uses its own part of it")]
 
 use bytes::Bytes;
 use futures_executor::block_on;
@@ -23,7 +22,7 @@ providers:
 models:
   plain: { targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
   claude: { targets: [ { model: up-anthropic/model-a, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
-  unpriced: { targets: [ { model: up-openai/nobody-knows } ] }
+  unpriced: { targets: [ { model: up-openai/nobody-knows } ], retries: 0 }
   sturdy:
     targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
     retries: 1
@@ -224,8 +223,4 @@ pub fn completion_chunks(text: &str, usage: Option<(u64, u64)>) -> Vec<String> {
 
 pub fn ok(pieces: Vec<String>) -> Vec<Result<String, Broken>> {
     pieces.into_iter().map(Ok).collect()
-}
-
-pub fn arc<T>(value: T) -> Arc<T> {
-    Arc::new(value)
 }
