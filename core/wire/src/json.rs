@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use memchr::memchr2;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Malformed;
@@ -64,20 +64,39 @@ pub fn is_null(raw: &RawValue) -> bool {
 }
 
 /// JSON text kept byte for byte: numbers keep their digits, objects their order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+///
+/// Only line breaks between its words are taken out, so that it may stand in a frame or a line of anything.
+#[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl From<Box<RawValue>> for Json {
+    fn from(raw: Box<RawValue>) -> Self {
+        if memchr2(b'\n', b'\r', raw.get().as_bytes()).is_none() {
+            return Self(raw);
+        }
+        // Inside strings they are escaped, so each one that stands here is space.
+        let line: String = raw.get().chars().filter(|space| *space != '\n' && *space != '\r').collect();
+        Self(RawValue::from_string(line).unwrap_or(raw))
+    }
+}
 
 impl Json {
     /// Checks that `text` is one JSON value.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text).map(Self)
+        serde_json::from_str(text)
     }
 
     /// Serialises `value`; what cannot be JSON (a map with keys that are no strings) becomes `null`.
     pub fn of(value: &impl Serialize) -> Self {
         let raw = serde_json::value::to_raw_value(value);
-        Self(raw.unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        Self::from(raw.unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -92,7 +111,7 @@ impl Json {
 
 impl From<&RawValue> for Json {
     fn from(raw: &RawValue) -> Self {
-        Self(raw.to_owned())
+        Self::from(raw.to_owned())
     }
 }
 
@@ -113,5 +132,19 @@ impl From<Json> for Box<RawValue> {
 impl AsRef<RawValue> for Json {
     fn as_ref(&self) -> &RawValue {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_breaks_between_words_are_taken_out_and_all_else_is_kept() {
+        let json =
+            Json::parse("{\r\n  \"a\": [1.10,\n 12345678901234567890123],\n \"b\": \"x\\ny\"\n}").unwrap();
+        assert_eq!(json.as_str(), r#"{  "a": [1.10, 12345678901234567890123], "b": "x\ny"}"#);
+        let nested: Vec<Json> = serde_json::from_str("[{\"a\":\n1}]").unwrap();
+        assert_eq!(nested[0].as_str(), "{\"a\":1}");
     }
 }

@@ -39,12 +39,20 @@ struct Open {
 
 #[derive(Debug)]
 enum Kind {
-    /// Deltas are passed on as they come.
-    Plain,
+    Text,
+    Thinking,
+    /// All was said in its start.
+    Whole,
     /// A call: its input, if the start said it whole, and whether any fragment came.
-    Call { input: Option<String>, fragments: bool },
+    Call {
+        input: Option<String>,
+        fragments: bool,
+    },
     /// A block in this dialect's own words is held until its input is whole.
-    Own { start: Json, input: String },
+    Own {
+        start: Json,
+        input: String,
+    },
 }
 
 /// The outer fields of every event.
@@ -84,7 +92,14 @@ struct BlockDelta<'a> {
 impl Decoder for StreamDecoder {
     fn push(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let data = frame.data.trim();
-        if self.ended || data.is_empty() || data == "[DONE]" {
+        if self.ended || data == "[DONE]" {
+            return Ok(());
+        }
+        if data.is_empty() {
+            // A comment says that the upstream is alive; a line's end alone may belong to the frame before.
+            if frame.raw.contains(&b':') {
+                out.push(Event::Ping);
+            }
             return Ok(());
         }
         let data = crate::json::text(data.as_bytes())?;
@@ -174,23 +189,22 @@ impl StreamDecoder {
         }
         let number = self.parts;
         let mut deltas = Vec::new();
-        let mut own = None;
-        let kind = match part.content {
+        let (kind, state) = match part.content {
             Content::Text { text, citations } => {
                 deltas.extend((!text.is_empty()).then_some(Delta::Text(text)));
                 deltas.extend(citations.into_iter().map(|citation| Delta::Citation(Box::new(citation))));
-                PartKind::Text
+                (PartKind::Text, Kind::Text)
             }
             Content::Thinking { text, signature } => {
                 deltas.extend((!text.is_empty()).then_some(Delta::Thinking(text)));
                 deltas.extend(signature.map(Delta::Signature));
-                PartKind::Thinking
+                (PartKind::Thinking, Kind::Thinking)
             }
-            Content::RedactedThinking { data } => PartKind::RedactedThinking { data },
+            Content::RedactedThinking { data } => (PartKind::RedactedThinking { data }, Kind::Whole),
             Content::ToolCall(call) => {
                 let input = Some(call.arguments).filter(|input| !is_empty_object(input));
-                own = Some(Kind::Call { input, fragments: false });
-                PartKind::ToolCall { id: call.id, name: call.name, kind: call.kind }
+                let kind = PartKind::ToolCall { id: call.id, name: call.name, kind: call.kind };
+                (kind, Kind::Call { input, fragments: false })
             }
             Content::Foreign { json, .. } => {
                 self.open = Some(Open {
@@ -205,14 +219,11 @@ impl StreamDecoder {
             | Content::Audio { .. }
             | Content::Document { .. }
             | Content::ToolResult(_)
-            | Content::Refusal { .. }) => PartKind::Whole(Box::new(whole)),
+            | Content::Refusal { .. }) => (PartKind::Whole(Box::new(whole)), Kind::Whole),
         };
         self.parts += 1;
-        self.open = Some(Open {
-            index: envelope.index.unwrap_or_default(),
-            part: number,
-            kind: own.unwrap_or(Kind::Plain),
-        });
+        let index = envelope.index.unwrap_or_default();
+        self.open = Some(Open { index, part: number, kind: state });
         out.push(Event::PartStart { choice: 0, part: number, kind, extra: part.extra });
         out.extend(deltas.into_iter().map(|delta| Event::Delta { choice: 0, part: number, delta }));
         Ok(())
@@ -231,25 +242,27 @@ impl StreamDecoder {
         let open = self.open.as_mut().filter(|open| envelope.index.is_none_or(|index| index == open.index));
         let open = open.ok_or_else(|| Malformed::field("index", "the index of an open block"))?;
         let text = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
-        let delta = match delta.kind.as_ref() {
-            "text_delta" => text(delta.text).map(Delta::Text),
-            "thinking_delta" => text(delta.thinking).map(Delta::Thinking),
-            "signature_delta" => text(delta.signature).map(Delta::Signature),
-            "input_json_delta" => text(delta.partial_json).and_then(|fragment| match &mut open.kind {
-                Kind::Own { input, .. } => {
-                    input.push_str(&fragment);
-                    None
-                }
-                Kind::Call { fragments, .. } => {
-                    *fragments = true;
-                    Some(Delta::Arguments(fragment))
-                }
-                Kind::Plain => Some(Delta::Arguments(fragment)),
-            }),
-            "citations_delta" => match delta.citation {
+        let delta = match (delta.kind.as_ref(), &mut open.kind) {
+            ("text_delta", Kind::Text) => text(delta.text).map(Delta::Text),
+            ("thinking_delta", Kind::Thinking) => text(delta.thinking).map(Delta::Thinking),
+            ("signature_delta", Kind::Thinking) => text(delta.signature).map(Delta::Signature),
+            ("citations_delta", Kind::Text) => match delta.citation {
                 Some(raw) => Some(Delta::Citation(Box::new(read_citation(raw)?))),
                 None => None,
             },
+            ("input_json_delta", Kind::Call { fragments, .. }) => {
+                let fragment = text(delta.partial_json);
+                *fragments |= fragment.is_some();
+                fragment.map(Delta::Arguments)
+            }
+            ("input_json_delta", Kind::Own { input, .. }) => {
+                input.push_str(delta.partial_json.as_deref().unwrap_or_default());
+                None
+            }
+            (
+                "text_delta" | "thinking_delta" | "signature_delta" | "citations_delta" | "input_json_delta",
+                _,
+            ) => return Err(Malformed::field("delta.type", "a delta that fits its block")),
             _ => {
                 out.push(foreign(frame, data));
                 None
@@ -263,7 +276,7 @@ impl StreamDecoder {
     fn stop_block(&mut self, out: &mut Vec<Event>) {
         let Some(Open { part, kind, .. }) = self.open.take() else { return };
         match kind {
-            Kind::Plain | Kind::Call { fragments: true, .. } => {}
+            Kind::Text | Kind::Thinking | Kind::Whole | Kind::Call { fragments: true, .. } => {}
             Kind::Call { input, fragments: false } => {
                 let delta = Delta::Arguments(input.unwrap_or_else(|| "{}".to_owned()));
                 out.push(Event::Delta { choice: 0, part, delta });

@@ -4,7 +4,7 @@ use crate::chat::{Content, Extra, Part, Stop, ToolKind};
 use crate::event::{Delta, Event, PartKind};
 use crate::fold::settled_stop;
 use crate::object::{ObjectWriter, object};
-use crate::{DialectId, Encoder, EncoderOptions, Loss, PublicError, Restore, Usage};
+use crate::{DialectId, Encoder, EncoderOptions, Fields, Json, Loss, PublicError, Restore, Usage};
 
 use super::block::{Body, citation_for_reader, write_body};
 use super::response::{self, stop_words, write_refusal};
@@ -76,7 +76,7 @@ impl Encoder for StreamEncoder {
         match event {
             Event::Start { .. } | Event::Meta { .. } | Event::Usage(_) => {}
             Event::Ping => frame(out, "ping", |object| object.string("type", "ping")),
-            Event::Foreign { dialect: HERE, name, json } => raw_frame(out, name.as_deref(), json.as_str()),
+            Event::Foreign { dialect: HERE, name, json } => self.foreign(name.as_deref(), json, out, loss),
             Event::Foreign { .. } => loss.note("event"),
             Event::Logprobs { .. } => loss.note("logprobs"),
             Event::PartStart { choice: 0, kind, extra, .. } => self.start_part(kind, extra, out, loss),
@@ -128,7 +128,7 @@ impl StreamEncoder {
             }
             PartKind::ToolCall { id, name, kind } => {
                 self.calls = true;
-                let input = crate::Json::of(&serde_json::Map::new());
+                let input = Json::of(&serde_json::Map::new());
                 let body = Body::Call { id: id.clone(), name: name.clone(), input };
                 let index = self.start_block(&body, extra, out);
                 match kind {
@@ -180,16 +180,36 @@ impl StreamEncoder {
         index
     }
 
+    /// An event in this dialect's own words. One that speaks of a block must name it as it is counted here.
+    fn foreign(&mut self, name: Option<&str>, json: &Json, out: &mut Vec<u8>, loss: &mut Loss) {
+        let index = Fields::read(json.as_str().as_bytes()).is_ok_and(|fields| fields.get("index").is_some());
+        if !index {
+            return raw_frame(out, name, json.as_str().as_bytes());
+        }
+        let Some(index) = self.open_block(out) else { return loss.note("event") };
+        let index = index.to_string();
+        if let Ok(fields) = Fields::read(json.as_str().as_bytes()) {
+            raw_frame(out, name, &fields.splice(&[("index", &index)]));
+        }
+    }
+
+    /// The index of the open part's block, which is started if it waited.
+    fn open_block(&mut self, out: &mut Vec<u8>) -> Option<u64> {
+        let (index, end) = match std::mem::take(&mut self.open) {
+            Open::None => return None,
+            Open::Waiting(body, extra) => (self.start_block(&body, &extra, out), ""),
+            Open::Block(index, end) => (index, end),
+        };
+        self.open = Open::Block(index, end);
+        Some(index)
+    }
+
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         if let Delta::Refusal(text) = delta {
             self.refusal.push_str(text);
         }
-        let (index, custom) = match std::mem::take(&mut self.open) {
-            Open::None => return,
-            Open::Waiting(body, extra) => (self.start_block(&body, &extra, out), ""),
-            Open::Block(index, end) => (index, end),
-        };
-        self.open = Open::Block(index, custom);
+        let Some(index) = self.open_block(out) else { return };
+        let custom = matches!(&self.open, Open::Block(_, end) if !end.is_empty());
         write_delta(out, index, |object| match delta {
             Delta::Text(text) | Delta::Refusal(text) => {
                 object.string("type", "text_delta");
@@ -205,11 +225,8 @@ impl StreamEncoder {
             }
             Delta::Arguments(fragment) => {
                 object.string("type", "input_json_delta");
-                if custom.is_empty() {
-                    object.string("partial_json", fragment);
-                } else {
-                    object.string("partial_json", &escaped(fragment));
-                }
+                let fragment = if custom { escaped(fragment) } else { fragment.clone() };
+                object.string("partial_json", &fragment);
             }
             Delta::Citation(citation) => {
                 object.string("type", "citations_delta");
@@ -268,7 +285,7 @@ impl StreamEncoder {
 
 /// The inside of `text` as a JSON string.
 fn escaped(text: &str) -> String {
-    let quoted = crate::Json::of(&text);
+    let quoted = Json::of(&text);
     let quoted = quoted.as_str();
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().to_owned()
 }
@@ -283,26 +300,13 @@ fn write_delta(out: &mut Vec<u8>, index: u64, fill: impl FnOnce(&mut ObjectWrite
 
 pub(super) fn frame(out: &mut Vec<u8>, name: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
     begin_frame(out, Some(name));
-    let start = out.len();
     object(out, fill);
-    end_frame(out, start);
+    out.extend_from_slice(b"\n\n");
 }
 
-fn raw_frame(out: &mut Vec<u8>, name: Option<&str>, json: &str) {
+fn raw_frame(out: &mut Vec<u8>, name: Option<&str>, json: &[u8]) {
     begin_frame(out, name);
-    let start = out.len();
-    out.extend_from_slice(json.as_bytes());
-    end_frame(out, start);
-}
-
-/// Ends the frame whose JSON begins at `start`. What an upstream said may be laid out over lines, but a line break
-/// would end the field; strings have none, and outside of them they mean nothing.
-fn end_frame(out: &mut Vec<u8>, start: usize) {
-    let is_break = |byte: u8| byte == b'\n' || byte == b'\r';
-    if out.get(start..).is_some_and(|json| memchr::memchr2(b'\n', b'\r', json).is_some()) {
-        let json = out.split_off(start);
-        out.extend(json.into_iter().filter(|byte| !is_break(*byte)));
-    }
+    out.extend_from_slice(json);
     out.extend_from_slice(b"\n\n");
 }
 

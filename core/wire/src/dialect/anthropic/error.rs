@@ -1,5 +1,6 @@
 //! Errors, in whole answers and in streams.
 
+use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::object::{Object, ObjectWriter, object};
 
@@ -33,23 +34,6 @@ fn word(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// What a status means where the body says nothing.
-fn kind_of_status(status: u16) -> ErrorKind {
-    match status {
-        401 => ErrorKind::Authentication,
-        402 => ErrorKind::Billing,
-        403 => ErrorKind::Permission,
-        404 => ErrorKind::NotFound,
-        408 | 504 => ErrorKind::Timeout,
-        409 => ErrorKind::Conflict,
-        413 => ErrorKind::TooLarge,
-        429 => ErrorKind::RateLimit,
-        503 | 529 => ErrorKind::Overloaded,
-        400..=499 => ErrorKind::InvalidRequest,
-        _ => ErrorKind::Api,
-    }
-}
-
 /// The longest text that is taken over from a body that is no error object.
 const MOST_TEXT: usize = 500;
 
@@ -59,8 +43,8 @@ pub(super) fn read(status: Option<u16>, body: &[u8]) -> UpstreamError {
     let known = WORDS.iter().find(|(word, ..)| Some(*word) == said.kind.as_deref());
     let status = status.unwrap_or_else(|| known.map_or(500, |(.., status)| *status));
     let kind = match (kind_of_status(status), known) {
-        // The status wins over words; among the provider's own failures the word is more exact than the number.
-        (ErrorKind::Api | ErrorKind::Overloaded, Some((_, kind, own))) if *own >= 500 => *kind,
+        // The status wins over words; only where it says no more than "failed" is the word more exact.
+        (ErrorKind::Api, Some((_, kind, own))) if *own >= 500 => *kind,
         (ErrorKind::InvalidRequest, Some((_, ErrorKind::Billing, _))) => ErrorKind::Billing,
         (kind, _) => kind,
     };
@@ -68,8 +52,8 @@ pub(super) fn read(status: Option<u16>, body: &[u8]) -> UpstreamError {
     UpstreamError {
         kind,
         status,
-        context_window: is_context_window(&message),
-        content_policy: is_content_policy(&message),
+        context_window: is_context_window(said.kind.as_deref(), &message),
+        content_policy: is_content_policy(said.kind.as_deref(), &message),
         code: said.kind,
         message,
         param: None,
@@ -138,13 +122,4 @@ pub(super) fn public(error: &UpstreamError) -> PublicError {
         param: error.param.clone(),
         request_id: None,
     }
-}
-
-fn is_context_window(message: &str) -> bool {
-    let text = message.to_ascii_lowercase();
-    ["prompt is too long", "exceed context limit"].iter().any(|spelling| text.contains(spelling))
-}
-
-fn is_content_policy(message: &str) -> bool {
-    message.to_ascii_lowercase().contains("content filtering policy")
 }
