@@ -1,4 +1,5 @@
 //! A chat, from its key to its books, on memory ports.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 mod world;
 
@@ -283,12 +284,12 @@ fn a_model_without_a_price_is_refused_where_a_budget_holds_and_served_where_none
 
 #[test]
 fn the_demo_model_streams_calls_tools_and_fails_on_request() {
-    let (ports, _handles) = gatelet_core::port::memory::ports();
+    let (ports, handles) = gatelet_core::port::memory::ports();
     let host = gatelet_core::policy::Host { variable: &|_| None, ollama: false };
     let policy = gatelet_core::policy::Policy::without_document(&host);
     let settings = gatelet_core::Settings::new(gatelet_core::domain::Secret::new(world::ADMIN));
     let gateway = gatelet_core::Gateway::new(ports, settings, policy);
-    let world = World { gateway, handles: _handles };
+    let world = World { gateway, handles };
     let (_, key) = world.key(&json!({}));
     let ask = |words: &str, stream: bool| {
         let body = json!({ "model": "demo/echo", "stream": stream, "messages": [{ "role": "user", "content": words }] });

@@ -198,7 +198,7 @@ pub fn message_events(text: &str, input: u64, output: u64) -> Vec<String> {
     ]
 }
 
-/// The chunks of an OpenAI stream, one piece each.
+/// The chunks of an `OpenAI` stream, one piece each.
 pub fn completion_chunks(text: &str, usage: Option<(u64, u64)>) -> Vec<String> {
     let chunk = |choices: Value, usage: Value| {
         let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "model-o",
