@@ -41,7 +41,9 @@ const MOST_TEXT: usize = 500;
 pub(super) fn read(status: Option<u16>, body: &[u8]) -> UpstreamError {
     let said = said(body).unwrap_or_default();
     let known = WORDS.iter().find(|(word, ..)| Some(*word) == said.kind.as_deref());
-    let status = status.unwrap_or_else(|| known.map_or(500, |(.., status)| *status));
+    // An error inside a success has no status of its own either.
+    let status =
+        status.filter(|status| *status >= 400).unwrap_or_else(|| known.map_or(500, |(.., status)| *status));
     let kind = match (kind_of_status(status), known) {
         // The status wins over words; only where it says no more than "failed" is the word more exact.
         (ErrorKind::Api, Some((_, kind, own))) if *own >= 500 => *kind,
