@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{page_size, query, read, reply, shard, shard_named};
+use super::{named, page_size, query, read, reply, shard, shard_named};
 use crate::domain::account::{Account, Document, Grant, Limits, Op, Statement};
 use crate::domain::key::{Key, KeyState, KeyToken};
 use crate::domain::{AccountId, ShardId, Timestamp};
@@ -150,7 +150,7 @@ pub(super) async fn update(
         };
         let mut merged = serde_json::to_value(current).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
-        let wish = serde_json::from_value(merged).map_err(|error| invalid("body", error.to_string()))?;
+        let wish = named(merged)?;
         apply(core, key, wish, now)
     })
     .await

@@ -56,8 +56,22 @@ async fn read<T: DeserializeOwned>(parts: &Parts, body: Body) -> Result<T, Refus
     const LONGEST: usize = 1 << 20;
     let bytes = pipeline::collect(body, &parts.headers, LONGEST).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    serde_json::from_slice(bytes)
-        .map_err(|error| Refusal::Invalid { param: "body".to_owned(), problem: error.to_string() })
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = named(&mut json)?;
+    json.end().map_err(|error| Refusal::Invalid { param: "body".to_owned(), problem: error.to_string() })?;
+    Ok(value)
+}
+
+/// Reads a value of ours; what is wrong with it is said with the path to it, such as `limits.rpm`.
+fn named<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<T, Refusal>
+where
+    D::Error: std::fmt::Display,
+{
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let path = error.path().to_string();
+        let param = if path == "." { "body".to_owned() } else { path };
+        Refusal::Invalid { param, problem: error.into_inner().to_string() }
+    })
 }
 
 /// A value of the query, with `%xx` undone.
