@@ -9,17 +9,13 @@
 
 use std::path::{Path, PathBuf};
 
-use gatelet_wire::dialect::anthropic::Anthropic;
 use gatelet_wire::frame::sse::Framer;
 use gatelet_wire::{
     Decoder, Dialect, DialectId, Encoder, EncoderOptions, Event, Loss, Malformed, TargetHints,
 };
 
-pub fn dialect(id: DialectId) -> Option<Box<dyn Dialect>> {
-    match id {
-        DialectId::Anthropic => Some(Box::new(Anthropic)),
-        DialectId::Openai => None,
-    }
+pub fn dialect(id: DialectId) -> &'static dyn Dialect {
+    id.dialect()
 }
 
 /// One file under `fixtures/<dialect>/<kind>/`.

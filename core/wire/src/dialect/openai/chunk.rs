@@ -88,6 +88,9 @@ pub(super) struct ChunkDelta<'a> {
     pub(super) images: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     pub(super) audio: Option<&'a RawValue>,
+    /// `OpenRouter`.
+    #[serde(borrow)]
+    pub(super) reasoning_details: Option<&'a RawValue>,
 }
 
 /// A thought with the proof of its provider: our extension of the dialect, shared with others.

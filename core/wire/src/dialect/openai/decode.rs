@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::chunk::{CallDelta, Chunk, ChunkChoice, ChunkDelta, Said, Thought};
-use super::message::citation_of;
+use super::message::{citation_of, foreign};
 use super::parts::{Parts, Run};
 use super::tags::Tags;
 use super::{HERE, Reading, error, usage};
@@ -174,6 +174,7 @@ impl StreamDecoder {
     }
 
     fn stop_all(&mut self, out: &mut Vec<Event>) -> Result<(), Malformed> {
+        self.choices.sort_by_key(|choice| choice.parts.choice);
         for choice in &mut self.choices {
             choice.finish(out)?;
         }
@@ -204,7 +205,10 @@ impl Decoder for StreamDecoder {
             return Ok(());
         }
         if data.is_empty() {
-            out.push(Event::Ping);
+            // Nothing but a line's end is no sign of life: it may belong to the frame before.
+            if frame.raw.contains(&b':') {
+                out.push(Event::Ping);
+            }
             return Ok(());
         }
         if data == "[DONE]" {
@@ -283,12 +287,16 @@ impl Choice {
                 self.parts.whole(PartKind::Whole(Box::new(content)), out);
             }
         }
-        if let Some(audio) = delta.audio {
-            out.push(Event::Foreign {
-                dialect: HERE,
-                name: Some("audio".to_owned()),
-                json: Json::from(audio),
-            });
+        // What only this dialect knows: passed on, one piece after the other.
+        for (name, value) in [("reasoning_details", delta.reasoning_details), ("audio", delta.audio)] {
+            if let Some(value) = value {
+                let fields = vec![(name.to_owned(), Json::from(value))];
+                if let Some(Content::Foreign { dialect, json }) =
+                    foreign(&Extra { dialect: Some(HERE), fields })
+                {
+                    self.parts.whole(PartKind::Foreign { dialect, json }, out);
+                }
+            }
         }
         if delta.tool_calls.is_none() && delta.function_call.is_none() {
             return Ok(());

@@ -7,7 +7,8 @@ use super::{HERE, error, usage};
 use crate::chat::{Content, ToolKind};
 use crate::event::{Delta, Event, PartKind};
 use crate::object::{ObjectWriter, object};
-use crate::{Encoder, EncoderOptions, Loss, PublicError, Usage};
+use crate::peek::push_key;
+use crate::{Encoder, EncoderOptions, Json, Loss, PublicError, Usage};
 
 /// Writes one stream: a chunk with the role first, then deltas, for each choice a chunk with its reason to stop, usage
 /// if it was asked for, and `[DONE]` if the upstream said its end.
@@ -17,7 +18,8 @@ pub(super) struct StreamEncoder {
     /// What stands in every chunk before its choices.
     head: Vec<u8>,
     service_tier: Option<String>,
-    fingerprint: Option<String>,
+    /// Facts about the whole answer that were not told yet.
+    beside: Vec<(String, Json)>,
     choices: BTreeMap<u32, Choice>,
     usage: Usage,
 }
@@ -40,25 +42,28 @@ impl StreamEncoder {
             head: head("", options.model.as_deref().unwrap_or_default(), options.created),
             options,
             service_tier: None,
-            fingerprint: None,
+            beside: Vec::new(),
             choices: BTreeMap::new(),
             usage: Usage::default(),
         }
     }
 
     /// Writes one chunk; `choices` fills the list's inside.
-    fn chunk(&self, out: &mut Vec<u8>, usage: Option<&Usage>, choices: impl FnOnce(&mut Vec<u8>)) {
+    fn chunk(&mut self, out: &mut Vec<u8>, usage: Option<&Usage>, choices: impl FnOnce(&mut Vec<u8>)) {
+        let start = out.len();
         out.extend_from_slice(&self.head);
         choices(out);
         out.push(b']');
-        for (key, value) in [("service_tier", &self.service_tier), ("system_fingerprint", &self.fingerprint)]
-        {
-            if let Some(value) = value {
-                out.extend_from_slice(b",\"");
-                out.extend_from_slice(key.as_bytes());
-                out.extend_from_slice(b"\":");
-                crate::peek::push_string(out, value);
-            }
+        let mut field = |name: &str, json: &str| {
+            out.push(b',');
+            push_key(out, name);
+            out.extend_from_slice(json.as_bytes());
+        };
+        if let Some(tier) = &self.service_tier {
+            field("service_tier", Json::of(tier).as_str());
+        }
+        for (name, json) in self.beside.drain(..) {
+            field(&name, json.as_str());
         }
         if let Some(usage) = usage {
             out.extend_from_slice(b",\"usage\":");
@@ -66,11 +71,18 @@ impl StreamEncoder {
         } else if self.options.usage {
             out.extend_from_slice(b",\"usage\":null");
         }
-        out.extend_from_slice(b"}\n\n");
+        out.push(b'}');
+        // JSON that is passed on may have line breaks between its fields, and a break would end the frame.
+        for byte in out.get_mut(start..).unwrap_or_default() {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+        out.extend_from_slice(b"\n\n");
     }
 
     fn choice_chunk(
-        &self,
+        &mut self,
         out: &mut Vec<u8>,
         choice: u32,
         stop: Option<&str>,
@@ -177,7 +189,7 @@ impl StreamEncoder {
     }
 
     /// A fragment for the last call.
-    fn arguments(&self, choice: u32, text: &str, out: &mut Vec<u8>) {
+    fn arguments(&mut self, choice: u32, text: &str, out: &mut Vec<u8>) {
         let Some(state) = self.choices.get(&choice) else { return };
         let index = u64::from(state.calls.saturating_sub(1));
         let (word, key) = words(state.kind);
@@ -237,10 +249,9 @@ impl Encoder for StreamEncoder {
                 if service_tier.is_some() {
                     self.service_tier.clone_from(service_tier);
                 }
-                for (name, json) in extra.of(HERE) {
-                    if name == "system_fingerprint" {
-                        self.fingerprint = crate::json::string(json.as_ref()).map(String::from);
-                    }
+                self.beside.extend(extra.of(HERE).iter().cloned());
+                for name in extra.foreign_to(HERE) {
+                    loss.note(name.to_owned());
                 }
             }
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
@@ -255,16 +266,13 @@ impl Encoder for StreamEncoder {
                     });
                 });
             }
-            Event::Foreign { dialect: HERE, name: Some(name), json } if name == "audio" => {
-                self.begin(0, true, out);
-                self.choice_chunk(out, 0, None, |delta| delta.json("audio", json));
-            }
             // Events that only another dialect, or only the upstream, knows; the driver counts them.
             Event::Foreign { .. } => {}
             Event::Error(failed) => self.error(&error::public(failed), out),
             Event::End => {
                 if self.options.usage {
-                    self.chunk(out, Some(&self.usage), |_| {});
+                    let usage = self.usage;
+                    self.chunk(out, Some(&usage), |_| {});
                 }
                 out.extend_from_slice(b"data: [DONE]\n\n");
             }

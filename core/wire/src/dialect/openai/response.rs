@@ -1,5 +1,7 @@
 //! Whole answers.
 
+use std::collections::BTreeSet;
+
 use super::message::{
     annotation, citation_of, fields_of, foreign, read_calls, read_content, read_thoughts, stop_word,
     write_call, write_thoughts,
@@ -210,9 +212,10 @@ fn write_message(message: &mut ObjectWriter<'_>, parts: &[Part], loss: &mut Loss
             }
         });
     }
+    let mut told = BTreeSet::new();
     for part in parts {
         if let Content::Foreign { dialect: HERE, json } = &part.content {
-            for (name, value) in fields_of(json) {
+            for (name, value) in fields_of(json).into_iter().filter(|(name, _)| told.insert(name.clone())) {
                 message.json(&name, &value);
             }
         }
