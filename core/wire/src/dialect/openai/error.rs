@@ -134,7 +134,7 @@ pub(super) fn read(status: u16, body: &[u8]) -> UpstreamError {
 
 /// The error in an answer of status 200, if it is one.
 pub(super) fn hidden(body: &str) -> Option<UpstreamError> {
-    let parsed: Body<'_> = serde_json::from_str(body).ok()?;
+    let parsed = self::body(body)?;
     let is_error = parsed.error.is_some_and(says_something)
         || parsed.base_resp.as_ref().is_some_and(|base| base.status_code.0.is_some_and(|code| code != 0))
         || parsed.success == Some(false)
@@ -175,7 +175,7 @@ struct Plain {
 }
 
 fn whole(text: &str) -> Option<Plain> {
-    let body: Body<'_> = serde_json::from_str(text).ok()?;
+    let body = body(text)?;
     let own = |word: &Word<'_>| word.text().map(str::to_owned);
     if let Some(error) = body.error.filter(|error| says_something(error)) {
         let mut plain = of_field(error);
@@ -195,6 +195,11 @@ fn whole(text: &str) -> Option<Plain> {
     let message = body.message.or(body.detail).map(words)?;
     let code = own(&body.code).or_else(|| own(&body.error_code));
     Some(Plain { message, kind: own(&body.kind), code, param: own(&body.param), ..Plain::default() })
+}
+
+/// An object: a list would be taken for its fields in their order.
+fn body(text: &str) -> Option<Body<'_>> {
+    if text.trim_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
 }
 
 /// Some send a list with one error.
