@@ -265,7 +265,7 @@ fn a_cap_on_output_is_sent_where_the_caller_gave_none_and_a_budget_holds() {
     let cap: u64 = response.headers()["x-gatelet-output-cap"].to_str().unwrap().parse().unwrap();
     let sent: Value =
         serde_json::from_slice(world.handles.upstream.asked()[0].body.as_ref().unwrap()).unwrap();
-    assert_eq!(sent["max_completion_tokens"], cap);
+    assert_eq!(sent["max_tokens"], cap);
     // 0.005 USD buy at most 500 tokens at 10 USD a million.
     assert!((1..500).contains(&cap), "{cap}");
 }

@@ -78,7 +78,7 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
     let mut draft = Draft::from(&fields);
     draft.set("model", &model);
     if let Some(cap) = output_cap {
-        draft.set(cap_field(received.dialect), &Json::of(&cap));
+        draft.set(cap_field(target), &Json::of(&cap));
     }
     if hide_usage {
         draft.set("stream_options", &include_usage(&fields));
@@ -93,11 +93,14 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
     })
 }
 
-/// The dialect's own name for the cap on output.
-fn cap_field(dialect: DialectId) -> &'static str {
-    match dialect {
-        DialectId::Openai => "max_completion_tokens",
-        DialectId::Anthropic => "max_tokens",
+/// The target's own name for the cap on output.
+///
+/// What is known of a provider is in its edits, which rename the dialect's newest word where it is not taken. Of a
+/// server that only the configuration names nothing is known: the older word is the one that all of them keep.
+fn cap_field(target: &Target) -> &'static str {
+    match target.provider.dialect {
+        DialectId::Openai if target.provider.follows.is_some() => "max_completion_tokens",
+        DialectId::Openai | DialectId::Anthropic => "max_tokens",
     }
 }
 
@@ -138,10 +141,15 @@ fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> 
     };
     let Written { mut body, restore } =
         target.provider.dialect.dialect().write_request(&request, &hints, &mut loss)?;
-    if !target.edits.is_empty() {
+    let newest_word = target.provider.dialect == DialectId::Openai && cap_field(target) == "max_tokens";
+    if !target.edits.is_empty() || newest_word {
         let edited = {
             let fields = Fields::read(&body)?;
             let mut draft = Draft::from(&fields);
+            if newest_word {
+                draft
+                    .apply(&[Edit::Rename("max_completion_tokens".into(), "max_tokens".into())], &mut loss)?;
+            }
             draft.apply(&target.edits, &mut loss)?;
             draft.write()
         };

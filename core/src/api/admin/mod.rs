@@ -74,24 +74,10 @@ where
     })
 }
 
-/// A value of the query, with `%xx` undone.
+/// A value of the query.
 fn query(parts: &Parts, name: &str) -> Option<String> {
-    let pairs = parts.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    let raw = pairs.into_iter().find(|(key, _)| *key == name)?.1;
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match (first, tail) {
-            (b'%', [high, low, ..]) => {
-                let hex = [*high, *low];
-                std::str::from_utf8(&hex).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok())
-            }
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
-        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    String::from_utf8(bytes).ok()
+    let mut pairs = form_urlencoded::parse(parts.uri.query()?.as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// The shard that a call is about: `?shard=`, or the gateway's own.
