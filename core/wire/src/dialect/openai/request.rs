@@ -34,6 +34,7 @@ const KNOWN: &[&str] = &[
     "thinking",
     "response_format",
     "stream",
+    "stream_options",
     "user",
     "service_tier",
 ];

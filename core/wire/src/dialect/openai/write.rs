@@ -36,7 +36,6 @@ pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) ->
         }
         for (name, json) in request.extra.of(HERE) {
             match name.as_str() {
-                "stream_options" => {}
                 "thinking" if request.reasoning.as_ref().is_some_and(|asked| asked.effort.is_some()) => {}
                 _ => object.json(name, json),
             }
