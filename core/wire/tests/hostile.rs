@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use gatelet_wire::event::Grammar;
 use gatelet_wire::{Dialect, DialectId, Event, Fields, Loss, Malformed, Peek, TargetHints};
-use support::{decode, dialect, encode, fixtures, options};
+use support::{decode, encode, fixtures, options};
 
 /// Far more than any reader needs for a fixture, far less than a loop that squares its input.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -118,7 +118,7 @@ fn torment(
 ) -> (usize, usize) {
     let (mut taken, mut refused) = (0, 0);
     for id in DialectId::ALL.iter().copied() {
-        let dialect = dialect(id);
+        let dialect = id.dialect();
         for (seed, fixture) in (1_u64..).zip(fixtures(id, kind)) {
             let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
             for round in 0..rounds {
@@ -141,7 +141,7 @@ fn torment(
 
 #[test]
 fn damaged_requests_are_read_or_refused_and_what_is_read_can_be_written_or_refused() {
-    let (taken, refused) = torment("request", 300, |dialect, bytes| {
+    let (taken, refused) = torment("request", 150, |dialect, bytes| {
         let request = dialect.read_request(bytes)?;
         for to in DialectId::ALL.iter().copied() {
             let hints = TargetHints { native_schema: true, ..TargetHints::unknown("m") };
@@ -156,7 +156,7 @@ fn damaged_requests_are_read_or_refused_and_what_is_read_can_be_written_or_refus
 
 #[test]
 fn damaged_requests_are_peeked_at_or_refused() {
-    torment("request", 300, |dialect, bytes| {
+    torment("request", 150, |dialect, bytes| {
         let fields = Fields::read(bytes)?;
         Peek::read(dialect.id(), &fields).map(|_| ())
     });
@@ -164,7 +164,7 @@ fn damaged_requests_are_peeked_at_or_refused() {
 
 #[test]
 fn damaged_answers_are_read_or_refused() {
-    let (taken, refused) = torment("response", 300, |dialect, bytes| {
+    let (taken, refused) = torment("response", 120, |dialect, bytes| {
         let response = dialect.read_response(bytes)?;
         for to in DialectId::ALL.iter().copied() {
             assert_json(&to.dialect().write_response(&response, &mut Loss::default()));
@@ -176,7 +176,7 @@ fn damaged_answers_are_read_or_refused() {
 
 #[test]
 fn damaged_streams_keep_the_grammar_and_their_translations_are_streams() {
-    let (taken, refused) = torment("stream", 300, |dialect, bytes| {
+    let (taken, refused) = torment("stream", 100, |dialect, bytes| {
         let (events, error) = decode(&mut *dialect.decoder(), bytes.chunks(61));
         if let Err(breach) = Grammar::check(&events) {
             panic!("{breach}\n{}", String::from_utf8_lossy(bytes));
@@ -197,7 +197,7 @@ fn damaged_streams_keep_the_grammar_and_their_translations_are_streams() {
 
 #[test]
 fn damaged_errors_are_always_some_error() {
-    torment("error", 200, |dialect, bytes| {
+    torment("error", 100, |dialect, bytes| {
         let error = dialect.read_error(400, bytes);
         assert!(!error.message.is_empty());
         Ok(())
@@ -207,7 +207,7 @@ fn damaged_errors_are_always_some_error() {
 #[test]
 fn deep_nesting_is_refused_and_never_followed() {
     for id in DialectId::ALL.iter().copied() {
-        let dialect = dialect(id);
+        let dialect = id.dialect();
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let deep = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
             let inside = format!("{{\"model\":\"m\",\"max_tokens\":1,\"messages\":[],\"x\":{deep}}}");
@@ -232,7 +232,7 @@ fn long_requests_take_time_in_proportion() {
         );
         let started = Instant::now();
         for id in DialectId::ALL.iter().copied() {
-            let dialect = dialect(id);
+            let dialect = id.dialect();
             let request = dialect.read_request(body.as_bytes()).expect("well-formed");
             let written = dialect.write_request(&request, &TargetHints::unknown("m"), &mut Loss::default());
             assert!(written.is_ok());

@@ -216,6 +216,11 @@ fn a_complete_answer_without_message_stop_ends_and_a_cut_one_is_an_error() {
     assert_eq!(events_of(&whole).last(), Some(&Event::End));
 }
 
+#[test]
+fn an_end_without_an_answer_is_no_end() {
+    assert_eq!(read_stream(&[message_stop()]), (Vec::new(), Some(Malformed::Truncated)));
+}
+
 // 5, 89
 #[test]
 fn an_error_inside_a_stream_has_the_kind_and_status_that_its_words_mean() {

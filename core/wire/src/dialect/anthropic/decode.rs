@@ -114,6 +114,8 @@ impl Decoder for StreamDecoder {
             }
             "message_start" => self.start(envelope.message, out),
             "message_delta" => self.message_delta(&envelope, out),
+            // An end without an answer.
+            "message_stop" if !self.started => Err(Malformed::Truncated),
             "message_stop" => {
                 self.stop_block(out);
                 self.ended = true;

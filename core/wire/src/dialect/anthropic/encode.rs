@@ -20,6 +20,7 @@ const HERE: DialectId = DialectId::Anthropic;
 pub(super) struct StreamEncoder {
     options: EncoderOptions,
     start: Option<(String, String)>,
+    begun: bool,
     /// The index of the next block.
     blocks: u64,
     open: Open,
@@ -75,7 +76,9 @@ impl Encoder for StreamEncoder {
         self.begin(out);
         match event {
             Event::Start { .. } | Event::Meta { .. } | Event::Usage(_) => {}
-            Event::Ping => frame(out, "ping", |object| object.string("type", "ping")),
+            Event::Ping if self.begun => frame(out, "ping", |object| object.string("type", "ping")),
+            // Readers expect the start before any event; a comment keeps the line alive as well.
+            Event::Ping => out.extend_from_slice(b": ping\n\n"),
             Event::Foreign { dialect: HERE, name, json } => self.foreign(name.as_deref(), json, out, loss),
             Event::Foreign { .. } => loss.note("event"),
             Event::Logprobs { .. } => loss.note("logprobs"),
@@ -99,6 +102,7 @@ impl Encoder for StreamEncoder {
 impl StreamEncoder {
     fn begin(&mut self, out: &mut Vec<u8>) {
         let Some((id, model)) = self.start.take() else { return };
+        self.begun = true;
         frame(out, "message_start", |object| {
             object.string("type", "message_start");
             object.object("message", |object| {

@@ -34,6 +34,16 @@ pub(super) fn enforced(schema: &Json) -> Option<Enforced> {
     Some(Enforced { schema: Json::of(&root), moved })
 }
 
+/// The schema with a description at its root, unless it has one of its own.
+pub(super) fn described(schema: Json, description: Option<&str>) -> Json {
+    let Some(description) = description else { return schema };
+    let Ok(fields) = Fields::read(schema.as_str().as_bytes()) else { return schema };
+    if fields.present("description").is_some() {
+        return schema;
+    }
+    super::block::json_of(&fields.splice(&[("description", Json::of(&description).as_str())]))
+}
+
 /// The schema of a tool's arguments: an object at its root; what is none is wrapped under the key that is given back.
 pub(super) fn arguments(
     schema: Option<&Json>,

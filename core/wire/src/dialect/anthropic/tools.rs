@@ -44,7 +44,7 @@ impl Shape {
                     if enforced.moved {
                         loss.note("response_format.schema.constraints");
                     }
-                    return Ok(Self::Native(enforced.schema));
+                    return Ok(Self::Native(schema::described(enforced.schema, description.as_deref())));
                 }
                 let (schema, key) = schema::arguments(Some(schema), "response_format.schema")?;
                 Self::Tool { schema, key, description: description.clone() }

@@ -118,7 +118,7 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage, service_tier: 
         });
     }
     if let Some(tier) = service_tier {
-        object.string("service_tier", tier);
+        object.string("service_tier", if tier == "default" { "standard" } else { tier });
     }
     for (name, json) in own {
         object.json(name, json);
