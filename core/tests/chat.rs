@@ -304,3 +304,23 @@ fn the_demo_model_streams_calls_tools_and_fails_on_request() {
     let cut = text(ask("/cut one two three four", true));
     assert!(cut.contains("error") && !cut.contains("[DONE]"), "{cut}");
 }
+
+#[test]
+fn a_request_may_carry_tags_a_session_and_a_shorter_time() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "tags": ["team"] }));
+    let ask = |name: &str, value: &str| {
+        let mut request = anthropic(&key, &question("claude"));
+        request.headers_mut().insert(http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        world.send(request)
+    };
+    world.handles.upstream.always(|_, _| Ok(whole(200, &message("hi", 1, 1))));
+    assert_eq!(ask("x-gatelet-tags", "nightly, team").status(), 200);
+    assert_eq!(ask("x-gatelet-session", "s-1").status(), 200);
+    assert_eq!(ask("x-gatelet-timeout", "2.5").status(), 200);
+    assert_eq!(ask("x-gatelet-timeout", "soon").status(), 400);
+    let records = world.records();
+    let with = |field: &str| records.iter().filter_map(|record| record.get(field)).collect::<Vec<_>>();
+    assert!(with("tags").contains(&&json!(["team", "nightly"])), "{records:?}");
+    assert_eq!(with("session"), [&json!("s-1")]);
+}

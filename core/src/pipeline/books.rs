@@ -60,7 +60,8 @@ impl Books {
             shard: key.shard.clone(),
             key: key.id.clone(),
             alias: key.alias.clone(),
-            tags: key.tags.clone(),
+            tags: tags(&key.tags, &received.knobs.tags),
+            session: received.knobs.session.clone(),
             operation: "chat",
             dialect: received.dialect.name(),
             model: received.asked.model.clone(),
@@ -240,6 +241,12 @@ impl Drop for Books {
             let _ = closing.await;
         }));
     }
+}
+
+/// The key's tags and the request's own, each once.
+fn tags(of_key: &[String], of_request: &[String]) -> Vec<String> {
+    let more = of_request.iter().filter(|tag| !of_key.contains(tag));
+    of_key.iter().chain(more).cloned().collect()
 }
 
 /// How a request ended.

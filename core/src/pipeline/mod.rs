@@ -10,6 +10,7 @@ mod books;
 mod flow;
 mod headers;
 mod keys;
+mod knobs;
 mod lane;
 mod receive;
 mod relay;

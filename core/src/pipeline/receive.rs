@@ -6,6 +6,7 @@ use gatelet_wire::{Fields, Peek};
 use http::HeaderMap;
 use http::request::Parts;
 
+use super::knobs::Knobs;
 use crate::domain::{KeyToken, RequestId, Timestamp};
 use crate::gateway::Core;
 use crate::port::{Body, Uncollected};
@@ -21,6 +22,7 @@ pub(super) struct Received {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) asked: Asked,
+    pub(super) knobs: Knobs,
 }
 
 /// What the request asks for, read without building a tree.
@@ -44,6 +46,7 @@ pub(super) async fn receive(
     body: Body,
 ) -> Result<Received, Refusal> {
     let token = token(&parts)?;
+    let knobs = Knobs::read(&parts.headers)?;
     let body = collect(body, &parts.headers, core.settings.body_limit).await?;
     let fields = Fields::read(&body)?;
     let peek = Peek::read(dialect, &fields)?;
@@ -57,7 +60,7 @@ pub(super) async fn receive(
         stream_usage: peek.stream_usage,
         service_tier,
     };
-    Ok(Received { id, started, dialect, token, headers: parts.headers, body, asked })
+    Ok(Received { id, started, dialect, token, headers: parts.headers, body, asked, knobs })
 }
 
 /// The caller's key, from wherever a vendor's SDK puts it.

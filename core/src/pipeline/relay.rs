@@ -33,7 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Response<Body>, Refusal> {
     let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
     books.soft(&soft_passed, output_cap);
-    let deadline = received.started.after(model.timeouts.total.min(core.settings.deadline));
+    let total = model.timeouts.total.min(core.settings.deadline);
+    let total = received.knobs.timeout.map_or(total, |asked| asked.min(total));
+    let deadline = received.started.after(total);
     let mut call =
         Call { received: &received, books: &mut books, output_cap, timeouts: model.timeouts, deadline };
     let mut last = None;

@@ -26,6 +26,8 @@ pub struct Record {
     pub alias: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     pub operation: &'static str,
     /// The dialect that the caller spoke.
     pub dialect: &'static str,

@@ -1,0 +1,64 @@
+//! What a caller may ask of the gateway beside its vendor's own words: headers that begin with `x-gatelet-`.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::refusal::Refusal;
+
+/// The knobs of one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Knobs {
+    /// `x-gatelet-tags: search, nightly`: more tags for this request's record, beside the key's.
+    pub(super) tags: Vec<String>,
+    /// `x-gatelet-session`: joins the records of one conversation.
+    pub(super) session: Option<String>,
+    /// `x-gatelet-timeout`: seconds that the whole request may take, if that is less than the model's own limit.
+    pub(super) timeout: Option<Duration>,
+}
+
+const MOST_TAGS: usize = 32;
+const LONGEST: usize = 128;
+
+impl Knobs {
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let tags = match text(headers, "x-gatelet-tags")? {
+            None => Vec::new(),
+            Some(tags) => {
+                tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+            }
+        };
+        if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST) {
+            return Err(invalid(
+                "x-gatelet-tags",
+                "expected at most 32 tags of at most 128 bytes, parted by commas",
+            ));
+        }
+        let session = text(headers, "x-gatelet-session")?.filter(|session| !session.is_empty());
+        if session.is_some_and(|session| session.len() > LONGEST) {
+            return Err(invalid("x-gatelet-session", "expected at most 128 bytes"));
+        }
+        let timeout = match text(headers, "x-gatelet-timeout")? {
+            None => None,
+            Some(seconds) => {
+                let seconds =
+                    seconds.parse::<f64>().ok().filter(|seconds| (0.001..=86_400.0).contains(seconds));
+                let expected = || invalid("x-gatelet-timeout", "expected seconds, such as 30 or 2.5");
+                Some(Duration::from_secs_f64(seconds.ok_or_else(expected)?))
+            }
+        };
+        Ok(Self { tags, session: session.map(str::to_owned), timeout })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    value
+        .to_str()
+        .map(|text| Some(text.trim()))
+        .map_err(|_| invalid(name, "expected visible ASCII characters"))
+}
+
+fn invalid(param: &str, problem: &str) -> Refusal {
+    Refusal::Invalid { param: param.to_owned(), problem: problem.to_owned() }
+}
