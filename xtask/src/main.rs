@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+mod bench;
 mod dev;
 mod project;
 mod setup;
@@ -32,6 +33,11 @@ const COMMANDS: &[Command] = &[
         name: "dev",
         does: "dev worker|lambda|server: run that host locally, rebuilt on change",
         run: dev::run,
+    },
+    Command {
+        name: "bench",
+        does: "bench [--rounds N] [--long]: what a request costs, beside the least of proxies",
+        run: bench::run,
     },
     Command { name: "size", does: "sizes of the artefacts, against their budgets", run: size::run },
 ];
