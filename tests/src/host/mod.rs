@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod cloud;
+pub mod lambda;
 mod process;
 pub mod server;
 pub mod worker;
@@ -40,6 +41,7 @@ pub struct Host {
 enum Running {
     Server(server::Server),
     Worker(worker::Worker),
+    Lambda(lambda::Lambda),
 }
 
 /// A virtual key that a scenario has made.
@@ -84,7 +86,10 @@ impl Host {
                 let worker = worker::Worker::start(config).await?;
                 (worker.address(), Running::Worker(worker))
             }
-            Kind::Lambda => anyhow::bail!("the Lambda host is not there yet"),
+            Kind::Lambda => {
+                let lambda = lambda::Lambda::start(config).await?;
+                (lambda.address(), Running::Lambda(lambda))
+            }
         };
         Ok(Self { kind, address, running })
     }
@@ -104,6 +109,7 @@ impl Host {
         match &self.running {
             Running::Server(server) => server.log(),
             Running::Worker(worker) => worker.log(),
+            Running::Lambda(lambda) => lambda.log(),
         }
     }
 

@@ -1,0 +1,18 @@
+//! What the function says of itself: lines of JSON, as Lambda's log groups read them. Never a secret.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+pub fn warn(what: &str, cause: &dyn Display) {
+    line("WARN", what, cause);
+}
+
+pub fn error(what: &str, cause: &dyn Display) {
+    line("ERROR", what, cause);
+}
+
+fn line(level: &str, what: &str, cause: &dyn Display) {
+    let line = serde_json::json!({ "level": level, "message": what, "cause": cause.to_string() });
+    // Where nobody listens there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

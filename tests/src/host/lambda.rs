@@ -1,0 +1,84 @@
+//! The Lambda function in its sandboxes, behind a function URL, over emulated services.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use http::Method;
+use serde_json::json;
+
+use super::cloud::{Cloud, NAME};
+use super::server::binary;
+use super::{ADMIN_KEY, Object};
+use crate::client::Call;
+use crate::runtime_api::{RuntimeApi, Settings};
+
+/// A running function, and what it stands on.
+#[derive(Debug)]
+pub struct Lambda {
+    api: RuntimeApi,
+    cloud: Cloud,
+}
+
+impl Lambda {
+    pub async fn start(config: &str) -> Result<Self> {
+        let cloud = Cloud::start().await?;
+        let mut environment = cloud.environment();
+        environment.push(("GATELET_ADMIN_KEY".to_owned(), ADMIN_KEY.to_owned()));
+        environment.push(("GATELET_CONFIG".to_owned(), config.to_owned()));
+        let settings = Settings {
+            binary: binary("gatelet-lambda", "bootstrap").await?,
+            environment,
+            // More than any scenario has requests open at once without being one of many.
+            sandboxes: 40,
+            timeout: Duration::from_mins(2),
+            log: cloud.folder().join("log"),
+        };
+        let api = RuntimeApi::start(settings).await?;
+        let lambda = Self { api, cloud };
+        Call::new(lambda.address(), Method::GET, "/health/ready")
+            .expect(200)
+            .await
+            .with_context(|| lambda.log())?;
+        Ok(lambda)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.api.address()
+    }
+
+    /// The service that runs the function: its sandboxes, and what it has to complain of.
+    pub fn api(&self) -> &RuntimeApi {
+        &self.api
+    }
+
+    /// Invokes the function as its schedule does.
+    pub async fn tick(&self) -> Result<()> {
+        let (status, body) = self.api.invoke(&json!({"gatelet": "tick"})).await?;
+        ensure!(status == 200, "tick: {status} {}", String::from_utf8_lossy(&body));
+        Ok(())
+    }
+
+    pub async fn archive(&self) -> Result<Vec<Object>> {
+        let s3 = self.cloud.s3();
+        let list = Call::new(s3, Method::GET, &format!("/{NAME}?list-type=2")).whole().await?.text();
+        ensure!(list.contains("<IsTruncated>false<"), "more objects than one page: {list}");
+        let names = list.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        let mut objects = Vec::new();
+        for (name, _) in names {
+            let object = Call::new(s3, Method::GET, &format!("/{NAME}/{name}")).whole().await?;
+            ensure!(object.status == 200, "{name}: {}", object.status);
+            objects.push(Object { name: name.to_owned(), bytes: object.body.to_vec() });
+        }
+        Ok(objects)
+    }
+
+    /// The last lines that the sandboxes have written, and what was wrong with their answers.
+    pub fn log(&self) -> String {
+        let text = std::fs::read(self.cloud.folder().join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+        format!("{tail}\n{}", self.api.complaints().join("\n"))
+    }
+}
