@@ -69,11 +69,6 @@ impl Cloud {
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
-    /// Where the buckets are.
-    pub fn s3(&self) -> SocketAddr {
-        self.s3
-    }
-
     /// A folder for whoever uses the services.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()

@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use http::Method;
 use serde_json::json;
 
-use super::cloud::{Cloud, NAME};
+use super::ADMIN_KEY;
+use super::cloud::Cloud;
 use super::server::binary;
-use super::{ADMIN_KEY, Object};
 use crate::client::Call;
 use crate::runtime_api::{RuntimeApi, Settings};
 
@@ -57,20 +57,6 @@ impl Lambda {
         let (status, body) = self.api.invoke(&json!({"gatelet": "tick"})).await?;
         ensure!(status == 200, "tick: {status} {}", String::from_utf8_lossy(&body));
         Ok(())
-    }
-
-    pub async fn archive(&self) -> Result<Vec<Object>> {
-        let s3 = self.cloud.s3();
-        let list = Call::new(s3, Method::GET, &format!("/{NAME}?list-type=2")).whole().await?.text();
-        ensure!(list.contains("<IsTruncated>false<"), "more objects than one page: {list}");
-        let names = list.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
-        let mut objects = Vec::new();
-        for (name, _) in names {
-            let object = Call::new(s3, Method::GET, &format!("/{NAME}/{name}")).whole().await?;
-            ensure!(object.status == 200, "{name}: {}", object.status);
-            objects.push(Object { name: name.to_owned(), bytes: object.body.to_vec() });
-        }
-        Ok(objects)
     }
 
     /// The last lines that the sandboxes have written, and what was wrong with their answers.
