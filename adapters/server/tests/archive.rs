@@ -1,7 +1,5 @@
 //! The archive in a folder.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use gatelet_core::port::{Archive as _, FaultKind, Written};
 use gatelet_server::archive::Folder;
 
