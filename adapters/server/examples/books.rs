@@ -25,7 +25,7 @@ fn main() -> Result<()> {
         let (cpu, start) = (cpu_time(getpid())?, Instant::now());
         let house = {
             let store = store.clone();
-            let end = start + Duration::from_secs(3_600);
+            let end = start + Duration::from_hours(1);
             std::thread::spawn(move || keep(&store, end))
         };
         runtime.block_on(async {
@@ -108,7 +108,7 @@ async fn work(store: Embedded, caller: u64, callers: u64, keys: u64) -> Result<(
             input_tokens: 100,
             input_cost: Money::from_nanos(100),
             output: OutputBound { tokens: 100, rate: Rate::from_picos(1_000), elastic: false },
-            expires: now.after(Duration::from_secs(600)),
+            expires: now.after(Duration::from_mins(10)),
         };
         let reserve =
             Transaction { accounts: accounts.clone(), op: Op::Reserve(reserve), entries: Vec::new() };

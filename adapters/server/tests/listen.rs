@@ -1,6 +1,6 @@
 //! The listener: what it lets in, what it keeps out, and how it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Accounts in memory: the copy that is worked on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gatelet_core::domain::account::Account;
 use gatelet_core::domain::{AccountId, ShardId};
@@ -127,23 +127,51 @@ impl Accounts {
         marked
     }
 
-    /// An account's bytes, if its row does not have them. From here on it counts as written; [`Accounts::not_written`]
-    /// takes that back.
+    pub(super) fn has_marked(&self) -> bool {
+        !self.marked.is_empty()
+    }
+
+    /// An account's bytes as it stands; none: it is not in memory, so its row has them.
+    pub(super) fn bytes(&mut self, shard: &ShardId, id: &AccountId) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(slot) = self.slot(shard, id).filter(|slot| !slot.out) else { return Ok(None) };
+        let bytes = slot.account.to_bytes();
+        bytes
+            .map(Some)
+            .map_err(|error| Fault::new(FaultKind::Corrupt, "ledger.write", id.as_str()).with_source(error))
+    }
+
+    /// The same, if its row is another. From here on it counts as written; [`Accounts::not_written`] takes that back.
     pub(super) fn unwritten(&mut self, shard: &ShardId, id: &AccountId) -> Result<Option<Vec<u8>>, Fault> {
-        let Some(slot) = self.slot(shard, id).filter(|slot| slot.changed && !slot.out) else {
+        if !self.slot(shard, id).is_some_and(|slot| slot.changed && !slot.out) {
             return Ok(None);
-        };
-        let bytes = slot.account.to_bytes().map_err(|error| {
-            Fault::new(FaultKind::Corrupt, "ledger.write", id.as_str()).with_source(error)
-        })?;
-        slot.changed = false;
-        Ok(Some(bytes))
+        }
+        let bytes = self.bytes(shard, id)?;
+        if let Some(slot) = self.slot(shard, id) {
+            slot.changed = false;
+        }
+        Ok(bytes)
     }
 
     pub(super) fn not_written(&mut self, shard: &ShardId, id: &AccountId) {
         if let Some(slot) = self.slot(shard, id) {
             slot.changed = true;
+            if !slot.marked {
+                slot.marked = true;
+                self.marked.push((shard.clone(), id.clone()));
+            }
         }
+    }
+
+    /// Accounts of a shard that their rows do not show, by id, from those that begin with `prefix` and come after
+    /// `after`.
+    pub(super) fn changed(&self, shard: &ShardId, prefix: &str, after: &str) -> BTreeMap<AccountId, Account> {
+        let slots = self.slots.get(shard).into_iter().flatten();
+        slots
+            .filter(|(id, slot)| {
+                slot.changed && !slot.out && id.as_str().starts_with(prefix) && id.as_str() > after
+            })
+            .map(|(id, slot)| (id.clone(), slot.account.clone()))
+            .collect()
     }
 
     /// Forgets accounts that are idle, where there are many; SQLite has them.

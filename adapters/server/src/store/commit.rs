@@ -1,14 +1,14 @@
 //! Shared commits.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use gatelet_core::domain::{AccountId, ShardId};
 use gatelet_core::port::{Entry, Fault, FaultKind};
-use rusqlite::Connection;
 use tokio::sync::Notify;
 
-use super::accounts::Accounts;
-use super::{Shared, State, fault};
+use super::journal::{AccountState, EntryLine, Frame};
+use super::{Shared, State};
 
 /// What the next commit writes, and who waits for it.
 #[derive(Default)]
@@ -42,6 +42,10 @@ impl Batch {
         let leads = self.round.is_none();
         let round = Arc::clone(self.round.get_or_insert_default());
         Place { round, leads }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.entries.is_empty()
     }
 }
 
@@ -89,93 +93,55 @@ impl Round {
 impl State {
     /// Writes the batch and tells those who wait. What fails stays for the next.
     pub(super) fn commit(&mut self) {
-        let Batch { accounts, entries, round } = std::mem::take(&mut self.batch);
-        let ended = write(&self.db, &mut self.accounts, &accounts, &entries);
+        let mut batch = std::mem::take(&mut self.batch);
+        let round = batch.round.take();
+        let ended = if batch.is_empty() { Ok(()) } else { self.write(&mut batch) };
         match &ended {
             Ok(()) => {
-                self.unsynced = true;
+                for (shard, entry) in batch.entries {
+                    self.outbox.insert((shard, entry.id.clone()), Arc::new(entry));
+                }
                 self.failing = None;
             }
-            Err(why) => {
-                for (shard, id) in &accounts {
-                    self.accounts.not_written(shard, id);
-                }
-                self.batch.accounts = accounts;
-                self.batch.entries = entries;
-                self.failing = Some(why.to_string());
+            Err(fault) => {
+                self.batch = batch;
+                self.failing = Some(fault.to_string());
             }
         }
         if let Some(round) = round {
-            let _ = round.ended.set(ended.map_err(|why| why.to_string()));
+            let _ = round.ended.set(ended.map_err(|fault| fault.to_string()));
             round.wake.notify_waiters();
         }
     }
 
-    /// Writes some of what changed, whether somebody waits or not. Answers whether that was all.
-    pub(super) fn flush(&mut self) -> Result<bool, Fault> {
-        let marked = self.accounts.take_marked();
-        if marked.is_empty() && self.batch.accounts.is_empty() && self.batch.entries.is_empty() {
-            return Ok(true);
+    fn write(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        // Many requests of one key share a commit; its state is written once.
+        batch.accounts.sort_unstable();
+        batch.accounts.dedup();
+        let mut frame = Frame::default();
+        for (shard, id) in &batch.accounts {
+            if let Some(state) = self.accounts.bytes(shard, id)? {
+                frame.accounts.push(AccountState {
+                    shard: shard.as_str(),
+                    id: id.as_str(),
+                    state: state.into(),
+                });
+            }
         }
-        self.batch.accounts.extend(marked);
-        self.commit();
-        match &self.failing {
-            None => Ok(false),
-            Some(why) => Err(Fault::new(FaultKind::Unavailable, "ledger.commit", why.as_str())),
+        for (shard, entry) in &batch.entries {
+            frame.entries.push(EntryLine {
+                shard: shard.as_str(),
+                id: &entry.id,
+                line: &entry.line,
+                settle: super::settle_text(entry)?.map(Cow::Owned),
+            });
         }
+        self.append(&frame)
     }
 
-    /// Moves the log into the database file, so that the log begins anew.
-    pub(super) fn checkpoint(&mut self) -> Result<(), Fault> {
-        self.db
-            .query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
-            .map_err(fault("store.checkpoint"))
+    pub(super) fn append(&mut self, frame: &Frame<'_>) -> Result<(), Fault> {
+        self.journal.append(frame).map_err(|error| {
+            Fault::new(FaultKind::Unavailable, "ledger.commit", error.to_string()).with_source(error)
+        })
     }
-}
-
-fn write(
-    db: &Connection,
-    accounts: &mut Accounts,
-    changed: &[(ShardId, AccountId)],
-    entries: &[(ShardId, Entry)],
-) -> Result<(), Fault> {
-    let failed = || fault("ledger.commit");
-    db.prepare_cached("begin immediate").and_then(|mut begin| begin.execute([])).map_err(failed())?;
-    let written = write_rows(db, accounts, changed, entries).and_then(|()| {
-        db.prepare_cached("commit").and_then(|mut commit| commit.execute([])).map_err(failed())
-    });
-    if written.is_err() && !db.is_autocommit() {
-        // Its own failure says nothing new, and leaves the transaction to be rolled back at the next start.
-        let _ = db.execute_batch("rollback");
-    }
-    written.map(|_| ())
-}
-
-fn write_rows(
-    db: &Connection,
-    accounts: &mut Accounts,
-    changed: &[(ShardId, AccountId)],
-    entries: &[(ShardId, Entry)],
-) -> Result<(), Fault> {
-    let failed = || fault("ledger.commit");
-    let mut row = db
-        .prepare_cached("insert or replace into accounts (shard, id, state, run) values (?, ?, ?, ?)")
-        .map_err(failed())?;
-    for (shard, id) in changed {
-        // Many requests of one key share a commit; its row is written once.
-        if let Some(bytes) = accounts.unwritten(shard, id)? {
-            row.execute((shard.as_str(), id.as_str(), bytes, accounts.run())).map_err(failed())?;
-        }
-    }
-    let mut line = db
-        .prepare_cached("insert or ignore into entries (shard, id, line, settle) values (?, ?, ?, ?)")
-        .map_err(failed())?;
-    for (shard, entry) in entries {
-        let settle = entry.settle.as_ref().map(serde_json::to_string).transpose();
-        let settle = settle.map_err(|error| {
-            Fault::new(FaultKind::Corrupt, "ledger.commit", "an entry's settlement").with_source(error)
-        })?;
-        line.execute((shard.as_str(), &entry.id, &entry.line, settle)).map_err(failed())?;
-    }
-    Ok(())
 }

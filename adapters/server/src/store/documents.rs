@@ -3,52 +3,52 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use gatelet_core::port::{Expect, Fault, FaultKind, Page, Store, Versioned};
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{Embedded, State, fault};
+use super::{Embedded, Writer, fault};
 
 #[async_trait]
 impl Store for Embedded {
     async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
-        self.shared.lock().get(name)
+        get(&self.shared.lock().db, name)
     }
 
     async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
-        self.shared.lock().put(name, Some(&bytes), expect)
+        self.shared.writer().put(name, Some(&bytes), expect)
     }
 
     async fn delete(&self, name: &str) -> Result<(), Fault> {
-        let mut state = self.shared.lock();
-        if state.get(name)?.is_some() {
-            state.put(name, None, Expect::Anything)?;
+        let mut writer = self.shared.writer();
+        if get(&writer.db, name)?.is_some() {
+            writer.put(name, None, Expect::Anything)?;
         }
         Ok(())
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
-        self.shared.lock().names(prefix, after.unwrap_or_default(), limit)
+        names(&self.shared.lock().db, prefix, after.unwrap_or_default(), limit)
     }
 }
 
-impl State {
-    fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
-        let (version, bytes) = self.row(name)?;
-        Ok(bytes.map(|bytes| Versioned { version, bytes: bytes.into() }))
-    }
+fn get(db: &Connection, name: &str) -> Result<Option<Versioned>, Fault> {
+    let (version, bytes) = row(db, name)?;
+    Ok(bytes.map(|bytes| Versioned { version, bytes: bytes.into() }))
+}
 
-    /// The version that stands or was deleted, 0 for none; and what stands.
-    fn row(&self, name: &str) -> Result<(u64, Option<Vec<u8>>), Fault> {
-        let read = || -> rusqlite::Result<Option<(i64, Option<Vec<u8>>)>> {
-            let mut query = self.db.prepare_cached("select version, bytes from documents where name = ?")?;
-            query.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-        };
-        let row = read().map_err(fault("store.get"))?;
-        Ok(row.map_or((0, None), |(version, bytes)| (u64::try_from(version).unwrap_or(0), bytes)))
-    }
+/// The version that stands or was deleted, 0 for none; and what stands.
+fn row(db: &Connection, name: &str) -> Result<(u64, Option<Vec<u8>>), Fault> {
+    let read = || -> rusqlite::Result<Option<(i64, Option<Vec<u8>>)>> {
+        let mut query = db.prepare_cached("select version, bytes from documents where name = ?")?;
+        query.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    };
+    let row = read().map_err(fault("store.get"))?;
+    Ok(row.map_or((0, None), |(version, bytes)| (u64::try_from(version).unwrap_or(0), bytes)))
+}
 
+impl Writer {
     fn put(&mut self, name: &str, bytes: Option<&[u8]>, expect: Expect) -> Result<u64, Fault> {
-        // Nobody comes in between: the store has one connection, and this holds it.
-        let (version, stands) = self.row(name)?;
+        // Nobody comes in between: there is one writer, and this is it.
+        let (version, stands) = row(&self.db, name)?;
         let holds = match expect {
             Expect::Anything => true,
             Expect::Absent => stands.is_none(),
@@ -65,32 +65,30 @@ impl State {
             write.execute((name, i64::try_from(next).unwrap_or(i64::MAX), bytes)).map(|_| ())
         };
         write().map_err(fault("store.put"))?;
-        self.unsynced = true;
         Ok(next)
     }
+}
 
-    fn names(&self, prefix: &str, after: &str, limit: usize) -> Result<Page, Fault> {
-        let failed = || fault("store.list");
-        let mut query = self
-            .db
+fn names(db: &Connection, prefix: &str, after: &str, limit: usize) -> Result<Page, Fault> {
+    let failed = || fault("store.list");
+    let mut query = db
             .prepare_cached(
                 "select name from documents where name >= ? and name > ? and bytes is not null order by name limit ?",
             )
             .map_err(failed())?;
-        // One more than asked tells whether there is more.
-        let most = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let rows = query.query_map((prefix, after, most), |row| row.get::<_, String>(0)).map_err(failed())?;
-        let mut names = Vec::new();
-        for name in rows {
-            let name = name.map_err(failed())?;
-            if !name.starts_with(prefix) {
-                break;
-            }
-            names.push(name);
+    // One more than asked tells whether there is more.
+    let most = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let rows = query.query_map((prefix, after, most), |row| row.get::<_, String>(0)).map_err(failed())?;
+    let mut names = Vec::new();
+    for name in rows {
+        let name = name.map_err(failed())?;
+        if !name.starts_with(prefix) {
+            break;
         }
-        let more = names.len() > limit;
-        names.truncate(limit);
-        let next = if more { names.last().cloned() } else { None };
-        Ok(Page { names, next })
+        names.push(name);
     }
+    let more = names.len() > limit;
+    names.truncate(limit);
+    let next = if more { names.last().cloned() } else { None };
+    Ok(Page { names, next })
 }

@@ -1,15 +1,19 @@
 //! The port of the books.
 
+use std::collections::btree_map::Entry as Slot;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use gatelet_core::domain::account::{self, Account, Grant, Op};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 
 use super::commit::Place;
-use super::{Embedded, State, fault};
+use super::journal::Frame;
+use super::{Embedded, State, Writer, fault, sync};
 
-/// Rows that are read or deleted before others may have the store: some tens of microseconds.
-const SLICE: usize = 32;
+/// Accounts or entries that are handled before others may have the store: some tens of microseconds.
+const SLICE: usize = 64;
 
 #[async_trait]
 impl Ledger for Embedded {
@@ -39,20 +43,16 @@ impl Ledger for Embedded {
         after: Option<&AccountId>,
         limit: usize,
     ) -> Result<Vec<(AccountId, Account)>, Fault> {
-        // Rows are read, so they have to be as the accounts are.
-        while !self.shared.lock().flush()? {
-            tokio::task::yield_now().await;
-        }
         let mut found = Vec::new();
         let mut after = after.map(AccountId::as_str).unwrap_or_default().to_owned();
         while found.len() < limit {
             let slice = SLICE.min(limit - found.len());
-            let rows = self.shared.lock().list(shard, prefix, &after, slice)?;
-            let more = rows.len() == slice;
-            if let Some((last, _)) = rows.last() {
+            let accounts = self.shared.lock().list(shard, prefix, &after, slice)?;
+            let more = accounts.len() == slice;
+            if let Some((last, _)) = accounts.last() {
                 last.as_str().clone_into(&mut after);
             }
-            found.extend(rows);
+            found.extend(accounts);
             if !more {
                 break;
             }
@@ -62,25 +62,32 @@ impl Ledger for Embedded {
     }
 
     async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
-        let mut found: Vec<Entry> = Vec::new();
-        while found.len() < limit {
-            let slice = SLICE.min(limit - found.len());
-            let after = found.last().map(|entry| entry.id.as_str()).unwrap_or_default();
-            let entries = self.shared.lock().outbox(shard, after, slice)?;
-            let more = entries.len() == slice;
-            found.extend(entries);
-            if !more {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        let writer = self.shared.writer();
+        let mut found = if writer.entries == 0 { Vec::new() } else { writer.outbox(shard, limit)? };
+        let waiting: Vec<Arc<Entry>> = {
+            let state = self.shared.lock();
+            let from = (shard.clone(), String::new());
+            let mine = state.outbox.range(from..).take_while(|((of, _), _)| of == shard);
+            mine.take(limit).map(|(_, entry)| Arc::clone(entry)).collect()
+        };
+        drop(writer);
+        found.extend(waiting.iter().map(|entry| Entry::clone(entry)));
+        found.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        found.truncate(limit);
         Ok(found)
     }
 
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
+        let mut writer = self.shared.writer();
+        if writer.entries > 0 {
+            let ids = entries.iter().map(|id| (shard.as_str(), id.as_str()));
+            let deleted = sync::delete(&mut writer.db, ids)?;
+            writer.entries = writer.entries.saturating_sub(deleted);
+        }
         for slice in entries.chunks(SLICE) {
             self.shared.lock().clear(shard, slice)?;
-            tokio::task::yield_now().await;
+            // A lock that is taken again at once lets nobody else have it.
+            std::thread::yield_now();
         }
         Ok(())
     }
@@ -141,6 +148,8 @@ impl State {
         after: &str,
         limit: usize,
     ) -> Result<Vec<(AccountId, Account)>, Fault> {
+        // What memory knows better than the rows, then the rows: the first of both are among the first of each.
+        let mut found = self.accounts.changed(shard, prefix, after);
         let failed = || fault("ledger.list");
         let mut query = self
             .db
@@ -148,32 +157,47 @@ impl State {
                 "select id, state, run from accounts where shard = ? and id >= ? and id > ? order by id limit ?",
             )
             .map_err(failed())?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = query.query((shard.as_str(), prefix, after, limit)).map_err(failed())?;
-        let mut found = Vec::new();
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = query.query((shard.as_str(), prefix, after, most)).map_err(failed())?;
         while let Some(row) = rows.next().map_err(failed())? {
             let id: String = row.get(0).map_err(failed())?;
             if !id.starts_with(prefix) {
                 break;
             }
-            let id = AccountId::new(id);
-            let state: Vec<u8> = row.get(1).map_err(failed())?;
-            let account = self.accounts.read(&id, &state, row.get(2).map_err(failed())?)?;
-            found.push((id, account));
+            if let Slot::Vacant(place) = found.entry(AccountId::new(id)) {
+                let state: Vec<u8> = row.get(1).map_err(failed())?;
+                let account = self.accounts.read(place.key(), &state, row.get(2).map_err(failed())?)?;
+                place.insert(account);
+            }
         }
-        Ok(found)
+        Ok(found.into_iter().take(limit).collect())
     }
 
-    fn outbox(&mut self, shard: &ShardId, after: &str, limit: usize) -> Result<Vec<Entry>, Fault> {
+    fn clear(&mut self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
+        let mut ours: Vec<&str> = Vec::new();
+        for id in entries {
+            if self.outbox.remove(&(shard.clone(), id.clone())).is_some() {
+                ours.push(id);
+            }
+        }
+        if ours.is_empty() {
+            return Ok(());
+        }
+        // So that a killed process does not archive them again.
+        let cleared = ours.into_iter().map(|id| (shard.as_str(), id)).collect();
+        self.append(&Frame { cleared, ..Frame::default() })
+    }
+}
+
+impl Writer {
+    fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
         let failed = || fault("ledger.outbox");
         let mut query = self
             .db
-            .prepare_cached(
-                "select id, line, settle from entries where shard = ? and id > ? order by id limit ?",
-            )
+            .prepare_cached("select id, line, settle from entries where shard = ? order by id limit ?")
             .map_err(failed())?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = query.query((shard.as_str(), after, limit)).map_err(failed())?;
+        let mut rows = query.query((shard.as_str(), limit)).map_err(failed())?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed())? {
             let settle: Option<String> = row.get(2).map_err(failed())?;
@@ -187,24 +211,5 @@ impl State {
             });
         }
         Ok(found)
-    }
-
-    /// A deletion that a power failure undoes only makes an object of the archive again, under the same name.
-    fn clear(&mut self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
-        let delete = || -> rusqlite::Result<()> {
-            self.db.prepare_cached("begin immediate")?.execute([])?;
-            let mut delete = self.db.prepare_cached("delete from entries where shard = ? and id = ?")?;
-            for id in entries {
-                delete.execute([shard.as_str(), id.as_str()])?;
-            }
-            self.db.prepare_cached("commit")?.execute([])?;
-            Ok(())
-        };
-        let deleted = delete().map_err(fault("ledger.clear"));
-        if deleted.is_err() && !self.db.is_autocommit() {
-            let _ = self.db.execute_batch("rollback");
-        }
-        self.unsynced = true;
-        deleted
     }
 }

@@ -1,33 +1,38 @@
-//! The embedded store: SQLite in one folder, one process.
+//! The embedded store: SQLite and a journal in one folder, one process.
 //!
-//! Accounts live in memory; SQLite holds what must survive. What answers as durable has reached the operating system
-//! (a killed process loses nothing); once a second [`Embedded::sync`] brings it to the disk (a power failure loses at
-//! most that second).
+//! Accounts live in memory. What answers as durable is in the [`journal`] and has reached the operating system: a killed
+//! process loses nothing. Once a second [`Embedded::sync`] moves it into SQLite, and to the disk: a power failure
+//! loses at most that second.
 //!
-//! A reserve is only marked and written within a second: while its request runs it lives in this process's memory, and
-//! when the process dies the request dies with it, unanswered. Whatever is settled is durable before it is answered,
-//! and settling writes the whole account, so nothing that was charged or counted for an answered request is lost. Holds
-//! that a dead process left behind are ended at the next start, since whoever held them is gone.
+//! A reserve is only marked, and written with the next `sync`: while its request runs it lives in this process's
+//! memory, and when the process dies the request dies with it, unanswered. Whatever is settled is durable before it is
+//! answered, and settling writes the whole account, so nothing that was charged or counted for an answered request is
+//! lost. Holds that a dead process left behind are ended at the next start, since whoever held them is gone.
 //!
 //! Commits are shared: who settles first lets every task that is ready settle too, then writes for all of them.
 
 mod accounts;
 mod commit;
 mod documents;
+mod journal;
 mod ledger;
 mod schema;
+mod sync;
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gatelet_core::port::{Clock as _, Fault, FaultKind};
+use gatelet_core::domain::ShardId;
+use gatelet_core::port::{Clock as _, Entry, Fault, FaultKind};
 use gatelet_tokio::SystemClock;
 use rusqlite::Connection;
 
 use accounts::Accounts;
 use commit::Batch;
+use journal::Journal;
 
 /// A store in a folder. Clones are the same store.
 #[derive(Clone)]
@@ -36,22 +41,32 @@ pub struct Embedded {
 }
 
 struct Shared {
+    folder: PathBuf,
+    /// Held for milliseconds. Who needs both takes this one first.
+    writer: Mutex<Writer>,
+    /// Held for microseconds: requests wait for it.
     state: Mutex<State>,
-    /// SQLite's write-ahead log: what [`Embedded::sync`] brings to the disk.
-    log: PathBuf,
     /// Held for as long as the store is open.
     _lock: File,
 }
 
+struct Writer {
+    db: Connection,
+    /// Entries in SQLite: those that could not be archived within a second or so. Mostly none, which saves asking.
+    entries: usize,
+}
+
 struct State {
+    /// Reads while the writer writes.
     db: Connection,
     accounts: Accounts,
     /// What the next commit writes.
     batch: Batch,
+    journal: Journal,
+    /// Entries that are in the journal alone.
+    outbox: BTreeMap<(ShardId, String), Arc<Entry>>,
     /// Why the last commit failed. Nothing new is reserved until one succeeds: it could not be charged.
     failing: Option<String>,
-    /// Something was committed since the last [`Embedded::sync`].
-    unsynced: bool,
 }
 
 /// Why a store cannot be opened.
@@ -75,45 +90,31 @@ impl Embedded {
     pub fn open(folder: &Path) -> Result<Self, NotOpened> {
         let lock = lock(folder)?;
         let file = folder.join("gatelet.db");
-        let db = schema::open(&file)?;
-        let accounts = Accounts::open(&db, run())
-            .map_err(|source| NotOpened::Database { file: file.clone(), source })?;
-        let state =
-            Mutex::new(State { db, accounts, batch: Batch::default(), failing: None, unsynced: false });
-        let log = folder.join("gatelet.db-wal");
-        Ok(Self { shared: Arc::new(Shared { state, log, _lock: lock }) })
-    }
-
-    /// Writes what is only marked so far, brings everything to the disk, and keeps files and memory small. Takes
-    /// milliseconds: not for a thread that serves requests. Requests wait for it only while it writes.
-    pub fn sync(&self) -> Result<(), Fault> {
-        while !self.shared.lock().flush()? {
-            // A lock that is taken again at once lets nobody else have it.
-            std::thread::yield_now();
-        }
-        let unsynced = {
-            let mut state = self.shared.lock();
-            state.accounts.evict();
-            std::mem::take(&mut state.unsynced)
+        let mut db = schema::open(&file)?;
+        let number = sync::recover(folder, &mut db)?;
+        let failed = |source| NotOpened::Database { file: file.clone(), source };
+        let count = db.query_row("select count(*) from entries", [], |row| row.get::<_, i64>(0));
+        let entries = usize::try_from(count.map_err(failed)?).unwrap_or(0);
+        let reader = schema::open(&file)?;
+        let accounts = Accounts::open(&reader, run()).map_err(failed)?;
+        let journal = Journal::begin(folder, number)
+            .map_err(|source| NotOpened::Folder { folder: folder.to_owned(), source })?;
+        let state = State {
+            db: reader,
+            accounts,
+            batch: Batch::default(),
+            journal,
+            outbox: BTreeMap::new(),
+            failing: None,
         };
-        if !unsynced {
-            return Ok(());
-        }
-        // Through a descriptor of its own, so that commits go on meanwhile.
-        let synced = File::open(&self.shared.log).and_then(|log| log.sync_data());
-        if let Err(source) = synced {
-            self.shared.lock().unsynced = true;
-            return Err(Fault::new(FaultKind::Unavailable, "store.sync", "fsync failed").with_source(source));
-        }
-        if self.log_is_long() {
-            self.shared.lock().checkpoint()?;
-        }
-        Ok(())
-    }
-
-    fn log_is_long(&self) -> bool {
-        const LONG: u64 = 16 << 20;
-        std::fs::metadata(&self.shared.log).is_ok_and(|log| log.len() > LONG)
+        Ok(Self {
+            shared: Arc::new(Shared {
+                folder: folder.to_owned(),
+                writer: Mutex::new(Writer { db, entries }),
+                state: Mutex::new(state),
+                _lock: lock,
+            }),
+        })
     }
 }
 
@@ -127,6 +128,10 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while it was held has stopped one request; every change is whole or can be read again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,6 +166,13 @@ fn close_to_others(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn close_to_others(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// An entry's settlement as it is kept.
+fn settle_text(entry: &Entry) -> Result<Option<String>, Fault> {
+    entry.settle.as_ref().map(serde_json::to_string).transpose().map_err(|error| {
+        Fault::new(FaultKind::Corrupt, "ledger.commit", "an entry's settlement").with_source(error)
+    })
 }
 
 fn fault(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Fault {

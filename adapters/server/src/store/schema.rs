@@ -11,15 +11,14 @@ const VERSION: i64 = 1;
 /// "gate": tells our files from others'.
 const APPLICATION: i64 = 0x6761_7465;
 
-/// One process at a time, so locks are taken once and the index of the log stays in our memory. `normal` orders what
-/// reaches the disk but waits for it only at checkpoints, which [`super::Embedded::sync`] does, not a request.
+/// Two connections: one reads while the other writes. Every commit is on the disk when it answers; the journal is there
+/// so that no request waits for that.
 const SETTINGS: &str = "
-    pragma locking_mode = exclusive;
     pragma journal_mode = wal;
-    pragma synchronous = normal;
-    pragma wal_autocheckpoint = 0;
-    pragma cache_size = -1024;
+    pragma synchronous = full;
+    pragma cache_size = -512;
     pragma temp_store = memory;
+    pragma journal_size_limit = 4194304;
 ";
 
 const TABLES: &str = "
