@@ -1,0 +1,64 @@
+//! The admin API is what its document says.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use serde_json::{Value, json};
+use world::World;
+
+const METHODS: [&str; 5] = ["get", "post", "patch", "put", "delete"];
+
+fn document(world: &World) -> Value {
+    let (status, document) = world.admin("GET", "/admin/v1/openapi.json", &json!({}));
+    assert_eq!(status, 200);
+    document
+}
+
+#[test]
+fn every_operation_of_the_document_exists_and_no_other_method_does() {
+    let world = World::new();
+    let document = document(&world);
+    let mut operations = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let (id, _) = world.key(&json!({}));
+        let real = path.replace("{id}", &id).replace("{name}", "v1/none");
+        for method in METHODS {
+            let (status, answer) = world.admin(&method.to_uppercase(), &real, &json!({}));
+            let Some(operation) = item.get(method) else {
+                assert!(matches!(status, 404 | 405), "{method} {path}: {status}");
+                continue;
+            };
+            operations += 1;
+            let code = answer["error"]["code"].as_str().unwrap_or_default();
+            assert!(!matches!(code, "path_unknown" | "method_wrong"), "{method} {path}: {answer}");
+            let declared = operation["responses"].as_object().unwrap();
+            assert!(declared.contains_key(&status.to_string()) || status == 404, "{method} {path}: {status}");
+        }
+    }
+    assert_eq!(operations, 11);
+}
+
+#[test]
+fn a_keys_view_has_the_fields_of_the_document() {
+    let world = World::new();
+    let document = document(&world);
+    let limits = json!({ "rpm": 5, "tpm": 10_000, "parallel": 2, "budget": ["0.01 USD / day"], "soft_budget": ["1 USD / total"] });
+    let wish = json!({ "alias": "a", "models": ["plain"], "limits": limits, "expires": "2027-01-01T00:00:00Z",
+        "tags": ["t"], "metadata": { "owner": "me" } });
+    let (status, new) = world.admin("POST", "/admin/v1/keys", &wish);
+    assert_eq!(status, 201, "{new}");
+    same_fields(&document["components"]["schemas"]["NewKey"], &new);
+    same_fields(&document["components"]["schemas"]["Usage"], &new["usage"]);
+    same_fields(&document["components"]["schemas"]["BudgetUsage"], &new["usage"]["budget"][0]);
+    for (field, value) in wish.as_object().unwrap() {
+        assert_eq!(&new[field], value, "{field}");
+    }
+}
+
+fn same_fields(schema: &Value, value: &Value) {
+    let mut declared: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    let mut shown: Vec<&String> = value.as_object().unwrap().keys().collect();
+    declared.sort();
+    shown.sort();
+    assert_eq!(declared, shown);
+}
