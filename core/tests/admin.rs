@@ -48,8 +48,11 @@ fn a_keys_view_has_the_fields_of_the_document() {
     let (status, new) = world.admin("POST", "/admin/v1/keys", &wish);
     assert_eq!(status, 201, "{new}");
     same_fields(&document["components"]["schemas"]["NewKey"], &new);
-    same_fields(&document["components"]["schemas"]["Usage"], &new["usage"]);
-    same_fields(&document["components"]["schemas"]["BudgetUsage"], &new["usage"]["budget"][0]);
+    let (_, shown) =
+        world.admin("GET", &format!("/admin/v1/keys/{}", new["id"].as_str().unwrap()), &json!({}));
+    same_fields(&document["components"]["schemas"]["Key"], &shown);
+    same_fields(&document["components"]["schemas"]["Usage"], &shown["usage"]);
+    same_fields(&document["components"]["schemas"]["BudgetUsage"], &shown["usage"]["budget"][0]);
     for (field, value) in wish.as_object().unwrap() {
         assert_eq!(&new[field], value, "{field}");
     }

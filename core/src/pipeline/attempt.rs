@@ -10,6 +10,7 @@ use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::{DialectId, ErrorKind, Fields, Loss, Restore, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request};
+use memchr::memmem;
 
 use super::flow::{Flow, Waiting, Writing};
 use super::lane::{Lane, Prepared, prepare};
@@ -107,7 +108,7 @@ async fn run(
             } else {
                 Writing::Verbatim { hide_usage }
             };
-            let flow = Flow::new(target.provider.dialect, call.received.dialect, writing);
+            let flow = Flow::new(&target.provider, call.received.dialect, writing);
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
@@ -167,7 +168,15 @@ fn whole(
     mut loss: Loss,
 ) -> Result<Answer, Failed> {
     let upstream = target.provider.dialect.dialect();
-    let Ok(mut response) = upstream.read_response(&body) else { return Err(error_inside(target, &body)) };
+    let Ok(mut response) = upstream.read_response_of(&body, target.provider.reading()) else {
+        return Err(no_answer(target, &body));
+    };
+    // Looked for only where there may be one: it costs another look at the whole body.
+    let suspicious = response.choices.is_empty()
+        || [&b"\"error\""[..], b"\"base_resp\""].iter().any(|word| memmem::find(&body, word).is_some());
+    if suspicious && let Some(error) = upstream.hidden_error(&body) {
+        return Err(said(target, error, None));
+    }
     let tally = &mut call.books.tally;
     tally.said(response.usage);
     tally.service_tier.clone_from(&response.service_tier);
@@ -177,6 +186,7 @@ fn whole(
         return Ok(Answer::Whole { body, loss });
     }
     restore.response(&mut response);
+    response.created.get_or_insert(created(call.received.started));
     let caller = call.received.dialect.dialect();
     if !asked.stream {
         let body = caller.write_response(&response, &mut loss).into();
@@ -190,17 +200,18 @@ fn whole(
     }
     let upstream = futures_util::stream::empty().boxed();
     let mut flow =
-        Flow::new(target.provider.dialect, call.received.dialect, Writing::Verbatim { hide_usage: false });
+        Flow::new(&target.provider, call.received.dialect, Writing::Verbatim { hide_usage: false });
     flow.seen.end = true;
     Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting: Waiting::from([out.into()]), loss })
 }
 
 fn options(asked: &Asked, started: Timestamp) -> EncoderOptions {
-    EncoderOptions {
-        usage: asked.stream_usage,
-        model: None,
-        created: u64::try_from(started.seconds()).unwrap_or(0),
-    }
+    EncoderOptions { usage: asked.stream_usage, model: None, created: created(started) }
+}
+
+/// Seconds since 1970, for dialects that say when an answer was made to those that ask in one that does not.
+fn created(started: Timestamp) -> u64 {
+    u64::try_from(started.seconds()).unwrap_or(0)
 }
 
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
@@ -238,12 +249,15 @@ async fn refused(core: &Arc<Core>, target: &Target, status: u16, headers: &Heade
 }
 
 /// A 200 whose body is no answer: an error inside, or nonsense.
-fn error_inside(target: &Target, body: &[u8]) -> Failed {
-    let is_error = Fields::read(body).is_ok_and(|fields| fields.present("error").is_some());
-    if !is_error {
-        return fail(target, UpstreamFailure::Malformed);
+fn no_answer(target: &Target, body: &[u8]) -> Failed {
+    let upstream = target.provider.dialect.dialect();
+    if let Some(error) = upstream.hidden_error(body) {
+        return said(target, error, None);
     }
-    said(target, target.provider.dialect.dialect().read_error(200, body), None)
+    if Fields::read(body).is_ok_and(|fields| fields.present("error").is_some()) {
+        return said(target, upstream.read_error(200, body), None);
+    }
+    fail(target, UpstreamFailure::Malformed)
 }
 
 fn said(target: &Target, error: gatelet_wire::UpstreamError, retry_after: Option<u64>) -> Failed {

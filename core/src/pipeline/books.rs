@@ -15,7 +15,6 @@ use crate::policy::Target;
 use crate::port::{Entry, Fault, Transaction};
 use crate::record::{self, Attempt, Record, millis};
 use crate::refusal::Refusal;
-use crate::registry::Reasoning;
 
 /// The books of one request. Dropped before they were closed, they close themselves in the background: the caller
 /// left, and pays for what was generated.
@@ -218,10 +217,7 @@ impl Books {
     /// Puts usage and cost into the record.
     fn charge(&mut self) {
         let Some(target) = self.target.as_ref().filter(|_| self.sent) else { return };
-        let (mut usage, estimated) = self.tally.usage(self.input_bytes);
-        if target.provider.quirks.reasoning == Reasoning::Excluded {
-            usage.output = usage.output.saturating_add(usage.reasoning);
-        }
+        let (usage, estimated) = self.tally.usage(self.input_bytes);
         let tier = self.tally.service_tier.as_deref();
         self.record.cost = target.price.as_ref().map_or(Money::ZERO, |price| price.cost(&usage, tier));
         self.record.usage = usage;

@@ -9,6 +9,7 @@ use gatelet_wire::restore::RestoreStream;
 use gatelet_wire::{Decoder, Encoder, Event, Loss, Malformed, PublicError, Restore, UpstreamError};
 
 use super::tally::Tally;
+use crate::policy::Provider;
 use gatelet_wire::DialectId;
 
 /// Reads what the upstream says, counts it, and makes of it what the caller reads.
@@ -51,7 +52,7 @@ pub(super) enum Writing {
 }
 
 impl Flow {
-    pub(super) fn new(upstream: DialectId, caller: DialectId, writing: Writing) -> Self {
+    pub(super) fn new(upstream: &Provider, caller: DialectId, writing: Writing) -> Self {
         let writer = match writing {
             Writing::Verbatim { hide_usage: false } => Writer::Verbatim,
             Writing::Verbatim { hide_usage: true } => Writer::HideUsage,
@@ -64,7 +65,7 @@ impl Flow {
         };
         Self {
             framer: Framer::default(),
-            decoder: upstream.dialect().decoder(),
+            decoder: upstream.dialect.dialect().decoder_of(upstream.reading()),
             writer,
             caller,
             events: Vec::new(),
@@ -84,13 +85,8 @@ impl Flow {
             match &mut self.writer {
                 Writer::Verbatim => {}
                 Writer::HideUsage => {
-                    let only_usage = !self.events.is_empty()
-                        && self
-                            .events
-                            .iter()
-                            .all(|event| matches!(event, Event::Usage(_) | Event::Start { .. }))
-                        && self.events.iter().any(|event| matches!(event, Event::Usage(_)));
-                    if !only_usage {
+                    // The chunk of usage means exactly this; usage beside other things is the upstream's own way.
+                    if !matches!(self.events.as_slice(), [Event::Usage(_)]) {
                         out.extend_from_slice(frame.raw);
                     }
                 }

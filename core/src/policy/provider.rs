@@ -1,9 +1,10 @@
 //! Providers with their credentials: whom the gateway may call.
 
+use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, Edit};
 use http::HeaderMap;
 
-use crate::registry::{Catalogue, Credential, Kind, Quirks, Scheme, When};
+use crate::registry::{Catalogue, Credential, Kind, Quirks, Reasoning, Scheme, When};
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -31,6 +32,14 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// What a reader of its answers must know.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            reasoning_outside: self.quirks.reasoning == Reasoning::Excluded,
+            think_tags: self.quirks.think_tags,
+        }
+    }
+
     /// Writes what every request to it carries: its declared headers and the credential.
     pub fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {

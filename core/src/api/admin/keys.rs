@@ -97,7 +97,8 @@ pub(super) async fn create(
         Grant::Written => {}
         _ => return Err(Refusal::Conflict),
     }
-    let mut view = serde_json::to_value(view(&document, &Account::default(), now)).unwrap_or_default();
+    let account = find(core, &shard, &document.key.id).await?;
+    let mut view = serde_json::to_value(view(&document, &account, now)).unwrap_or_default();
     view["key"] = Value::String(secret.expose().to_owned());
     Ok(tagged(reply(StatusCode::CREATED, &view), &document))
 }
@@ -233,6 +234,7 @@ async fn change(
         let document = Document { version: current.version.saturating_add(1), key };
         match write(core, &shard, &document, Some(current.version), now).await? {
             Grant::Written => {
+                let account = find(core, &shard, id).await?;
                 return Ok(tagged(reply(StatusCode::OK, &view(&document, &account, now)), &document));
             }
             _ if wanted.is_some() => return Err(Refusal::Conflict),
