@@ -1,19 +1,17 @@
 //! The only public door.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use gatelet_wire::DialectId;
 use http::{HeaderValue, Request, Response};
 
 use crate::api;
-use crate::demo::Demo;
 use crate::domain::RequestId;
-use crate::pipeline::KeyCache;
-use crate::policy::{Policy, Target};
-use crate::port::{Body, Fault, Ports, Upstream};
+use crate::policy::Policy;
+use crate::port::{Body, Fault, Ports};
 use crate::refusal::Refusal;
-use crate::registry::Kind;
 use crate::settings::Settings;
+use crate::shared::{Core, Ticked};
 
 /// One gateway. Cheap to clone; all clones are the same one.
 #[derive(Clone, Debug)]
@@ -21,28 +19,9 @@ pub struct Gateway {
     core: Arc<Core>,
 }
 
-/// What every part of a gateway may look at.
-#[derive(Debug)]
-pub struct Core {
-    pub ports: Ports,
-    pub settings: Settings,
-    pub(crate) keys: KeyCache,
-    demo: Demo,
-    policy: RwLock<Arc<Policy>>,
-}
-
-/// What a tick did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ticked {
-    /// Records that went into the archive.
-    pub archived: usize,
-}
-
 impl Gateway {
     pub fn new(ports: Ports, settings: Settings, policy: Policy) -> Self {
-        let demo = Demo::new(ports.clock.clone());
-        let policy = RwLock::new(Arc::new(policy));
-        Self { core: Arc::new(Core { ports, settings, keys: KeyCache::default(), demo, policy }) }
+        Self { core: Arc::new(Core::new(ports, settings, policy)) }
     }
 
     /// Answers one request. Never fails: what goes wrong is an answer too, in the caller's dialect.
@@ -80,7 +59,7 @@ impl Gateway {
 
     /// Puts another policy into force: from the next request on.
     pub fn replace_policy(&self, policy: Policy) {
-        *self.core.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        self.core.replace_policy(policy);
     }
 
     pub fn policy(&self) -> Arc<Policy> {
@@ -105,19 +84,5 @@ impl Gateway {
             headers.insert(http::header::ALLOW, HeaderValue::from_static(allow));
         }
         response
-    }
-}
-
-impl Core {
-    pub(crate) fn policy(&self) -> Arc<Policy> {
-        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What calls a target: the network, or for the built-in provider nothing.
-    pub(crate) fn upstream(&self, target: &Target) -> &dyn Upstream {
-        match target.provider.kind {
-            Kind::BuiltIn => &self.demo,
-            Kind::Hosted | Kind::Gateway | Kind::Local => &*self.ports.upstream,
-        }
     }
 }

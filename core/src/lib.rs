@@ -5,6 +5,7 @@ mod demo;
 pub mod domain;
 pub mod exchange;
 pub mod gateway;
+pub mod identity;
 pub mod ledger;
 pub mod pipeline;
 pub mod policy;
@@ -13,6 +14,8 @@ pub mod record;
 pub mod refusal;
 pub mod registry;
 pub mod settings;
+pub mod shared;
 
-pub use gateway::{Gateway, Ticked};
+pub use gateway::Gateway;
 pub use settings::{AdminKey, Settings};
+pub use shared::Ticked;

@@ -4,9 +4,9 @@ use http::{Response, StatusCode};
 use serde_json::json;
 
 use super::reply;
-use crate::gateway::Core;
 use crate::port::Body;
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// `GET /health/live`: the process answers.
 pub(super) fn live() -> Response<Body> {

@@ -11,11 +11,11 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use crate::domain::{RequestId, Timestamp};
-use crate::gateway::{Core, Ticked};
 use crate::pipeline;
 use crate::port::{Body, Fault};
 use crate::record;
 use crate::refusal::Refusal;
+use crate::shared::{Core, Ticked};
 
 /// Finds who answers.
 pub(crate) async fn answer(

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::reply;
 use crate::domain::Timestamp;
 use crate::domain::account::Document;
-use crate::gateway::Core;
 use crate::pipeline;
 use crate::policy::Resolution;
 use crate::port::Body;
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// `GET /v1/models`, in the form of the vendor whose SDK asks.
 pub(super) async fn list(core: &Core, now: Timestamp, parts: &Parts) -> Result<Response<Body>, Refusal> {

@@ -11,11 +11,11 @@ use super::receive::Received;
 use super::route::plan;
 use crate::domain::account::{Document, Grant, Headroom, Op, OutputBound, Reserve};
 use crate::domain::{HoldId, Money, Rate};
-use crate::gateway::Core;
 use crate::policy::{Model, Resolution, Target};
 use crate::port::{Fault, FaultKind, Transaction};
 use crate::refusal::Refusal;
 use crate::registry::Bound;
+use crate::shared::Core;
 
 /// A request that may be made, with its cost held.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use super::lane::{Lane, Prepared, prepare};
 use super::receive::{Asked, Received, collect};
 use super::relay::Call;
 use crate::domain::Timestamp;
-use crate::gateway::Core;
 use crate::policy::Target;
 use crate::port::{Body, ByteStream, FaultKind, Reach};
 use crate::refusal::{Refusal, UpstreamFailure};
+use crate::shared::Core;
 
 /// An answer that the caller may have.
 pub(super) enum Answer {

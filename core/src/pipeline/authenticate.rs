@@ -6,8 +6,8 @@ use super::receive::{Asked, Received};
 use crate::domain::account::Document;
 use crate::domain::key::KeyState;
 use crate::domain::{AccountId, KeyToken, ShardId, Timestamp};
-use crate::gateway::Core;
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// A request whose key was, when last read, one that may call.
 ///

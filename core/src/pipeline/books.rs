@@ -10,11 +10,11 @@ use super::receive::Received;
 use super::tally::Tally;
 use crate::domain::account::{Document, Op, Settle};
 use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
-use crate::gateway::Core;
 use crate::policy::Target;
 use crate::port::{Entry, Fault, Transaction};
 use crate::record::{self, Attempt, Record, millis};
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// The books of one request. Dropped before they were closed, they close themselves in the background: the caller
 /// left, and pays for what was generated.

@@ -7,9 +7,9 @@ use super::books::Books;
 use super::receive::Received;
 use crate::domain::account::{Headroom, Meter};
 use crate::domain::{Money, Timestamp};
-use crate::gateway::Core;
 use crate::policy::Target;
 use crate::record::millis;
+use crate::shared::Core;
 
 pub(super) fn served(head: &mut HeaderMap, target: &Target, output_cap: Option<u64>, soft_passed: &[String]) {
     text(head, "x-gatelet-model", &target.to_string());

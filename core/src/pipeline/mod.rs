@@ -9,7 +9,6 @@ mod authenticate;
 mod books;
 mod flow;
 mod headers;
-mod keys;
 mod knobs;
 mod lane;
 mod receive;
@@ -25,12 +24,11 @@ use http::Response;
 use http::request::Parts;
 
 use crate::domain::{RequestId, Timestamp};
-use crate::gateway::Core;
 use crate::port::Body;
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 pub use authenticate::{check, may_call, read};
-pub use keys::KeyCache;
 pub use lane::Lane;
 pub use receive::{collect, key_text, token};
 

@@ -8,9 +8,9 @@ use http::request::Parts;
 
 use super::knobs::Knobs;
 use crate::domain::{KeyToken, RequestId, Timestamp};
-use crate::gateway::Core;
 use crate::port::{Body, Uncollected};
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// A request that is well-formed, with a key that may be one of ours.
 #[derive(Debug)]

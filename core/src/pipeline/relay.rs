@@ -13,10 +13,10 @@ use super::headers;
 use super::receive::Received;
 use super::stream::{Committed, Relay};
 use crate::domain::Timestamp;
-use crate::gateway::Core;
 use crate::policy::Timeouts;
 use crate::port::Body;
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// What all attempts of one request share.
 pub(super) struct Call<'a> {

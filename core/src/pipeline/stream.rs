@@ -11,9 +11,9 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use super::books::{Books, Ending};
 use super::flow::{Flow, Waiting};
 use crate::domain::{RequestId, Timestamp};
-use crate::gateway::Core;
 use crate::port::{Broken, ByteStream, Fault};
 use crate::refusal::{Refusal, UpstreamFailure};
+use crate::shared::Core;
 use std::sync::Arc;
 
 /// A committed attempt's stream.

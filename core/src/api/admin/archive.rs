@@ -5,9 +5,9 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::{page_size, query, reply};
-use crate::gateway::Core;
 use crate::port::Body;
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// `GET /admin/v1/archive?prefix=&after=&limit=`: names of objects, in order.
 pub(super) async fn list(core: &Core, parts: &Parts) -> Result<Response<Body>, Refusal> {

@@ -10,9 +10,9 @@ use super::{named, page_size, query, read, reply, shard, shard_named};
 use crate::domain::account::{Account, Document, Grant, Limits, Op, Statement};
 use crate::domain::key::{Key, KeyState, KeyToken};
 use crate::domain::{AccountId, ShardId, Timestamp};
-use crate::gateway::Core;
 use crate::port::{Body, Fault, Transaction};
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// What an admin may say of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::{only, reply};
 use crate::domain::{ShardId, Timestamp};
-use crate::gateway::Core;
 use crate::pipeline;
 use crate::port::Body;
 use crate::refusal::Refusal;
+use crate::shared::Core;
 
 /// Finds who answers under `/admin/v1`.
 pub(super) async fn answer(
