@@ -31,8 +31,16 @@ const call = (work) => {
 };
 
 export default {
-  fetch: (request, env, context) => call(() => gatelet.fetch(request, env, context)),
-  scheduled: (event, env, context) => call(() => gatelet.scheduled(env, context)),
+  async fetch(request, env, context) {
+    const answer = call(() => gatelet.fetch(request, env));
+    // A client that leaves ends the request, and whatever runs for it, unless it is waited for: the books stay open.
+    context.waitUntil(answer.catch(note));
+    const response = await answer;
+    // Nobody would read this body, and nobody would tell it so.
+    if (request.signal?.aborted) await response.body?.cancel();
+    return response;
+  },
+  scheduled: (event, env) => call(() => gatelet.scheduled(env)),
 };
 
 // One shard of the ledger. `ask` is synchronous from its first read to its last write, in one transaction.

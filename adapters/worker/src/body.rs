@@ -55,14 +55,17 @@ fn incoming(request: &web_sys::Request, headers: &HeaderMap) -> Result<Body, JsV
 /// The answer as JavaScript wants it. A stream is pulled chunk by chunk, and dropped when the client leaves.
 pub(crate) fn response(response: http::Response<Body>) -> Result<web_sys::Response, JsValue> {
     let (parts, body) = response.into_parts();
-    js::answer(parts.status.as_u16(), &lines(&parts.headers), &outgoing(body))
+    let kind = parts.headers.get(http::header::CONTENT_TYPE);
+    let events = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    js::answer(parts.status.as_u16(), &lines(&parts.headers), &outgoing(body, events))
 }
 
-pub(crate) fn outgoing(body: Body) -> JsValue {
+/// `events`: the body is server-sent events.
+pub(crate) fn outgoing(body: Body, events: bool) -> JsValue {
     match body {
         Body::Empty => JsValue::NULL,
         Body::Full(bytes) => js::bytes(&bytes).into(),
-        Body::Stream(stream) => js::stream(Source(Rc::new(RefCell::new(Some(stream))))).into(),
+        Body::Stream(stream) => js::stream(Source(Rc::new(RefCell::new(Some(stream)))), events).into(),
     }
 }
 

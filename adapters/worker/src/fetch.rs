@@ -34,7 +34,7 @@ async fn send(request: http::Request<Body>, reach: Reach) -> Result<http::Respon
         &parts.uri.to_string(),
         parts.method.as_str(),
         &body::lines(&parts.headers),
-        &body::outgoing(content),
+        &body::outgoing(content, false),
         &controller,
     );
     let mut abort = Abort(Some(SendWrapper::new(controller)));

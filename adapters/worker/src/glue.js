@@ -41,21 +41,55 @@ export class Reader {
   }
 }
 
-// A stream that wasm feeds. `source.cancel` is where a client that leaves is noticed.
-export const stream = (source) =>
-  new ReadableStream(
+// A stream that wasm feeds. `source.cancel` is where a client that leaves is noticed; the runtime itself notices when it
+// writes. So server-sent events (`beats`) that fall silent for some seconds get a comment between two events, which
+// every client skips: two of them, and a client that has gone is known to have gone.
+export const stream = (source, beats) => {
+  let timer;
+  let quiet = false;
+  let between = true;
+  const stop = () => clearInterval(timer);
+  return new ReadableStream(
     {
+      start(controller) {
+        if (!beats) return;
+        timer = setInterval(() => {
+          if (quiet && between && controller.desiredSize === 0) controller.enqueue(BEAT);
+          quiet = true;
+        }, 2_000);
+      },
       async pull(controller) {
-        const chunk = await source.pull();
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(chunk);
+        let chunk;
+        try {
+          chunk = await source.pull();
+        } catch (error) {
+          stop();
+          throw error;
+        }
+        quiet = false;
+        if (chunk === undefined) {
+          stop();
+          controller.close();
+        } else {
+          between = endsEvent(chunk);
+          controller.enqueue(chunk);
+        }
       },
       cancel() {
+        stop();
         source.cancel();
       },
     },
     { highWaterMark: 0 },
   );
+};
+
+const BEAT = new TextEncoder().encode(":\n\n");
+
+const endsEvent = (chunk) => {
+  const [a, b, c, d] = chunk.slice(-4);
+  return chunk.length > 3 && d === 10 && (c === 10 || (c === 13 && b === 10 && a === 13));
+};
 
 export const later = (promise) => waitUntil(promise);
 

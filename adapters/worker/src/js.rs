@@ -25,7 +25,8 @@ extern "C" {
         controller: &web_sys::AbortController,
     ) -> Result<Promise, JsValue>;
 
-    pub(crate) fn stream(source: crate::body::Source) -> web_sys::ReadableStream;
+    /// `beats`: these are server-sent events, and silence is filled with comments.
+    pub(crate) fn stream(source: crate::body::Source, beats: bool) -> web_sys::ReadableStream;
 
     /// Reads a stream, one chunk whenever asked, into a slot.
     pub(crate) type Reader;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use gatelet_core::port::Ports;
 use wasm_bindgen::prelude::*;
 use worker::kv::KvStore;
-use worker::worker_sys::{Context, ScheduleContext};
 use worker::{Bucket, Env, ObjectNamespace};
 
 mod ask;
@@ -28,18 +27,14 @@ pub use shard::Shard;
 
 /// Serves one request.
 #[wasm_bindgen]
-pub async fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    _context: Context,
-) -> Result<web_sys::Response, JsValue> {
+pub async fn fetch(request: web_sys::Request, env: Env) -> Result<web_sys::Response, JsValue> {
     let gateway = isolate::gateway(&env).await?;
     body::response(gateway.handle(body::request(&request)?).await)
 }
 
 /// The cron trigger.
 #[wasm_bindgen]
-pub async fn scheduled(env: Env, _context: ScheduleContext) -> Result<(), JsValue> {
+pub async fn scheduled(env: Env) -> Result<(), JsValue> {
     let gateway = isolate::gateway(&env).await?;
     gateway.tick().await.map(drop).map_err(|fault| js_sys::Error::new(&fault.to_string()).into())
 }
