@@ -145,9 +145,10 @@ pub(crate) struct Incoming {
     open: bool,
 }
 
-/// Where the reader puts what it read.
+/// Where JavaScript puts what it has read, and whoever waits for it is woken: the last one that asked, since a stream
+/// moves from task to task.
 #[wasm_bindgen]
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Slot(Rc<RefCell<Waiting>>);
 
 #[derive(Default)]
@@ -178,6 +179,15 @@ impl Slot {
 }
 
 impl Slot {
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Broken>> {
+        let mut waiting = self.0.borrow_mut();
+        if let Some(read) = waiting.read.take() {
+            return Poll::Ready(read);
+        }
+        waiting.reading = Some(context.waker().clone());
+        Poll::Pending
+    }
+
     fn put(&self, read: Result<Option<Bytes>, Broken>) {
         let mut waiting = self.0.borrow_mut();
         waiting.read = Some(read);
@@ -192,7 +202,7 @@ impl Slot {
 impl Incoming {
     /// Takes the stream's reader: nobody else may have it.
     pub(crate) fn stream(stream: &web_sys::ReadableStream) -> Result<ByteStream, JsValue> {
-        let slot = Slot(Rc::default());
+        let slot = Slot::default();
         let reader = js::Reader::new(stream, slot.clone())?;
         let (reader, slot) = (SendWrapper::new(reader), SendWrapper::new(slot));
         Ok(Box::pin(Self { reader, slot, asked: false, open: true }))
@@ -207,14 +217,11 @@ impl Stream for Incoming {
         if !this.open {
             return Poll::Ready(None);
         }
-        let mut waiting = this.slot.0.0.borrow_mut();
-        if let Some(read) = waiting.read.take() {
+        if let Poll::Ready(read) = this.slot.poll(context) {
             this.asked = false;
             this.open = matches!(read, Ok(Some(_)));
             return Poll::Ready(read.transpose());
         }
-        waiting.reading = Some(context.waker().clone());
-        drop(waiting);
         if !this.asked {
             this.asked = true;
             if let Err(error) = this.reader.next() {

@@ -91,6 +91,10 @@ const endsEvent = (chunk) => {
   return chunk.length > 3 && d === 10 && (c === 10 || (c === 13 && b === 10 && a === 13));
 };
 
+export const timer = (milliseconds, slot) => setTimeout(() => slot.end(), milliseconds);
+
+export const stop = (timer) => clearTimeout(timer);
+
 export const later = (promise) => waitUntil(promise);
 
 export const random = (bytes) => void crypto.getRandomValues(bytes);

@@ -37,6 +37,12 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(crate) fn cancel(this: &Reader) -> Result<(), JsValue>;
 
+    /// Ends the slot after so many milliseconds, unless it is stopped.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn timer(milliseconds: f64, slot: crate::body::Slot) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    pub(crate) fn stop(timer: &JsValue) -> Result<(), JsValue>;
+
     #[wasm_bindgen(catch)]
     pub(crate) fn later(promise: &Promise) -> Result<(), JsValue>;
     pub(crate) fn random(bytes: &mut [u8]);

@@ -1,5 +1,8 @@
 //! Time, chance and work after the answer.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +11,9 @@ use gatelet_core::domain::Timestamp;
 use gatelet_core::port::{Chance, Clock, Defer};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
+use worker::send::SendWrapper;
 
+use crate::body::Slot;
 use crate::js;
 
 /// The runtime's clock. It stands still between two waits for the network, by the platform's design.
@@ -22,7 +27,48 @@ impl Clock for WorkerClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        js::js(async move { worker::Delay::from(duration).await }).await;
+        Sleep::new(duration).await;
+    }
+}
+
+/// A timer that wakes whoever polled it last. (The crate's own wakes whoever polled it first, and core hands streams
+/// with their timers from the request's task to the body's.)
+struct Sleep {
+    slot: SendWrapper<Slot>,
+    timer: Option<SendWrapper<JsValue>>,
+}
+
+impl Sleep {
+    fn new(duration: Duration) -> Self {
+        let slot = Slot::default();
+        // A day: nothing of ours waits longer, and timers of JavaScript end at 2^31.
+        let milliseconds = duration.min(Duration::from_hours(24)).as_secs_f64() * 1_000.0;
+        let timer = js::timer(milliseconds, slot.clone());
+        if let Err(error) = &timer {
+            worker::console_error!("timer: {}", js::message(error));
+            slot.end();
+        }
+        Self { slot: SendWrapper::new(slot), timer: timer.ok().map(SendWrapper::new) }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let rung = self.slot.poll(context).map(drop);
+        if rung.is_ready() {
+            self.timer = None;
+        }
+        rung
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.timer {
+            let _ = js::stop(timer);
+        }
     }
 }
 
