@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +14,9 @@ use gatelet_core::port::{Archive, Fault, FaultKind, Written};
 #[derive(Clone, Debug)]
 pub struct Folder {
     root: PathBuf,
+    /// Held from the look whether a name exists to its coming into being: of many writers of one name one is new. There
+    /// is one process, which the store's lock sees to.
+    naming: Arc<Mutex<()>>,
 }
 
 /// What files are called while they are written; names may not begin so.
@@ -28,7 +32,7 @@ impl Folder {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { root })
+        Ok(Self { root, naming: Arc::default() })
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, Fault> {
@@ -42,14 +46,37 @@ impl Folder {
         }
         Ok(self.root.join(path))
     }
+
+    fn write_now(&self, path: &Path, bytes: &[u8]) -> io::Result<Written> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        if path.try_exists()? {
+            return Ok(Written::Existed);
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)?;
+        let unfinished = self.root.join(format!("{UNFINISHED}{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        let mut file = File::create(&unfinished)?;
+        file.write_all(bytes)?;
+        // Whoever wrote this forgets its source next: it has to be on the disk before.
+        file.sync_all()?;
+        let naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        if path.try_exists()? {
+            fs::remove_file(&unfinished)?;
+            return Ok(Written::Existed);
+        }
+        fs::rename(&unfinished, path)?;
+        drop(naming);
+        File::open(folder)?.sync_all()?;
+        Ok(Written::New)
+    }
 }
 
 #[async_trait]
 impl Archive for Folder {
     async fn write(&self, name: &str, bytes: Bytes) -> Result<Written, Fault> {
         let path = self.path(name)?;
-        let root = self.root.clone();
-        aside("archive.write", move || write(&root, &path, &bytes)).await
+        let folder = self.clone();
+        aside("archive.write", move || folder.write_now(&path, &bytes)).await
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, Fault> {
@@ -83,23 +110,6 @@ async fn aside<T: Send + 'static>(
     let result = done.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
     result
         .map_err(|error| Fault::new(FaultKind::Unavailable, operation, error.to_string()).with_source(error))
-}
-
-fn write(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<Written> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    if path.try_exists()? {
-        return Ok(Written::Existed);
-    }
-    let folder = path.parent().unwrap_or(root);
-    fs::create_dir_all(folder)?;
-    let unfinished = root.join(format!("{UNFINISHED}{}", COUNT.fetch_add(1, Ordering::Relaxed)));
-    let mut file = File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    // Whoever wrote this forgets its source next: it has to be on the disk before.
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    File::open(folder)?.sync_all()?;
-    Ok(Written::New)
 }
 
 struct Wanted {

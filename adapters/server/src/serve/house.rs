@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatelet_core::Gateway;
 use tokio::sync::watch;
@@ -11,6 +11,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::config::Config;
 use crate::log;
 use crate::store::Embedded;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Bytes of records that wait, above which they are archived before the second is over: memory does not grow with load.
+const MANY: usize = 4 << 20;
 
 pub(super) fn keep(
     gateway: Gateway,
@@ -21,8 +25,9 @@ pub(super) fn keep(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("house".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let mut every = interval(Duration::from_secs(1));
+            let mut every = interval(Duration::from_millis(100));
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut last: Option<Instant> = None;
             let (mut archive, mut disk) =
                 (Complaint::new("archiving records failed"), Complaint::new("writing to disk failed"));
             loop {
@@ -30,6 +35,10 @@ pub(super) fn keep(
                     _ = every.tick() => {}
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
+                if last.is_some_and(|last| last.elapsed() < SECOND) && store.waiting() < MANY {
+                    continue;
+                }
+                last = Some(Instant::now());
                 archive.note(gateway.tick().await.map(drop));
                 disk.note(store.sync());
                 reload(&gateway, &mut config);
