@@ -62,6 +62,15 @@ impl Kind {
             Self::Lambda => false,
         }
     }
+
+    /// Whether it learns of it before the answer has begun, too. The runtime of Workers, as it runs on a developer's machine,
+    /// notices only by writing.
+    pub fn sees_clients_leave_early(self) -> bool {
+        match self {
+            Self::Server => true,
+            Self::Worker | Self::Lambda => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -69,7 +69,7 @@ async fn a_client_that_leaves_before_the_answer_frees_what_was_held(world: Arc<W
         let received = world.upstream.arrived(&script, 1).await?;
         ensure!(world.books(&key).await?.held > 0, "nothing is held while the call runs");
         call.abort();
-        if world.host.kind.sees_clients_leave() {
+        if world.host.kind.sees_clients_leave_early() {
             received[0].until_left(SOON).await?;
         } else {
             gate.open();
