@@ -52,6 +52,11 @@ impl Lambda {
         &self.api
     }
 
+    /// The services that the function stands on.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
     /// Invokes the function as its schedule does.
     pub async fn tick(&self) -> Result<()> {
         let (status, body) = self.api.invoke(&json!({"gatelet": "tick"})).await?;

@@ -1,0 +1,83 @@
+//! The function in its sandboxes: what only Lambda does to a host.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatelet_core::port::{Archive as _, Expect, Store as _};
+use gatelet_lambda::{Aws, Bucket, Table};
+use gatelet_tests::client::{Call, Whole};
+use gatelet_tests::host::ADMIN_KEY;
+use gatelet_tests::host::cloud::NAME;
+use gatelet_tests::host::lambda::Lambda;
+use gatelet_tokio::{HttpUpstream, Settings, SystemChance};
+use http::Method;
+use serde_json::json;
+
+async fn key(lambda: &Lambda) -> String {
+    let made = Call::new(lambda.address(), Method::POST, "/admin/v1/keys")
+        .key(ADMIN_KEY)
+        .json(&json!({"limits": {}}))
+        .expect(201)
+        .await
+        .unwrap();
+    made["key"].as_str().unwrap().to_owned()
+}
+
+async fn chat(lambda: &Lambda, key: &str, model: &str) -> Whole {
+    Call::new(lambda.address(), Method::POST, "/v1/chat/completions")
+        .key(key)
+        .json(&json!({"model": model, "stream": true, "messages": [{"role": "user", "content": "hello"}]}))
+        .whole()
+        .await
+        .unwrap()
+}
+
+fn aws(lambda: &Lambda) -> Aws {
+    let environment = lambda.cloud().environment();
+    let variable =
+        |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    Aws::from_environment(variable, Arc::new(HttpUpstream::new(&Settings::default()).unwrap())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_archives_and_sandboxes_leave_in_order_or_are_replaced() {
+    let lambda = Lambda::start("").await.unwrap();
+    let key = key(&lambda).await;
+    let answer = chat(&lambda, &key, "demo/echo").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("hello") && answer.text().contains("[DONE]"), "{}", answer.text());
+
+    lambda.tick().await.unwrap();
+    let bucket = Bucket::new(&aws(&lambda), NAME);
+    assert_eq!(bucket.list("v1/", None, 10).await.unwrap().len(), 1, "records of one hour are one object");
+
+    let sandboxes = lambda.api().sandboxes();
+    for sandbox in &sandboxes {
+        eprintln!("cold start: {:?}", sandbox.cold_start);
+    }
+    assert_eq!(lambda.api().retire().await, sandboxes.len(), "{}", lambda.log());
+    assert_eq!(chat(&lambda, &key, "demo/echo").await.status, 200);
+    assert_eq!(lambda.api().kill().await, 1);
+    assert_eq!(chat(&lambda, &key, "demo/echo").await.status, 200);
+    assert_eq!(lambda.api().complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pushed_document_holds_within_a_second_and_a_wrong_one_changes_nothing() {
+    let lambda = Lambda::start("").await.unwrap();
+    let key = key(&lambda).await;
+    assert_eq!(chat(&lambda, &key, "mine").await.status, 404);
+    let table = Table::new(&aws(&lambda), NAME, &SystemChance);
+    let push = async |text: &'static str| {
+        table.put("config", text.into(), Expect::Anything).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    push("models: { mine: demo/echo }").await;
+    let answer = chat(&lambda, &key, "mine").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    push("modells: { mine: demo/echo }").await;
+    assert_eq!(chat(&lambda, &key, "mine").await.status, 200);
+    assert!(lambda.log().contains("modells"), "the log does not say what is wrong: {}", lambda.log());
+}
