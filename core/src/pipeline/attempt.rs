@@ -168,21 +168,35 @@ fn whole(
     mut loss: Loss,
 ) -> Result<Answer, Failed> {
     let upstream = target.provider.dialect.dialect();
-    let Ok(mut response) = upstream.read_response_of(&body, target.provider.reading()) else {
+    let reading = target.provider.reading();
+    let asked = &call.received.asked;
+    let verbatim = !asked.stream && lane != Lane::Translated;
+    let suspicious =
+        [&b"\"error\""[..], b"\"base_resp\""].iter().any(|word| memmem::find(&body, word).is_some());
+    // What nobody rewrites is read no further than the books need.
+    if verbatim
+        && !suspicious
+        && let Ok((usage, service_tier)) = upstream.read_usage_of(&body, reading)
+    {
+        call.books.tally.said(usage);
+        call.books.tally.service_tier = service_tier;
+        call.books.first_content(core.ports.clock.now());
+        return Ok(Answer::Whole { body, loss });
+    }
+    let Ok(mut response) = upstream.read_response_of(&body, reading) else {
         return Err(no_answer(target, &body));
     };
     // Looked for only where there may be one: it costs another look at the whole body.
-    let suspicious = response.choices.is_empty()
-        || [&b"\"error\""[..], b"\"base_resp\""].iter().any(|word| memmem::find(&body, word).is_some());
-    if suspicious && let Some(error) = upstream.hidden_error(&body) {
+    if (suspicious || response.choices.is_empty())
+        && let Some(error) = upstream.hidden_error(&body)
+    {
         return Err(said(target, error, None));
     }
     let tally = &mut call.books.tally;
     tally.said(response.usage);
     tally.service_tier.clone_from(&response.service_tier);
     call.books.first_content(core.ports.clock.now());
-    let asked = &call.received.asked;
-    if !asked.stream && lane != Lane::Translated {
+    if verbatim {
         return Ok(Answer::Whole { body, loss });
     }
     restore.response(&mut response);

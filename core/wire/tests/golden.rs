@@ -2,6 +2,7 @@
 
 mod support;
 
+use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, Loss, PublicError, UpstreamError};
 use support::{Fixture, decode, dialect, encode, fixtures, lines, options, pretty};
 
@@ -42,6 +43,26 @@ fn answers_are_written_as_their_snapshots_say() {
         let body = to.write_response(&response, &mut loss);
         Some(format!("{}{}", pretty(&body), lines(&loss)))
     });
+}
+
+#[test]
+fn usage_read_alone_is_the_usage_of_the_whole_answer() {
+    let mut answers = 0;
+    for from in DialectId::ALL.iter().copied() {
+        for fixture in fixtures(from, "response") {
+            let (dialect, reading) = (dialect(from), Reading::default());
+            let Ok(whole) = dialect.read_response_of(&fixture.bytes, reading) else { continue };
+            answers += 1;
+            let alone = dialect.read_usage_of(&fixture.bytes, reading);
+            assert_eq!(alone, Ok((whole.usage, whole.service_tier)), "{}", fixture.case);
+        }
+    }
+    assert!(answers > 0);
+    for no_answer in ["", "[]", "{}", r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, r#"{"choices":[{"#] {
+        let read = |bytes: &[u8]| dialect(DialectId::Openai).read_response(bytes).map(|whole| whole.usage);
+        let alone = dialect(DialectId::Openai).read_usage_of(no_answer.as_bytes(), Reading::default());
+        assert_eq!(alone.map(|(usage, _)| usage), read(no_answer.as_bytes()), "{no_answer}");
+    }
 }
 
 #[test]

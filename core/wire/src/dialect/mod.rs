@@ -5,7 +5,7 @@ pub mod classify;
 pub mod openai;
 
 use crate::frame::Frame;
-use crate::{Event, Loss, Malformed, PublicError, Restore, UpstreamError, chat};
+use crate::{Event, Loss, Malformed, PublicError, Restore, UpstreamError, Usage, chat};
 
 /// One wire language for conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -59,6 +59,13 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     fn read_response_of(&self, body: &[u8], reading: Reading) -> Result<chat::Response, Malformed> {
         let _ = reading;
         self.read_response(body)
+    }
+    /// Usage and service tier of an answer whose bytes travel on as they are: what is not needed for that is not read.
+    ///
+    /// # Errors
+    /// It is no answer, as far as was read.
+    fn read_usage_of(&self, body: &[u8], reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
+        self.read_response_of(body, reading).map(|response| (response.usage, response.service_tier))
     }
     fn write_response(&self, response: &chat::Response, loss: &mut Loss) -> Vec<u8>;
 

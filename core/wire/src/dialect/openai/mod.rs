@@ -22,7 +22,7 @@ mod write;
 
 use super::{EncoderOptions, Reading, TargetHints, Written};
 use crate::chat::{Request, Response};
-use crate::{Decoder, Dialect, DialectId, Encoder, Loss, Malformed, PublicError, UpstreamError};
+use crate::{Decoder, Dialect, DialectId, Encoder, Loss, Malformed, PublicError, UpstreamError, Usage};
 
 const HERE: DialectId = DialectId::Openai;
 
@@ -53,6 +53,10 @@ impl Dialect for Openai {
 
     fn read_response_of(&self, body: &[u8], reading: Reading) -> Result<Response, Malformed> {
         response::read(body, reading)
+    }
+
+    fn read_usage_of(&self, body: &[u8], reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
+        response::read_usage(body, reading)
     }
 
     fn write_response(&self, response: &Response, loss: &mut Loss) -> Vec<u8> {

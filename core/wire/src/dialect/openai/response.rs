@@ -10,7 +10,7 @@ use super::{HERE, decode, tags, usage};
 use crate::chat::{Choice, Content, Part, Response, Source};
 use crate::dialect::Reading;
 use crate::object::{Object, ObjectWriter, object};
-use crate::{Loss, Malformed};
+use crate::{Loss, Malformed, Usage};
 
 const KNOWN: &[&str] = &["id", "object", "created", "model", "choices", "usage", "service_tier", "x_groq"];
 const KNOWN_OF_MESSAGES: &[&str] = &[
@@ -53,6 +53,17 @@ pub(super) fn read(body: &[u8], reading: Reading) -> Result<Response, Malformed>
         service_tier: whole.string("service_tier")?,
         extra,
     })
+}
+
+/// Reads usage and service tier alone, from where the dialect has them; an answer that has usage elsewhere is read whole.
+pub(super) fn read_usage(body: &[u8], reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
+    let whole = Object::read(body)?;
+    let choices = whole.raw("choices").and_then(|raw| raw.get().strip_prefix('['));
+    let has_choice = choices.is_some_and(|items| items.trim_start().starts_with('{'));
+    match whole.raw("usage").and_then(|raw| usage::read(raw, reading.reasoning_outside)) {
+        Some(usage) if has_choice => Ok((usage, whole.string("service_tier")?)),
+        _ => read(body, reading).map(|response| (response.usage, response.service_tier)),
+    }
 }
 
 fn read_choice(choice: &Object<'_>, reading: Reading) -> Result<Choice, Malformed> {
