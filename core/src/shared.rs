@@ -22,7 +22,7 @@ pub struct Core {
 /// What a tick did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticked {
-    /// Records that went into the archive.
+    /// Entries that went into the archive: requests, each with its attempts.
     pub archived: usize,
 }
 

@@ -204,13 +204,10 @@ impl Books {
         self.record.total_ms = millis(self.record.at, now);
         let tokens = self.record.usage.total();
         let settle = Settle { hold: self.hold.clone(), tokens, cost: self.record.cost };
-        let (id, at) = (&self.record.id, self.record.at);
-        let mut entries: Vec<Entry> =
-            self.attempts.iter().map(|attempt| record::entry(id, at, attempt.attempt, attempt)).collect();
-        let mut last = record::entry(id, at, 0, &self.record);
-        last.settle = Some((self.accounts.clone(), settle.clone()));
-        entries.push(last);
-        let transaction = Transaction { accounts: self.accounts.clone(), op: Op::Settle(settle), entries };
+        let settled = Some((self.accounts.clone(), settle.clone()));
+        let entry = Entry { settle: settled, ..record::entry(&self.record, &self.attempts) };
+        let transaction =
+            Transaction { accounts: self.accounts.clone(), op: Op::Settle(settle), entries: vec![entry] };
         Box::pin(post(self.core.clone(), self.shard.clone(), transaction))
     }
 

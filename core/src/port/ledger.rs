@@ -50,12 +50,12 @@ pub struct Transaction {
     pub entries: Vec<Entry>,
 }
 
-/// One line for the archive, kept until it is there.
+/// Lines for the archive, kept until they are there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Unique, and in the order of time: 16 digits of microseconds, a dash, the record's id.
     pub id: String,
-    /// A line of JSON without its line feed.
+    /// One line of JSON or several, without the last line feed.
     pub line: String,
     /// The settlement that this line tells of. A host that cannot write accounts and entries in one step writes the
     /// entry first; whoever archives it settles again, which changes nothing if it was done.

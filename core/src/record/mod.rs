@@ -89,11 +89,19 @@ fn rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
     serializer.collect_str(at)
 }
 
-/// A record as a line in the outbox. Ids sort by time; `part` tells the lines of one request apart.
-pub fn entry(id: &RequestId, at: Timestamp, part: u32, record: &impl Serialize) -> Entry {
+/// What is written of one request, its attempts first, as an entry of the outbox: hosts pay by the entry. Ids sort by time.
+pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
+    const ABOUT_A_LINE: usize = 1_024;
+    let mut lines = Vec::with_capacity((attempts.len() + 1) * ABOUT_A_LINE);
+    // Writing into memory does not fail.
+    for attempt in attempts {
+        let _infallible = serde_json::to_writer(&mut lines, attempt);
+        lines.push(b'\n');
+    }
+    let _infallible = serde_json::to_writer(&mut lines, record);
     Entry {
-        id: format!("{:016}-{id}.{part}", at.micros()),
-        line: serde_json::to_string(record).unwrap_or_default(),
+        id: format!("{:016}-{}", record.at.micros(), record.id),
+        line: String::from_utf8(lines).unwrap_or_default(),
         settle: None,
     }
 }
