@@ -43,7 +43,8 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Respon
         for tried in 0..=model.retries {
             match attempt(core, &mut call, target).await {
                 Ok(answer) => {
-                    let mut head = HeaderMap::new();
+                    // Room for all of ours, and for the two that the gateway adds.
+                    let mut head = HeaderMap::with_capacity(16);
                     headers::limits(&mut head, received.dialect, &headroom, core.ports.clock.now());
                     headers::served(&mut head, target, output_cap, &soft_passed);
                     return Ok(respond(

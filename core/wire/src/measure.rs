@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -52,7 +53,7 @@ fn unseen_with_tools(dialect: DialectId) -> u64 {
 /// Not included is what a provider's own tools (web search) fetch during the call.
 pub fn measure(dialect: DialectId, body: &[u8]) -> Measure {
     let mut tally = Tally::default();
-    let mut tools = has_any(body, &[b"\"tools\"", b"\"functions\""]);
+    let mut tools = TOOLS.iter().any(|word| word.find(body).is_some());
     if tools || may_have_media(body) {
         match Fields::read(body) {
             Ok(fields) => {
@@ -83,14 +84,16 @@ const WITHOUT_MEDIA: &[&str] =
 
 /// Whether the body may speak of media: one of the words in quotes, or an escape that could hide one.
 fn may_have_media(body: &[u8]) -> bool {
-    const WORDS: &[&[u8]] =
-        &[b"image", b"audio", b"video", b"\"file", b"file\"", b"document\"", b"container_upload\""];
-    has_any(body, WORDS) || memmem::find(body, b"\\u00").is_some()
+    MEDIA.iter().any(|word| word.find(body).is_some())
 }
 
-fn has_any(body: &[u8], words: &[&[u8]]) -> bool {
-    words.iter().any(|word| memmem::find(body, word).is_some())
-}
+// Searchers are made once: to make one takes longer than to search a short body.
+static TOOLS: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| ["\"tools\"", "\"functions\""].map(memmem::Finder::new));
+static MEDIA: LazyLock<[memmem::Finder<'static>; 8]> = LazyLock::new(|| {
+    ["image", "audio", "video", "\"file", "file\"", "document\"", "container_upload\"", "\\u00"]
+        .map(memmem::Finder::new)
+});
 
 #[derive(Default)]
 struct Tally {
