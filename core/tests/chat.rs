@@ -3,11 +3,15 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_executor::block_on;
-use futures_util::StreamExt;
-use gatelet_core::port::{Body, Broken};
+use futures_util::{FutureExt, StreamExt};
+use gatelet_core::domain::account::{Account, Op};
+use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::port::{Body, Broken, Entry, Fault, Ledger, Outcome, Ports, Transaction};
 use serde_json::{Value, json};
 use world::{
     World, anthropic, chat, completion, completion_chunks, endless, message, message_events, ok, openai,
@@ -323,4 +327,72 @@ fn a_request_may_carry_tags_a_session_and_a_shorter_time() {
     let with = |field: &str| records.iter().filter_map(|record| record.get(field)).collect::<Vec<_>>();
     assert!(with("tags").contains(&&json!(["team", "nightly"])), "{records:?}");
     assert_eq!(with("session"), [&json!("s-1")]);
+}
+
+/// A ledger that takes its time over every settlement: it has heard of it, and says nothing until it is asked again.
+struct Slow(Arc<dyn Ledger>);
+
+#[async_trait]
+impl Ledger for Slow {
+    async fn transact(
+        &self,
+        shard: &ShardId,
+        transaction: Transaction,
+        now: Timestamp,
+    ) -> Result<Outcome, Fault> {
+        if matches!(transaction.op, Op::Settle(_)) {
+            yield_now().await;
+        }
+        self.0.transact(shard, transaction, now).await
+    }
+    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
+        self.0.read(shard, account).await
+    }
+    async fn list(
+        &self,
+        shard: &ShardId,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> Result<Vec<(AccountId, Account)>, Fault> {
+        self.0.list(shard, prefix, after, limit).await
+    }
+    async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
+        self.0.outbox(shard, limit).await
+    }
+    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
+        self.0.clear(shard, entries).await
+    }
+    async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
+        self.0.shards().await
+    }
+}
+
+#[test]
+fn a_client_that_leaves_while_the_books_are_being_closed_is_charged_all_the_same() {
+    for stream in [false, true] {
+        let world = World::with(|ports| Ports { ledger: Arc::new(Slow(ports.ledger.clone())), ..ports });
+        let (id, key) = world.key(&json!({}));
+        let request = if stream {
+            world.handles.upstream.push_response(sse(ok(message_events("hi", 7, 3))));
+            anthropic(&key, &streamed("claude"))
+        } else {
+            world.handles.upstream.push_response(whole(200, &message("hi", 7, 3)));
+            anthropic(&key, &question("claude"))
+        };
+        // All that runs without waiting has run: what waits now is the settlement.
+        let mut call = Box::pin(async {
+            if let Body::Stream(mut body) = world.gateway.handle(request).await.into_body() {
+                while body.next().await.is_some() {}
+            }
+        });
+        assert!(call.as_mut().now_or_never().is_none(), "the settlement is waited for");
+        drop(call);
+        block_on(world.handles.defer.run_all());
+        let usage = world.usage(&id);
+        assert_eq!(usage["spent"], "0.000037", "{stream}");
+        assert_eq!(usage["held"], "0", "{stream}");
+        let records = world.records();
+        assert_eq!(records.iter().filter(|record| record["outcome"] == "done").count(), 1, "{records:?}");
+    }
 }

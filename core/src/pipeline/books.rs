@@ -1,8 +1,11 @@
 //! One request's books: its hold, its records, and their closing, exactly once.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gatelet_wire::Loss;
 
@@ -11,7 +14,7 @@ use super::tally::Tally;
 use crate::domain::account::{Document, Op, Settle};
 use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
 use crate::policy::Target;
-use crate::port::{Entry, Fault, Transaction};
+use crate::port::{Defer, Entry, Fault, Transaction};
 use crate::record::{self, Attempt, Record, millis};
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -185,15 +188,12 @@ impl Books {
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         self.accounts.clear();
         let status = refusal.public(&self.record.id).status;
-        let closing = self.close(Ending::refused(refusal, status));
-        self.core.ports.defer.defer(Box::pin(async move {
-            let _ = closing.await;
-        }));
+        drop(self.close(Ending::refused(refusal, status)));
     }
 
     /// Closes the books: settles the hold with the true usage and keeps the records, in one transaction that is
-    /// tried until it passes or its tries run out.
-    pub(super) fn close(&mut self, ending: Ending) -> BoxFuture<'static, Result<(), Fault>> {
+    /// tried until it passes or its tries run out. Whoever need not wait for that drops the answer.
+    pub(super) fn close(&mut self, ending: Ending) -> Closing {
         // A hold that nobody knows to exist (the answer was lost) is settled all the same: without one, nothing happens.
         self.state = State::Closed;
         let now = self.core.ports.clock.now();
@@ -208,7 +208,8 @@ impl Books {
         let entry = Entry { settle: settled, ..record::entry(&self.record, &self.attempts) };
         let transaction =
             Transaction { accounts: self.accounts.clone(), op: Op::Settle(settle), entries: vec![entry] };
-        Box::pin(post(self.core.clone(), self.shard.clone(), transaction))
+        let work = post(self.core.clone(), self.shard.clone(), transaction);
+        Closing { work: Some(Box::pin(work)), defer: self.core.ports.defer.clone() }
     }
 
     /// Puts usage and cost into the record.
@@ -227,12 +228,36 @@ impl Drop for Books {
         if self.state == State::Closed {
             return;
         }
-        let defer = self.core.ports.defer.clone();
-        let closing = self.close(Ending::CLIENT_LEFT);
-        defer.defer(Box::pin(async move {
-            // What failed after all its tries is in the log; there is nobody left to tell.
-            let _ = closing.await;
-        }));
+        drop(self.close(Ending::CLIENT_LEFT));
+    }
+}
+
+/// Books that are being closed. Dropped before that is done (the caller left while it waited), they go on closing in the
+/// background: the charge is not the caller's to cancel.
+pub(super) struct Closing {
+    /// None once it is done.
+    work: Option<BoxFuture<'static, Result<(), Fault>>>,
+    defer: Arc<dyn Defer>,
+}
+
+impl Future for Closing {
+    type Output = Result<(), Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(work) = self.work.as_mut() else { return Poll::Ready(Ok(())) };
+        let closed = ready!(work.poll_unpin(context));
+        self.work = None;
+        Poll::Ready(closed)
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            // What fails after all its tries is done again by whoever archives the record, or dies with its hold; there
+            // is nobody left to tell.
+            self.defer.defer(Box::pin(work.map(drop)));
+        }
     }
 }
 

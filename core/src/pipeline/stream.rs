@@ -8,10 +8,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt};
 
-use super::books::{Books, Ending};
+use super::books::{Books, Closing, Ending};
 use super::flow::{Flow, Waiting};
 use crate::domain::{RequestId, Timestamp};
-use crate::port::{Broken, ByteStream, Fault};
+use crate::port::{Broken, ByteStream};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::shared::Core;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) struct Relay {
 enum State {
     Flowing,
     /// The books are being closed; then these bytes leave.
-    Closing(BoxFuture<'static, Result<(), Fault>>, Bytes),
+    Closing(Closing, Bytes),
     /// All is said. The upstream is read to its end, so that its connection can be used again.
     Draining,
     Ended,
@@ -179,7 +179,7 @@ impl Stream for Relay {
                     None => {}
                 },
                 State::Closing(closing, last) => {
-                    // A ledger that cannot be reached after all tries is in the log; the caller still gets its answer.
+                    // A ledger that cannot be reached after all tries: the caller still gets its answer.
                     let _ = ready!(closing.poll_unpin(context));
                     let last = std::mem::take(last);
                     this.timer = sleep(&this.core, DRAIN);
