@@ -6,16 +6,14 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_executor::block_on;
 use futures_util::{FutureExt, StreamExt};
-use gatelet_core::domain::account::{Account, Op};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
-use gatelet_core::port::{Body, Broken, Entry, Fault, Ledger, Outcome, Ports, Transaction};
+use gatelet_core::domain::account::Op;
+use gatelet_core::port::{Body, Broken};
 use serde_json::{Value, json};
 use world::{
-    World, anthropic, chat, completion, completion_chunks, endless, message, message_events, ok, openai,
-    read, read_json, sse, whole,
+    Bend, World, anthropic, chat, completion, completion_chunks, endless, message, message_events, ok,
+    openai, read, read_json, sse, whole, yield_now,
 };
 
 fn question(model: &str) -> Value {
@@ -234,18 +232,6 @@ fn a_fault_before_the_first_content_moves_on_and_the_caller_sees_nothing_of_it()
     assert_eq!(world.records().len(), 4, "one a request and one an attempt");
 }
 
-async fn yield_now() {
-    let mut yielded = false;
-    futures_util::future::poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return std::task::Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
-}
-
 #[test]
 fn an_error_inside_a_200_is_an_error() {
     let world = World::new();
@@ -329,49 +315,10 @@ fn a_request_may_carry_tags_a_session_and_a_shorter_time() {
     assert_eq!(with("session"), [&json!("s-1")]);
 }
 
-/// A ledger that takes its time over every settlement: it has heard of it, and says nothing until it is asked again.
-struct Slow(Arc<dyn Ledger>);
-
-#[async_trait]
-impl Ledger for Slow {
-    async fn transact(
-        &self,
-        shard: &ShardId,
-        transaction: Transaction,
-        now: Timestamp,
-    ) -> Result<Outcome, Fault> {
-        if matches!(transaction.op, Op::Settle(_)) {
-            yield_now().await;
-        }
-        self.0.transact(shard, transaction, now).await
-    }
-    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
-        self.0.read(shard, account).await
-    }
-    async fn list(
-        &self,
-        shard: &ShardId,
-        prefix: &str,
-        after: Option<&AccountId>,
-        limit: usize,
-    ) -> Result<Vec<(AccountId, Account)>, Fault> {
-        self.0.list(shard, prefix, after, limit).await
-    }
-    async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
-        self.0.outbox(shard, limit).await
-    }
-    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
-        self.0.clear(shard, entries).await
-    }
-    async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
-        self.0.shards().await
-    }
-}
-
 #[test]
 fn a_client_that_leaves_while_the_books_are_being_closed_is_charged_all_the_same() {
     for stream in [false, true] {
-        let world = World::with(|ports| Ports { ledger: Arc::new(Slow(ports.ledger.clone())), ..ports });
+        let world = World::bent(|op| if matches!(op, Op::Settle(_)) { Bend::Late } else { Bend::Straight });
         let (id, key) = world.key(&json!({}));
         let request = if stream {
             world.handles.upstream.push_response(sse(ok(message_events("hi", 7, 3))));

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gatelet_core::domain::account::Account;
+use gatelet_core::domain::account::{Account, Op};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Body, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
 use http::{Request, Response};
 use serde_json::{Value, json};
-use world::{World, anthropic, chat, message, openai, read_json, whole};
+use world::{Bend, World, anthropic, chat, message, openai, read_json, whole};
 
 fn question(model: &str) -> Value {
     json!({ "model": model, "max_tokens": 50, "messages": [{ "role": "user", "content": "hello" }] })
@@ -274,4 +274,17 @@ fn the_admin_api_takes_the_admin_key_alone_and_refuses_what_it_does_not_know() {
     assert_eq!(world.admin("GET", "/admin/v1/keys/nobody", &json!({})).0, 404);
     assert_eq!(world.admin("PUT", "/admin/v1/keys", &json!({})).0, 405);
     assert_eq!(world.admin("GET", "/admin/v1/nothing", &json!({})).0, 404);
+}
+
+#[test]
+fn a_ledger_that_fails_at_the_reservation_leaves_a_record_of_that_and_nothing_held() {
+    let world = World::bent(|op| if matches!(op, Op::Reserve(_)) { Bend::Lost } else { Bend::Straight });
+    let (id, key) = world.key(&json!({}));
+    let (status, code) = refused(world.send(openai(&key, &question("plain"))));
+    assert_eq!((status, code.as_str()), (503, "gateway_unavailable"));
+    let records = world.records();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!(records[0]["outcome"], "gateway_unavailable");
+    assert_eq!(records[0]["status"], 503);
+    assert_eq!(world.usage(&id)["held"], "0");
 }

@@ -78,7 +78,12 @@ pub(super) async fn admit(core: &Arc<Core>, authenticated: Authenticated) -> Res
         let shard = document.key.shard.clone();
         // From here on the hold may exist even if the answer is lost on the way: the books release it if dropped.
         let mut books = Books::open(core.clone(), &received, &document, vec![account], hold);
-        match core.ports.ledger.transact(&shard, transaction, now).await?.grant {
+        let outcome = core.ports.ledger.transact(&shard, transaction, now).await.map_err(|fault| {
+            let refusal = Refusal::Internal(fault);
+            books.fail(&refusal);
+            refusal
+        })?;
+        match outcome.grant {
             Grant::Held { output_tokens, headroom, soft_passed } => {
                 let capped = received.asked.max_output.is_none() && asked.limited;
                 let output_cap = capped.then_some(output_tokens / u64::from(received.asked.choices));

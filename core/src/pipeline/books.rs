@@ -184,9 +184,15 @@ impl Books {
         self.record.cost
     }
 
-    /// Refused before anything was sent: nothing is charged; the record is written in the background.
+    /// The ledger refused: nothing is held or charged; the record is written in the background.
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         self.accounts.clear();
+        self.fail(refusal);
+    }
+
+    /// Refused before anything was sent, and nobody knows whether the ledger holds: it is given back, and the record is
+    /// written, in the background.
+    pub(super) fn fail(&mut self, refusal: &Refusal) {
         let status = refusal.public(&self.record.id).status;
         drop(self.close(Ending::refused(refusal, status)));
     }
@@ -197,14 +203,17 @@ impl Books {
         // A hold that nobody knows to exist (the answer was lost) is settled all the same: without one, nothing happens.
         self.state = State::Closed;
         let now = self.core.ports.clock.now();
-        self.end_attempt(ending.attempt, now);
+        // One that failed has ended already, with an outcome of its own.
+        if self.sent {
+            self.end_attempt(ending.attempt, now);
+        }
         self.charge();
         self.record.outcome = ending.outcome;
         self.record.status = ending.status;
         self.record.total_ms = millis(self.record.at, now);
         let tokens = self.record.usage.total();
         let settle = Settle { hold: self.hold.clone(), tokens, cost: self.record.cost };
-        let settled = Some((self.accounts.clone(), settle.clone()));
+        let settled = (!self.accounts.is_empty()).then(|| (self.accounts.clone(), settle.clone()));
         let entry = Entry { settle: settled, ..record::entry(&self.record, &self.attempts) };
         let transaction =
             Transaction { accounts: self.accounts.clone(), op: Op::Settle(settle), entries: vec![entry] };

@@ -2,13 +2,17 @@
 #![expect(unreachable_pub, reason = "a module of test files")]
 #![allow(clippy::allow_attributes, dead_code, reason = "each test file uses its own part of it")]
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_executor::block_on;
 use futures_util::{StreamExt, stream};
-use gatelet_core::domain::Secret;
+use gatelet_core::domain::account::{Account, Op};
+use gatelet_core::domain::{AccountId, Secret, ShardId, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::memory::{Handles, ports};
-use gatelet_core::port::{Body, Broken, Ports};
+use gatelet_core::port::{Body, Broken, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
 use gatelet_core::{Gateway, Settings};
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -46,6 +50,11 @@ impl World {
         let policy = Policy::read("gatelet.yaml", CONFIG, &host).expect("the tests' policy is right");
         let gateway = Gateway::new(change(ports), Settings::new(Secret::new(ADMIN)), policy);
         Self { gateway, handles }
+    }
+
+    /// A world whose ledger does with each operation what `bend` says.
+    pub fn bent(bend: fn(&Op) -> Bend) -> Self {
+        Self::with(|ports| Ports { ledger: Arc::new(Bent { ledger: ports.ledger.clone(), bend }), ..ports })
     }
 
     pub fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -223,4 +232,72 @@ pub fn completion_chunks(text: &str, usage: Option<(u64, u64)>) -> Vec<String> {
 
 pub fn ok(pieces: Vec<String>) -> Vec<Result<String, Broken>> {
     pieces.into_iter().map(Ok).collect()
+}
+
+/// What a bent ledger does with an operation.
+pub enum Bend {
+    Straight,
+    /// It says nothing until it is asked once more.
+    Late,
+    /// It is done, and the answer is lost.
+    Lost,
+}
+
+struct Bent {
+    ledger: Arc<dyn Ledger>,
+    bend: fn(&Op) -> Bend,
+}
+
+#[async_trait]
+impl Ledger for Bent {
+    async fn transact(
+        &self,
+        shard: &ShardId,
+        transaction: Transaction,
+        now: Timestamp,
+    ) -> Result<Outcome, Fault> {
+        let bend = (self.bend)(&transaction.op);
+        if matches!(bend, Bend::Late) {
+            yield_now().await;
+        }
+        let outcome = self.ledger.transact(shard, transaction, now).await;
+        match bend {
+            Bend::Straight | Bend::Late => outcome,
+            Bend::Lost => Err(Fault::new(FaultKind::Unavailable, "ledger.transact", "the answer was lost")),
+        }
+    }
+    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
+        self.ledger.read(shard, account).await
+    }
+    async fn list(
+        &self,
+        shard: &ShardId,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> Result<Vec<(AccountId, Account)>, Fault> {
+        self.ledger.list(shard, prefix, after, limit).await
+    }
+    async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
+        self.ledger.outbox(shard, limit).await
+    }
+    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
+        self.ledger.clear(shard, entries).await
+    }
+    async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
+        self.ledger.shards().await
+    }
+}
+
+/// Lets others go first, once.
+pub async fn yield_now() {
+    let mut yielded = false;
+    futures_util::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }
