@@ -4,6 +4,7 @@
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_executor::block_on;
@@ -341,5 +342,37 @@ fn a_client_that_leaves_while_the_books_are_being_closed_is_charged_all_the_same
         assert_eq!(usage["held"], "0", "{stream}");
         let records = world.records();
         assert_eq!(records.iter().filter(|record| record["outcome"] == "done").count(), 1, "{records:?}");
+    }
+}
+
+#[test]
+fn an_upstream_that_never_pauses_and_never_ends_is_cut_off_in_time() {
+    for ended in [false, true] {
+        let world = World::new();
+        let (id, key) = world.key(&json!({}));
+        let mut pieces = ok(message_events("hi", 7, 3));
+        if !ended {
+            pieces.truncate(3);
+        }
+        let clock = world.handles.clock.clone();
+        // Enough to outlast any limit, and an end, so that a gateway without one fails here instead of hanging.
+        let count = Arc::new(AtomicUsize::new(0));
+        let read = count.clone();
+        let noise = (0..10_000).map(move |_| {
+            clock.advance(Duration::from_secs(1));
+            read.fetch_add(1, Ordering::Relaxed);
+            Ok(": noise\n\n".into())
+        });
+        let pieces = pieces.into_iter().map(|piece| piece.map(bytes::Bytes::from)).chain(noise);
+        let upstream = http::Response::builder()
+            .header("content-type", "text/event-stream")
+            .body(Body::Stream(futures_util::stream::iter(pieces).boxed()))
+            .unwrap();
+        world.handles.upstream.push_response(upstream);
+        let answer = text(world.send(openai(&key, &streamed("claude"))));
+        assert_eq!(answer.contains("did not answer in time"), !ended, "{answer}");
+        assert_eq!(answer.contains("[DONE]"), ended, "{answer}");
+        assert!(count.load(Ordering::Relaxed) < 1_000, "{count:?} pieces were read");
+        assert_eq!(world.usage(&id)["held"], "0");
     }
 }

@@ -91,6 +91,10 @@ impl Relay {
             match upstream.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.last = self.core.ports.clock.now();
+                    // The timer is asked only in silence; an upstream that never pauses has no more time than another.
+                    if self.last >= self.deadline {
+                        return self.fail(UpstreamFailure::TimedOut);
+                    }
                     match self.flow.push(chunk, &mut self.books.tally) {
                         Ok(bytes) if bytes.is_empty() => {}
                         Ok(bytes) => self.waiting.push_back(bytes),
@@ -193,13 +197,14 @@ impl Stream for Relay {
                         this.state = State::Ended;
                         continue;
                     };
-                    match upstream.poll_next_unpin(context) {
-                        Poll::Ready(Some(Ok(_))) => {}
-                        Poll::Ready(_) => this.upstream = None,
-                        Poll::Pending => {
-                            ready!(this.timer.poll_unpin(context));
-                            this.upstream = None;
-                        }
+                    // The timer first: there are upstreams that go on for ever, without a pause.
+                    if this.timer.poll_unpin(context).is_ready() {
+                        this.upstream = None;
+                        continue;
+                    }
+                    match ready!(upstream.poll_next_unpin(context)) {
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) | None => this.upstream = None,
                     }
                 }
                 State::Ended => return Poll::Ready(None),
