@@ -345,6 +345,36 @@ fn a_client_that_leaves_while_the_books_are_being_closed_is_charged_all_the_same
     }
 }
 
+/// Handles a request while time goes by, a second at a time.
+fn while_time_passes(world: &World, request: http::Request<Body>) -> http::Response<Body> {
+    let turn = async {
+        for _ in 0..1_000 {
+            world.handles.clock.advance(Duration::from_secs(1));
+            yield_now().await;
+        }
+    };
+    block_on(async {
+        match futures_util::future::select(Box::pin(world.gateway.handle(request)), Box::pin(turn)).await {
+            futures_util::future::Either::Left((response, _)) => response,
+            futures_util::future::Either::Right(_) => panic!("no answer within 1000 seconds"),
+        }
+    })
+}
+
+#[test]
+fn no_upstream_is_called_once_the_requests_time_is_over() {
+    let world = World::new();
+    let (id, key) = world.key(&json!({}));
+    // Says that it will answer, and does not: whoever is asked after it has no time left.
+    world.handles.upstream.always(|_, _| Ok(endless(Vec::new())));
+    let mut request = openai(&key, &streamed("sturdy"));
+    request.headers_mut().insert("x-gatelet-timeout", "3".parse().unwrap());
+    let response = while_time_passes(&world, request);
+    assert_eq!(response.status(), 504);
+    assert_eq!(world.handles.upstream.asked().len(), 1);
+    assert_eq!(world.usage(&id)["held"], "0");
+}
+
 #[test]
 fn an_upstream_that_never_pauses_and_never_ends_is_cut_off_in_time() {
     for ended in [false, true] {

@@ -41,6 +41,10 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Respon
     let mut last = None;
     'plan: for target in &plan {
         for tried in 0..=model.retries {
+            // What nobody can wait for any more is not asked for: the provider would be paid for it.
+            if core.ports.clock.now() >= deadline {
+                break 'plan;
+            }
             match attempt(core, &mut call, target).await {
                 Ok(answer) => {
                     // Room for all of ours, and for the two that the gateway adds.
