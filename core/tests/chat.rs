@@ -406,3 +406,31 @@ fn an_upstream_that_never_pauses_and_never_ends_is_cut_off_in_time() {
         assert_eq!(world.usage(&id)["held"], "0");
     }
 }
+
+#[test]
+fn a_cap_that_the_gateway_adds_is_never_above_what_the_target_can() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "limits": { "budget": ["1 USD / day"] } }));
+    world.handles.upstream.push_response(whole(404, &json!({ "error": { "message": "gone", "type": "x" } })));
+    world.handles.upstream.push_response(whole(200, &message("hi", 7, 3)));
+    let body = json!({ "model": "narrow", "messages": [{ "role": "user", "content": "hello" }] });
+    let response = world.send(openai(&key, &body));
+    assert_eq!(response.headers()["x-gatelet-model"], "up-anthropic/model-b");
+    assert_eq!(response.headers()["x-gatelet-output-cap"], "5000");
+    let sent: Vec<Value> = world
+        .handles
+        .upstream
+        .asked()
+        .iter()
+        .map(|asked| serde_json::from_slice(asked.body.as_ref().unwrap()).unwrap())
+        .collect();
+    assert_eq!(sent[0]["max_tokens"], 1000, "{sent:?}");
+    assert_eq!(sent[1]["max_tokens"], 5000, "{sent:?}");
+    let records = world.records();
+    let attempts: Vec<&Value> = records
+        .iter()
+        .filter(|record| record["kind"] == "attempt")
+        .map(|record| &record["outcome"])
+        .collect();
+    assert_eq!(attempts, ["upstream_refused", "answered"]);
+}

@@ -107,8 +107,12 @@ impl Books {
         self.state = State::Closed;
     }
 
-    pub(super) fn soft(&mut self, passed: &[String], output_cap: Option<u64>) {
+    pub(super) fn soft(&mut self, passed: &[String]) {
         self.record.soft_passed = passed.to_vec();
+    }
+
+    /// The cap on output that the target which is tried now is sent.
+    pub(super) fn capped(&mut self, output_cap: Option<u64>) {
         self.record.output_cap = output_cap;
     }
 

@@ -22,6 +22,7 @@ use crate::shared::Core;
 pub(super) struct Call<'a> {
     pub(super) received: &'a Received,
     pub(super) books: &'a mut Books,
+    /// The cap on output to send to the target that is tried now: never above what its model can, or it would refuse.
     pub(super) output_cap: Option<u64>,
     pub(super) timeouts: Timeouts,
     pub(super) deadline: Timestamp,
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Response<Body>, Refusal> {
     let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
-    books.soft(&soft_passed, output_cap);
+    books.soft(&soft_passed);
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.knobs.timeout.map_or(total, |asked| asked.min(total));
     let deadline = received.started.after(total);
@@ -40,6 +41,8 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Respon
         Call { received: &received, books: &mut books, output_cap, timeouts: model.timeouts, deadline };
     let mut last = None;
     'plan: for target in &plan {
+        call.output_cap = output_cap.map(|cap| target.max_output.map_or(cap, |most| cap.min(most)));
+        call.books.capped(call.output_cap);
         for tried in 0..=model.retries {
             // What nobody can wait for any more is not asked for: the provider would be paid for it.
             if core.ports.clock.now() >= deadline {
@@ -50,7 +53,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Respon
                     // Room for all of ours, and for the two that the gateway adds.
                     let mut head = HeaderMap::with_capacity(16);
                     headers::limits(&mut head, received.dialect, &headroom, core.ports.clock.now());
-                    headers::served(&mut head, target, output_cap, &soft_passed);
+                    headers::served(&mut head, target, call.output_cap, &soft_passed);
                     return Ok(respond(
                         core,
                         received,

@@ -31,6 +31,11 @@ models:
     targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
     retries: 1
     fallbacks: [claude]
+  roomy: { targets: [ { model: up-anthropic/model-b, price: { input: "1", output: "10", per: 1M }, max_output: 5000 } ], retries: 0 }
+  narrow:
+    targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
+    retries: 0
+    fallbacks: [roomy]
 "#;
 
 pub struct World {
