@@ -434,3 +434,14 @@ fn a_cap_that_the_gateway_adds_is_never_above_what_the_target_can() {
         .collect();
     assert_eq!(attempts, ["upstream_refused", "answered"]);
 }
+
+#[test]
+fn a_body_that_never_comes_is_not_waited_for_without_end() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({}));
+    let mut request = openai(&key, &question("plain"));
+    *request.body_mut() = Body::Stream(futures_util::stream::pending().boxed());
+    let response = while_time_passes(&world, request);
+    assert_eq!(response.status(), 504);
+    assert_eq!(read_json(response)["error"]["code"], "request_timeout");
+}

@@ -47,11 +47,14 @@ fn a_key_that_is_missing_garbage_or_unknown_is_refused_before_the_body_is_read()
         format!("{}0", &key[..key.len() - 1])
     };
     assert_eq!(ask(Some(&flipped)), (401, "key_malformed".to_owned()));
-    // A well-formed key that nobody made.
+    // A well-formed key that nobody made: whoever knows the form can write one.
     let other = World::new();
     other.key(&json!({}));
     let (_, foreign) = other.key(&json!({}));
-    assert_eq!(refused(world.send(openai(&foreign, &question("plain")))), (401, "key_unknown".to_owned()));
+    assert_eq!(ask(Some(&foreign)), (401, "key_unknown".to_owned()));
+    let (id, revoked) = world.key(&json!({}));
+    world.admin("DELETE", &format!("/admin/v1/keys/{id}"), &json!({}));
+    assert_eq!(ask(Some(&revoked)), (401, "key_revoked".to_owned()));
 }
 
 #[test]

@@ -35,6 +35,15 @@ pub(super) async fn authenticate(core: &Core, received: Received) -> Result<Auth
     Ok(Authenticated { received, document })
 }
 
+/// Refuses a token that opens no key. What is read for that is in the cache when the key is judged in earnest.
+pub(super) async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
+    let cached = core.keys.get(&token.shard, &token.id);
+    if cached.is_some_and(|document| check(&document, token, now).is_ok()) {
+        return Ok(());
+    }
+    check(&*read(core, &token.shard, &token.id).await?, token, now)
+}
+
 /// A key's document as the ledger has it now.
 pub async fn read(core: &Core, shard: &ShardId, id: &str) -> Result<Arc<Document>, Refusal> {
     let account = core.ports.ledger.read(shard, &AccountId::key(id)).await?;

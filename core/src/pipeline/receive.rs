@@ -1,4 +1,4 @@
-//! First stage: the request's own words, checked as far as they can be without asking anybody.
+//! First stage: the request's own words, checked as far as they can be by themselves.
 
 use bytes::Bytes;
 use gatelet_wire::DialectId;
@@ -6,13 +6,15 @@ use gatelet_wire::{Fields, Peek};
 use http::HeaderMap;
 use http::request::Parts;
 
+use super::attempt::within;
+use super::authenticate;
 use super::knobs::Knobs;
 use crate::domain::{KeyToken, RequestId, Timestamp};
 use crate::port::{Body, Uncollected};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
-/// A request that is well-formed, with a key that may be one of ours.
+/// A request that is well-formed, with a key that was one of ours when it was last read.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) id: RequestId,
@@ -36,7 +38,8 @@ pub(super) struct Asked {
     pub service_tier: Option<String>,
 }
 
-/// Reads a request for a chat in `dialect`. The key is judged before the body is read: strangers cost nothing.
+/// Reads a request for a chat in `dialect`. The key is judged before the body is read: a stranger, who can write keys of
+/// the right form, does not fill our memory with bodies.
 pub(super) async fn receive(
     core: &Core,
     id: RequestId,
@@ -47,7 +50,11 @@ pub(super) async fn receive(
 ) -> Result<Received, Refusal> {
     let token = token(&parts)?;
     let knobs = Knobs::read(&parts.headers)?;
-    let body = collect(body, &parts.headers, core.settings.body_limit).await?;
+    authenticate::known(core, &token, started).await?;
+    let most = core.settings.deadline;
+    let limit = knobs.timeout.map_or(most, |asked| asked.min(most));
+    let body = collect(body, &parts.headers, core.settings.body_limit);
+    let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
     let fields = Fields::read(&body)?;
     let peek = Peek::read(dialect, &fields)?;
     let service_tier =
