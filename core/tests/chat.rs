@@ -445,3 +445,20 @@ fn a_body_that_never_comes_is_not_waited_for_without_end() {
     assert_eq!(response.status(), 504);
     assert_eq!(read_json(response)["error"]["code"], "request_timeout");
 }
+
+#[test]
+fn a_whole_answer_that_does_not_say_its_usage_is_not_free() {
+    for model in ["plain", "claude"] {
+        let world = World::new();
+        let (id, key) = world.key(&json!({}));
+        let mut answer =
+            if model == "plain" { completion("some words", 7, 3) } else { message("some words", 7, 3) };
+        answer.as_object_mut().unwrap().remove("usage");
+        world.handles.upstream.push_response(whole(200, &answer));
+        assert_eq!(world.send(openai(&key, &question(model))).status(), 200);
+        assert_ne!(world.usage(&id)["spent"], "0", "{model}");
+        let records = world.records();
+        let request = records.iter().find(|record| record["kind"] == "request").unwrap();
+        assert_eq!(request["usage_estimated"], true, "{model}");
+    }
+}

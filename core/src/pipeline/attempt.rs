@@ -178,7 +178,7 @@ fn whole(
         && !suspicious
         && let Ok((usage, service_tier)) = upstream.read_usage_of(&body, reading)
     {
-        call.books.tally.said(usage);
+        call.books.tally.answered(usage, body.len());
         call.books.tally.service_tier = service_tier;
         call.books.first_content(core.ports.clock.now());
         return Ok(Answer::Whole { body, loss });
@@ -193,7 +193,7 @@ fn whole(
         return Err(said(target, error, None));
     }
     let tally = &mut call.books.tally;
-    tally.said(response.usage);
+    tally.answered(response.usage, body.len());
     tally.service_tier.clone_from(&response.service_tier);
     call.books.first_content(core.ports.clock.now());
     if verbatim {

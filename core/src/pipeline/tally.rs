@@ -53,9 +53,11 @@ impl Tally {
         }
     }
 
-    pub(super) fn said(&mut self, usage: Usage) {
+    /// A whole answer of so many bytes. One that does not say its usage is not free: it is estimated from those bytes.
+    pub(super) fn answered(&mut self, usage: Usage, bytes: usize) {
         self.said = Some(usage);
-        self.last_word = true;
+        self.last_word = usage.total() > 0;
+        self.generated = bytes as u64;
     }
 
     /// The usage, and whether some of it is estimated. `input_bytes` is the text that was sent.
