@@ -1,4 +1,4 @@
-//! The gateway itself: one core behind thin hosts.
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod api;
 mod demo;
