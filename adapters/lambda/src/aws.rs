@@ -67,8 +67,8 @@ impl Aws {
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(
                 TimeoutConfig::builder()
-                    .operation_attempt_timeout(Duration::from_secs(3))
-                    .operation_timeout(Duration::from_secs(10))
+                    .operation_attempt_timeout(Duration::from_secs(6))
+                    .operation_timeout(Duration::from_secs(20))
                     .build(),
             );
         if let Some(endpoint) = &self.dynamodb {
