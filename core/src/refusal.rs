@@ -58,7 +58,7 @@ pub enum Refusal {
     /// An upstream could not be reached, or said nothing that makes sense.
     #[error("the upstream failed")]
     UpstreamFailed { target: String, failure: UpstreamFailure },
-    /// The upstream's connection ended, or its words made no sense, in the middle of an answer.
+    /// The body came too slowly, or no time was left for the first call of an upstream.
     #[error("the request's time ran out")]
     Timeout,
 }
