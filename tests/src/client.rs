@@ -244,7 +244,7 @@ pub async fn flood(
     let counter = Arc::clone(&sent);
     let sender = tokio::spawn(async move {
         writer.write_all(head.as_bytes()).await?;
-        let filler = vec![b' '; 64 * 1024];
+        let filler = vec![b' '; 16 << 10];
         while counter.load(Ordering::SeqCst) < most.min(length) {
             let written = writer.write(&filler).await?;
             counter.fetch_add(written, Ordering::SeqCst);

@@ -61,6 +61,7 @@ async fn a_killed_server_has_the_record_and_the_charge_of_every_answer() -> Resu
     );
 
     let records = records(&server).await?;
+    println!("{} answers and {} records of requests after {kills} kills", answered.len(), records.len());
     let mut charged = 0;
     for record in records.values() {
         charged += nanos(record["cost"].as_str().context("no cost")?)?;

@@ -41,12 +41,13 @@ impl Worker {
         ensure!(bundle.exists(), "there is no {}: run `cargo xtask worker`", bundle.display());
         let mut path = vec![bin.clone()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        built().await?;
         let mut command = Command::new(bin.join("wrangler"));
         command
             .args(["dev", "--config"])
             .arg(&bundle)
             .args(["--local", "--ip", "127.0.0.1", "--port", &address.port().to_string()])
-            .args(["--inspector-port", "0", "--test-scheduled", "--persist-to"])
+            .args(["--inspector-port", "0", "--persist-to"])
             .arg(folder.path().join("state"))
             .args([
                 "--var",
@@ -69,6 +70,18 @@ impl Worker {
     pub fn log(&self) -> String {
         self.process.tail()
     }
+}
+
+/// Builds `build/worker` as the sources stand now, unless the environment says that this was done.
+async fn built() -> Result<()> {
+    if std::env::var_os("GATELET_PREBUILT").is_some() {
+        return Ok(());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build =
+        tokio::process::Command::new(cargo).args(["xtask", "worker"]).current_dir(root()).output().await?;
+    ensure!(build.status.success(), "cargo xtask worker:\n{}", String::from_utf8_lossy(&build.stderr));
+    Ok(())
 }
 
 impl Drop for Worker {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::check_eq;
 use crate::client::{Whole, flood};
-use crate::host::Key;
+use crate::host::{Key, Kind};
 use crate::upstream::{Dialect, Reply};
 use crate::world::{World, model, question};
 
@@ -142,14 +142,19 @@ async fn ten_thousand_levels_of_nesting_are_refused(world: Arc<World>) -> Result
 }
 
 async fn a_hundred_megabytes_are_refused_without_being_read(world: Arc<World>) -> Result<()> {
-    const MEGABYTE: usize = 1 << 20;
-    let key = world.host.open_key().await?;
-    let (status, sent) =
-        flood(world.host.address(), "/v1/chat/completions", &key.secret, 100 * MEGABYTE, 100 * MEGABYTE)
-            .await?;
-    check_eq!(status, 413);
-    // The host's own buffers may take some of it before the answer is seen.
-    ensure!(sent < 64 * MEGABYTE, "{sent} bytes were taken before the refusal");
+    const LENGTH: usize = 100 << 20;
+    let (key, path) = (world.host.open_key().await?, "/v1/chat/completions");
+    // A patient client sends a little and waits: what is announced is refused before it is there. A function URL reads first.
+    if world.host.kind != Kind::Lambda {
+        let (status, _) = flood(world.host.address(), path, &key.secret, LENGTH, 32 << 10).await?;
+        check_eq!(status, 413);
+    }
+    // Another goes on sending. The runtime of Workers, as it runs on a developer's machine, resets such a connection.
+    if world.host.kind != Kind::Worker {
+        let (status, sent) = flood(world.host.address(), path, &key.secret, LENGTH, LENGTH).await?;
+        check_eq!(status, 413);
+        ensure!(sent < LENGTH / 2, "{sent} bytes were taken before the refusal");
+    }
     Ok(())
 }
 
