@@ -36,7 +36,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        does: "bench [--rounds N] [--long]: what a request costs, beside the least of proxies",
+        does: "bench [server|worker] [--rounds N] [--long]: what a request costs, beside the least of proxies",
         run: bench::run,
     },
     Command { name: "size", does: "sizes of the artefacts, against their budgets", run: size::run },

@@ -150,3 +150,41 @@ pub(super) fn description() -> String {
     let layout = if pins() { "load on core 0, measured on core 1" } else { "not pinned" };
     format!("{date}, {cores} x {}, Linux {}, {layout}", cpu.unwrap_or("unknown processor"), kernel.trim())
 }
+
+pub(super) fn at(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Processes of this name among the descendants of a process.
+pub(super) fn programs_below(process: u32, name: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut left = vec![process];
+    while let Some(parent) = left.pop() {
+        let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            left.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+        if fs::read_to_string(format!("/proc/{parent}/comm")).is_ok_and(|found| found.trim() == name) {
+            found.push(parent);
+        }
+    }
+    found
+}
+
+/// Whether a process listens on this port of 127.0.0.1.
+pub(super) fn listens_on(process: u32, port: u16) -> bool {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let local = format!("0100007F:{port:04X}");
+    // Fields: number, local address, remote address, state (0A: it listens), …, and the inode as the tenth.
+    let inode = table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        (fields.get(1) == Some(&local.as_str()) && fields.get(3) == Some(&"0A"))
+            .then(|| fields.get(9).map(|inode| format!("socket:[{inode}]")))?
+    });
+    let Some(inode) = inode else { return false };
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    descriptors
+        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+        .any(|link| link.as_os_str() == inode.as_str())
+}

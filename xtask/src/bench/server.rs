@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::Wish;
 use super::load::{Generator, Seen};
-use super::machine::{Core, Process, description, free_port, memory, on};
+use super::machine::{Core, Process, at, description, free_port, memory, on};
 use super::table::{markdown, median};
 use crate::project::{cargo, run as finish, target};
 
-const ADMIN_KEY: &str = "bench-admin-key-of-some-length";
+pub(super) const ADMIN_KEY: &str = "bench-admin-key-of-some-length";
 /// After this no further round begins, so that a slow machine is measured less, not longer.
 const ENOUGH: Duration = Duration::from_secs(170);
 
@@ -183,14 +183,14 @@ fn rows(samples: &Samples) -> Vec<Vec<String>> {
     ]
 }
 
-struct Programs {
+pub(super) struct Programs {
     gatelet: PathBuf,
-    bench: PathBuf,
+    pub(super) bench: PathBuf,
 }
 
 impl Programs {
     /// `GATELET_BIN` names another gatelet than that of this tree.
-    fn build() -> Result<Self> {
+    pub(super) fn build() -> Result<Self> {
         // One after the other, so that neither is built with the features that the other needs.
         let built = |package: &str| -> Result<PathBuf> {
             finish(cargo().args(["build", "--release", "--package", package, "--target-dir"]).arg(target()))?;
@@ -241,7 +241,7 @@ impl Stand {
         fs::write(folder.join("gatelet.yaml"), config(ports.mock))?;
         let key = {
             let _first = gatelet(programs, folder, ports)?;
-            create_key(programs, ports)?
+            create_key(programs, ports.gatelet)?
         };
         let mut starts = Vec::new();
         for _ in 0..5 {
@@ -303,12 +303,8 @@ impl Stand {
     }
 }
 
-fn at(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
-}
-
 /// Two providers that are the mock, with prices, so that budgets apply.
-fn config(mock: u16) -> String {
+pub(super) fn config(mock: u16) -> String {
     format!(
         r#"providers:
   bench: {{ dialect: openai, base: "http://127.0.0.1:{mock}/v1", key: upstream-key-of-the-bench }}
@@ -333,9 +329,9 @@ fn gatelet(programs: &Programs, folder: &Path, ports: Ports) -> Result<Process> 
 }
 
 /// A virtual key with every kind of limit, none of which the bench reaches.
-fn create_key(programs: &Programs, ports: Ports) -> Result<String> {
+pub(super) fn create_key(programs: &Programs, port: u16) -> Result<String> {
     let output = Command::new(&programs.gatelet)
-        .args(["keys", "create", "--json", "--url", &format!("http://{}", at(ports.gatelet))])
+        .args(["keys", "create", "--json", "--url", &format!("http://{}", at(port))])
         .args(["--alias", "bench", "--tag", "bench", "--rpm", "1000000000", "--tpm", "1000000000000"])
         .args(["--parallel", "100000", "--model", "bench/*", "--model", "claude/*"])
         .args(["--budget", "1000000 USD / day", "--budget", "10000000 USD / month"])
@@ -348,7 +344,7 @@ fn create_key(programs: &Programs, ports: Ports) -> Result<String> {
 }
 
 /// Asks once, without the generator, whose own start would count.
-fn first_answer(address: SocketAddr, key: &str) -> Result<()> {
+pub(super) fn first_answer(address: SocketAddr, key: &str) -> Result<()> {
     let body = r#"{"model":"bench/chat","messages":[{"role":"user","content":"Say hello."}]}"#;
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
