@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr2, memchr2_iter};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -17,7 +17,12 @@ pub const MOST_DEPTH: usize = 100;
 /// [`Malformed::Utf8`] and [`Malformed::TooDeep`]. Whether it is JSON is not looked at.
 pub fn text(body: &[u8]) -> Result<&str, Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| Malformed::Utf8 { at: error.valid_up_to() })?;
-    if depth(body) > MOST_DEPTH { Err(Malformed::TooDeep { most: MOST_DEPTH }) } else { Ok(text) }
+    // With no more brackets than levels there is nothing to count, and brackets are found much faster than levels.
+    let may_be_deep = memchr2_iter(b'{', b'[', body).nth(MOST_DEPTH).is_some();
+    if may_be_deep && depth(body) > MOST_DEPTH {
+        return Err(Malformed::TooDeep { most: MOST_DEPTH });
+    }
+    Ok(text)
 }
 
 /// How deep `json` nests at most; strings, nearly all of a request, are leapt over.
