@@ -31,6 +31,8 @@ pub enum Refusal {
     ModelForbidden { model: String },
     #[error("model `{model}` has no price, and the key has a budget")]
     ModelUnpriced { model: String },
+    #[error("`{param}` makes a cost that nobody knows before")]
+    CostUnbounded { param: String },
     #[error("no such path")]
     NoRoute { path: String },
     #[error("the path does not know this method")]
@@ -204,6 +206,18 @@ impl Refusal {
                     format!(
                         "The model `{model}` has no price here, and this key has a budget that could not be kept. \
                          An admin can give the model a price."
+                    ),
+                )
+            },
+            Self::CostUnbounded { param } => Row {
+                param: Some(param.clone()),
+                ..row(
+                    403,
+                    Kind::Permission,
+                    "cost_unbounded",
+                    format!(
+                        "`{param}` lets the provider spend or choose by itself, so that this key's budget and list of \
+                         models could not be kept. Leave it out, or ask for a key without them."
                     ),
                 )
             },

@@ -462,3 +462,30 @@ fn a_whole_answer_that_does_not_say_its_usage_is_not_free() {
         assert_eq!(request["usage_estimated"], true, "{model}");
     }
 }
+
+#[test]
+fn a_time_that_the_caller_cut_short_is_charged_as_if_it_had_left() {
+    let world = World::new();
+    let (id, key) = world.key(&json!({}));
+    world.handles.upstream.push_response(endless(Vec::new()));
+    let mut request = anthropic(&key, &streamed("claude"));
+    request.headers_mut().insert("x-gatelet-timeout", "5".parse().unwrap());
+    let gateway = world.gateway.clone();
+    let response = block_on(async {
+        let turn = async {
+            while world.handles.upstream.asked().is_empty() {
+                yield_now().await;
+            }
+            world.handles.clock.advance(Duration::from_secs(6));
+            futures_util::future::pending::<()>().await;
+        };
+        match futures_util::future::select(Box::pin(gateway.handle(request)), Box::pin(turn)).await {
+            futures_util::future::Either::Left((response, _)) => response,
+            futures_util::future::Either::Right(_) => unreachable!(),
+        }
+    });
+    assert_eq!(response.status(), 504);
+    let usage = world.usage(&id);
+    assert_ne!(usage["spent"], "0", "the provider works on, and bills it");
+    assert_eq!(usage["held"], "0");
+}

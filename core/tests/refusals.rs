@@ -291,3 +291,50 @@ fn a_ledger_that_fails_at_the_reservation_leaves_a_record_of_that_and_nothing_he
     assert_eq!(records[0]["status"], 503);
     assert_eq!(world.usage(&id)["held"], "0");
 }
+
+#[test]
+fn what_a_provider_spends_or_chooses_by_itself_is_refused_where_money_is_limited() {
+    let world = World::new();
+    let (_, poor) = world.key(&json!({ "limits": { "budget": ["1 USD / day"] } }));
+    let (_, free) = world.key(&json!({}));
+    let with = |model: &str, field: &str, value: Value| {
+        let mut body = question(model);
+        body[field] = value;
+        body
+    };
+    let search = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
+    let own = json!([{ "type": "custom", "name": "mine", "input_schema": { "type": "object" } }, { "name": "plain", "input_schema": { "type": "object" } }]);
+    world.handles.upstream.always(|_, _| Ok(whole(200, &message("hi", 1, 1))));
+    assert_eq!(
+        refused(world.send(openai(&poor, &with("plain", "web_search_options", json!({}))))).1,
+        "cost_unbounded"
+    );
+    assert_eq!(
+        refused(world.send(openai(&poor, &with("plain", "models", json!(["other"]))))).1,
+        "cost_unbounded"
+    );
+    assert_eq!(world.send(anthropic(&poor, &with("claude", "tools", search.clone()))).status(), 403);
+    assert_eq!(world.send(anthropic(&poor, &with("claude", "speed", json!("fast")))).status(), 403);
+    assert_eq!(world.send(anthropic(&poor, &with("claude", "speed", json!("standard")))).status(), 200);
+    assert_eq!(world.send(anthropic(&poor, &with("claude", "tools", own))).status(), 200);
+    assert_eq!(world.send(anthropic(&free, &with("claude", "tools", search))).status(), 200);
+    let refusals = world.records().iter().filter(|record| record["outcome"] == "cost_unbounded").count();
+    assert_eq!(refusals, 4, "a refusal of somebody who is known is written down");
+}
+
+#[test]
+fn a_document_that_is_only_named_is_held_as_a_long_one() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "limits": { "budget": ["0.02 USD / day"] } }));
+    let ask = |source: Value| {
+        let content =
+            json!([{ "type": "document", "source": source }, { "type": "text", "text": "read it" }]);
+        let body = json!({ "model": "claude", "max_tokens": 5, "messages": [{ "role": "user", "content": content }] });
+        world.send(anthropic(&key, &body)).status().as_u16()
+    };
+    world.handles.upstream.always(|_, _| Ok(whole(200, &message("hi", 1, 1))));
+    let inline = json!({ "type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK" });
+    assert_eq!(ask(inline), 200);
+    assert_eq!(ask(json!({ "type": "url", "url": "https://example.com/long.pdf" })), 402);
+    assert_eq!(ask(json!({ "type": "file", "file_id": "file_1" })), 402);
+}

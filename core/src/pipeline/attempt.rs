@@ -63,6 +63,10 @@ pub(super) async fn attempt(
     let failed = match within(core, limit, run(core, call, target, prepared)).await {
         Some(Ok(answer)) => return Ok(answer),
         Some(Err(failed)) => failed,
+        None if call.received.knobs.timeout.is_some() && core.ports.clock.now() >= call.deadline => {
+            call.books.timed_out(core.ports.clock.now());
+            return Err(Failed { refusal: Refusal::Timeout, next: Next::Nothing });
+        }
         None => fail(target, UpstreamFailure::TimedOut),
     };
     call.books.failed(failed.refusal.code(), core.ports.clock.now());

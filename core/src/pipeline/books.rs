@@ -33,7 +33,7 @@ pub(super) struct Books {
     target: Option<Arc<Target>>,
     /// An upstream has, or may have, read the request: its input is charged even if nothing came back.
     sent: bool,
-    input_bytes: u64,
+    likely_input: u64,
     pub(super) tally: Tally,
 }
 
@@ -91,15 +91,15 @@ impl Books {
             attempts: Vec::new(),
             target: None,
             sent: false,
-            input_bytes: 0,
+            likely_input: 0,
             tally: Tally::default(),
         }
     }
 
     /// The ledger holds what was asked for.
-    pub(super) fn held(&mut self, input_bytes: u64) {
+    pub(super) fn held(&mut self, likely_input: u64) {
         self.state = State::Held;
-        self.input_bytes = input_bytes;
+        self.likely_input = likely_input;
     }
 
     /// Nothing is held, and there is nothing to write down.
@@ -146,6 +146,12 @@ impl Books {
             attempt.status = Some(status);
             attempt.head_ms = Some(millis(attempt.at, now));
         }
+    }
+
+    /// The time that the caller itself gave is over: the upstream works on, and what it was sent is charged as if the
+    /// caller had left.
+    pub(super) fn timed_out(&mut self, now: Timestamp) {
+        self.end_attempt("request_timeout", now);
     }
 
     /// The attempt is over without an answer that counts: whatever it used is not charged.
@@ -228,7 +234,7 @@ impl Books {
     /// Puts usage and cost into the record.
     fn charge(&mut self) {
         let Some(target) = self.target.as_ref().filter(|_| self.sent) else { return };
-        let (usage, estimated) = self.tally.usage(self.input_bytes);
+        let (usage, estimated) = self.tally.usage(self.likely_input);
         let tier = self.tally.service_tier.as_deref();
         self.record.cost = target.price.as_ref().map_or(Money::ZERO, |price| price.cost(&usage, tier));
         self.record.usage = usage;

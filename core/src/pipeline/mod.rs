@@ -7,6 +7,7 @@ mod admit;
 mod attempt;
 mod authenticate;
 mod books;
+mod bound;
 mod flow;
 mod headers;
 mod knobs;

@@ -60,14 +60,14 @@ impl Tally {
         self.generated = bytes as u64;
     }
 
-    /// The usage, and whether some of it is estimated. `input_bytes` is the text that was sent.
-    pub(super) fn usage(&self, input_bytes: u64) -> (Usage, bool) {
+    /// The usage, and whether some of it is estimated. `likely_input` is what was sent, by its size.
+    pub(super) fn usage(&self, likely_input: u64) -> (Usage, bool) {
         let mut usage = self.said.unwrap_or_default();
         if self.last_word {
             return (usage, false);
         }
         if usage.input_total() == 0 {
-            usage.input = input_bytes.div_ceil(BYTES_A_TOKEN);
+            usage.input = likely_input;
         }
         usage.output = usage.output.max(self.generated.div_ceil(BYTES_A_TOKEN));
         (usage, true)

@@ -18,10 +18,14 @@ pub struct Measure {
     pub images: u32,
     /// Documents, files and videos, whether sent along or named by a URL or an id.
     pub documents: u32,
+    /// Those of them that are only named: nobody knows how long they are.
+    pub named_documents: u32,
     /// The decoded bytes of those documents that were sent along.
     pub document_bytes: u64,
-    /// Pieces of audio, whether sent along or named by an id.
+    /// Pieces of audio, whether sent along or named by a URL or an id.
     pub audios: u32,
+    /// Those of them that are only named.
+    pub named_audios: u32,
     /// The decoded bytes of the audio that was sent along.
     pub audio_bytes: u64,
 }
@@ -155,6 +159,8 @@ fn place_of(key: &str) -> Place {
 struct Found {
     /// Bytes of payloads that no part has claimed yet.
     unclaimed: u64,
+    /// Those of them that are the thing itself, and not its address.
+    inline: u64,
     /// Kinds that were counted: the object around a file need not count it again.
     counted: [bool; 3],
 }
@@ -181,8 +187,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Found, E> {
-        let unclaimed = if self.place == Place::Payload { length(text.len()) } else { 0 };
-        Ok(Found { unclaimed, ..Found::default() })
+        if self.place != Place::Payload {
+            return Ok(Found::default());
+        }
+        let unclaimed = length(text.len());
+        let inline = if is_address(text) { 0 } else { unclaimed };
+        Ok(Found { unclaimed, inline, ..Found::default() })
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
@@ -229,7 +239,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             found.add(map.next_value_seed(walk)?);
         }
         if is_text {
-            found.unclaimed = 0;
+            (found.unclaimed, found.inline) = (0, 0);
         }
         match by_type.or(by_key) {
             Some(kind) if self.place != Place::Source => Ok(self.tally.claim(kind, found)),
@@ -241,6 +251,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 impl Found {
     fn add(&mut self, more: Self) {
         self.unclaimed += more.unclaimed;
+        self.inline += more.inline;
         for (counted, also) in self.counted.iter_mut().zip(more.counted) {
             *counted |= also;
         }
@@ -251,25 +262,29 @@ impl Tally {
     /// Takes what was found in a part of `kind` off the text, and counts the part unless one inside it was.
     fn claim(&mut self, kind: Kind, mut found: Found) -> Found {
         let payload = std::mem::take(&mut found.unclaimed);
+        let inline = std::mem::take(&mut found.inline);
         self.payload += payload;
         // Four characters of base64 are three bytes; a rest counts whole.
-        let decoded = payload.div_ceil(4) * 3;
+        let decoded = inline.div_ceil(4) * 3;
         let measure = &mut self.measure;
-        let (slot, count) = match kind {
-            Kind::Image => (0, &mut measure.images),
+        let (slot, count, named) = match kind {
+            Kind::Image => (0, &mut measure.images, None),
             Kind::Document => {
                 measure.document_bytes += decoded;
-                (1, &mut measure.documents)
+                (1, &mut measure.documents, Some(&mut measure.named_documents))
             }
             Kind::Audio => {
                 measure.audio_bytes += decoded;
-                (2, &mut measure.audios)
+                (2, &mut measure.audios, Some(&mut measure.named_audios))
             }
         };
         if let Some(counted) = found.counted.get_mut(slot)
             && !std::mem::replace(counted, true)
         {
             *count = count.saturating_add(1);
+            if let Some(named) = named.filter(|_| inline == 0) {
+                *named = named.saturating_add(1);
+            }
         }
         found
     }
@@ -295,6 +310,13 @@ impl<'de> Deserialize<'de> for Word<'de> {
             Maybe::Other(IgnoredAny) => Self(Cow::Borrowed("")),
         })
     }
+}
+
+/// Whether a payload is where the thing lies (`https://…`) and not the thing.
+fn is_address(text: &str) -> bool {
+    const LONGEST_SCHEME: usize = 12;
+    let head = text.as_bytes();
+    memmem::find(head.get(..LONGEST_SCHEME).unwrap_or(head), b"://").is_some()
 }
 
 fn length(bytes: usize) -> u64 {

@@ -1,0 +1,139 @@
+//! The most that a request can use and cost, before anybody has counted its tokens.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use gatelet_wire::measure::{Measure, measure};
+use gatelet_wire::{DialectId, Fields};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::receive::Received;
+use crate::domain::account::{Document, OutputBound};
+use crate::domain::{Money, Rate};
+use crate::policy::Target;
+use crate::refusal::Refusal;
+use crate::registry::Bound;
+
+/// An upper bound of the tokens that one image becomes in any of today's models.
+const IMAGE_TOKENS: u64 = 6_000;
+/// A page of a document is shown as text and as an image, and has at least this many bytes.
+const BYTES_A_PAGE: u64 = 1_000;
+/// A document that is only named (by URL or id): a hundred pages, the most that providers document.
+const NAMED_DOCUMENT_PAGES: u64 = 100;
+/// Audio at the lowest bit rates in use makes at most this many tokens a kilobyte.
+const AUDIO_TOKENS_A_KILOBYTE: u64 = 20;
+/// A piece of audio that is only named: half an hour.
+const NAMED_AUDIO_TOKENS: u64 = 60_000;
+/// Where neither caller nor catalogue names a cap.
+const DEFAULT_OUTPUT: u64 = 8_192;
+/// The most that a request can use.
+pub(super) struct Asked {
+    /// What the input will be if nobody says it: text by bytes, media by a quarter of their bound.
+    pub(super) likely_tokens: u64,
+    pub(super) input_tokens: u64,
+    pub(super) input_cost: Money,
+    pub(super) output: OutputBound,
+    /// A budget or a limit on tokens applies, so that output needs a cap.
+    pub(super) limited: bool,
+}
+
+/// Bounds a request from above, for the dearest target of its plan.
+pub(super) fn bound(
+    received: &Received,
+    document: &Document,
+    plan: &[Arc<Target>],
+) -> Result<Asked, Refusal> {
+    let measure = measure(received.dialect, &received.body);
+    let limits = &document.key.limits;
+    let limited = limits.tpm.is_some() || !limits.budget.is_empty();
+    if !limits.budget.is_empty() {
+        unbounded(received)?;
+    } else if document.key.models.is_some() {
+        one_model(received)?;
+    }
+    let media_tokens = media_tokens(&measure);
+    let text_tokens = measure.text_bytes;
+    let bound = Bound { text_tokens, media_tokens, service: received.asked.service_tier.as_deref() };
+    let mut input_cost = Money::ZERO;
+    let mut rate = Rate::ZERO;
+    let mut most_output = 0;
+    for target in plan {
+        match &target.price {
+            Some(price) => {
+                input_cost = input_cost.max(price.input_bound(&bound));
+                rate = rate.max(price.output_bound(&bound));
+            }
+            None if limits.budget.is_empty() => {}
+            None => return Err(Refusal::ModelUnpriced { model: target.to_string() }),
+        }
+        // Where only the context is known, input and output share it.
+        let rest =
+            || target.context.map(|context| context.saturating_sub(text_tokens.saturating_add(media_tokens)));
+        most_output = most_output.max(target.max_output.or_else(rest).unwrap_or(DEFAULT_OUTPUT).max(1));
+    }
+    let choices = u64::from(received.asked.choices);
+    let tokens = received.asked.max_output.unwrap_or(most_output).saturating_mul(choices);
+    Ok(Asked {
+        likely_tokens: (text_tokens.saturating_add(media_tokens)).div_ceil(4),
+        input_tokens: text_tokens.saturating_add(media_tokens),
+        input_cost,
+        output: OutputBound { tokens, rate, elastic: received.asked.max_output.is_none() && choices == 1 },
+        limited,
+    })
+}
+
+/// The kinds of tools that the caller runs: `custom`, and those of the provider whose calls come back to it.
+const CALLERS: &[&str] = &["custom", "function", "bash_", "text_editor_", "computer_", "memory_"];
+
+#[derive(Deserialize)]
+struct Tool<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+/// Refuses a list of further models, from which gateways behind the same dialect may choose.
+fn one_model(received: &Received) -> Result<(), Refusal> {
+    match Fields::read(&received.body)?.present("models") {
+        Some(_) => Err(Refusal::CostUnbounded { param: "models".to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what makes a provider spend or choose by itself: nobody knows before what that costs, or whom it calls.
+fn unbounded(received: &Received) -> Result<(), Refusal> {
+    one_model(received)?;
+    let fields = Fields::read(&received.body)?;
+    let refuse = |param: &str| Err(Refusal::CostUnbounded { param: param.to_owned() });
+    let names: &[&str] = match received.dialect {
+        DialectId::Openai => &["web_search_options", "plugins", "provider"],
+        DialectId::Anthropic => &["mcp_servers", "container", "inference_geo"],
+    };
+    if let Some(name) = names.iter().find(|name| fields.present(name).is_some()) {
+        return refuse(name);
+    }
+    let fast = |raw: &RawValue| raw.get() != "\"standard\"";
+    if received.dialect == DialectId::Anthropic && fields.present("speed").is_some_and(fast) {
+        return refuse("speed");
+    }
+    let tools = fields.present("tools").and_then(|raw| serde_json::from_str::<Vec<Tool<'_>>>(raw.get()).ok());
+    let by_provider = |tool: &Tool<'_>| {
+        tool.kind.as_ref().is_some_and(|kind| !CALLERS.iter().any(|callers| kind.starts_with(callers)))
+    };
+    match tools.unwrap_or_default().iter().position(by_provider) {
+        Some(at) => refuse(&format!("tools[{at}]")),
+        None => Ok(()),
+    }
+}
+
+/// The most tokens that images, documents and audio become.
+fn media_tokens(measure: &Measure) -> u64 {
+    let pages = (measure.document_bytes / BYTES_A_PAGE)
+        .saturating_add(u64::from(measure.documents))
+        .saturating_add(u64::from(measure.named_documents).saturating_mul(NAMED_DOCUMENT_PAGES));
+    let audio = (measure.audio_bytes / 1_000)
+        .saturating_add(u64::from(measure.audios))
+        .saturating_mul(AUDIO_TOKENS_A_KILOBYTE)
+        .saturating_add(u64::from(measure.named_audios).saturating_mul(NAMED_AUDIO_TOKENS));
+    u64::from(measure.images).saturating_add(pages).saturating_mul(IMAGE_TOKENS).saturating_add(audio)
+}
