@@ -65,7 +65,8 @@ async fn tokens_per_minute_bound_what_is_admitted(world: Arc<World>) -> Result<(
         ensure!(admitted <= 16, "{admitted} times 60 tokens are more than 1000");
     };
     check_eq!(refused.status, 429, "{}", refused.text());
-    ensure!((1..=60).contains(&retry_after(&refused)?), "{:?}", refused.headers);
+    // Admissions are counted by whole seconds, so the last of one may be up to 61 s in coming.
+    ensure!((1..=61).contains(&retry_after(&refused)?), "{:?}", refused.headers);
     // True usage counts once it is known: 1000 - n × 60 must be too little for one more bound.
     ensure!(
         admitted >= (1_000 - 200) / 60,
