@@ -30,8 +30,12 @@ const SCHEMA: &str = "
     create table if not exists outbox (id text primary key, entry text not null) without rowid;
     create table if not exists known (id integer primary key);
     create table if not exists shards (id text primary key) without rowid;
-    create table if not exists documents
-        (name text primary key, version integer not null, body blob not null, published integer not null) without rowid;
+    create table if not exists documents (
+        name text primary key,
+        version integer not null,
+        body blob, -- null: deleted; its version is never used again
+        published integer not null
+    ) without rowid;
 ";
 
 impl Books {
@@ -139,7 +143,10 @@ impl Books {
     }
 
     pub(crate) fn document(&self, name: &str) -> Result<Option<Document>, Failed> {
-        let mut rows = self.rows("select version, body from documents where name = ?", vec![name.into()])?;
+        let mut rows = self.rows(
+            "select version, body from documents where name = ? and body is not null",
+            vec![name.into()],
+        )?;
         let Some(row) = rows.pop() else { return Ok(None) };
         let [version, body] = columns(row)?;
         Ok(Some(Document { version: u64::try_from(integer(&version)?)?, bytes: Blob(blob(body)?.into()) }))
@@ -156,13 +163,21 @@ impl Books {
         if !expect.holds(current) {
             return Ok(None);
         }
-        let version = current.unwrap_or(0).saturating_add(1);
+        let version = self.last_version(name)?.saturating_add(1);
         self.run(
             "insert into documents values (?, ?, ?, 0) on conflict (name) do update
              set version = excluded.version, body = excluded.body, published = 0",
             vec![name.into(), whole(version), SqlStorageValue::Blob(bytes.0.to_vec())],
         )?;
         Ok(Some(version))
+    }
+
+    /// The version that stands or was deleted; 0 for none.
+    fn last_version(&self, name: &str) -> Result<u64, Failed> {
+        let mut rows = self.rows("select version from documents where name = ?", vec![name.into()])?;
+        let Some(row) = rows.pop() else { return Ok(0) };
+        let [version] = columns(row)?;
+        Ok(u64::try_from(integer(&version)?)?)
     }
 
     pub(crate) fn set_published(&self, name: &str, version: u64) -> Result<(), Failed> {
@@ -176,12 +191,12 @@ impl Books {
     }
 
     pub(crate) fn delete_document(&self, name: &str) -> Result<(), Failed> {
-        self.run("delete from documents where name = ?", vec![name.into()])
+        self.run("update documents set body = null, published = 1 where name = ?", vec![name.into()])
     }
 
     pub(crate) fn documents(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, Failed> {
         let query = "select name from documents where name >= ?1 and name < ?1 || char(1114111)
-                     and name > ?2 order by name limit ?3";
+                     and name > ?2 and body is not null order by name limit ?3";
         self.texts(query, vec![prefix.into(), after.into(), count(limit)])
     }
 
