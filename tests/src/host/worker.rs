@@ -1,11 +1,13 @@
 //! The Worker in workerd, started through wrangler with a store of its own.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use super::ADMIN_KEY;
 use super::process::{Process, free_address};
@@ -31,21 +33,35 @@ const QUIET: [(&str, &str); 6] = [
 ];
 
 impl Worker {
+    /// What is deployed.
     pub async fn start(config: &str) -> Result<Self> {
+        Self::start_bundle(&built().await?, tempfile::tempdir()?, config).await
+    }
+
+    /// What is deployed, and under `/test/` the doors of `tests/worker/entry.mjs`.
+    pub async fn start_with_doors(config: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let bundle = folder.path().join("bundle");
+        copy(&built().await?, &bundle)?;
+        std::fs::copy(root().join("tests/worker/entry.mjs"), bundle.join("doors.mjs"))?;
+        let file = bundle.join("wrangler.toml");
+        let deployed = std::fs::read_to_string(&file)?;
+        let changed = deployed.replace("main = \"entry.mjs\"", "main = \"doors.mjs\"");
+        ensure!(changed != deployed, "{} names no entry.mjs", file.display());
+        std::fs::write(file, changed)?;
+        Self::start_bundle(&bundle, folder, config).await
+    }
+
+    async fn start_bundle(bundle: &Path, folder: TempDir, config: &str) -> Result<Self> {
         let address = free_address()?;
         let bin = root().join("node_modules/.bin");
         ensure!(bin.join("wrangler").exists(), "{} has no wrangler: run `cargo xtask setup`", bin.display());
-        // Complete in itself: starting it builds nothing.
-        let bundle = root().join("build/worker/wrangler.toml");
-        ensure!(bundle.exists(), "there is no {}: run `cargo xtask worker`", bundle.display());
         let mut path = vec![bin.clone()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-        built().await?;
         let mut command = Command::new(bin.join("wrangler"));
         command
             .args(["dev", "--config"])
-            .arg(&bundle)
+            .arg(bundle.join("wrangler.toml"))
             .args(["--local", "--ip", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--inspector-port", "0", "--persist-to"])
             .arg(folder.path().join("state"))
@@ -72,21 +88,48 @@ impl Worker {
     }
 }
 
-/// Builds `build/worker` as the sources stand now, unless the environment says that this was done.
-async fn built() -> Result<()> {
-    if std::env::var_os("GATELET_PREBUILT").is_some() {
-        return Ok(());
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build =
-        tokio::process::Command::new(cargo).args(["xtask", "worker"]).current_dir(root()).output().await?;
-    ensure!(build.status.success(), "cargo xtask worker:\n{}", String::from_utf8_lossy(&build.stderr));
-    Ok(())
-}
-
 impl Drop for Worker {
     fn drop(&mut self) {
         // wrangler ends its own children on SIGINT, and only on that.
         self.process.stop("INT");
     }
+}
+
+/// Builds `build/worker` as the sources stand now, unless the environment says that this was done. It is complete in
+/// itself: starting it builds nothing.
+async fn built() -> Result<PathBuf> {
+    // Tests of one binary start Workers side by side, and each build begins by removing the last.
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    BUILT
+        .get_or_try_init(|| async {
+            if std::env::var_os("GATELET_PREBUILT").is_some() {
+                return Ok(());
+            }
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut build = tokio::process::Command::new(cargo);
+            let build = build.args(["xtask", "worker"]).current_dir(root()).output().await?;
+            let error = String::from_utf8_lossy(&build.stderr);
+            ensure!(build.status.success(), "cargo xtask worker:\n{error}");
+            Ok(())
+        })
+        .await?;
+    let bundle = root().join("build/worker");
+    let config = bundle.join("wrangler.toml");
+    ensure!(config.exists(), "there is no {}: run `cargo xtask worker`", config.display());
+    Ok(bundle)
+}
+
+/// Copies a folder, without what wrangler keeps in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if !entry.file_type()?.is_dir() {
+            std::fs::copy(source, target)?;
+        } else if entry.file_name() != ".wrangler" {
+            copy(&source, &target)?;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,220 @@
+//! The Worker's Durable Objects, in workerd, keep the rules of every ledger and store; and outlive a trap in wasm.
+//!
+//! It is the built Worker that runs, `build/worker`, with a door to the objects that only tests have. What the Worker
+//! itself does around an ask is done here again, since it runs nowhere but there: see `adapters/worker/src/{ledger,kv}.rs`.
+
+#![expect(clippy::unwrap_used, reason = "what a test writes can be written")]
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, Result, ensure};
+use async_trait::async_trait;
+use bytes::Bytes;
+use gatelet_core::domain::account::{Account, Op};
+use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::port::{
+    Entry, Expect, Fault, FaultKind, Ledger, Outcome, Page, Store, Transaction, Versioned,
+};
+use gatelet_tests::check_eq;
+use gatelet_tests::client::Call;
+use gatelet_tests::conformance;
+use gatelet_tests::host::worker::Worker;
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use ask::{Ask, Blob, DIRECTORY, Document, Transacted};
+
+#[expect(dead_code, reason = "the object's side of it")]
+#[path = "../../adapters/worker/src/ask.rs"]
+mod ask;
+
+const CONFIG: &str = "{}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_objects_keep_every_rule_of_a_ledger() -> Result<()> {
+    let worker = Worker::start_with_doors(CONFIG).await?;
+    let kept = conformance::ledger::all(Arc::new(Objects::of(&worker))).await;
+    kept.with_context(|| worker.log())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_directory_and_kv_keep_every_rule_of_a_store() -> Result<()> {
+    let worker = Worker::start_with_doors(CONFIG).await?;
+    let kept = conformance::store::all(Arc::new(Documents(Objects::of(&worker)))).await;
+    kept.with_context(|| worker.log())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_has_trapped_answers_the_next_ask_and_has_lost_nothing() -> Result<()> {
+    let worker = Worker::start_with_doors(CONFIG).await?;
+    survives_traps(&worker).await.with_context(|| worker.log())
+}
+
+async fn survives_traps(worker: &Worker) -> Result<()> {
+    let objects = Objects::of(worker);
+    let call = |method, path: &str| Call::new(worker.address(), method, path).whole();
+    let shard = ShardId::new("trapped");
+    let entry = |number: u32| Entry { id: format!("{number}"), line: "{}".to_owned(), settle: None };
+    let enter = async |number| {
+        let transaction = Transaction { accounts: Vec::new(), op: Op::Sweep, entries: vec![entry(number)] };
+        objects.transact(&shard, transaction, Timestamp::EPOCH).await
+    };
+    enter(1).await?;
+    // More than once: what comes after a trap is no worse than what was before.
+    for number in 2..5 {
+        let trapped = call(Method::POST, "/test/trap/trapped").await?;
+        check_eq!(trapped.status, 500);
+        ensure!(trapped.text().contains("memory access out of bounds"), "{}", trapped.text());
+        enter(number).await?;
+        check_eq!(call(Method::GET, "/health/ready").await?.status, 200);
+    }
+    check_eq!(objects.outbox(&shard, 10).await?, [1, 2, 3, 4].map(entry));
+    Ok(())
+}
+
+/// The objects behind the door.
+struct Objects {
+    worker: SocketAddr,
+    /// Shards whose outbox is lent to the rules: else its alarm would empty it when the records are ten seconds old.
+    lent: Mutex<HashSet<ShardId>>,
+}
+
+impl Objects {
+    fn of(worker: &Worker) -> Self {
+        Self { worker: worker.address(), lent: Mutex::default() }
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        name: &str,
+        ask: &Ask,
+    ) -> Result<T, Fault> {
+        let ask = serde_json::to_string(ask).unwrap();
+        self.post(operation, &format!("/test/ask/{name}"), ask).await
+    }
+
+    async fn kv<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        method: &str,
+        ask: &Value,
+    ) -> Result<T, Fault> {
+        self.post(operation, &format!("/test/kv/{method}"), ask.to_string()).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        body: String,
+    ) -> Result<T, Fault> {
+        let failed = |context: String| Fault::new(FaultKind::Unavailable, operation, context);
+        let answer = Call::new(self.worker, Method::POST, path).body(body).whole().await;
+        let answer = answer.map_err(|error| failed(format!("{error:#}")))?;
+        if answer.status != 200 {
+            return Err(failed(format!("{}: {}", answer.status, answer.text())));
+        }
+        let corrupt = |error: serde_json::Error| {
+            Fault::new(FaultKind::Corrupt, operation, format!("{error}: {}", answer.text()))
+        };
+        serde_json::from_slice(&answer.body).map_err(corrupt)
+    }
+}
+
+#[async_trait]
+impl Ledger for Objects {
+    async fn transact(
+        &self,
+        shard: &ShardId,
+        transaction: Transaction,
+        now: Timestamp,
+    ) -> Result<Outcome, Fault> {
+        const OPERATION: &str = "ledger.transact";
+        let is_new = self.lent.lock().unwrap().insert(shard.clone());
+        if is_new {
+            let _: Vec<Entry> = self.ask(OPERATION, shard.as_str(), &Ask::Outbox { limit: 1 }).await?;
+        }
+        let Transacted { outcome, unknown } =
+            self.ask(OPERATION, shard.as_str(), &Ask::Transact { transaction, now }).await?;
+        if unknown {
+            let () = self.ask(OPERATION, DIRECTORY, &Ask::Register { shard: shard.clone() }).await?;
+            let () = self.ask(OPERATION, shard.as_str(), &Ask::Known).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
+        let ask = Ask::Read { account: account.clone() };
+        let found: Option<Blob> = self.ask("ledger.read", shard.as_str(), &ask).await?;
+        found.map(|bytes| Ok(Account::from_bytes(&bytes.0)?)).transpose()
+    }
+
+    async fn list(
+        &self,
+        shard: &ShardId,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> Result<Vec<(AccountId, Account)>, Fault> {
+        let ask = Ask::List { prefix: prefix.to_owned(), after: after.cloned(), limit };
+        let found: Vec<(AccountId, Blob)> = self.ask("ledger.list", shard.as_str(), &ask).await?;
+        found.into_iter().map(|(id, bytes)| Ok((id, Account::from_bytes(&bytes.0)?))).collect()
+    }
+
+    async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
+        self.ask("ledger.outbox", shard.as_str(), &Ask::Outbox { limit }).await
+    }
+
+    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
+        self.ask("ledger.clear", shard.as_str(), &Ask::Clear { entries: entries.to_vec() }).await
+    }
+
+    async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
+        self.ask("ledger.shards", DIRECTORY, &Ask::Shards).await
+    }
+}
+
+/// The directory, and KV before it.
+struct Documents(Objects);
+
+#[async_trait]
+impl Store for Documents {
+    async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
+        const OPERATION: &str = "store.get";
+        let mut found: Option<Document> = self.0.kv(OPERATION, "get", &json!({"name": name})).await?;
+        if found.is_none() {
+            let ask = Ask::GetDocument { name: name.to_owned() };
+            found = self.0.ask(OPERATION, DIRECTORY, &ask).await?;
+        }
+        Ok(found.map(|Document { version, bytes }| Versioned { version, bytes: bytes.0 }))
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
+        const OPERATION: &str = "store.put";
+        let mut copy = json!({"name": name, "bytes": Blob(bytes.clone())});
+        let ask = Ask::PutDocument { name: name.to_owned(), bytes: Blob(bytes), expect: expect.into() };
+        let version: Option<u64> = self.0.ask(OPERATION, DIRECTORY, &ask).await?;
+        let version = version.ok_or_else(|| Fault::new(FaultKind::Conflict, OPERATION, name))?;
+        copy["version"] = json!(version);
+        let () = self.0.kv(OPERATION, "put", &copy).await?;
+        let () = self.0.ask(OPERATION, DIRECTORY, &Ask::Published { name: name.to_owned(), version }).await?;
+        Ok(version)
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Fault> {
+        const OPERATION: &str = "store.delete";
+        let () = self.0.ask(OPERATION, DIRECTORY, &Ask::DeleteDocument { name: name.to_owned() }).await?;
+        self.0.kv(OPERATION, "delete", &json!({"name": name})).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
+        let ask = Ask::ListDocuments { prefix: prefix.to_owned(), after: after.map(str::to_owned), limit };
+        let names: Vec<String> = self.0.ask("store.list", DIRECTORY, &ask).await?;
+        let next = names.last().filter(|_| names.len() == limit).cloned();
+        Ok(Page { names, next })
+    }
+}
