@@ -15,12 +15,15 @@ pub struct Settings {
     pub shard: ShardId,
     /// The longest body of a request, in bytes.
     pub body_limit: usize,
+    /// The longest whole answer of an upstream, in bytes; streams have no such limit.
+    pub answer_limit: usize,
     /// The longest that one request may take, its stream included: the hold dies a little later.
     pub deadline: Duration,
 }
 
 impl Settings {
     pub const BODY_LIMIT: usize = 32 << 20;
+    pub const ANSWER_LIMIT: usize = 64 << 20;
     pub const DEADLINE: Duration = Duration::from_mins(10);
 
     pub fn new(admin_key: impl Into<AdminKey>) -> Self {
@@ -28,6 +31,7 @@ impl Settings {
             admin_key: admin_key.into(),
             shard: ShardId::main(),
             body_limit: Self::BODY_LIMIT,
+            answer_limit: Self::ANSWER_LIMIT,
             deadline: Self::DEADLINE,
         }
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use gatelet_core::port::{Body, Broken, ByteStream};
+use gatelet_core::port::{Body, Broken};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+
+use crate::stalled::Kept;
 
 /// How long a caller may go on sending what nobody reads.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,7 +88,7 @@ impl Drop for Request {
 /// without an ending.
 pub(crate) enum Answer {
     Full(Option<Bytes>),
-    Stream(ByteStream),
+    Stream(Kept),
     /// Broken off, and to be said with the next poll.
     Broken(Option<Broken>),
 }
@@ -96,7 +98,7 @@ impl From<Body> for Answer {
         match body {
             Body::Empty => Self::Full(None),
             Body::Full(bytes) => Self::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
-            Body::Stream(stream) => Self::Stream(stream),
+            Body::Stream(stream) => Self::Stream(Kept::new(stream)),
         }
     }
 }
@@ -109,7 +111,7 @@ impl HttpBody for Answer {
         let answer = self.get_mut();
         match answer {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(stream) => match ready!(stream.poll_next_unpin(cx)) {
+            Self::Stream(stream) => match ready!(stream.poll_next(cx)) {
                 Some(Err(broken)) => {
                     // hyper throws away what it has not sent when it hears of this. Waiting lets it send that first.
                     *answer = Self::Broken(Some(broken));

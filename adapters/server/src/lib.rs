@@ -7,5 +7,6 @@ pub mod client;
 pub mod listen;
 pub mod log;
 pub mod serve;
+mod stalled;
 pub mod store;
 pub mod workers;

@@ -52,7 +52,7 @@ pub(crate) async fn gateway(env: &Env) -> Result<Gateway, JsValue> {
     let ports = crate::ports(env)?;
     let text = text(&*ports.store, env).await?;
     let policy = policy(text.as_deref(), env)?;
-    let gateway = Gateway::new(ports, Settings::new(admin_key(env)), policy);
+    let gateway = Gateway::new(ports, settings(env), policy);
     let isolate = Isolate { gateway: gateway.clone(), text, looked: now };
     ISOLATE.with_borrow_mut(|slot| *slot = Some(isolate));
     Ok(gateway)
@@ -104,6 +104,11 @@ fn policy(text: Option<&str>, env: &Env) -> Result<Policy, JsValue> {
 /// A variable or a secret of the Worker.
 fn variable(env: &Env, name: &str) -> Option<String> {
     js_sys::Reflect::get(env, &name.into()).ok()?.as_string()
+}
+
+/// An isolate has 128 MB for all its requests, and what it took once it does not give back.
+fn settings(env: &Env) -> Settings {
+    Settings { body_limit: 8 << 20, answer_limit: 16 << 20, ..Settings::new(admin_key(env)) }
 }
 
 /// Without the secret nobody is admin: the key is then one that nobody has seen.

@@ -133,7 +133,7 @@ impl Shard {
             Ask::Outbox { .. } if self.draining.get() => json(&[(); 0]),
             Ask::Outbox { limit } => {
                 self.lent.set(ports::now().after(LOAN));
-                json(&books.outbox(limit)?)
+                json(&settled(books.outbox(limit)?))
             }
             Ask::Clear { entries } => json(&books.clear(&entries)?),
             Ask::Known => {
@@ -206,10 +206,8 @@ impl Ledger for Own {
         found.into_iter().map(|(id, bytes)| Ok((id, crate::ledger::decode(OPERATION, &bytes)?))).collect()
     }
 
-    /// Accounts and entries are written in one step here: nothing is left to settle.
     async fn outbox(&self, _: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
-        let entries = self.0.outbox(limit).map_err(|error| fault("ledger.outbox", &error))?;
-        Ok(entries.into_iter().map(|entry| Entry { settle: None, ..entry }).collect())
+        Ok(settled(self.0.outbox(limit).map_err(|error| fault("ledger.outbox", &error))?))
     }
 
     async fn clear(&self, _: &ShardId, entries: &[String]) -> Result<(), Fault> {
@@ -231,4 +229,9 @@ fn thrown(error: &Failed) -> JsValue {
 
 fn json(value: &impl Serialize) -> Result<String, Failed> {
     Ok(serde_json::to_string(value)?)
+}
+
+/// Accounts and entries are written in one step here: nothing is left to settle.
+fn settled(entries: Vec<Entry>) -> Vec<Entry> {
+    entries.into_iter().map(|entry| Entry { settle: None, ..entry }).collect()
 }

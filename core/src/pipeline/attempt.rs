@@ -45,8 +45,6 @@ pub(super) enum Next {
     Nothing,
 }
 
-/// The longest whole answer, in bytes: embeddings of a long batch and images fit.
-const ANSWER_LIMIT: usize = 64 << 20;
 /// The longest error body that is read.
 const ERROR_LIMIT: usize = 256 << 10;
 
@@ -116,7 +114,7 @@ async fn run(
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
-            let body = collect(body, &head.headers, ANSWER_LIMIT)
+            let body = collect(body, &head.headers, core.settings.answer_limit)
                 .await
                 .map_err(|_| fail(target, UpstreamFailure::Broken))?;
             whole(core, call, target, lane, body, &restore, loss)

@@ -74,7 +74,8 @@ impl Ledger for Embedded {
         found.extend(waiting.iter().map(|entry| Entry::clone(entry)));
         found.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         found.truncate(limit);
-        Ok(found)
+        // Accounts and entries are written in one step here: nothing is left to settle.
+        Ok(found.into_iter().map(|entry| Entry { settle: None, ..entry }).collect())
     }
 
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
