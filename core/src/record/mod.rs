@@ -84,9 +84,8 @@ pub struct Attempt {
 
 pub const VERSION: u8 = 1;
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
-fn rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
+fn rfc3339<S: serde::Serializer>(at: impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&at)
 }
 
 /// What is written of one request, its attempts first, as an entry of the outbox: hosts pay by the entry. Ids sort by time.

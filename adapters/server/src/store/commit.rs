@@ -1,6 +1,5 @@
 //! Shared commits.
 
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use gatelet_core::domain::{AccountId, ShardId};
@@ -129,12 +128,7 @@ impl State {
             }
         }
         for (shard, entry) in &batch.entries {
-            frame.entries.push(EntryLine {
-                shard: shard.as_str(),
-                id: &entry.id,
-                line: &entry.line,
-                settle: super::settle_text(entry)?.map(Cow::Owned),
-            });
+            frame.entries.push(EntryLine { shard: shard.as_str(), id: &entry.id, line: &entry.line });
         }
         self.append(&frame)
     }

@@ -51,9 +51,6 @@ pub(super) struct EntryLine<'a> {
     pub(super) shard: &'a str,
     pub(super) id: &'a str,
     pub(super) line: &'a str,
-    /// As JSON.
-    #[serde(borrow)]
-    pub(super) settle: Option<std::borrow::Cow<'a, str>>,
 }
 
 const HEAD: usize = 8;
@@ -158,7 +155,7 @@ mod tests {
     use super::*;
 
     fn append(journal: &mut Journal, id: &str) {
-        let line = EntryLine { shard: "main", id, line: "{}", settle: None };
+        let line = EntryLine { shard: "main", id, line: "{}" };
         journal.append(&Frame { entries: vec![line], ..Frame::default() }).unwrap();
     }
 

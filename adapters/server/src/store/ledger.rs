@@ -71,11 +71,11 @@ impl Ledger for Embedded {
             mine.take(limit).map(|(_, entry)| Arc::clone(entry)).collect()
         };
         drop(writer);
-        found.extend(waiting.iter().map(|entry| Entry::clone(entry)));
+        // Accounts and entries are written in one step here: nothing is left to settle.
+        found.extend(waiting.iter().map(|entry| Entry { settle: None, ..Entry::clone(entry) }));
         found.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         found.truncate(limit);
-        // Accounts and entries are written in one step here: nothing is left to settle.
-        Ok(found.into_iter().map(|entry| Entry { settle: None, ..entry }).collect())
+        Ok(found)
     }
 
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
@@ -195,20 +195,16 @@ impl Writer {
         let failed = || fault("ledger.outbox");
         let mut query = self
             .db
-            .prepare_cached("select id, line, settle from entries where shard = ? order by id limit ?")
+            .prepare_cached("select id, line from entries where shard = ? order by id limit ?")
             .map_err(failed())?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = query.query((shard.as_str(), limit)).map_err(failed())?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed())? {
-            let settle: Option<String> = row.get(2).map_err(failed())?;
-            let settle = settle.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
-                Fault::new(FaultKind::Corrupt, "ledger.outbox", "an entry's settlement").with_source(error)
-            })?;
             found.push(Entry {
                 id: row.get(0).map_err(failed())?,
                 line: row.get(1).map_err(failed())?,
-                settle,
+                settle: None,
             });
         }
         Ok(found)

@@ -168,13 +168,6 @@ fn close_to_others(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// An entry's settlement as it is kept.
-fn settle_text(entry: &Entry) -> Result<Option<String>, Fault> {
-    entry.settle.as_ref().map(serde_json::to_string).transpose().map_err(|error| {
-        Fault::new(FaultKind::Corrupt, "ledger.commit", "an entry's settlement").with_source(error)
-    })
-}
-
 fn fault(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Fault {
     move |error| {
         let kind = match error.sqlite_error_code() {

@@ -38,7 +38,6 @@ const TABLES: &str = "
         shard text not null,
         id text not null,
         line text not null,
-        settle text,
         primary key (shard, id)
     ) without rowid;
 ";

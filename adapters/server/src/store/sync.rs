@@ -9,7 +9,7 @@ use gatelet_core::domain::{AccountId, ShardId};
 use gatelet_core::port::{Entry, Fault, FaultKind};
 use rusqlite::Connection;
 
-use super::{Embedded, NotOpened, State, fault, journal, settle_text};
+use super::{Embedded, NotOpened, State, fault, journal};
 
 /// An account's row, to be written.
 struct Row {
@@ -120,10 +120,10 @@ fn write<'a>(
             insert.execute((shard.as_str(), id.as_str(), state, run)).map_err(failed())?;
         }
         let mut insert = transaction
-            .prepare_cached("insert or ignore into entries (shard, id, line, settle) values (?, ?, ?, ?)")
+            .prepare_cached("insert or ignore into entries (shard, id, line) values (?, ?, ?)")
             .map_err(failed())?;
         for (shard, entry) in entries {
-            insert.execute((shard.as_str(), &entry.id, &entry.line, settle_text(entry)?)).map_err(failed())?;
+            insert.execute((shard.as_str(), &entry.id, &entry.line)).map_err(failed())?;
         }
     }
     transaction.commit().map_err(failed())
@@ -145,12 +145,7 @@ pub(super) fn recover(folder: &Path, db: &mut Connection) -> Result<u64, NotOpen
             rows.insert((account.shard.to_owned(), account.id.to_owned()), account.state.into_owned());
         }
         for entry in frame.entries {
-            let settle = entry.settle.as_deref().map(serde_json::from_str).transpose();
-            let kept = Entry {
-                id: entry.id.to_owned(),
-                line: entry.line.to_owned(),
-                settle: settle.map_err(io::Error::other)?,
-            };
+            let kept = Entry { id: entry.id.to_owned(), line: entry.line.to_owned(), settle: None };
             entries.insert((ShardId::new(entry.shard), kept.id.clone()), Arc::new(kept));
         }
         for (shard, id) in frame.cleared {
