@@ -1,4 +1,5 @@
-//! What every implementation of a port has to do, whatever it is made of: memory, an embedded database, `DynamoDB`, a folder.
+//! What every implementation of a port has to do, whatever it is made of: memory, an embedded database,
+//! `DynamoDB`, a Durable Object, a folder.
 //!
 //! An implementation runs the rules in its own tests, each against the same instance, since each keeps to names of its own:
 //!
