@@ -93,3 +93,17 @@ pub struct UpstreamError {
     /// Seconds, where the body itself says when to come back.
     pub retry_after: Option<u64>,
 }
+
+/// An upstream's error for the eyes of a caller.
+impl From<&UpstreamError> for PublicError {
+    fn from(error: &UpstreamError) -> Self {
+        Self {
+            status: error.status,
+            kind: error.kind,
+            code: error.code.clone().unwrap_or_default().into(),
+            message: error.message.clone(),
+            param: error.param.clone(),
+            request_id: None,
+        }
+    }
+}

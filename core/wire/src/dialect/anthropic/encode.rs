@@ -89,7 +89,7 @@ impl Encoder for StreamEncoder {
             Event::PartStart { .. } | Event::Delta { .. } | Event::PartStop { .. } | Event::Stop { .. } => {
                 loss.note("choices");
             }
-            Event::Error(error) => error::write_frame(out, &error::public(error)),
+            Event::Error(error) => error::write_frame(out, &PublicError::from(error)),
             Event::End => self.end(out),
         }
     }

@@ -113,15 +113,3 @@ fn fill(object: &mut ObjectWriter<'_>, error: &PublicError) {
         object.string("request_id", id);
     }
 }
-
-/// An upstream's error for the eyes of a caller.
-pub(super) fn public(error: &UpstreamError) -> PublicError {
-    PublicError {
-        status: error.status,
-        kind: error.kind,
-        code: error.code.clone().unwrap_or_default().into(),
-        message: error.message.clone(),
-        param: error.param.clone(),
-        request_id: None,
-    }
-}

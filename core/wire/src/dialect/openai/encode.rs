@@ -268,7 +268,7 @@ impl Encoder for StreamEncoder {
             }
             // Events that only another dialect, or only the upstream, knows; the driver counts them.
             Event::Foreign { .. } => {}
-            Event::Error(failed) => self.error(&error::public(failed), out),
+            Event::Error(failed) => self.error(&PublicError::from(failed), out),
             Event::End => {
                 if self.options.usage {
                     let usage = self.usage;
