@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gatelet_wire::DialectId;
 use http::{HeaderValue, Request, Response};
 
-use crate::api;
+use crate::api::{self, Route};
 use crate::domain::RequestId;
 use crate::policy::Policy;
 use crate::port::{Body, Fault, Ports};
@@ -34,19 +34,18 @@ impl Gateway {
         let mut chance = [0; 16];
         core.ports.chance.fill(&mut chance);
         let id = RequestId::mint(now, chance);
-        let dialect = api::dialect_of(&request);
-        let mut response = match Box::pin(api::answer(core, id.clone(), now, request)).await {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let route = Route::of(&path, &parts.headers);
+        let dialect = route.dialect();
+        let mut response = match Box::pin(api::answer(core, id.clone(), now, route, parts, body)).await {
             Ok(response) => response,
             Err(refusal) => self.refused(&id, dialect, &refusal),
         };
         if let Ok(id) = HeaderValue::try_from(id.as_str()) {
             let headers = response.headers_mut();
             // The names under which the vendors' SDKs look for it, and ours.
-            let vendor = match dialect {
-                DialectId::Openai => "x-request-id",
-                DialectId::Anthropic => "request-id",
-            };
-            headers.insert(vendor, id.clone());
+            headers.insert(dialect.dialect().conventions().request_id, id.clone());
             headers.insert("x-gatelet-request-id", id);
         }
         response

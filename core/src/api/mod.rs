@@ -3,62 +3,51 @@
 pub(crate) mod admin;
 mod health;
 mod models;
+mod route;
 
 use std::sync::Arc;
 
-use gatelet_wire::DialectId;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
 use crate::domain::{RequestId, Timestamp};
-use crate::pipeline;
+use crate::pipeline::{self, Asking};
 use crate::port::{Body, Fault};
 use crate::record;
 use crate::refusal::Refusal;
 use crate::shared::{Core, Ticked};
+
+pub(crate) use route::Route;
 
 /// Finds who answers.
 pub(crate) async fn answer(
     core: &Arc<Core>,
     id: RequestId,
     now: Timestamp,
-    request: Request<Body>,
+    route: Route<'_>,
+    parts: Parts,
+    body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let (parts, body) = request.into_parts();
-    let path = parts.uri.path().to_owned();
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    match segments.as_slice() {
-        ["v1", "chat", "completions"] | ["chat", "completions"] => {
+    match route {
+        Route::Chat(dialect, addressed) => {
             only(&parts.method, &Method::POST)?;
-            pipeline::chat(core, id, now, DialectId::Openai, parts, body).await
+            pipeline::chat(core, id, now, Asking { dialect, addressed }, parts, body).await
         }
-        ["v1", "messages"] | ["anthropic", "v1", "messages"] => {
-            only(&parts.method, &Method::POST)?;
-            pipeline::chat(core, id, now, DialectId::Anthropic, parts, body).await
-        }
-        ["v1", "models"] | ["models"] | ["anthropic", "v1", "models"] => {
+        Route::Models(_) => {
             only(&parts.method, &Method::GET)?;
             models::list(core, now, &parts).await
         }
-        ["v1" | "anthropic", "models", model @ ..] | ["anthropic", "v1", "models", model @ ..] => {
+        Route::Model(_, model) => {
             only(&parts.method, &Method::GET)?;
-            models::show(core, now, &parts, &model.join("/")).await
+            models::show(core, now, &parts, &model).await
         }
-        ["health", "live"] => Ok(health::live()),
-        ["health", "ready"] => health::ready(core).await,
-        ["admin", "v1", rest @ ..] => admin::answer(core, now, &parts, body, rest).await,
-        [] => Ok(health::hello()),
-        _ => Err(Refusal::NoRoute { path: path.clone() }),
+        Route::Live => Ok(health::live()),
+        Route::Ready => health::ready(core).await,
+        Route::Admin(rest) => admin::answer(core, now, &parts, body, &rest).await,
+        Route::Hello => Ok(health::hello()),
+        Route::Nowhere(_) => Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),
     }
-}
-
-/// The dialect in which a refusal of this request is said.
-pub(crate) fn dialect_of(request: &Request<Body>) -> DialectId {
-    let path = request.uri().path();
-    let anthropic = path.ends_with("/messages")
-        || path.starts_with("/anthropic/")
-        || request.headers().contains_key("anthropic-version");
-    if anthropic { DialectId::Anthropic } else { DialectId::Openai }
 }
 
 /// Archives what waits in every shard's outbox.

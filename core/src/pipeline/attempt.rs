@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use gatelet_wire::dialect::EncoderOptions;
-use gatelet_wire::{DialectId, ErrorKind, Fields, Loss, Restore, fold};
+use gatelet_wire::{ErrorKind, Fields, Loss, Restore, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request};
 use memchr::memmem;
@@ -98,11 +98,12 @@ async fn run(
     if !head.status.is_success() {
         return Err(refused(core, target, head.status.as_u16(), &head.headers, body).await);
     }
+    let framing = target.provider.dialect.dialect().conventions().framing;
     let streams = head
         .headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().starts_with("text/event-stream"));
+        .is_some_and(|value| value.trim_start().starts_with(framing.content_type()));
     match body {
         Body::Stream(upstream) if call.received.asked.stream && streams => {
             let writing = if lane == Lane::Translated {
@@ -178,14 +179,14 @@ fn whole(
     // What nobody rewrites is read no further than the books need.
     if verbatim
         && !suspicious
-        && let Ok((usage, service_tier)) = upstream.read_usage_of(&body, reading)
+        && let Ok((usage, service_tier)) = upstream.read_usage(&body, reading)
     {
         call.books.tally.answered(usage, body.len());
         call.books.tally.service_tier = service_tier;
         call.books.first_content(core.ports.clock.now());
         return Ok(Answer::Whole { body, loss });
     }
-    let Ok(mut response) = upstream.read_response_of(&body, reading) else {
+    let Ok(mut response) = upstream.read_response(&body, reading) else {
         return Err(no_answer(target, &body));
     };
     // Looked for only where there may be one: it costs another look at the whole body.
@@ -232,10 +233,10 @@ fn created(started: Timestamp) -> u64 {
 
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
 fn request(received: &Received, target: &Target, body: Bytes) -> Result<Request<Body>, ()> {
-    let path = match target.provider.dialect {
-        DialectId::Openai => "/chat/completions",
-        DialectId::Anthropic => "/v1/messages",
-    };
+    let dialect = target.provider.dialect.dialect();
+    let conventions = dialect.conventions();
+    let stream = received.asked.stream;
+    let path = dialect.path(&target.model, stream);
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(format!("{}{path}", target.provider.base))
@@ -243,13 +244,13 @@ fn request(received: &Received, target: &Target, body: Bytes) -> Result<Request<
         .map_err(|_| ())?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    let accept = if received.asked.stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream { conventions.framing.content_type() } else { "application/json" };
     headers.insert(ACCEPT, http::HeaderValue::from_static(accept));
     target.provider.apply(headers);
     if received.dialect == target.provider.dialect {
-        for name in ["anthropic-version", "anthropic-beta"] {
-            if let Some(value) = received.headers.get(name) {
-                headers.insert(name, value.clone());
+        for name in conventions.passed {
+            if let Some(value) = received.headers.get(*name) {
+                headers.insert(*name, value.clone());
             }
         }
     }

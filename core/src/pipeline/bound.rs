@@ -105,10 +105,7 @@ fn unbounded(received: &Received) -> Result<(), Refusal> {
     one_model(received)?;
     let fields = Fields::read(&received.body)?;
     let refuse = |param: &str| Err(Refusal::CostUnbounded { param: param.to_owned() });
-    let names: &[&str] = match received.dialect {
-        DialectId::Openai => &["web_search_options", "plugins", "provider"],
-        DialectId::Anthropic => &["mcp_servers", "container", "inference_geo"],
-    };
+    let names = received.dialect.dialect().conventions().unbounded;
     if let Some(name) = names.iter().find(|name| fields.present(name).is_some()) {
         return refuse(name);
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use gatelet_wire::dialect::EncoderOptions;
-use gatelet_wire::frame::sse::Framer;
+use gatelet_wire::frame::Framer;
 use gatelet_wire::restore::RestoreStream;
 use gatelet_wire::{Decoder, Encoder, Event, Loss, Malformed, PublicError, Restore, UpstreamError};
 
@@ -53,6 +53,7 @@ pub(super) enum Writing {
 
 impl Flow {
     pub(super) fn new(upstream: &Provider, caller: DialectId, writing: Writing) -> Self {
+        let dialect = upstream.dialect.dialect();
         let writer = match writing {
             Writing::Verbatim { hide_usage: false } => Writer::Verbatim,
             Writing::Verbatim { hide_usage: true } => Writer::HideUsage,
@@ -64,8 +65,8 @@ impl Flow {
             },
         };
         Self {
-            framer: Framer::default(),
-            decoder: upstream.dialect.dialect().decoder_of(upstream.reading()),
+            framer: dialect.conventions().framing.framer(),
+            decoder: dialect.decoder(upstream.reading()),
             writer,
             caller,
             events: Vec::new(),

@@ -1,5 +1,6 @@
 //! The headers that we add to answers.
 
+use gatelet_wire::dialect::RateHeaders;
 use gatelet_wire::{DialectId, Loss};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -51,18 +52,19 @@ pub(super) fn times(head: &mut HeaderMap, core: &Core, received: &Received, book
 
 /// What is left of the limits a minute, in the form that the vendor's SDK knows.
 pub(super) fn limits(head: &mut HeaderMap, dialect: DialectId, headroom: &Headroom, now: Timestamp) {
-    let (requests, tokens) = match dialect {
-        DialectId::Openai => (&OPENAI_REQUESTS, &OPENAI_TOKENS),
-        DialectId::Anthropic => (&ANTHROPIC_REQUESTS, &ANTHROPIC_TOKENS),
+    let rates = dialect.dialect().conventions().rates;
+    let (requests, tokens) = match rates {
+        RateHeaders::Openai => (&OPENAI_REQUESTS, &OPENAI_TOKENS),
+        RateHeaders::Anthropic => (&ANTHROPIC_REQUESTS, &ANTHROPIC_TOKENS),
     };
     for (names, meter) in [(requests, headroom.requests), (tokens, headroom.tokens)] {
         let Some(Meter { limit, remaining, resets_at }) = meter else { continue };
         let [limit_name, remaining_name, reset_name] = names;
         head.insert(limit_name, HeaderValue::from(limit));
         head.insert(remaining_name, HeaderValue::from(remaining));
-        let reset = match dialect {
-            DialectId::Openai => format!("{}s", resets_at.since(now).as_micros().div_ceil(1_000_000)),
-            DialectId::Anthropic => Timestamp::from_seconds(resets_at.seconds()).to_string(),
+        let reset = match rates {
+            RateHeaders::Openai => format!("{}s", resets_at.since(now).as_micros().div_ceil(1_000_000)),
+            RateHeaders::Anthropic => Timestamp::from_seconds(resets_at.seconds()).to_string(),
         };
         text(head, reset_name, reset);
     }

@@ -62,13 +62,14 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
     let mut loss = Loss::default();
     let fields = Fields::read(&received.body)?;
     let asked = &received.asked;
-    let hide_usage = received.dialect == DialectId::Openai
+    let conventions = received.dialect.dialect().conventions();
+    let hide_usage = conventions.usage_on_request
         && asked.stream
         && !asked.stream_usage
         && target.provider.quirks.stream_usage == StreamUsage::Ask;
     let model = Json::of(&&*target.model);
     if target.edits.is_empty() && output_cap.is_none() && !hide_usage {
-        let body = if asked.model == *target.model {
+        let body = if conventions.model_in_path || asked.model == *target.model {
             received.body.clone()
         } else {
             fields.splice(&[("model", model.as_str())]).into()
@@ -76,9 +77,11 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
         return Ok(Prepared { lane: Lane::Verbatim, body, loss, hide_usage, restore: Restore::default() });
     }
     let mut draft = Draft::from(&fields);
-    draft.set("model", &model);
+    if !conventions.model_in_path {
+        draft.set("model", &model);
+    }
     if let Some(cap) = output_cap {
-        draft.set(cap_field(target), &Json::of(&cap));
+        draft.apply(&[Edit::Set(cap_field(target).to_owned(), cap.into())], &mut loss)?;
     }
     if hide_usage {
         draft.set("stream_options", &include_usage(&fields));
@@ -99,8 +102,8 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
 /// server that only the configuration names nothing is known: the older word is the one that all of them keep.
 fn cap_field(target: &Target) -> &'static str {
     match target.provider.dialect {
-        DialectId::Openai if target.provider.follows.is_some() => "max_completion_tokens",
-        DialectId::Openai | DialectId::Anthropic => "max_tokens",
+        DialectId::Openai if target.provider.follows.is_none() => "max_tokens",
+        dialect => dialect.dialect().conventions().output_cap,
     }
 }
 
@@ -123,6 +126,8 @@ fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> 
     let mut loss = Loss::default();
     let mut request = received.dialect.dialect().read_request(&received.body)?;
     request.model = target.model.to_string();
+    // Some dialects say it in the address.
+    request.stream = received.asked.stream;
     if let Some(cap) = output_cap {
         request.max_output_tokens = Some(cap);
     }

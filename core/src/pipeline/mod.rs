@@ -20,7 +20,6 @@ mod tally;
 
 use std::sync::Arc;
 
-use gatelet_wire::DialectId;
 use http::Response;
 use http::request::Parts;
 
@@ -31,18 +30,18 @@ use crate::shared::Core;
 
 pub use authenticate::{check, may_call, read};
 pub use lane::Lane;
-pub use receive::{collect, key_text, token};
+pub use receive::{Asking, collect, key_text, token};
 
 /// The gateway, in five lines. The sixth, settling, is tied to the end of the answer's body.
 pub async fn chat(
     core: &Arc<Core>,
     id: RequestId,
     started: Timestamp,
-    dialect: DialectId,
+    asking: Asking,
     parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let received = receive::receive(core, id, started, dialect, parts, body).await?;
+    let received = receive::receive(core, id, started, asking, parts, body).await?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;
     relay::relay(core, admitted).await

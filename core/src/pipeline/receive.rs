@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use gatelet_wire::DialectId;
-use gatelet_wire::{Fields, Peek};
+use gatelet_wire::Fields;
+use gatelet_wire::dialect::Addressed;
 use http::HeaderMap;
 use http::request::Parts;
 
@@ -38,13 +39,20 @@ pub(super) struct Asked {
     pub service_tier: Option<String>,
 }
 
-/// Reads a request for a chat in `dialect`. The key is judged before the body is read: a stranger, who can write keys of
+/// What the address of a request says: its dialect, and what some dialects say there of the rest.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    pub dialect: DialectId,
+    pub addressed: Addressed,
+}
+
+/// Reads a request for a chat. The key is judged before the body is read: a stranger, who can write keys of
 /// the right form, does not fill our memory with bodies.
 pub(super) async fn receive(
     core: &Core,
     id: RequestId,
     started: Timestamp,
-    dialect: DialectId,
+    asking: Asking,
     parts: Parts,
     body: Body,
 ) -> Result<Received, Refusal> {
@@ -56,7 +64,8 @@ pub(super) async fn receive(
     let body = collect(body, &parts.headers, core.settings.body_limit);
     let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
     let fields = Fields::read(&body)?;
-    let peek = Peek::read(dialect, &fields)?;
+    let Asking { dialect, addressed } = asking;
+    let peek = dialect.dialect().peek(&fields, &addressed)?;
     let service_tier =
         fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     let asked = Asked {

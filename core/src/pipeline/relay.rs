@@ -135,8 +135,9 @@ async fn respond(
                 deadline,
             };
             headers::times(&mut head, core, &received, &books);
+            let content_type = received.dialect.dialect().conventions().framing.content_type();
             let relay = Relay::new(core.clone(), received.id, books, committed);
-            return finish(head, "text/event-stream", Body::Stream(Box::pin(relay)));
+            return finish(head, content_type, Body::Stream(Box::pin(relay)));
         }
     };
     headers::times(&mut head, core, &received, &books);

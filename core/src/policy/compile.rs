@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gatelet_wire::DialectId;
+use gatelet_wire::dialect::KeyIn;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::document::{AuthEntry, Document, ModelEntry, ProviderEntry, TargetEntry, document};
@@ -203,10 +203,7 @@ fn alone(entry: &ProviderEntry) -> Option<Provider> {
         base: entry.base.as_deref()?.into(),
         scheme: None,
         credential: None,
-        headers: match dialect {
-            DialectId::Openai => HeaderMap::new(),
-            DialectId::Anthropic => headers([("anthropic-version", "2023-06-01")]),
-        },
+        headers: headers(dialect.dialect().conventions().headers.iter().copied()),
         edits: Vec::new(),
         when: Vec::new(),
         quirks: Quirks::default(),
@@ -217,9 +214,9 @@ fn alone(entry: &ProviderEntry) -> Option<Provider> {
 }
 
 fn default_scheme(provider: &Provider) -> Scheme {
-    provider.scheme.clone().unwrap_or(match provider.dialect {
-        DialectId::Openai => Scheme::Bearer,
-        DialectId::Anthropic => Scheme::Header("x-api-key".to_owned()),
+    provider.scheme.clone().unwrap_or_else(|| match provider.dialect.dialect().conventions().key {
+        KeyIn::Bearer => Scheme::Bearer,
+        KeyIn::Header(name) => Scheme::Header(name.to_owned()),
     })
 }
 

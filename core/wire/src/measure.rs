@@ -33,15 +33,6 @@ pub struct Measure {
 /// What providers write around messages: more than the JSON around them only in a request that is nearly empty.
 const UNSEEN: u64 = 64;
 
-/// What a provider tells its model about the use of tools, unseen by the caller. Anthropic documents about 350 tokens
-/// for any tools and some 250 to 1,250 for each of its own kinds (shell, editor, computer).
-fn unseen_with_tools(dialect: DialectId) -> u64 {
-    match dialect {
-        DialectId::Openai => 1_024,
-        DialectId::Anthropic => 4_096,
-    }
-}
-
 /// Measures `body`, a request in `dialect`.
 ///
 /// The bound holds because
@@ -56,6 +47,7 @@ fn unseen_with_tools(dialect: DialectId) -> u64 {
 ///
 /// Not included is what a provider's own tools (web search) fetch during the call.
 pub fn measure(dialect: DialectId, body: &[u8]) -> Measure {
+    let unseen = dialect.dialect().conventions().unseen_with_tools;
     let mut tally = Tally::default();
     let mut tools = TOOLS.iter().any(|word| word.find(body).is_some());
     if tools || may_have_media(body) {
@@ -66,14 +58,14 @@ pub fn measure(dialect: DialectId, body: &[u8]) -> Measure {
                     let mut reader = serde_json::Deserializer::from_str(value.get());
                     let walked = Walk { tally: &mut tally, place: Place::Plain }.deserialize(&mut reader);
                     if walked.is_err() {
-                        return text_only(body, unseen_with_tools(dialect));
+                        return text_only(body, unseen);
                     }
                 }
             }
-            Err(_) => return text_only(body, unseen_with_tools(dialect)),
+            Err(_) => return text_only(body, unseen),
         }
     }
-    let mut measure = text_only(body, if tools { unseen_with_tools(dialect) } else { 0 });
+    let mut measure = text_only(body, if tools { unseen } else { 0 });
     measure.text_bytes = measure.text_bytes.saturating_sub(tally.payload);
     Measure { text_bytes: measure.text_bytes, ..tally.measure }
 }

@@ -7,8 +7,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::Malformed;
+use crate::dialect::Addressed;
 use crate::json::{is_null, string, text};
-use crate::{DialectId, Malformed};
 
 /// The fields of one JSON object, in their order, each value with its bytes.
 ///
@@ -182,47 +183,31 @@ pub struct Peek<'a> {
     pub stream_usage: bool,
 }
 
-impl<'a> Peek<'a> {
-    /// # Errors
-    /// [`Malformed::Field`] names what is missing or of the wrong type.
-    pub fn read(dialect: DialectId, fields: &Fields<'a>) -> Result<Self, Malformed> {
-        let model = fields.get("model").and_then(string).filter(|model| !model.is_empty());
-        let model = model.ok_or_else(|| Malformed::field("model", "the name of a model"))?;
-        let stream = flag(fields, "stream")?;
-        let (max_output, choices, stream_usage) = match dialect {
-            DialectId::Openai => {
-                let old = count(fields, "max_tokens")?;
-                let choices = count(fields, "n")?.unwrap_or(1);
-                let choices = u32::try_from(choices).ok().filter(|choices| (1..=128).contains(choices));
-                let usage =
-                    fields.present("stream_options").map(|options| Fields::of(options, "stream_options"));
-                (
-                    old.max(count(fields, "max_completion_tokens")?),
-                    choices.ok_or_else(|| Malformed::field("n", "a whole number from 1 to 128"))?,
-                    usage
-                        .transpose()?
-                        .map_or(Ok(false), |options| flag_at(&options, "stream_options.", "include_usage"))?,
-                )
-            }
-            DialectId::Anthropic => (count(fields, "max_tokens")?, 1, true),
-        };
-        Ok(Self { model, stream, max_output, choices, stream_usage })
-    }
+/// The model's name: the address's, or the body's.
+pub(crate) fn model<'a>(fields: &Fields<'a>, addressed: &'a Addressed) -> Result<Cow<'a, str>, Malformed> {
+    let model = match &addressed.model {
+        Some(model) => Some(Cow::Borrowed(model.as_str())),
+        None => fields.get("model").and_then(string),
+    };
+    model.filter(|model| !model.is_empty()).ok_or_else(|| Malformed::field("model", "the name of a model"))
 }
 
-fn flag(fields: &Fields<'_>, key: &str) -> Result<bool, Malformed> {
+/// None where the field is missing or `null`.
+pub(crate) fn flag(fields: &Fields<'_>, key: &str) -> Result<Option<bool>, Malformed> {
     flag_at(fields, "", key)
 }
 
-fn flag_at(fields: &Fields<'_>, parent: &str, key: &str) -> Result<bool, Malformed> {
+/// As [`flag`], for a field of the object at `parent`, which ends in a dot.
+pub(crate) fn flag_at(fields: &Fields<'_>, parent: &str, key: &str) -> Result<Option<bool>, Malformed> {
     match fields.get(key).map(RawValue::get) {
-        None | Some("null" | "false") => Ok(false),
-        Some("true") => Ok(true),
+        None | Some("null") => Ok(None),
+        Some("false") => Ok(Some(false)),
+        Some("true") => Ok(Some(true)),
         Some(_) => Err(Malformed::field(format!("{parent}{key}"), "true or false")),
     }
 }
 
-fn count(fields: &Fields<'_>, key: &str) -> Result<Option<u64>, Malformed> {
+pub(crate) fn count(fields: &Fields<'_>, key: &str) -> Result<Option<u64>, Malformed> {
     let Some(raw) = fields.present(key) else { return Ok(None) };
     match raw.get().parse() {
         Ok(count) => Ok(Some(count)),

@@ -1,7 +1,13 @@
 use super::*;
+use crate::DialectId;
+
+fn peek_in(dialect: DialectId, body: &[u8]) -> Result<Peek<'_>, Malformed> {
+    static HERE: Addressed = Addressed { model: None, stream: None };
+    dialect.dialect().peek(&Fields::read(body)?, &HERE)
+}
 
 fn peek(body: &str) -> Result<Peek<'_>, Malformed> {
-    Peek::read(DialectId::Openai, &Fields::read(body.as_bytes())?)
+    peek_in(DialectId::Openai, body.as_bytes())
 }
 
 #[test]
@@ -32,7 +38,7 @@ fn nulls_and_absent_fields_mean_the_defaults() {
 #[test]
 fn a_messages_request_always_hears_its_usage() {
     let body = br#"{"model":"claude","max_tokens":5,"n":"not its field"}"#;
-    let seen = Peek::read(DialectId::Anthropic, &Fields::read(body).unwrap()).unwrap();
+    let seen = peek_in(DialectId::Anthropic, body).unwrap();
     assert_eq!((seen.max_output, seen.choices, seen.stream_usage), (Some(5), 1, true));
 }
 

@@ -35,7 +35,7 @@ fn answers_are_written_as_their_snapshots_say() {
     each("response", |fixture, to| {
         let from = dialect(fixture.dialect);
         let to = dialect(to);
-        let response = match from.read_response(&fixture.bytes) {
+        let response = match from.read_response(&fixture.bytes, Reading::default()) {
             Ok(response) => response,
             Err(error) => return Some(format!("unreadable: {error}\n")),
         };
@@ -51,16 +51,18 @@ fn usage_read_alone_is_the_usage_of_the_whole_answer() {
     for from in DialectId::ALL.iter().copied() {
         for fixture in fixtures(from, "response") {
             let (dialect, reading) = (dialect(from), Reading::default());
-            let Ok(whole) = dialect.read_response_of(&fixture.bytes, reading) else { continue };
+            let Ok(whole) = dialect.read_response(&fixture.bytes, reading) else { continue };
             answers += 1;
-            let alone = dialect.read_usage_of(&fixture.bytes, reading);
+            let alone = dialect.read_usage(&fixture.bytes, reading);
             assert_eq!(alone, Ok((whole.usage, whole.service_tier)), "{}", fixture.case);
         }
     }
     assert!(answers > 0);
     for no_answer in ["", "[]", "{}", r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, r#"{"choices":[{"#] {
-        let read = |bytes: &[u8]| dialect(DialectId::Openai).read_response(bytes).map(|whole| whole.usage);
-        let alone = dialect(DialectId::Openai).read_usage_of(no_answer.as_bytes(), Reading::default());
+        let read = |bytes: &[u8]| {
+            dialect(DialectId::Openai).read_response(bytes, Reading::default()).map(|whole| whole.usage)
+        };
+        let alone = dialect(DialectId::Openai).read_usage(no_answer.as_bytes(), Reading::default());
         assert_eq!(alone.map(|(usage, _)| usage), read(no_answer.as_bytes()), "{no_answer}");
     }
 }
@@ -70,7 +72,7 @@ fn streams_are_written_as_their_snapshots_say() {
     each("stream", |fixture, to| {
         let from = dialect(fixture.dialect);
         let to = dialect(to);
-        let (events, error) = decode(&mut *from.decoder(), [fixture.bytes.as_slice()]);
+        let (events, error) = decode(from, Reading::default(), [fixture.bytes.as_slice()]);
         let (text, loss) = encode(&mut *to.encoder(options()), &events);
         let error = error.map(|error| format!("broken: {error}\n")).unwrap_or_default();
         Some(format!("{text}{error}{}", lines(&loss)))

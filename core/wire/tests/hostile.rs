@@ -9,8 +9,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use gatelet_wire::dialect::{Addressed, Reading};
 use gatelet_wire::event::Grammar;
-use gatelet_wire::{Dialect, DialectId, Event, Fields, Loss, Malformed, Peek, TargetHints};
+use gatelet_wire::{Dialect, DialectId, Event, Fields, Loss, Malformed, TargetHints};
 use support::{decode, encode, fixtures, options};
 
 /// Far more than any reader needs for a fixture, far less than a loop that squares its input.
@@ -158,14 +159,14 @@ fn damaged_requests_are_read_or_refused_and_what_is_read_can_be_written_or_refus
 fn damaged_requests_are_peeked_at_or_refused() {
     torment("request", 150, |dialect, bytes| {
         let fields = Fields::read(bytes)?;
-        Peek::read(dialect.id(), &fields).map(|_| ())
+        dialect.peek(&fields, &Addressed::default()).map(|_| ())
     });
 }
 
 #[test]
 fn damaged_answers_are_read_or_refused() {
     let (taken, refused) = torment("response", 120, |dialect, bytes| {
-        let response = dialect.read_response(bytes)?;
+        let response = dialect.read_response(bytes, Reading::default())?;
         for to in DialectId::ALL.iter().copied() {
             assert_json(&to.dialect().write_response(&response, &mut Loss::default()));
         }
@@ -177,13 +178,13 @@ fn damaged_answers_are_read_or_refused() {
 #[test]
 fn damaged_streams_keep_the_grammar_and_their_translations_are_streams() {
     let (taken, refused) = torment("stream", 100, |dialect, bytes| {
-        let (events, error) = decode(&mut *dialect.decoder(), bytes.chunks(61));
+        let (events, error) = decode(dialect, Reading::default(), bytes.chunks(61));
         if let Err(breach) = Grammar::check(&events) {
             panic!("{breach}\n{}", String::from_utf8_lossy(bytes));
         }
         for to in DialectId::ALL.iter().copied() {
             let (text, _) = encode(&mut *to.dialect().encoder(options()), &events);
-            let (again, _) = decode(&mut *to.dialect().decoder(), [text.as_bytes()]);
+            let (again, _) = decode(to.dialect(), Reading::default(), [text.as_bytes()]);
             assert_eq!(Grammar::check(&again), Ok(()), "{text}");
             // Some dialects take a reason to stop for an end; none may invent one, or lose it.
             let stopped = events.iter().any(|event| matches!(event, Event::End | Event::Stop { .. }));
@@ -216,7 +217,7 @@ fn deep_nesting_is_refused_and_never_followed() {
                 assert!(matches!(error, Malformed::TooDeep { .. }), "{error}");
             }
             let frame = format!("data: {inside}\n\n");
-            let (_, error) = decode(&mut *dialect.decoder(), [frame.as_bytes()]);
+            let (_, error) = decode(dialect, Reading::default(), [frame.as_bytes()]);
             assert!(error.is_some());
         }
     }

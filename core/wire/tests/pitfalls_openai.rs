@@ -19,7 +19,7 @@ const HERE: DialectId = DialectId::Openai;
 fn stream(case: &str) -> (Vec<Event>, Option<Malformed>) {
     let fixtures = fixtures(HERE, "stream");
     let fixture = fixtures.iter().find(|fixture| fixture.case == case).expect("the fixture is there");
-    decode(&mut *dialect(HERE).decoder(), [fixture.bytes.as_slice()])
+    decode(dialect(HERE), Reading::default(), [fixture.bytes.as_slice()])
 }
 
 fn answer(case: &str) -> Response {
@@ -155,7 +155,8 @@ fn usage_is_written_only_when_asked_for_and_with_empty_choices() {
 fn the_chunk_of_usage_alone_means_nothing_but_usage() {
     let fixtures = fixtures(HERE, "stream");
     let fixture = fixtures.iter().find(|fixture| fixture.case == "text").unwrap();
-    let (mut framer, mut decoder) = (gatelet_wire::frame::sse::Framer::default(), dialect(HERE).decoder());
+    let (mut framer, mut decoder) =
+        (gatelet_wire::frame::sse::Framer::default(), dialect(HERE).decoder(Reading::default()));
     framer.push(&fixture.bytes);
     let mut found = 0;
     while let Some(frame) = framer.next() {
@@ -219,7 +220,7 @@ fn reasoning_outside_of_the_output_is_added_and_inside_is_not() {
 
 fn response_usage(usage: &Value, reading: Reading) -> Usage {
     let body = json!({"id": "i", "model": "m", "choices": [], "usage": usage}).to_string();
-    dialect(HERE).read_response_of(body.as_bytes(), reading).unwrap().usage
+    dialect(HERE).read_response(body.as_bytes(), reading).unwrap().usage
 }
 
 #[test]
@@ -318,7 +319,10 @@ fn stop_beside_calls_means_the_calls() {
     assert!(reasons[..reasons.len() - 1].iter().all(Value::is_null));
     let claimed =
         json!({"choices": [{"message": {"content": "a"}, "finish_reason": "tool_calls"}]}).to_string();
-    assert_eq!(stop(&dialect(HERE).read_response(claimed.as_bytes()).unwrap()), Some(&Stop::EndTurn));
+    assert_eq!(
+        stop(&dialect(HERE).read_response(claimed.as_bytes(), Reading::default()).unwrap()),
+        Some(&Stop::EndTurn)
+    );
 }
 
 #[test]
@@ -342,7 +346,7 @@ fn the_signature_of_a_thought_survives_a_round_trip_through_chat_byte_for_byte()
     let blocks = json!([{"type": "thinking", "thinking": "2 and 2 \u{1f980}", "signature": "EqQBCg+/=="}, {"type": "redacted_thinking", "data": "EmwK+/="}]);
     // Whole: as an answer, then as history.
     let answer = json!({"choices": [{"message": {"content": "4", "reasoning_content": "2 and 2 \u{1f980}", "thinking_blocks": blocks}, "finish_reason": "stop"}]});
-    let response = dialect(HERE).read_response(answer.to_string().as_bytes()).unwrap();
+    let response = dialect(HERE).read_response(answer.to_string().as_bytes(), Reading::default()).unwrap();
     let again: Value =
         serde_json::from_slice(&dialect(HERE).write_response(&response, &mut Loss::default())).unwrap();
     let message = &again["choices"][0]["message"];
@@ -389,7 +393,7 @@ fn thoughts_in_tags_are_thoughts_for_providers_that_send_them_so() {
         format!("data: {}\n\n", json!({"id": "i", "choices": [{"index": 0, "delta": {"content": text}}]}))
     };
     let body = ["<th", "ink>why</th", "ink>\n\nso"].map(chunk).concat() + "data: [DONE]\n\n";
-    let (events, error) = decode(&mut *dialect(HERE).decoder_of(reading), [body.as_bytes()]);
+    let (events, error) = decode(dialect(HERE), reading, [body.as_bytes()]);
     assert_eq!(error, None);
     let response = fold(&events);
     assert_eq!(
@@ -397,7 +401,7 @@ fn thoughts_in_tags_are_thoughts_for_providers_that_send_them_so() {
         Content::Thinking { text: "why".to_owned(), signature: None }
     );
     assert_eq!(text(&response), "so");
-    let (events, _) = decode(&mut *dialect(HERE).decoder(), [body.as_bytes()]);
+    let (events, _) = decode(dialect(HERE), Reading::default(), [body.as_bytes()]);
     assert_eq!(text(&fold(&events)), "<think>why</think>\n\nso");
 }
 
@@ -463,7 +467,8 @@ fn names_of_tools_that_are_too_long_are_shortened_everywhere_and_restored() {
     assert_eq!(body["tool_choice"]["function"]["name"], sent);
     assert_eq!(body["messages"][0]["tool_calls"][0]["function"]["name"], sent);
     let answer = json!({"choices": [{"message": {"tool_calls": [{"id": "c", "function": {"name": sent, "arguments": "{}"}}]}}]});
-    let mut response = dialect(HERE).read_response(answer.to_string().as_bytes()).unwrap();
+    let mut response =
+        dialect(HERE).read_response(answer.to_string().as_bytes(), Reading::default()).unwrap();
     restore.response(&mut response);
     assert_eq!(calls(&response)[0].1, long);
 }
@@ -525,7 +530,7 @@ fn legacy_functions_are_tools() {
 
 #[test]
 fn a_delta_arrives_as_soon_as_its_chunk_does() {
-    let mut decoder = dialect(HERE).decoder();
+    let mut decoder = dialect(HERE).decoder(Reading::default());
     let mut framer = gatelet_wire::frame::sse::Framer::default();
     framer.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
     let mut events = Vec::new();

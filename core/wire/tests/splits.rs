@@ -3,6 +3,7 @@
 
 mod support;
 
+use gatelet_wire::dialect::Reading;
 use gatelet_wire::event::{Delta, Grammar};
 use gatelet_wire::fold::{fold, unfold};
 use gatelet_wire::{Dialect, DialectId, Event, Loss, Malformed};
@@ -15,13 +16,13 @@ fn streams() -> Vec<(&'static dyn Dialect, Fixture)> {
 }
 
 fn whole(dialect: &dyn Dialect, bytes: &[u8]) -> (Vec<Event>, Option<Malformed>) {
-    decode(&mut *dialect.decoder(), [bytes])
+    decode(dialect, Reading::default(), [bytes])
 }
 
 #[test]
 fn byte_by_byte_gives_the_same_events_as_all_at_once() {
     for (dialect, fixture) in streams() {
-        let single = decode(&mut *dialect.decoder(), fixture.bytes.chunks(1));
+        let single = decode(dialect, Reading::default(), fixture.bytes.chunks(1));
         assert_eq!(single, whole(dialect, &fixture.bytes), "{}", fixture.path.display());
     }
 }
@@ -32,7 +33,7 @@ fn a_cut_at_any_byte_gives_the_same_events_also_inside_a_character() {
         let expected = whole(dialect, &fixture.bytes);
         for at in 0..=fixture.bytes.len() {
             let (left, right) = fixture.bytes.split_at(at);
-            let cut = decode(&mut *dialect.decoder(), [left, right]);
+            let cut = decode(dialect, Reading::default(), [left, right]);
             assert_eq!(cut, expected, "{} cut at {at}", fixture.path.display());
         }
     }
@@ -45,7 +46,7 @@ fn line_ends_of_every_kind_give_the_same_events() {
         let expected = whole(dialect, text.as_bytes());
         for ending in ["\r\n", "\r"] {
             let other = text.replace('\n', ending);
-            let found = decode(&mut *dialect.decoder(), other.as_bytes().chunks(7));
+            let found = decode(dialect, Reading::default(), other.as_bytes().chunks(7));
             assert_eq!(found, expected, "{} with {ending:?}", fixture.path.display());
         }
     }
@@ -108,7 +109,7 @@ fn a_whole_answer_folds_to_itself() {
     for id in DialectId::ALL.iter().copied() {
         let dialect = dialect(id);
         for fixture in fixtures(id, "response") {
-            let response = dialect.read_response(&fixture.bytes).unwrap();
+            let response = dialect.read_response(&fixture.bytes, Reading::default()).unwrap();
             let events = unfold(&response);
             Grammar::check(&events).unwrap_or_else(|breach| panic!("{}: {breach}", fixture.path.display()));
             assert_eq!(fold(&events), response, "{}", fixture.path.display());
@@ -121,7 +122,7 @@ fn a_whole_answer_and_its_stream_say_the_same() {
     for id in DialectId::ALL.iter().copied() {
         let dialect = dialect(id);
         for fixture in fixtures(id, "response") {
-            let response = dialect.read_response(&fixture.bytes).unwrap();
+            let response = dialect.read_response(&fixture.bytes, Reading::default()).unwrap();
             let (text, _) = encode(&mut *dialect.encoder(options()), &unfold(&response));
             let (events, error) = whole(dialect, text.as_bytes());
             assert_eq!(error, None, "{}", fixture.path.display());
@@ -151,7 +152,7 @@ proptest! {
             chunks.push(&fixture.bytes[start..end]);
             start = end;
         }
-        prop_assert_eq!(decode(&mut *dialect.decoder(), chunks), whole(*dialect, &fixture.bytes));
+        prop_assert_eq!(decode(*dialect, Reading::default(), chunks), whole(*dialect, &fixture.bytes));
     }
 }
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use gatelet_wire::event::Grammar;
-use gatelet_wire::frame::sse::Framer;
+use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, EncoderOptions, Event, Loss, Malformed};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,7 +26,9 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn decode(dialect: DialectId, bytes: &[u8], chunk: usize) -> (Vec<Event>, Option<Malformed>) {
-    let (mut framer, mut decoder, mut events) = (Framer::default(), dialect.dialect().decoder(), Vec::new());
+    let dialect = dialect.dialect();
+    let (mut framer, mut decoder) = (dialect.conventions().framing.framer(), dialect.decoder(Reading::default()));
+    let mut events = Vec::new();
     for bytes in bytes.chunks(chunk) {
         framer.push(bytes);
         while let Some(frame) = framer.next() {

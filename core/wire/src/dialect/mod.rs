@@ -2,10 +2,15 @@
 
 pub mod anthropic;
 pub mod classify;
+mod conventions;
 pub mod openai;
 
+pub use conventions::{Addressed, Conventions, KeyIn, RateHeaders};
+
+use std::borrow::Cow;
+
 use crate::frame::Frame;
-use crate::{Event, Loss, Malformed, PublicError, Restore, UpstreamError, Usage, chat};
+use crate::{Event, Fields, Loss, Malformed, Peek, PublicError, Restore, UpstreamError, Usage, chat};
 
 /// One wire language for conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -40,7 +45,16 @@ impl DialectId {
 /// Reads and writes one wire language. Readers accept what is seen in the field; writers produce what is specified.
 pub trait Dialect: Send + Sync + std::fmt::Debug {
     fn id(&self) -> DialectId;
+    /// What it says outside of its bodies.
+    fn conventions(&self) -> &'static Conventions;
+    /// Where a conversation with `model` is sent, after the provider's base: `/chat/completions`.
+    fn path(&self, model: &str, stream: bool) -> Cow<'static, str>;
 
+    /// What a request asks for, read without building a tree; `addressed` is what its address said.
+    ///
+    /// # Errors
+    /// [`Malformed::Field`] names what is missing or of the wrong type.
+    fn peek<'a>(&self, fields: &Fields<'a>, addressed: &'a Addressed) -> Result<Peek<'a>, Malformed>;
     fn read_request(&self, body: &[u8]) -> Result<chat::Request, Malformed>;
     /// Writes a request for `target`, noting in `loss` what this dialect cannot carry.
     ///
@@ -54,18 +68,13 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
         loss: &mut Loss,
     ) -> Result<Written, Malformed>;
 
-    fn read_response(&self, body: &[u8]) -> Result<chat::Response, Malformed>;
-    /// As [`read_response`](Self::read_response), from a provider with ways of its own.
-    fn read_response_of(&self, body: &[u8], reading: Reading) -> Result<chat::Response, Malformed> {
-        let _ = reading;
-        self.read_response(body)
-    }
+    fn read_response(&self, body: &[u8], reading: Reading) -> Result<chat::Response, Malformed>;
     /// Usage and service tier of an answer whose bytes travel on as they are: what is not needed for that is not read.
     ///
     /// # Errors
     /// It is no answer, as far as was read.
-    fn read_usage_of(&self, body: &[u8], reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
-        self.read_response_of(body, reading).map(|response| (response.usage, response.service_tier))
+    fn read_usage(&self, body: &[u8], reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
+        self.read_response(body, reading).map(|response| (response.usage, response.service_tier))
     }
     fn write_response(&self, response: &chat::Response, loss: &mut Loss) -> Vec<u8>;
 
@@ -80,12 +89,7 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     }
 
     /// A new decoder for one stream.
-    fn decoder(&self) -> Box<dyn Decoder>;
-    /// As [`decoder`](Self::decoder), for a provider with ways of its own.
-    fn decoder_of(&self, reading: Reading) -> Box<dyn Decoder> {
-        let _ = reading;
-        self.decoder()
-    }
+    fn decoder(&self, reading: Reading) -> Box<dyn Decoder>;
     /// A new encoder for one stream to a caller.
     fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder>;
 }

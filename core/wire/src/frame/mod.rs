@@ -1,6 +1,9 @@
 //! Splitting bytes into frames, and nothing else.
 
+pub mod ndjson;
 pub mod sse;
+
+use crate::Malformed;
 
 /// One frame of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,4 +14,64 @@ pub struct Frame<'a> {
     pub data: &'a str,
     /// The bytes as they came, terminator included.
     pub raw: &'a [u8],
+}
+
+/// How a dialect's streams are cut into frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Sse,
+    /// One JSON text a line.
+    Ndjson,
+}
+
+impl Framing {
+    /// The media type that announces it, without parameters.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Sse => "text/event-stream",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    pub fn framer(self) -> Framer {
+        match self {
+            Self::Sse => Framer::Sse(sse::Framer::default()),
+            Self::Ndjson => Framer::Ndjson(ndjson::Framer::default()),
+        }
+    }
+}
+
+/// Cuts one stream, by any framing.
+#[derive(Debug)]
+pub enum Framer {
+    Sse(sse::Framer),
+    Ndjson(ndjson::Framer),
+}
+
+impl Framer {
+    /// Takes the next bytes, in any pieces.
+    pub fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sse(framer) => framer.push(bytes),
+            Self::Ndjson(framer) => framer.push(bytes),
+        }
+    }
+
+    /// The next complete frame, if there is one.
+    #[expect(clippy::should_implement_trait, reason = "a frame borrows from the framer")]
+    pub fn next(&mut self) -> Option<Result<Frame<'_>, Malformed>> {
+        match self {
+            Self::Sse(framer) => framer.next(),
+            Self::Ndjson(framer) => framer.next(),
+        }
+    }
+
+    /// The bytes ended: what was left without its terminator.
+    pub fn finish(&mut self) -> Option<Result<Frame<'_>, Malformed>> {
+        match self {
+            Self::Sse(framer) => framer.finish(),
+            Self::Ndjson(framer) => framer.finish(),
+        }
+    }
 }

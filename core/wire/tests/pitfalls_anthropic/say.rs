@@ -5,6 +5,7 @@ use crate::support::{decode, encode, options};
 use gatelet_wire::chat::{
     Content, Extra, Format, Message, Part, Request, Role, Stop, Tool, ToolCall, ToolKind, ToolResult,
 };
+use gatelet_wire::dialect::Reading;
 use gatelet_wire::event::{Delta, Grammar, PartKind};
 use gatelet_wire::{
     Dialect, Event, Json, Loss, Malformed, TargetHints, Written, dialect::anthropic::Anthropic,
@@ -108,7 +109,7 @@ pub(crate) fn read_stream(events: &[Value]) -> (Vec<Event>, Option<Malformed>) {
             ]
         })
         .collect();
-    decode(&mut *Anthropic.decoder(), [text.as_bytes()])
+    decode(&Anthropic, Reading::default(), [text.as_bytes()])
 }
 
 #[track_caller]

@@ -1,6 +1,7 @@
 //! What is read, and what readers are told.
 
 use gatelet_wire::chat::{Choice, Content, Request, Response, Stop, ToolChoice};
+use gatelet_wire::dialect::Reading;
 use gatelet_wire::event::{Delta, PartKind};
 use gatelet_wire::fold::fold;
 use gatelet_wire::{
@@ -73,7 +74,7 @@ fn input_excludes_what_the_cache_gave_and_the_total_counts_each_token_once() {
     let body = json!({"id": "m", "type": "message", "role": "assistant", "model": "c", "content": [],
         "stop_reason": "end_turn", "stop_sequence": null,
         "usage": {"input_tokens": 10, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 20, "output_tokens": 7}});
-    let usage = Anthropic.read_response(body.to_string().as_bytes()).unwrap().usage;
+    let usage = Anthropic.read_response(body.to_string().as_bytes(), Reading::default()).unwrap().usage;
     assert_eq!((usage.input, usage.input_total(), usage.total()), (10, 130, 137));
 }
 

@@ -9,10 +9,8 @@
 
 use std::path::{Path, PathBuf};
 
-use gatelet_wire::frame::sse::Framer;
-use gatelet_wire::{
-    Decoder, Dialect, DialectId, Encoder, EncoderOptions, Event, Loss, Malformed, TargetHints,
-};
+use gatelet_wire::dialect::Reading;
+use gatelet_wire::{Dialect, DialectId, Encoder, EncoderOptions, Event, Loss, Malformed, TargetHints};
 
 pub fn dialect(id: DialectId) -> &'static dyn Dialect {
     id.dialect()
@@ -69,10 +67,12 @@ pub fn fixtures(dialect: DialectId, kind: &str) -> Vec<Fixture> {
 
 /// Decodes a stream whose bytes arrive in `chunks`. What went wrong stands beside what was read before it.
 pub fn decode<'a>(
-    decoder: &mut dyn Decoder,
+    dialect: &dyn Dialect,
+    reading: Reading,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Event>, Option<Malformed>) {
-    let mut framer = Framer::default();
+    let mut framer = dialect.conventions().framing.framer();
+    let mut decoder = dialect.decoder(reading);
     let mut events = Vec::new();
     for chunk in chunks {
         framer.push(chunk);

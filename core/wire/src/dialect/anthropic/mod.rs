@@ -18,10 +18,14 @@ mod tools;
 mod usage;
 mod write;
 
+use std::borrow::Cow;
+
+use super::{Addressed, Conventions, KeyIn, RateHeaders, Reading};
 use crate::chat::{Request, Response};
+use crate::frame::Framing;
 use crate::{
-    Decoder, Dialect, DialectId, Encoder, EncoderOptions, Loss, Malformed, PublicError, TargetHints,
-    UpstreamError, Written,
+    Decoder, Dialect, DialectId, Encoder, EncoderOptions, Fields, Loss, Malformed, Peek, PublicError,
+    TargetHints, UpstreamError, Written, peek,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +34,38 @@ pub struct Anthropic;
 impl Dialect for Anthropic {
     fn id(&self) -> DialectId {
         DialectId::Anthropic
+    }
+
+    fn conventions(&self) -> &'static Conventions {
+        const CONVENTIONS: Conventions = Conventions {
+            framing: Framing::Sse,
+            key: KeyIn::Header("x-api-key"),
+            headers: &[("anthropic-version", "2023-06-01")],
+            passed: &["anthropic-version", "anthropic-beta"],
+            request_id: "request-id",
+            rates: RateHeaders::Anthropic,
+            model_in_path: false,
+            output_cap: "max_tokens",
+            usage_on_request: false,
+            unbounded: &["mcp_servers", "container", "inference_geo"],
+            // About 350 tokens for any tools and some 250 to 1,250 for each of its own kinds (shell, editor, computer).
+            unseen_with_tools: 4_096,
+        };
+        &CONVENTIONS
+    }
+
+    fn path(&self, _model: &str, _stream: bool) -> Cow<'static, str> {
+        "/v1/messages".into()
+    }
+
+    fn peek<'a>(&self, fields: &Fields<'a>, addressed: &'a Addressed) -> Result<Peek<'a>, Malformed> {
+        Ok(Peek {
+            model: peek::model(fields, addressed)?,
+            stream: peek::flag(fields, "stream")?.unwrap_or(false),
+            max_output: peek::count(fields, "max_tokens")?,
+            choices: 1,
+            stream_usage: true,
+        })
     }
 
     fn read_request(&self, body: &[u8]) -> Result<Request, Malformed> {
@@ -45,7 +81,7 @@ impl Dialect for Anthropic {
         write::write(request, target, loss)
     }
 
-    fn read_response(&self, body: &[u8]) -> Result<Response, Malformed> {
+    fn read_response(&self, body: &[u8], _reading: Reading) -> Result<Response, Malformed> {
         response::read(body)
     }
 
@@ -61,7 +97,7 @@ impl Dialect for Anthropic {
         error::read(Some(status), body)
     }
 
-    fn decoder(&self) -> Box<dyn Decoder> {
+    fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {
         Box::new(decode::StreamDecoder::default())
     }
 

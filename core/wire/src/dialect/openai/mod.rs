@@ -20,9 +20,15 @@ mod tags;
 mod usage;
 mod write;
 
-use super::{EncoderOptions, Reading, TargetHints, Written};
+use std::borrow::Cow;
+
+use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
 use crate::chat::{Request, Response};
-use crate::{Decoder, Dialect, DialectId, Encoder, Loss, Malformed, PublicError, UpstreamError, Usage};
+use crate::frame::Framing;
+use crate::{
+    Decoder, Dialect, DialectId, Encoder, Fields, Loss, Malformed, Peek, PublicError, UpstreamError, Usage,
+    peek,
+};
 
 const HERE: DialectId = DialectId::Openai;
 
@@ -32,6 +38,45 @@ pub struct Openai;
 impl Dialect for Openai {
     fn id(&self) -> DialectId {
         HERE
+    }
+
+    fn conventions(&self) -> &'static Conventions {
+        const CONVENTIONS: Conventions = Conventions {
+            framing: Framing::Sse,
+            key: KeyIn::Bearer,
+            headers: &[],
+            passed: &[],
+            request_id: "x-request-id",
+            rates: RateHeaders::Openai,
+            model_in_path: false,
+            output_cap: "max_completion_tokens",
+            usage_on_request: true,
+            unbounded: &["web_search_options", "plugins", "provider"],
+            unseen_with_tools: 1_024,
+        };
+        &CONVENTIONS
+    }
+
+    fn path(&self, _model: &str, _stream: bool) -> Cow<'static, str> {
+        "/chat/completions".into()
+    }
+
+    fn peek<'a>(&self, fields: &Fields<'a>, addressed: &'a Addressed) -> Result<Peek<'a>, Malformed> {
+        let old = peek::count(fields, "max_tokens")?;
+        let choices = peek::count(fields, "n")?.unwrap_or(1);
+        let choices = u32::try_from(choices).ok().filter(|choices| (1..=128).contains(choices));
+        let options = fields.present("stream_options").map(|options| Fields::of(options, "stream_options"));
+        let stream_usage = match options.transpose()? {
+            Some(options) => peek::flag_at(&options, "stream_options.", "include_usage")?.unwrap_or(false),
+            None => false,
+        };
+        Ok(Peek {
+            model: peek::model(fields, addressed)?,
+            stream: peek::flag(fields, "stream")?.unwrap_or(false),
+            max_output: old.max(peek::count(fields, "max_completion_tokens")?),
+            choices: choices.ok_or_else(|| Malformed::field("n", "a whole number from 1 to 128"))?,
+            stream_usage,
+        })
     }
 
     fn read_request(&self, body: &[u8]) -> Result<Request, Malformed> {
@@ -47,15 +92,11 @@ impl Dialect for Openai {
         Ok(write::write(request, target, loss))
     }
 
-    fn read_response(&self, body: &[u8]) -> Result<Response, Malformed> {
-        response::read(body, Reading::default())
-    }
-
-    fn read_response_of(&self, body: &[u8], reading: Reading) -> Result<Response, Malformed> {
+    fn read_response(&self, body: &[u8], reading: Reading) -> Result<Response, Malformed> {
         response::read(body, reading)
     }
 
-    fn read_usage_of(&self, body: &[u8], reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
+    fn read_usage(&self, body: &[u8], reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
         response::read_usage(body, reading)
     }
 
@@ -75,11 +116,7 @@ impl Dialect for Openai {
         error::hidden(std::str::from_utf8(body).ok()?)
     }
 
-    fn decoder(&self) -> Box<dyn Decoder> {
-        self.decoder_of(Reading::default())
-    }
-
-    fn decoder_of(&self, reading: Reading) -> Box<dyn Decoder> {
+    fn decoder(&self, reading: Reading) -> Box<dyn Decoder> {
         Box::new(decode::StreamDecoder::new(reading))
     }
 
