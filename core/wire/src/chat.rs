@@ -26,6 +26,10 @@ pub struct Request {
     pub presence_penalty: Option<f64>,
     /// How many answers; none means one.
     pub choices: Option<u32>,
+    /// Whether the answer tells how probable its tokens were.
+    pub logprobs: Option<bool>,
+    /// For how many other tokens at each place it tells that too.
+    pub top_logprobs: Option<u64>,
     pub reasoning: Option<Reasoning>,
     pub format: Option<Format>,
     pub stream: bool,
@@ -239,6 +243,8 @@ pub struct Response {
 pub struct Choice {
     pub parts: Vec<Part>,
     pub stop: Option<Stop>,
+    /// As the `OpenAI` dialect says it, `{"content": [{"token", "logprob", "bytes", "top_logprobs"}]}`; each dialect
+    /// brings its own form to this one and back.
     pub logprobs: Option<Json>,
 }
 

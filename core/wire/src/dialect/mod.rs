@@ -3,7 +3,10 @@
 pub mod anthropic;
 pub mod classify;
 mod conventions;
+mod lax;
 pub mod openai;
+mod tags;
+mod tool_name;
 
 pub use conventions::{Addressed, Conventions, KeyIn, RateHeaders};
 

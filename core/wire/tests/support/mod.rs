@@ -52,7 +52,9 @@ pub fn fixtures(dialect: DialectId, kind: &str) -> Vec<Fixture> {
     let mut fixtures: Vec<Fixture> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "json" || ending == "sse"))
+        .filter(|path| {
+            path.extension().is_some_and(|ending| ending == "json" || ending == "sse" || ending == "ndjson")
+        })
         .map(|path| Fixture {
             dialect,
             case: path.file_stem().unwrap().to_str().unwrap().to_owned(),

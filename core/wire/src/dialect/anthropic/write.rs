@@ -143,6 +143,12 @@ fn sampling(
     if request.seed.is_some() {
         loss.note("seed");
     }
+    if request.logprobs == Some(true) {
+        loss.note("logprobs");
+    }
+    if request.top_logprobs.is_some() {
+        loss.note("top_logprobs");
+    }
 }
 
 fn write_stop(object: &mut ObjectWriter<'_>, request: &Request, loss: &mut Loss) {

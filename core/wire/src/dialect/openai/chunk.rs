@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::lax::{Count, Word};
+use crate::dialect::lax::{Count, Word};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -5,9 +5,10 @@ use serde_json::value::RawValue;
 use super::chunk::{CallDelta, Chunk, ChunkChoice, ChunkDelta, Said, Thought};
 use super::message::{citation_of, foreign};
 use super::parts::{Parts, Run};
-use super::tags::Tags;
 use super::{HERE, Reading, error, usage};
 use crate::chat::{Content, Extra, Source, Stop};
+use crate::dialect::lax::Word;
+use crate::dialect::tags::Tags;
 use crate::event::{Event, PartKind};
 use crate::fold::settled_stop;
 use crate::frame::Frame;
@@ -309,7 +310,7 @@ impl Choice {
         if let Some(function) = &delta.function_call {
             // The way of before there were several calls.
             let function = super::chunk::FunctionDelta {
-                name: super::lax::Word(function.name.text().map(std::borrow::Cow::Borrowed)),
+                name: Word(function.name.text().map(std::borrow::Cow::Borrowed)),
                 arguments: function.arguments,
                 ..Default::default()
             };

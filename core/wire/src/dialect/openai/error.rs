@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::lax::{Count, Word};
 use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::dialect::lax::{Count, Word};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::json::string;
 use crate::object::{ObjectWriter, object};

@@ -11,12 +11,10 @@ mod chunk;
 mod decode;
 mod encode;
 mod error;
-mod lax;
 mod message;
 mod parts;
 mod request;
 mod response;
-mod tags;
 mod usage;
 mod write;
 

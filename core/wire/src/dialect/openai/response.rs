@@ -6,9 +6,9 @@ use super::message::{
     annotation, citation_of, fields_of, foreign, read_calls, read_content, read_thoughts, stop_word,
     write_call, write_thoughts,
 };
-use super::{HERE, decode, tags, usage};
+use super::{HERE, decode, usage};
 use crate::chat::{Choice, Content, Part, Response, Source};
-use crate::dialect::Reading;
+use crate::dialect::{Reading, tags};
 use crate::object::{Object, ObjectWriter, object};
 use crate::{Loss, Malformed, Usage};
 

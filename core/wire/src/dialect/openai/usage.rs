@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::lax::Count;
 use crate::Usage;
+use crate::dialect::lax::Count;
 use crate::object::ObjectWriter;
 
 #[derive(Debug, Default, Deserialize)]

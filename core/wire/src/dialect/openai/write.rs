@@ -5,12 +5,11 @@ use super::message::{write_cache, write_call, write_part, write_thoughts};
 use crate::chat::{
     Content, Format, Message, Part, Reasoning, Request, Role, Tool, ToolChoice, ToolKind, ToolResult,
 };
+use crate::dialect::tool_name::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, ObjectWriter, object};
 use crate::{Loss, Restore};
 
-/// The longest name of a tool.
-const MOST_NAME: usize = 64;
 /// The most sequences that stop a model.
 const MOST_STOPS: usize = 4;
 
@@ -207,7 +206,7 @@ fn write_assistant(
         if !calls.is_empty() {
             object.list("tool_calls", |list| {
                 for call in calls {
-                    let name = sent_name(&call.name, call.kind, restore);
+                    let name = sent_name(&call.name, call.kind, None, restore);
                     list.object(|object| write_call(object, &call.id, &name, call));
                 }
             });
@@ -217,23 +216,6 @@ fn write_assistant(
         }
         object.extra(&message.extra, HERE);
     });
-}
-
-/// A tool's name as this dialect takes it, noted for its way back where it differs. The same name always becomes the
-/// same, so that calls of the history and choices still mean their tool.
-fn sent_name(name: &str, kind: ToolKind, restore: &mut Restore) -> String {
-    let fits = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '-';
-    if !name.is_empty() && name.len() <= MOST_NAME && name.chars().all(fits) {
-        return name.to_owned();
-    }
-    let plain =
-        name.chars().take(MOST_NAME - 9).map(|character| if fits(character) { character } else { '_' });
-    // FNV-1a: stable over versions, and collisions among a few names are no matter of attack.
-    let hash =
-        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    let sent = format!("{}_{hash:08x}", plain.collect::<String>());
-    restore.tool(&sent, name, kind, None);
-    sent
 }
 
 fn write_tools(
@@ -276,7 +258,7 @@ fn write_tool(list: &mut ListWriter<'_>, tool: &Tool, restore: &mut Restore, los
             }
             object.string("type", "function");
             object.object("function", |function| {
-                function.string("name", &sent_name(name, ToolKind::Function, restore));
+                function.string("name", &sent_name(name, ToolKind::Function, None, restore));
                 if let Some(description) = description {
                     function.string("description", description);
                 }
@@ -294,7 +276,7 @@ fn write_tool(list: &mut ListWriter<'_>, tool: &Tool, restore: &mut Restore, los
         Tool::Custom { name, description, format } => list.object(|object| {
             object.string("type", "custom");
             object.object("custom", |custom| {
-                custom.string("name", &sent_name(name, ToolKind::Custom, restore));
+                custom.string("name", &sent_name(name, ToolKind::Custom, None, restore));
                 if let Some(description) = description {
                     custom.string("description", description);
                 }
@@ -334,7 +316,7 @@ fn write_tool_choice(
                 if custom { ("custom", ToolKind::Custom) } else { ("function", ToolKind::Function) };
             object.object("tool_choice", |choice| {
                 choice.string("type", word);
-                choice.object(word, |named| named.string("name", &sent_name(name, kind, restore)));
+                choice.object(word, |named| named.string("name", &sent_name(name, kind, None, restore)));
             });
         }
         ToolChoice::Foreign { dialect: HERE, json } => object.json("tool_choice", json),
@@ -378,6 +360,12 @@ fn write_sampling(object: &mut ObjectWriter<'_>, request: &Request, target: &Tar
     }
     if let Some(choices) = request.choices {
         object.count("n", u64::from(choices));
+    }
+    if let Some(logprobs) = request.logprobs {
+        object.flag("logprobs", logprobs);
+    }
+    if let Some(most) = request.top_logprobs {
+        object.count("top_logprobs", most);
     }
     if let Some(user) = &request.user {
         object.string("user", user);

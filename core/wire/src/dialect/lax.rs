@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 /// A string, borrowed where it has no escapes; a number becomes its digits; nothing for any other value.
 #[derive(Debug, Default)]
-pub(super) struct Word<'a>(pub(super) Option<Cow<'a, str>>);
+pub(super) struct Word<'a>(pub(in crate::dialect) Option<Cow<'a, str>>);
 
 impl Word<'_> {
     /// The text, unless there is none or it is empty.
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for WordVisitor {
 
 /// A count: whole or not, as a number or a string; nothing for any other value. Below zero is zero.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Count(pub(super) Option<u64>);
+pub(super) struct Count(pub(in crate::dialect) Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
