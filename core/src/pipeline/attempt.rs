@@ -14,7 +14,7 @@ use memchr::memmem;
 
 use super::flow::{Flow, Waiting, Writing};
 use super::lane::{Lane, Prepared, prepare};
-use super::receive::{Asked, Received, collect};
+use super::receive::{Received, collect};
 use super::relay::Call;
 use crate::domain::Timestamp;
 use crate::policy::Target;
@@ -107,7 +107,7 @@ async fn run(
     match body {
         Body::Stream(upstream) if call.received.asked.stream && streams => {
             let writing = if lane == Lane::Translated {
-                Writing::Translate { restore, options: options(&call.received.asked, call.received.started) }
+                Writing::Translate { restore, options: options(call.received) }
             } else {
                 Writing::Verbatim { hide_usage }
             };
@@ -206,11 +206,11 @@ fn whole(
     response.created.get_or_insert(created(call.received.started));
     let caller = call.received.dialect.dialect();
     if !asked.stream {
-        let body = caller.write_response(&response, &mut loss).into();
+        let body = caller.write_answer(&response, &options(call.received), &mut loss).into();
         return Ok(Answer::Whole { body, loss });
     }
     // A stream was asked for and the upstream gave a whole answer: it becomes a stream of one breath.
-    let mut encoder = caller.encoder(options(asked, call.received.started));
+    let mut encoder = caller.encoder(options(call.received));
     let mut out = Vec::new();
     for event in fold::unfold(&response) {
         encoder.push(&event, &mut out, &mut loss);
@@ -222,8 +222,14 @@ fn whole(
     Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting: Waiting::from([out.into()]), loss })
 }
 
-fn options(asked: &Asked, started: Timestamp) -> EncoderOptions {
-    EncoderOptions { usage: asked.stream_usage, model: None, created: created(started) }
+fn options(received: &Received) -> EncoderOptions {
+    EncoderOptions {
+        usage: received.asked.stream_usage,
+        model: None,
+        created: created(received.started),
+        id: Some(received.id.as_str().to_owned()),
+        echo: received.dialect.dialect().echo(&received.body),
+    }
 }
 
 /// Seconds since 1970, for dialects that say when an answer was made to those that ask in one that does not.

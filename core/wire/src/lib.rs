@@ -22,6 +22,7 @@ pub mod loss;
 pub mod measure;
 mod object;
 pub mod peek;
+pub mod proof;
 pub mod restore;
 pub mod source;
 pub mod usage;

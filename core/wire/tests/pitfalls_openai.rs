@@ -56,7 +56,8 @@ fn stop(response: &Response) -> Option<&Stop> {
 }
 
 fn encoded(events: &[Event], usage: bool) -> Vec<Value> {
-    let options = EncoderOptions { usage, model: Some("fast".to_owned()), created: 1 };
+    let options =
+        EncoderOptions { usage, model: Some("fast".to_owned()), created: 1, ..EncoderOptions::default() };
     let (text, _) = encode(&mut *dialect(HERE).encoder(options), events);
     text.split("\n\n")
         .filter_map(|frame| frame.strip_prefix("data: ").filter(|data| *data != "[DONE]"))

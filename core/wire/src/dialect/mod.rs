@@ -13,7 +13,7 @@ pub use conventions::{Addressed, Conventions, KeyIn, RateHeaders};
 use std::borrow::Cow;
 
 use crate::frame::Frame;
-use crate::{Event, Fields, Loss, Malformed, Peek, PublicError, Restore, UpstreamError, Usage, chat};
+use crate::{Event, Fields, Json, Loss, Malformed, Peek, PublicError, Restore, UpstreamError, Usage, chat};
 
 /// One wire language for conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -80,6 +80,17 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
         self.read_response(body, reading).map(|response| (response.usage, response.service_tier))
     }
     fn write_response(&self, response: &chat::Response, loss: &mut Loss) -> Vec<u8>;
+    /// As [`write_response`](Self::write_response), for dialects whose answers have an id of the gateway's own or repeat
+    /// their request.
+    fn write_answer(&self, response: &chat::Response, options: &EncoderOptions, loss: &mut Loss) -> Vec<u8> {
+        let _ = options;
+        self.write_response(response, loss)
+    }
+    /// The fields of a request that its answers repeat.
+    fn echo(&self, body: &[u8]) -> Vec<(String, Json)> {
+        let _ = body;
+        Vec::new()
+    }
 
     /// An error body, whole.
     fn write_error(&self, error: &PublicError) -> Vec<u8>;
@@ -157,6 +168,10 @@ pub struct EncoderOptions {
     pub model: Option<String>,
     /// Seconds since 1970, for dialects whose chunks carry a time of creation that the upstream did not give.
     pub created: u64,
+    /// The request's id at the gateway, for dialects whose answers need an id that only the gateway can have given.
+    pub id: Option<String>,
+    /// What the answer repeats of its request: [`Dialect::echo`].
+    pub echo: Vec<(String, Json)>,
 }
 
 /// Reads one stream: a sans-io machine.

@@ -102,7 +102,7 @@ pub fn encode(encoder: &mut dyn Encoder, events: &[Event]) -> (String, Loss) {
 }
 
 pub fn options() -> EncoderOptions {
-    EncoderOptions { usage: true, model: None, created: 1_750_000_000 }
+    EncoderOptions { usage: true, created: 1_750_000_000, ..EncoderOptions::default() }
 }
 
 /// One line for each item that was lost.

@@ -6,6 +6,7 @@
 //! The policy for a missing result is refusal, not invention: the model would take a made-up result for true.
 
 use crate::chat::{CacheMark, Content, Message, Part, Role, Source, ToolKind, ToolResult};
+use crate::proof::opened;
 use crate::source::{decoded, sniffed};
 use crate::{DialectId, Json, Loss, Malformed, Restore};
 
@@ -148,7 +149,11 @@ impl Composer<'_> {
                 return Err(Malformed::field(path, "tool results in user messages only"));
             }
             Content::Thinking { text, signature } => match signature {
-                Some(signature) if !signature.is_empty() && speaker == Speaker::Assistant => {
+                Some(signature)
+                    if !signature.is_empty()
+                        && speaker == Speaker::Assistant
+                        && opened(HERE, signature).is_some() =>
+                {
                     Some(Body::Thinking { text: text.clone(), signature: signature.clone() })
                 }
                 // Another model's thoughts prove nothing here: they are left out rather than passed off as words.
@@ -157,7 +162,13 @@ impl Composer<'_> {
                     None
                 }
             },
-            Content::RedactedThinking { data } => Some(Body::Redacted { data: data.clone() }),
+            Content::RedactedThinking { data } if opened(HERE, data).is_some() => {
+                Some(Body::Redacted { data: data.clone() })
+            }
+            Content::RedactedThinking { .. } => {
+                self.loss.note(format!("{message}.thinking"));
+                None
+            }
             Content::Image { .. } | Content::Document { .. } | Content::Audio { .. }
                 if speaker == Speaker::Assistant =>
             {
