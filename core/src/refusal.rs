@@ -244,7 +244,8 @@ impl Refusal {
                     | Malformed::Utf8 { .. }
                     | Malformed::TooDeep { .. }
                     | Malformed::Truncated
-                    | Malformed::FrameTooLong { .. } => None,
+                    | Malformed::FrameTooLong { .. }
+                    | Malformed::Frame { .. } => None,
                 },
                 ..row(
                     400,
@@ -417,7 +418,8 @@ impl std::fmt::Display for Sentence<'_> {
             Malformed::Field { .. }
             | Malformed::Duplicate { .. }
             | Malformed::Truncated
-            | Malformed::FrameTooLong { .. } => write!(f, "malformed: {}", self.0),
+            | Malformed::FrameTooLong { .. }
+            | Malformed::Frame { .. } => write!(f, "malformed: {}", self.0),
         }
     }
 }

@@ -23,6 +23,9 @@ pub enum Malformed {
     Truncated,
     #[error("a frame is longer than {most} bytes")]
     FrameTooLong { most: usize },
+    /// A frame that is not what its framing says: a checksum, a length, a header.
+    #[error("a frame is corrupt: {what}")]
+    Frame { what: Cow<'static, str> },
 }
 
 impl Malformed {

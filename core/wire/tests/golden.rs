@@ -4,7 +4,7 @@ mod support;
 
 use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, Loss, PublicError, UpstreamError};
-use support::{Fixture, decode, dialect, encode, fixtures, lines, options, pretty};
+use support::{Fixture, decode, dialect, encode_bytes, fixtures, lines, options, pretty, readable};
 
 #[test]
 fn requests_are_written_as_their_snapshots_say() {
@@ -73,7 +73,8 @@ fn streams_are_written_as_their_snapshots_say() {
         let from = dialect(fixture.dialect);
         let to = dialect(to);
         let (events, error) = decode(from, Reading::default(), [fixture.bytes.as_slice()]);
-        let (text, loss) = encode(&mut *to.encoder(options()), &events);
+        let (bytes, loss) = encode_bytes(&mut *to.encoder(options()), &events);
+        let text = readable(to.conventions().framing, &bytes);
         let error = error.map(|error| format!("broken: {error}\n")).unwrap_or_default();
         Some(format!("{text}{error}{}", lines(&loss)))
     });

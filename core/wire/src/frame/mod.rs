@@ -1,5 +1,6 @@
 //! Splitting bytes into frames, and nothing else.
 
+pub mod eventstream;
 pub mod ndjson;
 pub mod sse;
 
@@ -8,7 +9,7 @@ use crate::Malformed;
 /// One frame of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The event's name, where the framing has one.
+    /// The event's name, where the framing has one; in AWS's also an exception's or an error's.
     pub name: Option<&'a str>,
     /// The payload: for SSE the `data` lines joined by line feeds.
     pub data: &'a str,
@@ -23,6 +24,8 @@ pub enum Framing {
     Sse,
     /// One JSON text a line.
     Ndjson,
+    /// AWS's binary event streams.
+    EventStream,
 }
 
 impl Framing {
@@ -31,6 +34,7 @@ impl Framing {
         match self {
             Self::Sse => "text/event-stream",
             Self::Ndjson => "application/x-ndjson",
+            Self::EventStream => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -38,6 +42,7 @@ impl Framing {
         match self {
             Self::Sse => Framer::Sse(sse::Framer::default()),
             Self::Ndjson => Framer::Ndjson(ndjson::Framer::default()),
+            Self::EventStream => Framer::EventStream(eventstream::Framer::default()),
         }
     }
 }
@@ -47,6 +52,7 @@ impl Framing {
 pub enum Framer {
     Sse(sse::Framer),
     Ndjson(ndjson::Framer),
+    EventStream(eventstream::Framer),
 }
 
 impl Framer {
@@ -55,6 +61,7 @@ impl Framer {
         match self {
             Self::Sse(framer) => framer.push(bytes),
             Self::Ndjson(framer) => framer.push(bytes),
+            Self::EventStream(framer) => framer.push(bytes),
         }
     }
 
@@ -64,6 +71,7 @@ impl Framer {
         match self {
             Self::Sse(framer) => framer.next(),
             Self::Ndjson(framer) => framer.next(),
+            Self::EventStream(framer) => framer.next(),
         }
     }
 
@@ -72,6 +80,7 @@ impl Framer {
         match self {
             Self::Sse(framer) => framer.finish(),
             Self::Ndjson(framer) => framer.finish(),
+            Self::EventStream(framer) => framer.finish(),
         }
     }
 }

@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use gatelet_wire::dialect::Reading;
+use gatelet_wire::frame::{Framing, eventstream};
 use gatelet_wire::{Dialect, DialectId, Encoder, EncoderOptions, Event, Loss, Malformed, TargetHints};
 
 pub fn dialect(id: DialectId) -> &'static dyn Dialect {
@@ -21,6 +22,7 @@ pub struct Fixture {
     pub dialect: DialectId,
     pub case: String,
     pub path: PathBuf,
+    /// What a reader gets.
     pub bytes: Vec<u8>,
 }
 
@@ -53,18 +55,85 @@ pub fn fixtures(dialect: DialectId, kind: &str) -> Vec<Fixture> {
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
-            path.extension().is_some_and(|ending| ending == "json" || ending == "sse" || ending == "ndjson")
+            let endings = ["json", "sse", "ndjson", "events"];
+            path.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known))
         })
         .map(|path| Fixture {
             dialect,
             case: path.file_stem().unwrap().to_str().unwrap().to_owned(),
-            bytes: std::fs::read(&path).unwrap(),
+            bytes: from_file(&path),
             path,
         })
         .collect();
     fixtures.sort_by(|left, right| left.case.cmp(&right.case));
     assert!(fixtures.len() >= 5, "{} holds too few fixtures", folder.display());
     fixtures
+}
+
+/// A fixture's bytes: those of its file, but for binary streams (`.events`), which stand there as text.
+fn from_file(path: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(path).unwrap();
+    if path.extension().is_some_and(|ending| ending == "events") { binary(&bytes) } else { bytes }
+}
+
+/// The binary event stream that `text` means. Its lines are `event: name`, `exception: name` or `error: code`, then
+/// `data: payload`, and a blank one after each message; `cut: 7` takes the last seven bytes away. Others mean nothing.
+pub fn binary(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut head: Option<(eventstream::Kind, String)> = None;
+    let mut data = Vec::new();
+    for line in text.split(|byte| *byte == b'\n').chain([&b""[..]]) {
+        let (word, rest) = line.iter().position(|byte| *byte == b':').map_or((line, &b""[..]), |colon| {
+            let rest = &line[colon + 1..];
+            (&line[..colon], rest.strip_prefix(b" ").unwrap_or(rest))
+        });
+        let name = || String::from_utf8_lossy(rest).into_owned();
+        match word {
+            b"event" => head = Some((eventstream::Kind::Event, name())),
+            b"exception" => head = Some((eventstream::Kind::Exception, name())),
+            b"error" => head = Some((eventstream::Kind::Error, name())),
+            b"data" => data.extend_from_slice(rest),
+            b"cut" => out.truncate(out.len() - name().trim().parse::<usize>().unwrap_or(0).min(out.len())),
+            b"" => {
+                if let Some((kind, name)) = head.take() {
+                    eventstream::write(&mut out, kind, &name, |out| out.append(&mut data));
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// A stream as a reader of snapshots wants it: text as it is, binary messages in the words of [`binary`].
+pub fn readable(framing: Framing, bytes: &[u8]) -> String {
+    if framing != Framing::EventStream {
+        return String::from_utf8(bytes.to_vec()).expect("these streams are UTF-8");
+    }
+    let mut framer = framing.framer();
+    framer.push(bytes);
+    let mut out = String::new();
+    while let Some(frame) = framer.next() {
+        let frame = frame.expect("what is written is whole");
+        let message = eventstream::Message::read(frame.raw).expect("what is written is well-formed");
+        let kind = match message.kind {
+            eventstream::Kind::Event => "event",
+            eventstream::Kind::Exception => "exception",
+            eventstream::Kind::Error => "error",
+        };
+        out.extend([kind, ": ", message.name, "\ndata: ", message.data, "\n\n"]);
+    }
+    assert!(framer.finish().is_none(), "what is written is whole");
+    out
+}
+
+/// One frame of a stream.
+pub fn framed(framing: Framing, name: &str, data: &str) -> Vec<u8> {
+    match framing {
+        Framing::Sse => format!("event: {name}\ndata: {data}\n\n").into_bytes(),
+        Framing::Ndjson => format!("{data}\n").into_bytes(),
+        Framing::EventStream => binary(format!("event: {name}\ndata: {data}\n\n").as_bytes()),
+    }
 }
 
 /// Decodes a stream whose bytes arrive in `chunks`. What went wrong stands beside what was read before it.
@@ -93,12 +162,18 @@ pub fn decode<'a>(
     (events, error)
 }
 
+/// Encodes into a dialect whose streams are text.
 pub fn encode(encoder: &mut dyn Encoder, events: &[Event]) -> (String, Loss) {
+    let (out, loss) = encode_bytes(encoder, events);
+    (String::from_utf8(out).expect("streams are UTF-8"), loss)
+}
+
+pub fn encode_bytes(encoder: &mut dyn Encoder, events: &[Event]) -> (Vec<u8>, Loss) {
     let (mut out, mut loss) = (Vec::new(), Loss::default());
     for event in events {
         encoder.push(event, &mut out, &mut loss);
     }
-    (String::from_utf8(out).expect("streams are UTF-8"), loss)
+    (out, loss)
 }
 
 pub fn options() -> EncoderOptions {
