@@ -15,7 +15,7 @@ use std::{env, fs, process};
 mod table;
 
 use serde::Deserialize;
-use table::{Capability, ModelRow, PriceRow, ProviderRow, RATES, RateRow, TierRow};
+use table::{Capability, ModelRow, PriceRow, ProviderRow, RATES, RateRow, SINGLE, TierRow};
 use toml::Spanned;
 
 fn main() {
@@ -267,8 +267,8 @@ fn rates(rates: &Rates) -> Result<RateRow, String> {
     }
     let mut row = Vec::new();
     for name in RATES {
-        // Tokens are priced by the million, searches and requests one by one.
-        let places = if matches!(name, "web_search" | "request") { 12 } else { 6 };
+        // Tokens are priced by the million, searches, seconds and pictures one by one.
+        let places = if SINGLE.contains(&name) { 12 } else { 6 };
         let rate = rates.get(name).map(|text| {
             picos(text, places).ok_or_else(|| {
                 format!("{name}: `{text}` is not a decimal number that is exact in pico-dollars")

@@ -75,7 +75,7 @@ pub(super) async fn admit(core: &Arc<Core>, authenticated: Authenticated) -> Res
             Grant::Held { output_tokens, headroom, soft_passed } => {
                 let capped = received.asked.max_output.is_none() && asked.limited;
                 let output_cap = capped.then_some(output_tokens / u64::from(received.asked.choices));
-                books.held(asked.likely_tokens);
+                books.held(asked.likely_tokens, asked.known_units);
                 return Ok(Admitted { received, model, plan, books, output_cap, headroom, soft_passed });
             }
             Grant::Denied(denial) => {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use gatelet_wire::dialect::EncoderOptions;
-use gatelet_wire::{ErrorKind, Fields, Loss, Restore, fold};
+use gatelet_wire::{ErrorKind, Fields, Loss, Operation, Restore, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request};
 use memchr::memmem;
@@ -16,6 +16,7 @@ use super::flow::{Flow, Waiting, Writing};
 use super::lane::{Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
+use super::task;
 use crate::domain::Timestamp;
 use crate::policy::Target;
 use crate::port::{Body, ByteStream, FaultKind, Reach};
@@ -77,9 +78,9 @@ async fn run(
     target: &Arc<Target>,
     prepared: Prepared,
 ) -> Result<Answer, Failed> {
-    let Prepared { lane, body, loss, hide_usage, restore } = prepared;
-    let request =
-        request(call.received, target, body).map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
+    let Prepared { path, lane, body, loss, hide_usage, restore } = prepared;
+    let request = request(call.received, target, &path, body)
+        .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
         let next = if fault.kind.is_temporary() { Next::Again } else { Next::Elsewhere };
@@ -97,6 +98,9 @@ async fn run(
     call.books.head(head.status.as_u16(), core.ports.clock.now());
     if !head.status.is_success() {
         return Err(refused(core, target, head.status.as_u16(), &head.headers, body).await);
+    }
+    if call.received.operation != Operation::Chat {
+        return task::answer(core, call, target, lane, &head.headers, body, loss).await;
     }
     let framing = target.provider.dialect.dialect().conventions().framing;
     let streams = head
@@ -238,11 +242,10 @@ fn created(started: Timestamp) -> u64 {
 }
 
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
-fn request(received: &Received, target: &Target, body: Bytes) -> Result<Request<Body>, ()> {
+fn request(received: &Received, target: &Target, path: &str, body: Bytes) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
     let conventions = dialect.conventions();
     let stream = received.asked.stream;
-    let path = dialect.path(&target.model, stream);
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(format!("{}{path}", target.provider.base))
@@ -272,7 +275,7 @@ async fn refused(core: &Arc<Core>, target: &Target, status: u16, headers: &Heade
 }
 
 /// A 200 whose body is no answer: an error inside, or nonsense.
-fn no_answer(target: &Target, body: &[u8]) -> Failed {
+pub(super) fn no_answer(target: &Target, body: &[u8]) -> Failed {
     let upstream = target.provider.dialect.dialect();
     if let Some(error) = upstream.hidden_error(body) {
         return said(target, error, None);
@@ -299,7 +302,7 @@ fn said(target: &Target, error: gatelet_wire::UpstreamError, retry_after: Option
     }
 }
 
-fn fail(target: &Target, failure: UpstreamFailure) -> Failed {
+pub(super) fn fail(target: &Target, failure: UpstreamFailure) -> Failed {
     Failed { refusal: Refusal::UpstreamFailed { target: target.to_string(), failure }, next: Next::Again }
 }
 

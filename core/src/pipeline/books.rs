@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gatelet_wire::Loss;
+use gatelet_wire::{Loss, Operation, Units};
 
 use super::receive::Received;
 use super::tally::Tally;
@@ -33,7 +33,10 @@ pub(super) struct Books {
     target: Option<Arc<Target>>,
     /// An upstream has, or may have, read the request: its input is charged even if nothing came back.
     sent: bool,
+    operation: Operation,
     likely_input: u64,
+    /// What the request itself says of what it uses in other units than tokens.
+    known_units: Units,
     pub(super) tally: Tally,
 }
 
@@ -64,7 +67,7 @@ impl Books {
             alias: key.alias.clone(),
             tags: tags(&key.tags, &received.knobs.tags),
             session: received.knobs.session.clone(),
-            operation: "chat",
+            operation: received.operation.name(),
             dialect: received.dialect.name(),
             model: received.asked.model.clone(),
             target: None,
@@ -91,15 +94,18 @@ impl Books {
             attempts: Vec::new(),
             target: None,
             sent: false,
+            operation: received.operation,
             likely_input: 0,
+            known_units: Units::default(),
             tally: Tally::default(),
         }
     }
 
     /// The ledger holds what was asked for.
-    pub(super) fn held(&mut self, likely_input: u64) {
+    pub(super) fn held(&mut self, likely_input: u64, known_units: Units) {
         self.state = State::Held;
         self.likely_input = likely_input;
+        self.known_units = known_units;
     }
 
     /// Nothing is held, and there is nothing to write down.
@@ -234,9 +240,13 @@ impl Books {
     /// Puts usage and cost into the record.
     fn charge(&mut self) {
         let Some(target) = self.target.as_ref().filter(|_| self.sent) else { return };
-        let (usage, estimated) = self.tally.usage(self.likely_input);
+        if self.operation == Operation::TokenCount {
+            return;
+        }
+        let (usage, estimated) = self.tally.usage(self.likely_input, &self.known_units);
         let tier = self.tally.service_tier.as_deref();
-        self.record.cost = target.price.as_ref().map_or(Money::ZERO, |price| price.cost(&usage, tier));
+        let price = target.price_of(self.operation);
+        self.record.cost = price.map_or(Money::ZERO, |price| price.cost(&usage, tier));
         self.record.usage = usage;
         self.record.usage_estimated = estimated;
     }

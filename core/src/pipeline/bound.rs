@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use gatelet_wire::measure::{Measure, measure};
-use gatelet_wire::{DialectId, Fields};
+use gatelet_wire::{DialectId, Fields, Operation, Units};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -31,6 +31,8 @@ const DEFAULT_OUTPUT: u64 = 8_192;
 pub(super) struct Asked {
     /// What the input will be if nobody says it: text by bytes, media by a quarter of their bound.
     pub(super) likely_tokens: u64,
+    /// What is counted otherwise and is certain already.
+    pub(super) known_units: Units,
     pub(super) input_tokens: u64,
     pub(super) input_cost: Money,
     pub(super) output: OutputBound,
@@ -44,27 +46,34 @@ pub(super) fn bound(
     document: &Document,
     plan: &[Arc<Target>],
 ) -> Result<Asked, Refusal> {
-    let measure = measure(received.dialect, &received.body);
+    let operation = received.operation;
+    let outline = received.outline.as_deref();
+    let measure = outline
+        .and_then(|outline| outline.measure)
+        .unwrap_or_else(|| measure(received.dialect, &received.body));
+    let units = outline.map_or_else(Units::default, |outline| outline.most_units);
     let limits = &document.key.limits;
     let limited = limits.tpm.is_some() || !limits.budget.is_empty();
-    if !limits.budget.is_empty() {
+    if !matches!(operation, Operation::Chat | Operation::Completion) {
+        // No tools, and no model that chooses another.
+    } else if !limits.budget.is_empty() {
         unbounded(received)?;
     } else if document.key.models.is_some() {
         one_model(received)?;
     }
     let media_tokens = media_tokens(&measure);
     let text_tokens = measure.text_bytes;
-    let bound = Bound { text_tokens, media_tokens, service: received.asked.service_tier.as_deref() };
+    let bound = Bound { text_tokens, media_tokens, units, service: received.asked.service_tier.as_deref() };
     let mut input_cost = Money::ZERO;
     let mut rate = Rate::ZERO;
     let mut most_output = 0;
     for target in plan {
-        match &target.price {
+        match target.price_of(operation) {
             Some(price) => {
                 input_cost = input_cost.max(price.input_bound(&bound));
                 rate = rate.max(price.output_bound(&bound));
             }
-            None if limits.budget.is_empty() => {}
+            None if limits.budget.is_empty() || operation == Operation::TokenCount => {}
             None => return Err(Refusal::ModelUnpriced { model: target.to_string() }),
         }
         // Where only the context is known, input and output share it.
@@ -76,6 +85,7 @@ pub(super) fn bound(
     let tokens = received.asked.max_output.unwrap_or(most_output).saturating_mul(choices);
     Ok(Asked {
         likely_tokens: (text_tokens.saturating_add(media_tokens)).div_ceil(4),
+        known_units: outline.map_or_else(Units::default, |outline| outline.known_units),
         input_tokens: text_tokens.saturating_add(media_tokens),
         input_cost,
         output: OutputBound { tokens, rate, elastic: received.asked.max_output.is_none() && choices == 1 },

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
-use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Restore, Written};
+use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written};
 
 use super::receive::Received;
+use super::task;
 use crate::policy::Target;
 use crate::refusal::Refusal;
 use crate::registry::{Capability, StreamUsage};
@@ -37,6 +38,8 @@ impl Lane {
 /// A request as a target will read it.
 #[derive(Debug)]
 pub(super) struct Prepared {
+    /// After the provider's base.
+    pub(super) path: Cow<'static, str>,
     pub(super) lane: Lane,
     pub(super) body: Bytes,
     pub(super) loss: Loss,
@@ -51,6 +54,9 @@ pub(super) fn prepare(
     target: &Target,
     output_cap: Option<u64>,
 ) -> Result<Prepared, Refusal> {
+    if received.operation != Operation::Chat {
+        return task::prepare(received, target);
+    }
     if received.dialect == target.provider.dialect {
         same_dialect(received, target, output_cap)
     } else {
@@ -62,6 +68,7 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
     let mut loss = Loss::default();
     let fields = Fields::read(&received.body)?;
     let asked = &received.asked;
+    let path = received.dialect.dialect().path(&target.model, asked.stream);
     let conventions = received.dialect.dialect().conventions();
     let hide_usage = conventions.usage_on_request
         && asked.stream
@@ -74,7 +81,14 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
         } else {
             fields.splice(&[("model", model.as_str())]).into()
         };
-        return Ok(Prepared { lane: Lane::Verbatim, body, loss, hide_usage, restore: Restore::default() });
+        return Ok(Prepared {
+            path,
+            lane: Lane::Verbatim,
+            body,
+            loss,
+            hide_usage,
+            restore: Restore::default(),
+        });
     }
     let mut draft = Draft::from(&fields);
     if !conventions.model_in_path {
@@ -88,6 +102,7 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
     }
     draft.apply(&target.edits, &mut loss)?;
     Ok(Prepared {
+        path,
         lane: Lane::Edited,
         body: draft.write().into(),
         loss,
@@ -144,8 +159,9 @@ fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> 
         // A provider that wants reasoning where it was lost takes it where it was not.
         reasoning_field: target.edits.contains(&FILL_REASONING).then(|| "reasoning_content".to_owned()),
     };
-    let Written { mut body, restore } =
-        target.provider.dialect.dialect().write_request(&request, &hints, &mut loss)?;
+    let dialect = target.provider.dialect.dialect();
+    let path = dialect.path(&target.model, request.stream);
+    let Written { mut body, restore } = dialect.write_request(&request, &hints, &mut loss)?;
     let newest_word = target.provider.dialect == DialectId::Openai && cap_field(target) == "max_tokens";
     if !target.edits.is_empty() || newest_word {
         let edited = {
@@ -160,5 +176,5 @@ fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> 
         };
         body = edited;
     }
-    Ok(Prepared { lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
+    Ok(Prepared { path, lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
 }

@@ -17,6 +17,7 @@ mod relay;
 mod route;
 mod stream;
 mod tally;
+mod task;
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 
 /// The gateway, in five lines. The sixth, settling, is tied to the end of the answer's body.
-pub async fn chat(
+pub async fn serve(
     core: &Arc<Core>,
     id: RequestId,
     started: Timestamp,

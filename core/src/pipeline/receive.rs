@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gatelet_wire::DialectId;
 use gatelet_wire::Fields;
 use gatelet_wire::dialect::Addressed;
+use gatelet_wire::operation::{self, Operation, Outline};
 use http::HeaderMap;
 use http::request::Parts;
 
@@ -20,11 +21,14 @@ use crate::shared::Core;
 pub(super) struct Received {
     pub(super) id: RequestId,
     pub(super) started: Timestamp,
+    pub(super) operation: Operation,
     pub(super) dialect: DialectId,
     pub(super) token: KeyToken,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) asked: Asked,
+    /// What a request says of itself that is no conversation.
+    pub(super) outline: Option<Box<Outline>>,
     pub(super) knobs: Knobs,
 }
 
@@ -39,14 +43,15 @@ pub(super) struct Asked {
     pub service_tier: Option<String>,
 }
 
-/// What the address of a request says: its dialect, and what some dialects say there of the rest.
-#[derive(Clone, Debug)]
+/// What the address of a request says: what is asked for, in which dialect, and what some say there of the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asking {
+    pub operation: Operation,
     pub dialect: DialectId,
     pub addressed: Addressed,
 }
 
-/// Reads a request for a chat. The key is judged before the body is read: a stranger, who can write keys of
+/// Reads a request. The key is judged before the body is read: a stranger, who can write keys of
 /// the right form, does not fill our memory with bodies.
 pub(super) async fn receive(
     core: &Core,
@@ -64,7 +69,13 @@ pub(super) async fn receive(
     let body = collect(body, &parts.headers, core.settings.body_limit);
     let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
     let fields = Fields::read(&body)?;
-    let Asking { dialect, addressed } = asking;
+    let Asking { operation, dialect, addressed } = asking;
+    if operation != Operation::Chat {
+        let outline = operation::outline(operation, dialect, &fields, &addressed)?;
+        let asked = Asked::of(&outline);
+        let (headers, outline) = (parts.headers, Some(Box::new(outline)));
+        return Ok(Received { id, started, operation, dialect, token, headers, body, asked, outline, knobs });
+    }
     let peek = dialect.dialect().peek(&fields, &addressed)?;
     let service_tier =
         fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
@@ -76,7 +87,22 @@ pub(super) async fn receive(
         stream_usage: peek.stream_usage,
         service_tier,
     };
-    Ok(Received { id, started, dialect, token, headers: parts.headers, body, asked, knobs })
+    let headers = parts.headers;
+    Ok(Received { id, started, operation, dialect, token, headers, body, asked, outline: None, knobs })
+}
+
+impl Asked {
+    /// What is asked for where there are no turns and choices.
+    fn of(outline: &Outline) -> Self {
+        Self {
+            model: outline.model.clone(),
+            stream: outline.stream,
+            max_output: Some(outline.most_output),
+            choices: 1,
+            stream_usage: true,
+            service_tier: None,
+        }
+    }
 }
 
 /// The caller's key, from wherever a vendor's SDK puts it.

@@ -10,7 +10,7 @@ use super::read::{At, Fields, Reader, Spot, unknown};
 use crate::domain::account::{Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Rate, Secret};
-use crate::registry::{self, Price, RATES, Rates, Scheme};
+use crate::registry::{self, Price, RATES, Rates, SINGLE, Scheme};
 
 /// The whole document. A section that is not there is `None`, which means something else than an empty one.
 #[derive(Debug, Default)]
@@ -311,16 +311,17 @@ fn price(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Price> {
     let mut rates = Vec::new();
     for name in RATES {
         let Some(at) = fields.get(name) else { continue };
-        // Searches and requests are priced one by one, whatever tokens are priced by.
-        let places = if matches!(name, "web_search" | "request") { 12 } else { places };
+        // Searches, seconds and pictures are priced one by one, whatever tokens are priced by.
+        let places = if SINGLE.contains(&name) { 12 } else { places };
         let expected = format!("US dollars with at most {places} decimal places, such as \"0.25\"");
         match reader.parsed(at, &expected, |text| decimal(text, places)) {
             Some(picos) => rates.push((name, Rate::from_picos(picos))),
             None => sound = false,
         }
     }
-    if fields.get("input").is_none() || fields.get("output").is_none() {
-        reader.note(&fields.spot, "expected at least `input` and `output`");
+    // Half a price of tokens is a mistake; a model that counts otherwise needs none.
+    if fields.get("input").is_some() != fields.get("output").is_some() || (rates.is_empty() && sound) {
+        reader.note(&fields.spot, "expected at least `input` and `output`, or a rate of another kind");
         return None;
     }
     let rate = |name: &str| rates.iter().find(|(known, _)| *known == name).map(|(_, rate)| *rate);

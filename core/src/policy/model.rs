@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatelet_wire::Edit;
+use gatelet_wire::{Edit, Operation};
 
 use super::Provider;
 use crate::registry::{Capability, Price};
@@ -75,6 +75,11 @@ pub struct Target {
 impl Target {
     pub fn has(&self, capability: Capability) -> bool {
         self.capabilities.contains(&capability)
+    }
+
+    /// What `operation` costs here; none: nobody knows.
+    pub fn price_of(&self, operation: Operation) -> Option<&Price> {
+        self.price.as_ref().filter(|price| price.covers(operation))
     }
 }
 

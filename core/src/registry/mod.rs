@@ -16,8 +16,8 @@ pub use credential::{Credential, NotAHeader};
 pub use near::near_names;
 pub use price::{Bound, Price, Rates};
 pub use provider::{Model, Provider};
-pub(crate) use table::RATES;
 pub use table::{Auth, Capability, Catalogue, Kind, Quirks, Reasoning, Scheme, StreamUsage, ToolIds, When};
+pub(crate) use table::{RATES, SINGLE};
 
 /// The embedded table.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! Prices: what a call costs, and the most that it can cost.
 
-use gatelet_wire::Usage;
+use gatelet_wire::{Operation, Units, Usage};
 
 use super::table::{PriceRow, RATES, RateRow, ServiceRow, TierRow};
 use crate::domain::{Money, Rate};
@@ -12,6 +12,8 @@ use crate::domain::{Money, Rate};
 /// standard service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
+    /// What the standard rates say themselves.
+    said: Rates,
     standard: Schedule,
     services: Box<[(Box<str>, Schedule)]>,
 }
@@ -41,6 +43,20 @@ pub struct Rates {
     pub web_search: Option<Rate>,
     /// A fee that every request has; else nothing.
     pub request: Option<Rate>,
+    /// Else `output`.
+    pub image_output: Option<Rate>,
+    /// A character of text to be spoken; else nothing.
+    pub character_input: Option<Rate>,
+    /// A second of audio that is sent; else nothing.
+    pub second_input: Option<Rate>,
+    /// A second of audio that is made; else nothing.
+    pub second_output: Option<Rate>,
+    /// A picture that is made; else nothing.
+    pub picture: Option<Rate>,
+    /// Else nothing.
+    pub page: Option<Rate>,
+    /// A unit of search; else nothing.
+    pub query: Option<Rate>,
 }
 
 /// What is known of a request's size before it is made. A token is at least one byte, so bytes bound tokens.
@@ -50,6 +66,8 @@ pub struct Bound<'a> {
     pub text_tokens: u64,
     /// The most tokens of images and audio.
     pub media_tokens: u64,
+    /// The most that is counted otherwise than in tokens.
+    pub units: Units,
     /// The service tier that the request pins. None: it pins none, so the provider chooses, so the dearest counts.
     pub service: Option<&'a str>,
 }
@@ -60,7 +78,7 @@ const STANDARD: [&str; 4] = ["default", "standard", "standard_only", "on_demand"
 impl Price {
     /// One price for every size of request.
     pub fn flat(rates: Rates) -> Self {
-        Self { standard: Schedule::new(rates, Vec::new()), services: Box::default() }
+        Self { said: rates, standard: Schedule::new(&rates, &[]), services: Box::default() }
     }
 
     /// The price of what costs nothing.
@@ -76,10 +94,11 @@ impl Price {
         let service = |(name, rates, tiers): &ServiceRow| {
             let rates = Rates::from_row(rates).or(&base);
             let tiers = tiers_over(&rates, tiers);
-            (name.as_str().into(), Schedule::new(rates, tiers))
+            (name.as_str().into(), Schedule::new(&rates, &tiers))
         };
         Self {
-            standard: Schedule::new(base, tiers_over(&base, &row.tiers)),
+            said: base,
+            standard: Schedule::new(&base, &tiers_over(&base, &row.tiers)),
             services: row.services.iter().map(service).collect(),
         }
     }
@@ -100,6 +119,39 @@ impl Price {
     /// The most that one output token of a request within `bound` can cost, reasoning and audio included.
     pub fn output_bound(&self, bound: &Bound<'_>) -> Rate {
         self.candidates(bound).map(Resolved::output_most).max().unwrap_or_default()
+    }
+
+    /// Whether it prices what `operation` uses. One that names a fee for the request alone prices every operation.
+    pub fn covers(&self, operation: Operation) -> bool {
+        let said = &self.said;
+        let any = |rates: &[Option<Rate>]| rates.iter().any(Option::is_some);
+        let flat = *said == Rates { request: said.request, ..Rates::default() } && said.request.is_some();
+        let tokens = any(&[said.input, said.output]);
+        flat || match operation {
+            Operation::Chat | Operation::Completion | Operation::Moderation => tokens,
+            Operation::Embedding => any(&[said.input, said.query]),
+            Operation::Rerank => any(&[said.query, said.input]),
+            Operation::Image | Operation::ImageEdit => any(&[said.picture, said.output, said.image_output]),
+            Operation::Speech => {
+                any(&[said.character_input, said.output, said.audio_output, said.second_output])
+            }
+            Operation::Transcription | Operation::Translation => {
+                any(&[said.second_input, said.input, said.audio_input])
+            }
+            // It costs nothing anywhere.
+            Operation::TokenCount => true,
+            Operation::Native => false,
+        }
+    }
+
+    /// Whether it prices audio that is made by its length.
+    pub fn by_second_made(&self) -> bool {
+        self.said.second_output.is_some()
+    }
+
+    /// Whether it prices audio that is sent by its length.
+    pub fn by_second_sent(&self) -> bool {
+        self.said.second_input.is_some()
     }
 
     /// True where no call can cost anything.
@@ -145,6 +197,13 @@ impl Rates {
             image_input: rate("image_input"),
             web_search: rate("web_search"),
             request: rate("request"),
+            image_output: rate("image_output"),
+            character_input: rate("character_input"),
+            second_input: rate("second_input"),
+            second_output: rate("second_output"),
+            picture: rate("picture"),
+            page: rate("page"),
+            query: rate("query"),
         }
     }
 
@@ -170,6 +229,13 @@ impl Rates {
             image_input: self.image_input.or(below.image_input),
             web_search: self.web_search.or(below.web_search),
             request: self.request.or(below.request),
+            image_output: self.image_output.or(below.image_output),
+            character_input: self.character_input.or(below.character_input),
+            second_input: self.second_input.or(below.second_input),
+            second_output: self.second_output.or(below.second_output),
+            picture: self.picture.or(below.picture),
+            page: self.page.or(below.page),
+            query: self.query.or(below.query),
         }
     }
 }
@@ -183,8 +249,8 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(base: Rates, tiers: Vec<(u64, Rates)>) -> Self {
-        let tiers = tiers.into_iter().map(|(over, rates)| (over, Resolved::new(rates))).collect();
+    fn new(base: &Rates, tiers: &[(u64, Rates)]) -> Self {
+        let tiers = tiers.iter().map(|(over, rates)| (*over, Resolved::new(rates))).collect();
         Self { base: Resolved::new(base), tiers }
     }
 
@@ -218,10 +284,17 @@ struct Resolved {
     image_input: Rate,
     web_search: Rate,
     request: Rate,
+    image_output: Rate,
+    character_input: Rate,
+    second_input: Rate,
+    second_output: Rate,
+    picture: Rate,
+    page: Rate,
+    query: Rate,
 }
 
 impl Resolved {
-    fn new(rates: Rates) -> Self {
+    fn new(rates: &Rates) -> Self {
         let input = rates.input.unwrap_or_default();
         let output = rates.output.unwrap_or_default();
         let short = rates.cache_write_5m.unwrap_or(input);
@@ -239,6 +312,13 @@ impl Resolved {
             image_input: rates.image_input.unwrap_or(input),
             web_search: rates.web_search.unwrap_or_default(),
             request: rates.request.unwrap_or_default(),
+            image_output: rates.image_output.unwrap_or(output),
+            character_input: rates.character_input.unwrap_or_default(),
+            second_input: rates.second_input.unwrap_or_default(),
+            second_output: rates.second_output.unwrap_or_default(),
+            picture: rates.picture.unwrap_or_default(),
+            page: rates.page.unwrap_or_default(),
+            query: rates.query.unwrap_or_default(),
         }
     }
 
@@ -257,9 +337,28 @@ impl Resolved {
             self.reasoning.times(reasoning),
             self.audio_output.times(usage.audio_output),
             self.web_search.times(usage.web_searches),
+            self.image_output.times(usage.image_output),
             self.request.times(1),
         ];
-        Money::from_picos_up(parts.into_iter().fold(0, u128::saturating_add))
+        let tokens = parts.into_iter().fold(0, u128::saturating_add);
+        Money::from_picos_up(tokens.saturating_add(self.units(&usage.units)))
+    }
+
+    /// What is counted otherwise than in tokens, in pico-dollars.
+    fn units(&self, units: &Units) -> u128 {
+        if units.is_empty() {
+            return 0;
+        }
+        let milliseconds = |rate: Rate, count: u64| rate.times(count).div_ceil(1_000);
+        let parts = [
+            self.character_input.times(units.characters),
+            milliseconds(self.second_input, units.input_ms),
+            milliseconds(self.second_output, units.output_ms),
+            self.picture.times(units.pictures),
+            self.page.times(units.pages),
+            self.query.times(units.queries),
+        ];
+        parts.into_iter().fold(0, u128::saturating_add)
     }
 
     /// In pico-dollars. Whether a token of text will be written to a cache is not known before, so its dearest fate
@@ -270,10 +369,10 @@ impl Resolved {
         let text = text.into_iter().max().unwrap_or_default();
         let media = text.max(self.audio_input).max(self.image_input);
         let tokens = text.times(bound.text_tokens).saturating_add(media.times(bound.media_tokens));
-        tokens.saturating_add(self.request.times(1))
+        tokens.saturating_add(self.request.times(1)).saturating_add(self.units(&bound.units))
     }
 
     fn output_most(&self) -> Rate {
-        self.output.max(self.reasoning).max(self.audio_output)
+        self.output.max(self.reasoning).max(self.audio_output).max(self.image_output)
     }
 }

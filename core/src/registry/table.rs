@@ -257,7 +257,7 @@ pub(super) type TierRow = (u64, RateRow);
 pub(super) type ServiceRow = (String, RateRow, Vec<TierRow>);
 
 /// The kinds of rate, in the order of the arrays in [`PriceRow`].
-pub(crate) const RATES: [&str; 12] = [
+pub(crate) const RATES: [&str; 19] = [
     "input",
     "output",
     "cache_read",
@@ -270,4 +270,15 @@ pub(crate) const RATES: [&str; 12] = [
     "image_input",
     "web_search",
     "request",
+    "image_output",
+    "character_input",
+    "second_input",
+    "second_output",
+    "picture",
+    "page",
+    "query",
 ];
+
+/// Rates that are for one of a thing, where the others are for tokens or characters by the million.
+pub(crate) const SINGLE: [&str; 7] =
+    ["web_search", "request", "second_input", "second_output", "picture", "page", "query"];

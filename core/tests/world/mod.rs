@@ -31,6 +31,8 @@ models:
     targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
     retries: 1
     fallbacks: [claude]
+  vectors: { targets: [ { model: up-openai/vectors-o, price: { input: "1", output: "0", per: 1M } } ], retries: 0 }
+  counted-otherwise: { targets: [ { model: up-openai/pictures-o, price: { picture: "0.04" } } ], retries: 0 }
   roomy: { targets: [ { model: up-anthropic/model-b, price: { input: "1", output: "10", per: 1M }, max_output: 5000 } ], retries: 0 }
   narrow:
     targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]

@@ -12,6 +12,7 @@ pub use conventions::{Addressed, Conventions, KeyIn, RateHeaders};
 
 use std::borrow::Cow;
 
+use crate::embed::Embed;
 use crate::frame::Frame;
 use crate::{Event, Fields, Json, Loss, Malformed, Peek, PublicError, Restore, UpstreamError, Usage, chat};
 
@@ -99,6 +100,11 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// The error in an upstream's whole answer of status 200, if it is one.
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         let _ = body;
+        None
+    }
+
+    /// Its words for embeddings; none where it has no such thing.
+    fn embed(&self) -> Option<&'static dyn Embed> {
         None
     }
 

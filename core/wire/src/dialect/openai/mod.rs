@@ -22,6 +22,7 @@ use std::borrow::Cow;
 
 use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
 use crate::chat::{Request, Response};
+use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
     Decoder, Dialect, DialectId, Encoder, Fields, Loss, Malformed, Peek, PublicError, UpstreamError, Usage,
@@ -112,6 +113,10 @@ impl Dialect for Openai {
 
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         error::hidden(std::str::from_utf8(body).ok()?)
+    }
+
+    fn embed(&self) -> Option<&'static dyn Embed> {
+        Some(&embed::Openai)
     }
 
     fn decoder(&self, reading: Reading) -> Box<dyn Decoder> {
