@@ -62,7 +62,7 @@ pub(super) async fn attempt(
     let failed = match within(core, limit, run(core, call, target, prepared)).await {
         Some(Ok(answer)) => return Ok(answer),
         Some(Err(failed)) => failed,
-        None if call.received.knobs.timeout.is_some() && core.ports.clock.now() >= call.deadline => {
+        None if call.received.arrived.knobs.timeout.is_some() && core.ports.clock.now() >= call.deadline => {
             call.books.timed_out(core.ports.clock.now());
             return Err(Failed { refusal: Refusal::Timeout, next: Next::Nothing });
         }
@@ -99,7 +99,7 @@ async fn run(
     if !head.status.is_success() {
         return Err(refused(core, target, head.status.as_u16(), &head.headers, body).await);
     }
-    if call.received.operation != Operation::Chat {
+    if call.received.arrived.operation != Operation::Chat {
         return task::answer(core, call, target, lane, &head.headers, body, loss).await;
     }
     let framing = target.provider.dialect.dialect().conventions().framing;
@@ -115,7 +115,7 @@ async fn run(
             } else {
                 Writing::Verbatim { hide_usage }
             };
-            let flow = Flow::new(&target.provider, call.received.dialect, writing);
+            let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing);
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
@@ -207,8 +207,8 @@ fn whole(
         return Ok(Answer::Whole { body, loss });
     }
     restore.response(&mut response);
-    response.created.get_or_insert(created(call.received.started));
-    let caller = call.received.dialect.dialect();
+    response.created.get_or_insert(created(call.received.arrived.started));
+    let caller = call.received.arrived.dialect.dialect();
     if !asked.stream {
         let body = caller.write_answer(&response, &options(call.received), &mut loss).into();
         return Ok(Answer::Whole { body, loss });
@@ -221,18 +221,18 @@ fn whole(
     }
     let upstream = futures_util::stream::empty().boxed();
     let mut flow =
-        Flow::new(&target.provider, call.received.dialect, Writing::Verbatim { hide_usage: false });
+        Flow::new(&target.provider, call.received.arrived.dialect, Writing::Verbatim { hide_usage: false });
     flow.seen.end = true;
     Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting: Waiting::from([out.into()]), loss })
 }
 
-fn options(received: &Received) -> EncoderOptions {
+fn options(received: &Received<'_>) -> EncoderOptions {
     EncoderOptions {
         usage: received.asked.stream_usage,
         model: None,
-        created: created(received.started),
-        id: Some(received.id.as_str().to_owned()),
-        echo: received.dialect.dialect().echo(&received.body),
+        created: created(received.arrived.started),
+        id: Some(received.arrived.id.as_str().to_owned()),
+        echo: received.arrived.dialect.dialect().echo(&received.arrived.body),
     }
 }
 
@@ -242,7 +242,7 @@ fn created(started: Timestamp) -> u64 {
 }
 
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
-fn request(received: &Received, target: &Target, path: &str, body: Bytes) -> Result<Request<Body>, ()> {
+fn request(received: &Received<'_>, target: &Target, path: &str, body: Bytes) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
     let conventions = dialect.conventions();
     let stream = received.asked.stream;
@@ -256,9 +256,9 @@ fn request(received: &Received, target: &Target, path: &str, body: Bytes) -> Res
     let accept = if stream { conventions.framing.content_type() } else { "application/json" };
     headers.insert(ACCEPT, http::HeaderValue::from_static(accept));
     target.provider.apply(headers);
-    if received.dialect == target.provider.dialect {
+    if received.arrived.dialect == target.provider.dialect {
         for name in conventions.passed {
-            if let Some(value) = received.headers.get(*name) {
+            if let Some(value) = received.arrived.headers.get(*name) {
                 headers.insert(*name, value.clone());
             }
         }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use gatelet_wire::measure::{Measure, measure};
-use gatelet_wire::{DialectId, Fields, Operation, Units};
+use gatelet_wire::measure::Measure;
+use gatelet_wire::{DialectId, Operation, Units};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -42,15 +42,15 @@ pub(super) struct Asked {
 
 /// Bounds a request from above, for the dearest target of its plan.
 pub(super) fn bound(
-    received: &Received,
+    received: &Received<'_>,
     document: &Document,
     plan: &[Arc<Target>],
 ) -> Result<Asked, Refusal> {
-    let operation = received.operation;
+    let operation = received.arrived.operation;
     let outline = received.outline.as_deref();
     let measure = outline
         .and_then(|outline| outline.measure)
-        .unwrap_or_else(|| measure(received.dialect, &received.body));
+        .unwrap_or_else(|| Measure::of(received.arrived.dialect, &received.fields));
     let units = outline.map_or_else(Units::default, |outline| outline.most_units);
     let limits = &document.key.limits;
     let limited = limits.tpm.is_some() || !limits.budget.is_empty();
@@ -103,24 +103,24 @@ struct Tool<'a> {
 }
 
 /// Refuses a list of further models, from which gateways behind the same dialect may choose.
-fn one_model(received: &Received) -> Result<(), Refusal> {
-    match Fields::read(&received.body)?.present("models") {
+fn one_model(received: &Received<'_>) -> Result<(), Refusal> {
+    match received.fields.present("models") {
         Some(_) => Err(Refusal::CostUnbounded { param: "models".to_owned() }),
         None => Ok(()),
     }
 }
 
 /// Refuses what makes a provider spend or choose by itself: nobody knows before what that costs, or whom it calls.
-fn unbounded(received: &Received) -> Result<(), Refusal> {
+fn unbounded(received: &Received<'_>) -> Result<(), Refusal> {
     one_model(received)?;
-    let fields = Fields::read(&received.body)?;
+    let fields = &received.fields;
     let refuse = |param: &str| Err(Refusal::CostUnbounded { param: param.to_owned() });
-    let names = received.dialect.dialect().conventions().unbounded;
+    let names = received.arrived.dialect.dialect().conventions().unbounded;
     if let Some(name) = names.iter().find(|name| fields.present(name).is_some()) {
         return refuse(name);
     }
     let fast = |raw: &RawValue| raw.get() != "\"standard\"";
-    if received.dialect == DialectId::Anthropic && fields.present("speed").is_some_and(fast) {
+    if received.arrived.dialect == DialectId::Anthropic && fields.present("speed").is_some_and(fast) {
         return refuse("speed");
     }
     let tools = fields.present("tools").and_then(|raw| serde_json::from_str::<Vec<Tool<'_>>>(raw.get()).ok());

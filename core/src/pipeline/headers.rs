@@ -43,9 +43,9 @@ pub(super) fn loss(head: &mut HeaderMap, loss: &Loss) {
 }
 
 /// How often upstreams were called, and how long the gateway itself has taken so far.
-pub(super) fn times(head: &mut HeaderMap, core: &Core, received: &Received, books: &Books) {
+pub(super) fn times(head: &mut HeaderMap, core: &Core, received: &Received<'_>, books: &Books) {
     head.insert(&ATTEMPTS, HeaderValue::from(books.attempts()));
-    let total = millis(received.started, core.ports.clock.now());
+    let total = millis(received.arrived.started, core.ports.clock.now());
     let own = (total - books.upstream_ms()).max(0.0);
     text(head, &OVERHEAD_MS, format!("{own:.3}"));
 }

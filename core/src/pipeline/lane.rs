@@ -50,26 +50,30 @@ pub(super) struct Prepared {
 }
 
 pub(super) fn prepare(
-    received: &Received,
+    received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
 ) -> Result<Prepared, Refusal> {
-    if received.operation != Operation::Chat {
+    if received.arrived.operation != Operation::Chat {
         return task::prepare(received, target);
     }
-    if received.dialect == target.provider.dialect {
+    if received.arrived.dialect == target.provider.dialect {
         same_dialect(received, target, output_cap)
     } else {
         translated(received, target, output_cap)
     }
 }
 
-fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
+fn same_dialect(
+    received: &Received<'_>,
+    target: &Target,
+    output_cap: Option<u64>,
+) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let fields = Fields::read(&received.body)?;
+    let fields = &received.fields;
     let asked = &received.asked;
-    let path = received.dialect.dialect().path(&target.model, asked.stream);
-    let conventions = received.dialect.dialect().conventions();
+    let path = received.arrived.dialect.dialect().path(&target.model, asked.stream);
+    let conventions = received.arrived.dialect.dialect().conventions();
     let hide_usage = conventions.usage_on_request
         && asked.stream
         && !asked.stream_usage
@@ -77,7 +81,7 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
     let model = Json::of(&&*target.model);
     if target.edits.is_empty() && output_cap.is_none() && !hide_usage {
         let body = if conventions.model_in_path || asked.model == *target.model {
-            received.body.clone()
+            received.arrived.body.clone()
         } else {
             fields.splice(&[("model", model.as_str())]).into()
         };
@@ -90,7 +94,7 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
             restore: Restore::default(),
         });
     }
-    let mut draft = Draft::from(&fields);
+    let mut draft = Draft::from(fields);
     if !conventions.model_in_path {
         draft.set("model", &model);
     }
@@ -98,7 +102,7 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
         draft.apply(&[Edit::Set(cap_field(target).to_owned(), cap.into())], &mut loss)?;
     }
     if hide_usage {
-        draft.set("stream_options", &include_usage(&fields));
+        draft.set("stream_options", &include_usage(fields));
     }
     draft.apply(&target.edits, &mut loss)?;
     Ok(Prepared {
@@ -137,9 +141,13 @@ fn include_usage(fields: &Fields<'_>) -> Json {
 
 const FILL_REASONING: Edit = Edit::Messages(MessageEdit::FillReasoning);
 
-fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
+fn translated(
+    received: &Received<'_>,
+    target: &Target,
+    output_cap: Option<u64>,
+) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let mut request = received.dialect.dialect().read_request(&received.body)?;
+    let mut request = received.arrived.dialect.dialect().read_request(&received.arrived.body)?;
     request.model = target.model.to_string();
     // Some dialects say it in the address.
     request.stream = received.asked.stream;

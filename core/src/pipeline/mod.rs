@@ -33,7 +33,7 @@ pub use authenticate::{check, may_call, read};
 pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 
-/// The gateway, in five lines. The sixth, settling, is tied to the end of the answer's body.
+/// The gateway, in a few lines. The last, settling, is tied to the end of the answer's body.
 pub async fn serve(
     core: &Arc<Core>,
     id: RequestId,
@@ -42,7 +42,8 @@ pub async fn serve(
     parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let received = receive::receive(core, id, started, asking, parts, body).await?;
+    let arrived = receive::arrive(core, id, started, asking, parts, body).await?;
+    let received = arrived.read()?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;
     relay::relay(core, admitted).await

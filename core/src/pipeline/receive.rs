@@ -1,5 +1,7 @@
 //! First stage: the request's own words, checked as far as they can be by themselves.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gatelet_wire::DialectId;
 use gatelet_wire::Fields;
@@ -11,25 +13,36 @@ use http::request::Parts;
 use super::attempt::within;
 use super::authenticate;
 use super::knobs::Knobs;
+use crate::domain::account::Document;
 use crate::domain::{KeyToken, RequestId, Timestamp};
 use crate::port::{Body, Uncollected};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
-/// A request that is well-formed, with a key that was one of ours when it was last read.
+/// A request that has come whole, with a key that was one of ours when it was last read.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(super) struct Arrived {
     pub(super) id: RequestId,
     pub(super) started: Timestamp,
     pub(super) operation: Operation,
     pub(super) dialect: DialectId,
+    addressed: Addressed,
     pub(super) token: KeyToken,
+    /// The key's document, as it was before the body came.
+    pub(super) document: Arc<Document>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    pub(super) knobs: Knobs,
+}
+
+/// A request that is well-formed. Its body was read once, and whoever looks for a field finds it here.
+#[derive(Debug)]
+pub(super) struct Received<'a> {
+    pub(super) arrived: &'a Arrived,
+    pub(super) fields: Fields<'a>,
     pub(super) asked: Asked,
     /// What a request says of itself that is no conversation.
     pub(super) outline: Option<Box<Outline>>,
-    pub(super) knobs: Knobs,
 }
 
 /// What the request asks for, read without building a tree.
@@ -51,44 +64,49 @@ pub struct Asking {
     pub addressed: Addressed,
 }
 
-/// Reads a request. The key is judged before the body is read: a stranger, who can write keys of
+/// Takes a request in. The key is judged before the body is read: a stranger, who can write keys of
 /// the right form, does not fill our memory with bodies.
-pub(super) async fn receive(
+pub(super) async fn arrive(
     core: &Core,
     id: RequestId,
     started: Timestamp,
     asking: Asking,
     parts: Parts,
     body: Body,
-) -> Result<Received, Refusal> {
+) -> Result<Arrived, Refusal> {
     let token = token(&parts)?;
     let knobs = Knobs::read(&parts.headers)?;
-    authenticate::known(core, &token, started).await?;
+    let document = authenticate::known(core, &token, started).await?;
     let most = core.settings.deadline;
     let limit = knobs.timeout.map_or(most, |asked| asked.min(most));
     let body = collect(body, &parts.headers, core.settings.body_limit);
     let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
-    let fields = Fields::read(&body)?;
     let Asking { operation, dialect, addressed } = asking;
-    if operation != Operation::Chat {
-        let outline = operation::outline(operation, dialect, &fields, &addressed)?;
-        let asked = Asked::of(&outline);
-        let (headers, outline) = (parts.headers, Some(Box::new(outline)));
-        return Ok(Received { id, started, operation, dialect, token, headers, body, asked, outline, knobs });
-    }
-    let peek = dialect.dialect().peek(&fields, &addressed)?;
-    let service_tier =
-        fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let asked = Asked {
-        model: peek.model.into_owned(),
-        stream: peek.stream,
-        max_output: peek.max_output,
-        choices: peek.choices.max(1),
-        stream_usage: peek.stream_usage,
-        service_tier,
-    };
     let headers = parts.headers;
-    Ok(Received { id, started, operation, dialect, token, headers, body, asked, outline: None, knobs })
+    Ok(Arrived { id, started, operation, dialect, addressed, token, document, headers, body, knobs })
+}
+
+impl Arrived {
+    pub(super) fn read(&self) -> Result<Received<'_>, Refusal> {
+        let fields = Fields::read(&self.body)?;
+        if self.operation != Operation::Chat {
+            let outline = operation::outline(self.operation, self.dialect, &fields, &self.addressed)?;
+            let asked = Asked::of(&outline);
+            return Ok(Received { arrived: self, fields, asked, outline: Some(Box::new(outline)) });
+        }
+        let peek = self.dialect.dialect().peek(&fields, &self.addressed)?;
+        let service_tier =
+            fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let asked = Asked {
+            model: peek.model.into_owned(),
+            stream: peek.stream,
+            max_output: peek.max_output,
+            choices: peek.choices.max(1),
+            stream_usage: peek.stream_usage,
+            service_tier,
+        };
+        Ok(Received { arrived: self, fields, asked, outline: None })
+    }
 }
 
 impl Asked {

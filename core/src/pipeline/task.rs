@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gatelet_wire::embed::{Embed, Vector};
 use gatelet_wire::operation::AnswerForm;
-use gatelet_wire::{DialectId, Fields, Json, Loss, Malformed, Operation, Restore, Usage};
+use gatelet_wire::{DialectId, Json, Loss, Malformed, Operation, Restore, Usage};
 use http::HeaderMap;
 
 use super::attempt::{Answer, Failed, fail, no_answer};
@@ -17,8 +17,8 @@ use crate::port::Body;
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::shared::Core;
 
-pub(super) fn prepare(received: &Received, target: &Target) -> Result<Prepared, Refusal> {
-    match received.operation {
+pub(super) fn prepare(received: &Received<'_>, target: &Target) -> Result<Prepared, Refusal> {
+    match received.arrived.operation {
         Operation::Embedding => embedding(received, target),
         operation => Err(unknown(operation, target)),
     }
@@ -37,7 +37,7 @@ pub(super) async fn answer(
     let body = collect(body, headers, core.settings.answer_limit)
         .await
         .map_err(|_| fail(target, UpstreamFailure::Broken))?;
-    let read = match call.received.operation {
+    let read = match call.received.arrived.operation {
         Operation::Embedding => read_embedding(call.received, target, lane, &body),
         _ => Err(Malformed::field("body", "an answer")),
     };
@@ -47,13 +47,13 @@ pub(super) async fn answer(
     Ok(Answer::Whole { body, loss })
 }
 
-fn embedding(received: &Received, target: &Target) -> Result<Prepared, Refusal> {
+fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refusal> {
     let (caller, upstream) = pair(received, target)?;
     let mut loss = Loss::default();
-    let fields = Fields::read(&received.body)?;
-    let same = received.dialect == target.provider.dialect;
+    let fields = &received.fields;
+    let same = received.arrived.dialect == target.provider.dialect;
     let form = form(received);
-    let named = received.dialect.dialect().conventions().model_in_path;
+    let named = received.arrived.dialect.dialect().conventions().model_in_path;
     let prepared = |lane, path, body, loss| Prepared {
         path,
         lane,
@@ -64,21 +64,21 @@ fn embedding(received: &Received, target: &Target) -> Result<Prepared, Refusal> 
     };
     if same && received.asked.model == *target.model {
         let path = upstream.path(&target.model, form);
-        return Ok(prepared(Lane::Verbatim, path, received.body.clone(), loss));
+        return Ok(prepared(Lane::Verbatim, path, received.arrived.body.clone(), loss));
     }
     // Those who name the model in the address name it in the body too, once for each input.
     if same && !named {
         let body = fields.splice(&[("model", Json::of(&&*target.model).as_str())]);
         return Ok(prepared(Lane::Verbatim, upstream.path(&target.model, form), body.into(), loss));
     }
-    let request = caller.read_request(&fields)?;
+    let request = caller.read_request(fields)?;
     let body = upstream.write_request(&request, &target.model, &mut loss)?;
     let path = upstream.path(&target.model, AnswerForm::default());
     Ok(prepared(Lane::Translated, path, body.into(), loss))
 }
 
 fn read_embedding(
-    received: &Received,
+    received: &Received<'_>,
     target: &Target,
     lane: Lane,
     body: &Bytes,
@@ -99,13 +99,17 @@ fn read_embedding(
 }
 
 /// The caller's words for embeddings, and the target's.
-fn pair(received: &Received, target: &Target) -> Result<(&'static dyn Embed, &'static dyn Embed), Refusal> {
-    let words =
-        |dialect: DialectId| dialect.dialect().embed().ok_or_else(|| unknown(received.operation, target));
-    Ok((words(received.dialect)?, words(target.provider.dialect)?))
+fn pair(
+    received: &Received<'_>,
+    target: &Target,
+) -> Result<(&'static dyn Embed, &'static dyn Embed), Refusal> {
+    let words = |dialect: DialectId| {
+        dialect.dialect().embed().ok_or_else(|| unknown(received.arrived.operation, target))
+    };
+    Ok((words(received.arrived.dialect)?, words(target.provider.dialect)?))
 }
 
-fn form(received: &Received) -> AnswerForm {
+fn form(received: &Received<'_>) -> AnswerForm {
     received.outline.as_ref().map(|outline| outline.answer).unwrap_or_default()
 }
 

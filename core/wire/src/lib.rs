@@ -35,7 +35,7 @@ pub use error::{ErrorKind, Malformed, PublicError, UpstreamError};
 pub use event::Event;
 pub use json::Json;
 pub use loss::Loss;
-pub use measure::{Measure, measure};
+pub use measure::Measure;
 pub use operation::{Operation, Outline};
 pub use peek::{Fields, Peek};
 pub use restore::Restore;
