@@ -1,9 +1,9 @@
 //! What is written down: one record a request and one an attempt, joined by the request's id.
 
 mod drain;
+mod line;
 
 use gatelet_wire::Usage;
-use serde::Serialize;
 
 use crate::domain::{Money, RequestId, ShardId, Timestamp};
 use crate::port::Entry;
@@ -11,22 +11,23 @@ use crate::port::Entry;
 pub use drain::drain;
 
 /// One request, from its first byte to the end of its answer. Written as one line of JSON.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct Record {
     /// The version of this schema.
     pub v: u8,
     pub kind: &'static str,
     pub id: RequestId,
     /// When it came.
-    #[serde(serialize_with = "rfc3339")]
+    #[cfg_attr(test, serde(serialize_with = "tests::rfc3339"))]
     pub at: Timestamp,
     pub shard: ShardId,
     pub key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub alias: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub tags: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub session: Option<String>,
     pub operation: &'static str,
     /// The dialect that the caller spoke.
@@ -49,24 +50,25 @@ pub struct Record {
     pub total_ms: f64,
     /// Milliseconds to the first piece of content; none: there was none.
     pub first_content_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub loss: Vec<String>,
     /// The cap on output that the gateway sent, because the caller gave none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub output_cap: Option<u64>,
     /// Soft budgets that this request passed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub soft_passed: Vec<String>,
 }
 
 /// One call of an upstream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct Attempt {
     pub v: u8,
     pub kind: &'static str,
     /// The request's id.
     pub id: RequestId,
-    #[serde(serialize_with = "rfc3339")]
+    #[cfg_attr(test, serde(serialize_with = "tests::rfc3339"))]
     pub at: Timestamp,
     /// 1, 2, 3 …
     pub attempt: u32,
@@ -84,20 +86,15 @@ pub struct Attempt {
 
 pub const VERSION: u8 = 1;
 
-fn rfc3339<S: serde::Serializer>(at: impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&at)
-}
-
 /// What is written of one request, its attempts first, as an entry of the outbox: hosts pay by the entry. Ids sort by time.
 pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
     const ABOUT_A_LINE: usize = 1_024;
     let mut lines = Vec::with_capacity((attempts.len() + 1) * ABOUT_A_LINE);
-    // Writing into memory does not fail.
     for attempt in attempts {
-        let _infallible = serde_json::to_writer(&mut lines, attempt);
+        line::attempt(attempt, &mut lines);
         lines.push(b'\n');
     }
-    let _infallible = serde_json::to_writer(&mut lines, record);
+    line::request(record, &mut lines);
     Entry {
         id: format!("{:016}-{}", record.at.micros(), record.id),
         line: String::from_utf8(lines).unwrap_or_default(),
@@ -113,3 +110,6 @@ pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
 pub fn millis(start: Timestamp, end: Timestamp) -> f64 {
     end.since(start).as_micros() as f64 / 1_000.0
 }
+
+#[cfg(test)]
+mod tests;
