@@ -26,6 +26,7 @@ pub mod operation;
 pub mod peek;
 pub mod proof;
 pub mod restore;
+mod scan;
 pub mod source;
 pub mod usage;
 

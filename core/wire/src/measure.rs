@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -52,7 +51,7 @@ impl Measure {
         let unseen = if tools { dialect.dialect().conventions().unseen_with_tools } else { 0 };
         let all = length(fields.as_str().len()) + UNSEEN + unseen;
         let mut tally = Tally::default();
-        if may_have_media(fields.as_str().as_bytes()) {
+        if fields.may_have_media() {
             for (_, value) in fields.iter().filter(|(key, _)| !WITHOUT_MEDIA.contains(key)) {
                 let mut reader = serde_json::Deserializer::from_str(value.get());
                 let walked = Walk { tally: &mut tally, place: Place::Plain }.deserialize(&mut reader);
@@ -69,16 +68,25 @@ impl Measure {
 const WITHOUT_MEDIA: &[&str] =
     &["tools", "functions", "tool_choice", "response_format", "output_config", "output_format", "metadata"];
 
-/// Whether the body may speak of media: one of the words in quotes, or an escape that could hide one.
-fn may_have_media(body: &[u8]) -> bool {
-    MEDIA.iter().any(|word| word.find(body).is_some())
+/// Whether a key, as it is written between its quotes, may mean that the object around it is media, by itself or by its
+/// value, with which `rest` begins. Where this says no, a walk would not find the object either.
+pub(crate) fn may_mean_media(key: &[u8], rest: &[u8]) -> bool {
+    /// No word for a kind is longer.
+    const LONGEST: usize = 64;
+    let Ok(key) = std::str::from_utf8(key) else { return true };
+    if key.contains('\\') {
+        return true;
+    }
+    if key != "type" {
+        return kind_of_key(key).is_some();
+    }
+    let Some(word) = rest.strip_prefix(b"\"") else { return false };
+    let Some(end) = memchr(b'"', word.get(..LONGEST).unwrap_or(word)) else { return true };
+    match std::str::from_utf8(word.get(..end).unwrap_or_default()) {
+        Ok(word) => word.contains('\\') || kind_of_type(word).is_some(),
+        Err(_) => true,
+    }
 }
-
-// Searchers are made once: to make one takes longer than to search a short body.
-static MEDIA: LazyLock<[memmem::Finder<'static>; 8]> = LazyLock::new(|| {
-    ["image", "audio", "video", "\"file", "file\"", "document\"", "container_upload\"", "\\u00"]
-        .map(memmem::Finder::new)
-});
 
 #[derive(Default)]
 struct Tally {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use crate::chat::Extra;
 use crate::json::string;
 use crate::peek::{Fields, push_key, push_string};
-use crate::{DialectId, Json, Malformed};
+use crate::{DialectId, Json, Malformed, scan};
 
 /// One object that is being read, and where it stands.
 #[derive(Debug)]
@@ -77,8 +77,7 @@ impl<'a> Object<'a> {
 
     pub(crate) fn items(&self, key: &str) -> Result<Option<Vec<&'a RawValue>>, Malformed> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
-        let items = serde_json::from_str::<Vec<&RawValue>>(raw.get());
-        items.map(Some).map_err(|_| Malformed::field(self.path(key), "a list"))
+        scan::list(raw.get()).map(Some).ok_or_else(|| Malformed::field(self.path(key), "a list"))
     }
 
     /// The fields that are not among `known`, kept for `dialect`.
