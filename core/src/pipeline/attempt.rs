@@ -1,6 +1,6 @@
 //! One call of one target, up to the point where the caller may have its answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::{ErrorKind, Fields, Loss, Operation, Restore, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use memchr::memmem;
 
 use super::flow::{Flow, Waiting, Writing};
@@ -164,6 +164,10 @@ async fn commit(
     Ok(Answer::Stream { upstream, flow, waiting, loss })
 }
 
+/// Words without which no answer has an error inside. Searchers are made once: to make one takes longer than to search.
+static ERRORS: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| ["\"error\"", "\"base_resp\""].map(memmem::Finder::new));
+
 /// Reads a whole answer, and writes it as the caller asked for it.
 fn whole(
     core: &Arc<Core>,
@@ -178,8 +182,7 @@ fn whole(
     let reading = target.provider.reading();
     let asked = &call.received.asked;
     let verbatim = !asked.stream && lane != Lane::Translated;
-    let suspicious =
-        [&b"\"error\""[..], b"\"base_resp\""].iter().any(|word| memmem::find(&body, word).is_some());
+    let suspicious = ERRORS.iter().any(|word| word.find(&body).is_some());
     // What nobody rewrites is read no further than the books need.
     if verbatim
         && !suspicious
@@ -246,11 +249,13 @@ fn request(received: &Received<'_>, target: &Target, path: &str, body: Bytes) ->
     let dialect = target.provider.dialect.dialect();
     let conventions = dialect.conventions();
     let stream = received.asked.stream;
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}{path}", target.provider.base))
-        .body(Body::Full(body))
-        .map_err(|_| ())?;
+    let mut request = Request::new(Body::Full(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = match received.arrived.operation {
+        Operation::Chat => target.address(stream).cloned(),
+        _ => Uri::try_from(format!("{}{path}", target.provider.base)).ok(),
+    }
+    .ok_or(())?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     let accept = if stream { conventions.framing.content_type() } else { "application/json" };

@@ -37,6 +37,8 @@ pub(super) struct Books {
     likely_input: u64,
     /// What the request itself says of what it uses in other units than tokens.
     known_units: Units,
+    /// For upstreams until their heads, or until they failed without one.
+    waited: Duration,
     pub(super) tally: Tally,
 }
 
@@ -97,6 +99,7 @@ impl Books {
             operation: received.arrived.operation,
             likely_input: 0,
             known_units: Units::default(),
+            waited: Duration::ZERO,
             tally: Tally::default(),
         }
     }
@@ -126,7 +129,7 @@ impl Books {
     pub(super) fn attempt(&mut self, target: &Arc<Target>, lane: &'static str, loss: &Loss, now: Timestamp) {
         let number = self.record.attempts + 1;
         self.record.attempts = number;
-        self.record.target = Some(target.to_string());
+        self.record.target = Some(target.name().clone());
         self.record.loss = loss.items().map(str::to_owned).collect();
         self.target = Some(target.clone());
         self.tally = Tally::default();
@@ -137,7 +140,7 @@ impl Books {
             id: self.record.id.clone(),
             at: now,
             attempt: number,
-            target: target.to_string(),
+            target: target.name().clone(),
             lane,
             status: None,
             outcome: "client_left",
@@ -151,6 +154,7 @@ impl Books {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = Some(status);
             attempt.head_ms = Some(millis(attempt.at, now));
+            self.waited += now.since(attempt.at);
         }
     }
 
@@ -175,6 +179,9 @@ impl Books {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.outcome = outcome;
             attempt.total_ms = millis(attempt.at, now);
+            if attempt.head_ms.is_none() {
+                self.waited += now.since(attempt.at);
+            }
         }
     }
 
@@ -191,9 +198,9 @@ impl Books {
         self.record.attempts
     }
 
-    /// Milliseconds that upstreams took until their heads: what is not the gateway's own time.
-    pub(super) fn upstream_ms(&self) -> f64 {
-        self.attempts.iter().map(|attempt| attempt.head_ms.unwrap_or(attempt.total_ms)).sum()
+    /// How long upstreams took until their heads: what is not the gateway's own time.
+    pub(super) fn upstream_time(&self) -> Duration {
+        self.waited
     }
 
     pub(super) fn cost(&self) -> Money {

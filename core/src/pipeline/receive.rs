@@ -7,7 +7,7 @@ use gatelet_wire::DialectId;
 use gatelet_wire::Fields;
 use gatelet_wire::dialect::Addressed;
 use gatelet_wire::operation::{self, Operation, Outline};
-use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::request::Parts;
 
 use super::attempt::within;
@@ -130,8 +130,11 @@ pub fn token(parts: &Parts) -> Result<KeyToken, Refusal> {
 }
 
 pub fn key_text(parts: &Parts) -> Option<String> {
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let bearer = header("authorization").and_then(|value| {
+    fn text(value: &HeaderValue) -> Option<&str> {
+        value.to_str().ok().map(str::trim)
+    }
+    let header = |name: &str| parts.headers.get(name).and_then(text);
+    let bearer = parts.headers.get(AUTHORIZATION).and_then(text).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });

@@ -62,7 +62,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
                         deadline,
                         answer,
                         head,
-                        &target.to_string(),
+                        target.name(),
                     )
                     .await);
                 }
@@ -113,7 +113,7 @@ async fn respond(
     deadline: Timestamp,
     answer: Answer,
     mut head: HeaderMap,
-    target: &str,
+    target: &Arc<str>,
 ) -> Response<Body> {
     let (content_type, body) = match answer {
         Answer::Whole { body, loss } => {
@@ -126,14 +126,8 @@ async fn respond(
         }
         Answer::Stream { upstream, flow, waiting, loss } => {
             headers::loss(&mut head, &loss);
-            let committed = Committed {
-                upstream,
-                flow,
-                waiting,
-                target: target.to_owned(),
-                idle: timeouts.idle,
-                deadline,
-            };
+            let committed =
+                Committed { upstream, flow, waiting, target: target.clone(), idle: timeouts.idle, deadline };
             headers::times(&mut head, core, &received, &books);
             let content_type = received.arrived.dialect.dialect().conventions().framing.content_type();
             let relay = Relay::new(core.clone(), received.arrived.id.clone(), books, committed);

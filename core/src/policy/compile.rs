@@ -77,7 +77,7 @@ fn usual(host: &Host<'_>) -> Providers {
             Kind::BuiltIn => true,
         };
         let credential = match row.auth.as_ref().map(|auth| auth.scheme.clone()).zip(secret) {
-            Some((scheme, secret)) => Some(Credential::new(scheme, secret).ok()?),
+            Some((scheme, secret)) => Some(Credential::new(&scheme, &secret).ok()?),
             None => None,
         };
         served.then(|| Provider { credential, ..follow(&row.id.clone(), row) })
@@ -149,7 +149,7 @@ fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<Provider> {
         None => (usual, entry.spot),
     };
     match (scheme, secret) {
-        (Some(scheme), Some(secret)) => match Credential::new(scheme, secret) {
+        (Some(scheme), Some(secret)) => match Credential::new(&scheme, &secret) {
             Ok(credential) => provider.credential = Some(credential),
             Err(error) => reader.note(&spot, error.to_string()),
         },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatelet_wire::{Edit, Operation};
+use http::Uri;
 
 use super::Provider;
 use crate::registry::{Capability, Price};
@@ -61,6 +62,10 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// The provider's own name for the model: what is sent.
     pub model: Box<str>,
+    /// `provider/model`, as answers and records name it.
+    pub(super) name: Arc<str>,
+    /// Where a conversation goes: for a whole answer, and for a stream. None: what is configured is no address.
+    pub(super) addresses: [Option<Uri>; 2],
     /// None: nobody knows what it costs, so it is refused where a money limit applies.
     pub price: Option<Price>,
     /// The most output tokens of one answer, where known.
@@ -81,12 +86,23 @@ impl Target {
     pub fn price_of(&self, operation: Operation) -> Option<&Price> {
         self.price.as_ref().filter(|price| price.covers(operation))
     }
+
+    /// `provider/model`.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Where a conversation goes; none: what is configured is no address.
+    pub fn address(&self, stream: bool) -> Option<&Uri> {
+        let [whole, streamed] = &self.addresses;
+        if stream { streamed.as_ref() } else { whole.as_ref() }
+    }
 }
 
 /// `provider/model`, as answers and records name it.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.provider.id, self.model)
+        f.write_str(&self.name)
     }
 }
 

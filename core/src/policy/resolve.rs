@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gatelet_wire::Edit;
+use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::{Policy, Provider, Resolution};
@@ -126,9 +127,15 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         Some(known) => (known.price, known.max_output, known.context, known.capabilities),
         None => (None, None, None, Vec::new()),
     };
+    let address = |stream| {
+        let path = provider.dialect.dialect().path(model, stream);
+        Uri::try_from(format!("{}{path}", provider.base)).ok()
+    };
     Target {
         provider: provider.clone(),
         model: model.into(),
+        name: format!("{}/{model}", provider.id).into(),
+        addresses: [false, true].map(address),
         price: price.or_else(|| provider.free.then(Price::free)),
         max_output,
         context,

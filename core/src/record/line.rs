@@ -3,6 +3,7 @@
 //! By hand: every request writes two of them, and a serialiser that escapes each name of a field anew takes three times as
 //! long. Each function takes its record apart, so that none of its fields can be forgotten.
 
+use gatelet_wire::Usage;
 use serde::Serialize;
 
 use super::{Attempt, Record};
@@ -58,7 +59,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.begin(",\"outcome\":").text(outcome);
     line.begin(",\"status\":").json(status);
     line.begin(",\"attempts\":").json(attempts);
-    line.begin(",\"usage\":").json(usage);
+    line.usage(usage);
     line.begin(",\"usage_estimated\":").json(usage_estimated);
     line.begin(",\"cost\":").shown(cost);
     line.begin(",\"total_ms\":").json(total_ms);
@@ -89,6 +90,7 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
     line.begin("}");
 }
 
+/// The line as far as it is written.
 struct Line<'a> {
     out: &'a mut Vec<u8>,
 }
@@ -127,6 +129,42 @@ impl Line<'_> {
         self.out.push(b'"');
         let _infallible = write!(self.out, "{value}");
         self.out.push(b'"');
+    }
+
+    fn usage(&mut self, usage: &Usage) {
+        let Usage {
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            cache_write_12h,
+            audio_input,
+            image_input,
+            output,
+            reasoning,
+            audio_output,
+            image_output,
+            web_searches,
+            units,
+        } = usage;
+        self.begin(",\"usage\":{\"input\":").json(input);
+        self.begin(",\"cache_read\":").json(cache_read);
+        self.begin(",\"cache_write_5m\":").json(cache_write_5m);
+        self.begin(",\"cache_write_1h\":").json(cache_write_1h);
+        self.begin(",\"cache_write_12h\":").json(cache_write_12h);
+        self.begin(",\"audio_input\":").json(audio_input);
+        self.begin(",\"image_input\":").json(image_input);
+        self.begin(",\"output\":").json(output);
+        self.begin(",\"reasoning\":").json(reasoning);
+        self.begin(",\"audio_output\":").json(audio_output);
+        if *image_output > 0 {
+            self.begin(",\"image_output\":").json(image_output);
+        }
+        self.begin(",\"web_searches\":").json(web_searches);
+        if !units.is_empty() {
+            self.begin(",\"units\":").json(units);
+        }
+        self.begin("}");
     }
 
     /// A list of texts; nothing if it is empty.

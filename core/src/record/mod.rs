@@ -3,6 +3,8 @@
 mod drain;
 mod line;
 
+use std::sync::Arc;
+
 use gatelet_wire::Usage;
 
 use crate::domain::{Money, RequestId, ShardId, Timestamp};
@@ -35,7 +37,7 @@ pub struct Record {
     /// The model that the caller asked for.
     pub model: String,
     /// `provider/model` that answered, or was tried last; none: none was.
-    pub target: Option<String>,
+    pub target: Option<Arc<str>>,
     pub stream: bool,
     /// How it ended: `done`, `client_left`, or the code of the refusal.
     pub outcome: &'static str,
@@ -72,7 +74,7 @@ pub struct Attempt {
     pub at: Timestamp,
     /// 1, 2, 3 …
     pub attempt: u32,
-    pub target: String,
+    pub target: Arc<str>,
     pub lane: &'static str,
     /// The upstream's own status; none: no answer came.
     pub status: Option<u16>,
@@ -95,11 +97,19 @@ pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
         lines.push(b'\n');
     }
     line::request(record, &mut lines);
-    Entry {
-        id: format!("{:016}-{}", record.at.micros(), record.id),
-        line: String::from_utf8(lines).unwrap_or_default(),
-        settle: None,
-    }
+    Entry { id: entry_id(record), line: String::from_utf8(lines).unwrap_or_default(), settle: None }
+}
+
+/// Sixteen digits of microseconds, a dash, and the request's id.
+fn entry_id(record: &Record) -> String {
+    let micros = record.at.micros().to_string();
+    let id = record.id.as_str();
+    let mut text = String::with_capacity(17 + id.len());
+    text.extend(std::iter::repeat_n('0', 16_usize.saturating_sub(micros.len())));
+    text.push_str(&micros);
+    text.push('-');
+    text.push_str(id);
+    text
 }
 
 /// Milliseconds from `start` to `end`, to the microsecond.

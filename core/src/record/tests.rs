@@ -1,4 +1,4 @@
-use gatelet_wire::Usage;
+use gatelet_wire::{Units, Usage};
 use proptest::prelude::*;
 
 use super::*;
@@ -25,12 +25,12 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         operation: "chat",
         dialect: "openai",
         model: text.to_owned(),
-        target: list.first().cloned(),
+        target: list.first().map(|target| target.as_str().into()),
         stream: count.is_multiple_of(2),
         outcome: "done",
         status: 200,
         attempts: 3,
-        usage: Usage { input: count, output: count / 3, ..Usage::default() },
+        usage: usage(count),
         usage_estimated: count.is_multiple_of(3),
         cost: Money::from_nanos(count),
         total_ms: time,
@@ -41,6 +41,11 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
     }
 }
 
+fn usage(count: u64) -> Usage {
+    let units = Units { pages: count % 2, ..Units::default() };
+    Usage { input: count, output: count / 3, image_output: count % 3, units, ..Usage::default() }
+}
+
 fn attempt(text: &str, count: u64, time: f64) -> Attempt {
     Attempt {
         v: VERSION,
@@ -48,7 +53,7 @@ fn attempt(text: &str, count: u64, time: f64) -> Attempt {
         id: RequestId::new(text),
         at: Timestamp::from_micros(i64::try_from(count >> 12).unwrap()),
         attempt: 2,
-        target: text.to_owned(),
+        target: text.into(),
         lane: "verbatim",
         status: count.is_multiple_of(2).then_some(529),
         outcome: "answered",
@@ -71,6 +76,7 @@ proptest! {
             format!("{}\n{}", serde_json::to_string(&attempt).unwrap(), serde_json::to_string(&request).unwrap());
         let written = entry(&request, &[attempt]);
         prop_assert_eq!(&written.line, &expected);
+        prop_assert_eq!(written.id, format!("{:016}-{}", request.at.micros(), text));
         for line in written.line.split('\n') {
             prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{}", line);
         }

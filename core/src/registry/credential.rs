@@ -8,8 +8,9 @@ use crate::domain::Secret;
 /// What proves to a provider who sends a request. It never prints.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    scheme: Scheme,
-    secret: Secret,
+    name: HeaderName,
+    /// Marked as sensitive: it is not shown, and HTTP/2 does not compress it.
+    value: HeaderValue,
 }
 
 /// The secret, or the name of its header, cannot stand in a request.
@@ -19,25 +20,12 @@ pub struct NotAHeader;
 
 impl Credential {
     /// Holds a secret that is proven to fit its header.
-    pub fn new(scheme: Scheme, secret: Secret) -> Result<Self, NotAHeader> {
-        let credential = Self { scheme, secret };
-        credential.header().map(|_| credential)
-    }
-
-    /// Writes the secret into a request's headers, over what stands there.
-    pub fn apply(&self, headers: &mut HeaderMap) {
-        // `new` has made the same header once, so this does not fail.
-        if let Ok((name, value)) = self.header() {
-            headers.insert(name, value);
-        }
-    }
-
-    fn header(&self) -> Result<(HeaderName, HeaderValue), NotAHeader> {
-        let secret = self.secret.expose();
+    pub fn new(scheme: &Scheme, secret: &Secret) -> Result<Self, NotAHeader> {
+        let secret = secret.expose();
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(NotAHeader);
         }
-        let (name, text) = match &self.scheme {
+        let (name, text) = match scheme {
             Scheme::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
             Scheme::Header(name) => {
                 (HeaderName::from_bytes(name.as_bytes()).map_err(|_| NotAHeader)?, secret.to_owned())
@@ -45,6 +33,11 @@ impl Credential {
         };
         let mut value = HeaderValue::from_str(&text).map_err(|_| NotAHeader)?;
         value.set_sensitive(true);
-        Ok((name, value))
+        Ok(Self { name, value })
+    }
+
+    /// Writes the secret into a request's headers, over what stands there.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(self.name.clone(), self.value.clone());
     }
 }
