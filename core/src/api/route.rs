@@ -36,6 +36,7 @@ impl<'a> Route<'a> {
             ["v1", "messages"] | ["anthropic", "v1", "messages"] => {
                 Self::ask(Operation::Chat, DialectId::Anthropic)
             }
+            ["v2", "chat"] | ["cohere", "v2", "chat"] => Self::ask(Operation::Chat, DialectId::Cohere),
             ["v1", "embeddings"] | ["embeddings"] => Self::ask(Operation::Embedding, DialectId::Openai),
             ["v1", "models"] | ["models"] => Self::Models(vendor()),
             ["anthropic", "v1", "models"] => Self::Models(DialectId::Anthropic),
@@ -48,6 +49,7 @@ impl<'a> Route<'a> {
             ["admin", "v1", rest @ ..] => Self::Admin(rest.to_vec()),
             [] => Self::Hello,
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
+            ["v2" | "cohere", ..] => Self::Nowhere(DialectId::Cohere),
             _ => Self::Nowhere(vendor()),
         }
     }

@@ -56,6 +56,17 @@ impl<'a> Object<'a> {
         count.map(Some).map_err(|_| Malformed::field(self.path(key), "a whole number, zero or more"))
     }
 
+    pub(crate) fn integer(&self, key: &str) -> Result<Option<i64>, Malformed> {
+        let Some(raw) = self.raw(key) else { return Ok(None) };
+        raw.get().parse().map(Some).map_err(|_| Malformed::field(self.path(key), "a whole number"))
+    }
+
+    /// No strings where the field is missing.
+    pub(crate) fn list_of_strings(&self, key: &str) -> Result<Vec<String>, Malformed> {
+        let Some(raw) = self.raw(key) else { return Ok(Vec::new()) };
+        serde_json::from_str(raw.get()).map_err(|_| Malformed::field(self.path(key), "a list of strings"))
+    }
+
     pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, Malformed> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
         let number = serde_json::from_str::<f64>(raw.get());

@@ -2,9 +2,11 @@
 
 pub mod anthropic;
 pub mod classify;
+pub mod cohere;
 mod conventions;
 mod lax;
 pub mod openai;
+mod sequence;
 mod tags;
 mod tool_name;
 
@@ -24,16 +26,19 @@ pub enum DialectId {
     Openai,
     /// Anthropic Messages.
     Anthropic,
+    /// Cohere Chat, version 2.
+    Cohere,
 }
 
 impl DialectId {
-    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic];
+    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic, Self::Cohere];
 
     /// The word for it in configuration and records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
+            Self::Cohere => "cohere",
         }
     }
 
@@ -42,6 +47,7 @@ impl DialectId {
         match self {
             Self::Openai => &openai::Openai,
             Self::Anthropic => &anthropic::Anthropic,
+            Self::Cohere => &cohere::Cohere,
         }
     }
 }

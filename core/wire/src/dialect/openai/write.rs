@@ -1,9 +1,11 @@
 //! Requests to upstreams.
 
+use std::borrow::Cow;
+
 use super::HERE;
 use super::message::{write_cache, write_call, write_part, write_thoughts};
 use crate::chat::{
-    Content, Format, Message, Part, Reasoning, Request, Role, Tool, ToolChoice, ToolKind, ToolResult,
+    Content, Format, Message, Part, Reasoning, Request, Role, Source, Tool, ToolChoice, ToolKind, ToolResult,
 };
 use crate::dialect::tool_name::sent_name;
 use crate::dialect::{TargetHints, Written};
@@ -87,7 +89,7 @@ fn write_user(list: &mut ListWriter<'_>, message: &Message, loss: &mut Loss) {
     }
 }
 
-/// A tool's result: text only. Media go to the user's message that follows.
+/// A tool's result: text, documents of text among it. Media go to the user's message that follows.
 fn write_result<'a>(
     list: &mut ListWriter<'_>,
     result: &'a ToolResult,
@@ -98,7 +100,13 @@ fn write_result<'a>(
     let mut texts = Vec::new();
     for part in &result.parts {
         match &part.content {
-            Content::Text { text, .. } => texts.push(text.as_str()),
+            Content::Text { text, .. } => texts.push(Cow::Borrowed(text.as_str())),
+            Content::Document { source: Source::Text { text, .. }, title: None, .. } => {
+                texts.push(Cow::Borrowed(text));
+            }
+            Content::Document { source: Source::Text { text, .. }, title: Some(title), .. } => {
+                texts.push(Cow::Owned(format!("{title}\n\n{text}")));
+            }
             Content::Image { .. } | Content::Audio { .. } | Content::Document { .. } => rest.push(part),
             Content::ToolCall(_)
             | Content::ToolResult(_)
