@@ -94,7 +94,17 @@ pub(super) fn bound(
 }
 
 /// The kinds of tools that the caller runs: `custom`, and those of the provider whose calls come back to it.
-const CALLERS: &[&str] = &["custom", "function", "bash_", "text_editor_", "computer_", "memory_"];
+const CALLERS: &[&str] = &[
+    "custom",
+    "function",
+    "namespace",
+    "bash_",
+    "text_editor_",
+    "computer",
+    "memory_",
+    "local_shell",
+    "apply_patch",
+];
 
 #[derive(Deserialize)]
 struct Tool<'a> {

@@ -65,8 +65,17 @@ impl Measure {
 }
 
 /// Fields whose values declare or configure; nothing in them is shown to a model as an image or a file.
-const WITHOUT_MEDIA: &[&str] =
-    &["tools", "functions", "tool_choice", "response_format", "output_config", "output_format", "metadata"];
+const WITHOUT_MEDIA: &[&str] = &[
+    "tools",
+    "functions",
+    "tool_choice",
+    "response_format",
+    "text",
+    "reasoning",
+    "output_config",
+    "output_format",
+    "metadata",
+];
 
 /// Whether a key, as it is written between its quotes, may mean that the object around it is media, by itself or by its
 /// value, with which `rest` begins. Where this says no, a walk would not find the object either.

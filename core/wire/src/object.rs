@@ -151,6 +151,11 @@ impl ObjectWriter<'_> {
         self.raw(key, json.as_str());
     }
 
+    /// A value that `fill` writes as JSON.
+    pub(crate) fn bytes(&mut self, key: &str, fill: impl FnOnce(&mut Vec<u8>)) {
+        fill(self.key(key));
+    }
+
     pub(crate) fn count(&mut self, key: &str, count: u64) {
         self.raw(key, &count.to_string());
     }

@@ -6,6 +6,7 @@ pub mod cohere;
 mod conventions;
 mod lax;
 pub mod openai;
+pub mod openai_responses;
 mod sequence;
 mod tags;
 mod tool_name;
@@ -28,10 +29,12 @@ pub enum DialectId {
     Anthropic,
     /// Cohere Chat, version 2.
     Cohere,
+    /// `OpenAI` Responses.
+    OpenaiResponses,
 }
 
 impl DialectId {
-    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic, Self::Cohere];
+    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic, Self::Cohere, Self::OpenaiResponses];
 
     /// The word for it in configuration and records.
     pub fn name(self) -> &'static str {
@@ -39,6 +42,7 @@ impl DialectId {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
             Self::Cohere => "cohere",
+            Self::OpenaiResponses => "openai-responses",
         }
     }
 
@@ -48,6 +52,7 @@ impl DialectId {
             Self::Openai => &openai::Openai,
             Self::Anthropic => &anthropic::Anthropic,
             Self::Cohere => &cohere::Cohere,
+            Self::OpenaiResponses => &openai_responses::OpenaiResponses,
         }
     }
 }

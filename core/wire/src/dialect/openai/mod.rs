@@ -10,13 +10,13 @@ mod calls;
 mod chunk;
 mod decode;
 mod encode;
-mod error;
-mod message;
+pub(super) mod error;
+pub(super) mod message;
 mod parts;
 mod request;
 mod response;
 mod usage;
-mod write;
+pub(super) mod write;
 
 use std::borrow::Cow;
 
