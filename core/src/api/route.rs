@@ -33,9 +33,7 @@ impl<'a> Route<'a> {
             ["v1", "chat", "completions"] | ["chat", "completions"] => {
                 Self::ask(Operation::Chat, DialectId::Openai)
             }
-            ["v1", "responses"] | ["responses"] => {
-                Self::Chat(DialectId::OpenaiResponses, Addressed::default())
-            }
+            ["v1", "responses"] | ["responses"] => Self::ask(Operation::Chat, DialectId::OpenaiResponses),
             ["v1", "messages"] | ["anthropic", "v1", "messages"] => {
                 Self::ask(Operation::Chat, DialectId::Anthropic)
             }
