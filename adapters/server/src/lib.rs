@@ -2,7 +2,6 @@
 
 pub mod archive;
 mod body;
-mod chance;
 pub mod cli;
 pub mod client;
 pub mod listen;

@@ -104,16 +104,14 @@ impl Flow {
     pub(super) fn finish(&mut self, tally: &mut Tally) -> Result<Bytes, Malformed> {
         let mut out = Vec::new();
         self.events.clear();
-        // What follows an end, as far as it came, makes nothing incomplete.
-        let over = self.seen.end || self.seen.error.is_some();
-        if let Some(frame) = self.framer.finish().filter(|frame| !over || frame.is_ok()) {
+        if let Some(frame) = self.framer.finish() {
             let frame = frame?;
             self.decoder.push(&frame, &mut self.events)?;
             if let Writer::HideUsage = self.writer {
                 out.extend_from_slice(frame.raw);
             }
         }
-        if !over {
+        if !self.seen.end && self.seen.error.is_none() {
             self.decoder.finish(&mut self.events)?;
         }
         self.seen.note(&self.events, tally);

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
-use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written};
+use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Restore, Written};
 
 use super::receive::Received;
-use super::task;
 use crate::policy::Target;
 use crate::refusal::Refusal;
 use crate::registry::{Capability, StreamUsage};
@@ -38,8 +37,6 @@ impl Lane {
 /// A request as a target will read it.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// After the provider's base.
-    pub(super) path: Cow<'static, str>,
     pub(super) lane: Lane,
     pub(super) body: Bytes,
     pub(super) loss: Loss,
@@ -50,30 +47,22 @@ pub(super) struct Prepared {
 }
 
 pub(super) fn prepare(
-    received: &Received<'_>,
+    received: &Received,
     target: &Target,
     output_cap: Option<u64>,
 ) -> Result<Prepared, Refusal> {
-    if received.arrived.operation != Operation::Chat {
-        return task::prepare(received, target);
-    }
-    if received.arrived.dialect == target.provider.dialect {
+    if received.dialect == target.provider.dialect {
         same_dialect(received, target, output_cap)
     } else {
         translated(received, target, output_cap)
     }
 }
 
-fn same_dialect(
-    received: &Received<'_>,
-    target: &Target,
-    output_cap: Option<u64>,
-) -> Result<Prepared, Refusal> {
+fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let fields = &received.fields;
+    let fields = Fields::read(&received.body)?;
     let asked = &received.asked;
-    let path = received.arrived.dialect.dialect().path(&target.model, asked.stream);
-    let conventions = received.arrived.dialect.dialect().conventions();
+    let conventions = received.dialect.dialect().conventions();
     let hide_usage = conventions.usage_on_request
         && asked.stream
         && !asked.stream_usage
@@ -81,20 +70,13 @@ fn same_dialect(
     let model = Json::of(&&*target.model);
     if target.edits.is_empty() && output_cap.is_none() && !hide_usage {
         let body = if conventions.model_in_path || asked.model == *target.model {
-            received.arrived.body.clone()
+            received.body.clone()
         } else {
             fields.splice(&[("model", model.as_str())]).into()
         };
-        return Ok(Prepared {
-            path,
-            lane: Lane::Verbatim,
-            body,
-            loss,
-            hide_usage,
-            restore: Restore::default(),
-        });
+        return Ok(Prepared { lane: Lane::Verbatim, body, loss, hide_usage, restore: Restore::default() });
     }
-    let mut draft = Draft::from(fields);
+    let mut draft = Draft::from(&fields);
     if !conventions.model_in_path {
         draft.set("model", &model);
     }
@@ -102,11 +84,10 @@ fn same_dialect(
         draft.apply(&[Edit::Set(cap_field(target).to_owned(), cap.into())], &mut loss)?;
     }
     if hide_usage {
-        draft.set("stream_options", &include_usage(fields));
+        draft.set("stream_options", &include_usage(&fields));
     }
     draft.apply(&target.edits, &mut loss)?;
     Ok(Prepared {
-        path,
         lane: Lane::Edited,
         body: draft.write().into(),
         loss,
@@ -141,13 +122,9 @@ fn include_usage(fields: &Fields<'_>) -> Json {
 
 const FILL_REASONING: Edit = Edit::Messages(MessageEdit::FillReasoning);
 
-fn translated(
-    received: &Received<'_>,
-    target: &Target,
-    output_cap: Option<u64>,
-) -> Result<Prepared, Refusal> {
+fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let mut request = received.arrived.dialect.dialect().read_request(&received.arrived.body)?;
+    let mut request = received.dialect.dialect().read_request(&received.body)?;
     request.model = target.model.to_string();
     // Some dialects say it in the address.
     request.stream = received.asked.stream;
@@ -167,9 +144,8 @@ fn translated(
         // A provider that wants reasoning where it was lost takes it where it was not.
         reasoning_field: target.edits.contains(&FILL_REASONING).then(|| "reasoning_content".to_owned()),
     };
-    let dialect = target.provider.dialect.dialect();
-    let path = dialect.path(&target.model, request.stream);
-    let Written { mut body, restore } = dialect.write_request(&request, &hints, &mut loss)?;
+    let Written { mut body, restore } =
+        target.provider.dialect.dialect().write_request(&request, &hints, &mut loss)?;
     let newest_word = target.provider.dialect == DialectId::Openai && cap_field(target) == "max_tokens";
     if !target.edits.is_empty() || newest_word {
         let edited = {
@@ -184,5 +160,5 @@ fn translated(
         };
         body = edited;
     }
-    Ok(Prepared { path, lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
+    Ok(Prepared { lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
 }

@@ -17,7 +17,6 @@ mod relay;
 mod route;
 mod stream;
 mod tally;
-mod task;
 
 use std::sync::Arc;
 
@@ -33,8 +32,8 @@ pub use authenticate::{check, may_call, read};
 pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 
-/// The gateway, in a few lines. The last, settling, is tied to the end of the answer's body.
-pub async fn serve(
+/// The gateway, in five lines. The sixth, settling, is tied to the end of the answer's body.
+pub async fn chat(
     core: &Arc<Core>,
     id: RequestId,
     started: Timestamp,
@@ -42,8 +41,7 @@ pub async fn serve(
     parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let arrived = receive::arrive(core, id, started, asking, parts, body).await?;
-    let received = arrived.read()?;
+    let received = receive::receive(core, id, started, asking, parts, body).await?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;
     relay::relay(core, admitted).await

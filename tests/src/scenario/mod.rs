@@ -18,7 +18,6 @@ macro_rules! scenarios {
 
 mod bad_input;
 mod chat;
-mod clients;
 mod faults;
 mod headers;
 mod keys;
@@ -56,7 +55,6 @@ pub fn all() -> Vec<Scenario> {
         headers::scenarios(),
         chat::scenarios(),
         verbatim::scenarios(),
-        clients::scenarios(),
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),

@@ -10,19 +10,18 @@ mod calls;
 mod chunk;
 mod decode;
 mod encode;
-pub(super) mod error;
-pub(super) mod message;
+mod error;
+mod message;
 mod parts;
 mod request;
 mod response;
 mod usage;
-pub(super) mod write;
+mod write;
 
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
 use crate::chat::{Request, Response};
-use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
     Decoder, Dialect, DialectId, Encoder, Fields, Loss, Malformed, Peek, PublicError, UpstreamError, Usage,
@@ -113,10 +112,6 @@ impl Dialect for Openai {
 
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         error::hidden(std::str::from_utf8(body).ok()?)
-    }
-
-    fn embed(&self) -> Option<&'static dyn Embed> {
-        Some(&embed::Openai)
     }
 
     fn decoder(&self, reading: Reading) -> Box<dyn Decoder> {
