@@ -33,6 +33,8 @@ pub enum Refusal {
     ModelUnpriced { model: String },
     #[error("`{param}` makes a cost that nobody knows before")]
     CostUnbounded { param: String },
+    #[error("`{target}` has no operation `{operation}`")]
+    OperationUnknown { target: String, operation: &'static str },
     #[error("no such path")]
     NoRoute { path: String },
     #[error("the path does not know this method")]
@@ -221,6 +223,14 @@ impl Refusal {
                     ),
                 )
             },
+            Self::OperationUnknown { target, operation } => row(
+                400,
+                Kind::InvalidRequest,
+                "operation_unsupported",
+                format!(
+                    "`{target}` cannot be asked for this ({operation}): its provider has no such operation."
+                ),
+            ),
             Self::NoRoute { path } => {
                 row(404, Kind::NotFound, "path_unknown", format!("There is nothing at `{path}`."))
             }

@@ -1,4 +1,4 @@
-//! The vendors' own Python clients, driven over a pipe: what they accept and what they throw is the judge of our wire format.
+//! The vendors' own clients, driven over a pipe: what they accept and what they throw is the judge of our wire format.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,28 +11,93 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, oneshot};
 
-/// One Python process that makes calls, many at a time.
-#[derive(Debug)]
+/// The clients of one world. A language's process is started by the first call that needs it.
+#[derive(Debug, Default)]
 pub struct Sdk {
+    python: OnceCell<Driver>,
+    node: OnceCell<Driver>,
+}
+
+/// Which client makes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vendor {
+    /// The AI SDK, any of its providers.
+    AiSdk,
+    Anthropic,
+    AnthropicNode,
+    /// boto3: the key is `id:secret` to sign with, or a bearer token.
+    Bedrock,
+    Cohere,
+    /// google-genai.
+    Google,
+    /// langchain-openai.
+    Langchain,
+    Ollama,
+    OpenAi,
+    OpenAiNode,
+}
+
+impl Vendor {
+    /// Its name in the drivers' tables.
+    fn name(self) -> &'static str {
+        match self {
+            Self::AiSdk => "ai-sdk",
+            Self::Anthropic => "anthropic",
+            Self::AnthropicNode => "anthropic-node",
+            Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
+            Self::Google => "google",
+            Self::Langchain => "langchain",
+            Self::Ollama => "ollama",
+            Self::OpenAi => "openai",
+            Self::OpenAiNode => "openai-node",
+        }
+    }
+
+    fn is_node(self) -> bool {
+        matches!(self, Self::AiSdk | Self::AnthropicNode | Self::OpenAiNode)
+    }
+}
+
+impl Sdk {
+    /// Makes one call with a client of its own; the answer holds `result`, or `events` and perhaps `final`, or `error`.
+    pub async fn call(
+        &self,
+        vendor: Vendor,
+        base_url: &str,
+        api_key: &str,
+        method: &str,
+        arguments: Value,
+    ) -> Result<Value> {
+        let driver = if vendor.is_node() {
+            self.node.get_or_try_init(|| async { Driver::start(&node()?, "driver.mjs") }).await?
+        } else {
+            self.python.get_or_try_init(|| async { Driver::start(&python()?, "driver.py") }).await?
+        };
+        driver
+            .call(json!({
+                "sdk": vendor.name(), "base_url": base_url, "api_key": api_key, "method": method, "arguments": arguments,
+            }))
+            .await
+            .with_context(|| format!("{method} of {}", vendor.name()))
+    }
+}
+
+/// One process that makes calls, many at a time.
+#[derive(Debug)]
+struct Driver {
     stdin: AsyncMutex<ChildStdin>,
     waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>,
     next: AtomicU64,
     _child: Child,
 }
 
-/// Which vendor's client makes a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vendor {
-    OpenAi,
-    Anthropic,
-}
-
-impl Sdk {
-    pub fn start() -> Result<Self> {
-        let mut child = Command::new(python()?)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk/driver.py"))
+impl Driver {
+    fn start(program: &Path, script: &str) -> Result<Self> {
+        let mut child = Command::new(program)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(script))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -49,51 +114,38 @@ impl Sdk {
                     let _ = sender.send(answer);
                 }
             }
-            // Python has gone: whoever waits learns it by the closed channel.
+            // The process has gone: whoever waits learns it by the closed channel.
             answers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         });
         Ok(Self { stdin: AsyncMutex::new(stdin), waiting, next: AtomicU64::new(1), _child: child })
     }
 
-    /// Makes one call with a client of its own; the answer holds `result`, or `events` and perhaps `final`, or `error`.
-    pub async fn call(
-        &self,
-        vendor: Vendor,
-        base_url: &str,
-        api_key: &str,
-        method: &str,
-        arguments: Value,
-    ) -> Result<Value> {
+    async fn call(&self, mut request: Value) -> Result<Value> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
-        let sdk = match vendor {
-            Vendor::OpenAi => "openai",
-            Vendor::Anthropic => "anthropic",
-        };
-        let mut line = json!({
-            "id": id, "sdk": sdk, "base_url": base_url, "api_key": api_key, "method": method, "arguments": arguments,
-        })
-        .to_string();
-        line.push('\n');
-        self.stdin
-            .lock()
-            .await
-            .write_all(line.as_bytes())
-            .await
-            .context("the Python driver does not listen")?;
+        request["id"] = id.into();
+        let line = format!("{request}\n");
+        self.stdin.lock().await.write_all(line.as_bytes()).await.context("the driver does not listen")?;
         let answer = tokio::time::timeout(Duration::from_secs(90), receiver).await;
-        answer
-            .with_context(|| format!("{method} of {sdk} did not return"))?
-            .context("the Python driver ended")
+        answer.context("no answer in time")?.context("the driver ended")
     }
 }
 
 /// The Python of the project's own environment, which `cargo xtask setup` makes.
 fn python() -> Result<PathBuf> {
-    let python = root().join(".tools/venv/bin/python");
-    ensure!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
-    Ok(python)
+    installed(".tools/venv/bin/python")
+}
+
+/// The Node that `cargo xtask setup` installs: some of the clients want a newer one than the machine may have.
+fn node() -> Result<PathBuf> {
+    installed("node_modules/.bin/node")
+}
+
+fn installed(program: &str) -> Result<PathBuf> {
+    let path = root().join(program);
+    ensure!(path.exists(), "{} is missing: run `cargo xtask setup`", path.display());
+    Ok(path)
 }
 
 /// The root of the repository.

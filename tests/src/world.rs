@@ -29,7 +29,7 @@ pub struct World {
 impl World {
     pub async fn start(kind: Kind) -> Result<Self> {
         let upstream = Upstream::start().await?;
-        let sdk = Sdk::start()?;
+        let sdk = Sdk::default();
         let host = Host::start(kind, &config(&upstream)).await?;
         Ok(Self { host, upstream, sdk })
     }

@@ -64,11 +64,18 @@ impl Aws {
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
             .http_client(Carrier { upstream: Arc::clone(&self.upstream) })
-            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            // A caller waits: the SDK's own pauses of a second and more would turn a table that is down into half a
+            // minute of silence, since a refused request is also taken back and written down.
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(4)
+                    .with_initial_backoff(Duration::from_millis(50))
+                    .with_max_backoff(Duration::from_millis(500)),
+            )
             .timeout_config(
                 TimeoutConfig::builder()
-                    .operation_attempt_timeout(Duration::from_secs(6))
-                    .operation_timeout(Duration::from_secs(20))
+                    .operation_attempt_timeout(Duration::from_secs(3))
+                    .operation_timeout(Duration::from_secs(8))
                     .build(),
             );
         if let Some(endpoint) = &self.dynamodb {

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatelet_core::port::{Archive as _, Expect, Store as _};
 use gatelet_lambda::{Aws, Bucket, Table};
@@ -13,7 +13,7 @@ use gatelet_tests::host::cloud::NAME;
 use gatelet_tests::host::lambda::Lambda;
 use gatelet_tokio::{HttpUpstream, Settings, SystemChance};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 async fn key(lambda: &Lambda) -> String {
     let made = Call::new(lambda.address(), Method::POST, "/admin/v1/keys")
@@ -80,4 +80,35 @@ async fn a_pushed_document_holds_within_a_second_and_a_wrong_one_changes_nothing
     push("modells: { mine: demo/echo }").await;
     assert_eq!(chat(&lambda, &key, "mine").await.status, 200);
     assert!(lambda.log().contains("modells"), "the log does not say what is wrong: {}", lambda.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_services_are_down_every_call_is_refused_in_its_dialect_and_in_time() {
+    let lambda = Lambda::start("").await.unwrap();
+    let key = key(&lambda).await;
+    assert_eq!(chat(&lambda, &key, "demo/echo").await.status, 200);
+    lambda.cloud().go_down();
+
+    let begun = Instant::now();
+    let answer = chat(&lambda, &key, "demo/echo").await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(body["error"]["code"], "gateway_unavailable");
+    let answer = Call::new(lambda.address(), Method::POST, "/v1/messages")
+        .key(&key)
+        .json(&json!({"model": "demo/echo", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}))
+        .whole()
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(body["type"], "error", "{body}");
+    for path in ["/health/ready", "/admin/v1/keys"] {
+        let call = Call::new(lambda.address(), Method::GET, path).key(ADMIN_KEY);
+        assert_eq!(call.whole().await.unwrap().status, 503, "{path}");
+    }
+    let live = Call::new(lambda.address(), Method::GET, "/health/live").whole().await.unwrap();
+    assert_eq!(live.status, 200, "the function itself is well");
+    assert!(begun.elapsed() < Duration::from_secs(40), "callers waited {:?}", begun.elapsed());
+    assert_eq!(lambda.api().complaints(), Vec::<String>::new());
 }

@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod body;
+mod chance;
 pub mod cli;
 pub mod client;
 pub mod listen;

@@ -13,12 +13,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gatelet_core::port::{Body, Ports};
 use gatelet_core::{Gateway, Settings};
-use gatelet_tokio::{SystemChance, SystemClock, Tasks};
+use gatelet_tokio::{SystemClock, Tasks};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::archive::Folder;
+use crate::chance::BufferedChance;
 use crate::cli::Serve;
 use crate::listen::{Bounds, Handle, listen};
 use crate::log;
@@ -71,7 +72,7 @@ async fn run(serve: &Serve) -> Result<()> {
         upstream: Arc::new(Upstreams::new(count)?),
         archive: Arc::new(archive),
         clock: Arc::new(SystemClock),
-        chance: Arc::new(SystemChance),
+        chance: Arc::new(BufferedChance),
         defer: Arc::new(tasks.clone()),
     };
     let admin = first::admin_key(&ports).await?;

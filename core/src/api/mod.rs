@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
 use crate::domain::{RequestId, Timestamp};
-use crate::pipeline::{self, Asking};
+use crate::pipeline;
 use crate::port::{Body, Fault};
 use crate::record;
 use crate::refusal::Refusal;
@@ -30,9 +30,9 @@ pub(crate) async fn answer(
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
     match route {
-        Route::Chat(dialect, addressed) => {
+        Route::Ask(asking) => {
             only(&parts.method, &Method::POST)?;
-            pipeline::chat(core, id, now, Asking { dialect, addressed }, parts, body).await
+            pipeline::serve(core, id, now, asking, parts, body).await
         }
         Route::Models(_) => {
             only(&parts.method, &Method::GET)?;

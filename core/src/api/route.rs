@@ -1,14 +1,16 @@
 //! The route table: what an address means, and in which dialect its errors are said.
 
-use gatelet_wire::DialectId;
 use gatelet_wire::dialect::Addressed;
+use gatelet_wire::{DialectId, Operation};
 use http::HeaderMap;
+
+use crate::pipeline::Asking;
 
 /// What is asked for. Paths are those of the vendors' own SDKs, so that only the base URL changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
-    /// A conversation with a model.
-    Chat(DialectId, Addressed),
+    /// Something of a model.
+    Ask(Asking),
     Models(DialectId),
     /// One model, by the name that callers use.
     Model(DialectId, String),
@@ -29,11 +31,14 @@ impl<'a> Route<'a> {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match segments.as_slice() {
             ["v1", "chat", "completions"] | ["chat", "completions"] => {
-                Self::Chat(DialectId::Openai, Addressed::default())
+                Self::ask(Operation::Chat, DialectId::Openai)
             }
+            ["v1", "responses"] | ["responses"] => Self::ask(Operation::Chat, DialectId::OpenaiResponses),
             ["v1", "messages"] | ["anthropic", "v1", "messages"] => {
-                Self::Chat(DialectId::Anthropic, Addressed::default())
+                Self::ask(Operation::Chat, DialectId::Anthropic)
             }
+            ["v2", "chat"] | ["cohere", "v2", "chat"] => Self::ask(Operation::Chat, DialectId::Cohere),
+            ["v1", "embeddings"] | ["embeddings"] => Self::ask(Operation::Embedding, DialectId::Openai),
             ["v1", "models"] | ["models"] => Self::Models(vendor()),
             ["anthropic", "v1", "models"] => Self::Models(DialectId::Anthropic),
             ["anthropic", "v1", "models", model @ ..] | ["anthropic", "models", model @ ..] => {
@@ -45,17 +50,21 @@ impl<'a> Route<'a> {
             ["admin", "v1", rest @ ..] => Self::Admin(rest.to_vec()),
             [] => Self::Hello,
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
+            ["v2" | "cohere", ..] => Self::Nowhere(DialectId::Cohere),
             _ => Self::Nowhere(vendor()),
         }
+    }
+
+    /// What an address asks of a model that the body names.
+    fn ask(operation: Operation, dialect: DialectId) -> Self {
+        Self::Ask(Asking { operation, dialect, addressed: Addressed::default() })
     }
 
     /// The dialect in which a refusal is said.
     pub(crate) fn dialect(&self) -> DialectId {
         match self {
-            Self::Chat(dialect, _)
-            | Self::Models(dialect)
-            | Self::Model(dialect, _)
-            | Self::Nowhere(dialect) => *dialect,
+            Self::Ask(asking) => asking.dialect,
+            Self::Models(dialect) | Self::Model(dialect, _) | Self::Nowhere(dialect) => *dialect,
             Self::Live | Self::Ready | Self::Admin(_) | Self::Hello => DialectId::Openai,
         }
     }

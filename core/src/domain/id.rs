@@ -53,7 +53,7 @@ impl ShardId {
 
 impl AccountId {
     pub fn key(id: &str) -> Self {
-        Self::new(format!("key/{id}"))
+        Self::new(["key/", id].concat())
     }
 }
 

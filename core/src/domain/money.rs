@@ -96,16 +96,19 @@ pub fn decimal(text: &str, places: u32) -> Option<u64> {
 /// A plain decimal in USD without trailing zeros, such as `0.0123`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, fraction) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        if fraction == 0 {
-            return write!(f, "{whole}");
+        /// Where the point stands: before it is room for the largest amount.
+        const POINT: usize = 11;
+        // By hand, because every answer and every record says what it cost.
+        let mut text = *b"00000000000.000000000";
+        let mut rest = self.0;
+        for digit in text.iter_mut().rev().filter(|byte| **byte != b'.') {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
-        let (mut digits, mut width) = (fraction, 9);
-        while digits % 10 == 0 {
-            digits /= 10;
-            width -= 1;
-        }
-        write!(f, "{whole}.{digits:0width$}")
+        let first = text.iter().position(|byte| *byte != b'0').unwrap_or(POINT).min(POINT - 1);
+        let last = text.iter().rposition(|byte| *byte != b'0').unwrap_or(POINT);
+        let end = if last == POINT { POINT } else { last + 1 };
+        f.write_str(std::str::from_utf8(text.get(first..end).unwrap_or_default()).unwrap_or_default())
     }
 }
 
@@ -141,6 +144,18 @@ mod tests {
         assert_eq!(Money::from_nanos(10_000_000).to_string(), "0.01");
         assert_eq!(Money::from_nanos(5_000_000_000).to_string(), "5");
         assert_eq!(Money::from_nanos(1).to_string(), "0.000000001");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_is_what_is_read(nanos: u64, fewer in 0_u32..64) {
+            let money = Money::from_nanos(nanos >> fewer);
+            let text = money.to_string();
+            proptest::prop_assert_eq!(text.parse(), Ok(money));
+            proptest::prop_assert!(text.parse::<f64>().is_ok() && !text.ends_with('.'), "{}", text);
+            proptest::prop_assert!(!text.contains('.') || !text.ends_with('0'), "{}", text);
+            proptest::prop_assert!(!text.starts_with('0') || text == "0" || text.starts_with("0."), "{}", text);
+        }
     }
 
     #[test]

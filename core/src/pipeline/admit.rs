@@ -17,8 +17,8 @@ use crate::shared::Core;
 
 /// A request that may be made, with its cost held.
 #[derive(Debug)]
-pub(super) struct Admitted {
-    pub(super) received: Received,
+pub(super) struct Admitted<'a> {
+    pub(super) received: Received<'a>,
     pub(super) model: Arc<Model>,
     /// In the order in which they are tried, fallbacks included. Never empty.
     pub(super) plan: Vec<Arc<Target>>,
@@ -33,7 +33,10 @@ pub(super) struct Admitted {
 /// A hold outlives its request's deadline by this much, so that a late settlement still finds it.
 const GRACE: Duration = Duration::from_mins(1);
 
-pub(super) async fn admit(core: &Arc<Core>, authenticated: Authenticated) -> Result<Admitted, Refusal> {
+pub(super) async fn admit<'a>(
+    core: &Arc<Core>,
+    authenticated: Authenticated<'a>,
+) -> Result<Admitted<'a>, Refusal> {
     let Authenticated { received, mut document } = authenticated;
     let policy = core.policy();
     let model = match policy.resolve(&received.asked.model) {
@@ -51,14 +54,14 @@ pub(super) async fn admit(core: &Arc<Core>, authenticated: Authenticated) -> Res
             .and_then(|()| bound(&received, &document, &plan))
             .map_err(|refusal| noted(core, &received, &document, refusal))?;
         let account = document.key.account();
-        let hold = HoldId::new(received.id.as_str());
+        let hold = HoldId::new(received.arrived.id.as_str());
         let reserve = Reserve {
             hold: hold.clone(),
             version: document.version,
             input_tokens: asked.input_tokens,
             input_cost: asked.input_cost,
             output: asked.output,
-            expires: received.started.after(core.settings.deadline).after(GRACE),
+            expires: received.arrived.started.after(core.settings.deadline).after(GRACE),
         };
         let transaction =
             Transaction { accounts: vec![account.clone()], op: Op::Reserve(reserve), entries: Vec::new() };
@@ -75,7 +78,7 @@ pub(super) async fn admit(core: &Arc<Core>, authenticated: Authenticated) -> Res
             Grant::Held { output_tokens, headroom, soft_passed } => {
                 let capped = received.asked.max_output.is_none() && asked.limited;
                 let output_cap = capped.then_some(output_tokens / u64::from(received.asked.choices));
-                books.held(asked.likely_tokens);
+                books.held(asked.likely_tokens, asked.known_units);
                 return Ok(Admitted { received, model, plan, books, output_cap, headroom, soft_passed });
             }
             Grant::Denied(denial) => {
@@ -87,7 +90,7 @@ pub(super) async fn admit(core: &Arc<Core>, authenticated: Authenticated) -> Res
                 books.forget();
                 let newer = Arc::new(*newer.ok_or(Refusal::KeyUnknown)?);
                 core.keys.put(&shard, &newer);
-                authenticate::check(&newer, &received.token, now)?;
+                authenticate::check(&newer, &received.arrived.token, now)?;
                 document = newer;
             }
             Grant::Settled | Grant::NoHold | Grant::Written | Grant::Conflict(_) | Grant::Swept { .. } => {
@@ -100,8 +103,8 @@ pub(super) async fn admit(core: &Arc<Core>, authenticated: Authenticated) -> Res
 }
 
 /// Writes down a refusal of somebody who is known; nothing was held.
-fn noted(core: &Arc<Core>, received: &Received, document: &Document, refusal: Refusal) -> Refusal {
-    let hold = HoldId::new(received.id.as_str());
+fn noted(core: &Arc<Core>, received: &Received<'_>, document: &Document, refusal: Refusal) -> Refusal {
+    let hold = HoldId::new(received.arrived.id.as_str());
     Books::open(core.clone(), received, document, Vec::new(), hold).refuse(&refusal);
     refusal
 }

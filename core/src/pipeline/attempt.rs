@@ -1,21 +1,22 @@
 //! One call of one target, up to the point where the caller may have its answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use gatelet_wire::dialect::EncoderOptions;
-use gatelet_wire::{ErrorKind, Fields, Loss, Restore, fold};
+use gatelet_wire::{ErrorKind, Fields, Loss, Operation, Restore, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use memchr::memmem;
 
 use super::flow::{Flow, Waiting, Writing};
 use super::lane::{Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
+use super::task;
 use crate::domain::Timestamp;
 use crate::policy::Target;
 use crate::port::{Body, ByteStream, FaultKind, Reach};
@@ -61,7 +62,7 @@ pub(super) async fn attempt(
     let failed = match within(core, limit, run(core, call, target, prepared)).await {
         Some(Ok(answer)) => return Ok(answer),
         Some(Err(failed)) => failed,
-        None if call.received.knobs.timeout.is_some() && core.ports.clock.now() >= call.deadline => {
+        None if call.received.arrived.knobs.timeout.is_some() && core.ports.clock.now() >= call.deadline => {
             call.books.timed_out(core.ports.clock.now());
             return Err(Failed { refusal: Refusal::Timeout, next: Next::Nothing });
         }
@@ -77,9 +78,9 @@ async fn run(
     target: &Arc<Target>,
     prepared: Prepared,
 ) -> Result<Answer, Failed> {
-    let Prepared { lane, body, loss, hide_usage, restore } = prepared;
-    let request =
-        request(call.received, target, body).map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
+    let Prepared { path, lane, body, loss, hide_usage, restore } = prepared;
+    let request = request(call.received, target, &path, body)
+        .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
         let next = if fault.kind.is_temporary() { Next::Again } else { Next::Elsewhere };
@@ -98,6 +99,9 @@ async fn run(
     if !head.status.is_success() {
         return Err(refused(core, target, head.status.as_u16(), &head.headers, body).await);
     }
+    if call.received.arrived.operation != Operation::Chat {
+        return task::answer(core, call, target, lane, &head.headers, body, loss).await;
+    }
     let framing = target.provider.dialect.dialect().conventions().framing;
     let streams = head
         .headers
@@ -111,7 +115,7 @@ async fn run(
             } else {
                 Writing::Verbatim { hide_usage }
             };
-            let flow = Flow::new(&target.provider, call.received.dialect, writing);
+            let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing);
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
@@ -160,6 +164,10 @@ async fn commit(
     Ok(Answer::Stream { upstream, flow, waiting, loss })
 }
 
+/// Words without which no answer has an error inside. Searchers are made once: to make one takes longer than to search.
+static ERRORS: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| ["\"error\"", "\"base_resp\""].map(memmem::Finder::new));
+
 /// Reads a whole answer, and writes it as the caller asked for it.
 fn whole(
     core: &Arc<Core>,
@@ -174,8 +182,7 @@ fn whole(
     let reading = target.provider.reading();
     let asked = &call.received.asked;
     let verbatim = !asked.stream && lane != Lane::Translated;
-    let suspicious =
-        [&b"\"error\""[..], b"\"base_resp\""].iter().any(|word| memmem::find(&body, word).is_some());
+    let suspicious = ERRORS.iter().any(|word| word.find(&body).is_some());
     // What nobody rewrites is read no further than the books need.
     if verbatim
         && !suspicious
@@ -203,8 +210,8 @@ fn whole(
         return Ok(Answer::Whole { body, loss });
     }
     restore.response(&mut response);
-    response.created.get_or_insert(created(call.received.started));
-    let caller = call.received.dialect.dialect();
+    response.created.get_or_insert(created(call.received.arrived.started));
+    let caller = call.received.arrived.dialect.dialect();
     if !asked.stream {
         let body = caller.write_answer(&response, &options(call.received), &mut loss).into();
         return Ok(Answer::Whole { body, loss });
@@ -217,18 +224,18 @@ fn whole(
     }
     let upstream = futures_util::stream::empty().boxed();
     let mut flow =
-        Flow::new(&target.provider, call.received.dialect, Writing::Verbatim { hide_usage: false });
+        Flow::new(&target.provider, call.received.arrived.dialect, Writing::Verbatim { hide_usage: false });
     flow.seen.end = true;
     Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting: Waiting::from([out.into()]), loss })
 }
 
-fn options(received: &Received) -> EncoderOptions {
+fn options(received: &Received<'_>) -> EncoderOptions {
     EncoderOptions {
         usage: received.asked.stream_usage,
         model: None,
-        created: created(received.started),
-        id: Some(received.id.as_str().to_owned()),
-        echo: received.dialect.dialect().echo(&received.body),
+        created: created(received.arrived.started),
+        id: Some(received.arrived.id.as_str().to_owned()),
+        echo: received.arrived.dialect.dialect().echo(&received.arrived.body),
     }
 }
 
@@ -238,24 +245,25 @@ fn created(started: Timestamp) -> u64 {
 }
 
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
-fn request(received: &Received, target: &Target, body: Bytes) -> Result<Request<Body>, ()> {
+fn request(received: &Received<'_>, target: &Target, path: &str, body: Bytes) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
     let conventions = dialect.conventions();
     let stream = received.asked.stream;
-    let path = dialect.path(&target.model, stream);
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}{path}", target.provider.base))
-        .body(Body::Full(body))
-        .map_err(|_| ())?;
+    let mut request = Request::new(Body::Full(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = match received.arrived.operation {
+        Operation::Chat => target.address(stream).cloned(),
+        _ => Uri::try_from(format!("{}{path}", target.provider.base)).ok(),
+    }
+    .ok_or(())?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     let accept = if stream { conventions.framing.content_type() } else { "application/json" };
     headers.insert(ACCEPT, http::HeaderValue::from_static(accept));
     target.provider.apply(headers);
-    if received.dialect == target.provider.dialect {
+    if received.arrived.dialect == target.provider.dialect {
         for name in conventions.passed {
-            if let Some(value) = received.headers.get(*name) {
+            if let Some(value) = received.arrived.headers.get(*name) {
                 headers.insert(*name, value.clone());
             }
         }
@@ -272,7 +280,7 @@ async fn refused(core: &Arc<Core>, target: &Target, status: u16, headers: &Heade
 }
 
 /// A 200 whose body is no answer: an error inside, or nonsense.
-fn no_answer(target: &Target, body: &[u8]) -> Failed {
+pub(super) fn no_answer(target: &Target, body: &[u8]) -> Failed {
     let upstream = target.provider.dialect.dialect();
     if let Some(error) = upstream.hidden_error(body) {
         return said(target, error, None);
@@ -299,7 +307,7 @@ fn said(target: &Target, error: gatelet_wire::UpstreamError, retry_after: Option
     }
 }
 
-fn fail(target: &Target, failure: UpstreamFailure) -> Failed {
+pub(super) fn fail(target: &Target, failure: UpstreamFailure) -> Failed {
     Failed { refusal: Refusal::UpstreamFailed { target: target.to_string(), failure }, next: Next::Again }
 }
 

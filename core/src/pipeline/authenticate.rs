@@ -14,34 +14,38 @@ use crate::shared::Core;
 /// The document may be an old one from the cache; that does no harm: the ledger holds nothing for a version that is
 /// not the newest, so a key that was revoked a moment ago is refused there.
 #[derive(Debug)]
-pub(super) struct Authenticated {
-    pub(super) received: Received,
+pub(super) struct Authenticated<'a> {
+    pub(super) received: Received<'a>,
     pub(super) document: Arc<Document>,
 }
 
-pub(super) async fn authenticate(core: &Core, received: Received) -> Result<Authenticated, Refusal> {
-    let token = &received.token;
-    let cached = core.keys.get(&token.shard, &token.id).filter(|document| {
-        // A "no" from the cache may be an old one, and nothing later would correct it: that is read anew.
-        check(document, token, received.started).is_ok() && may_call(document, &received.asked.model)
-    });
-    let document = if let Some(document) = cached {
-        document
+pub(super) async fn authenticate<'a>(
+    core: &Core,
+    received: Received<'a>,
+) -> Result<Authenticated<'a>, Refusal> {
+    let arrived = received.arrived;
+    // A "no" from the cache may be an old one, and nothing later would correct it: that is read anew.
+    let document = if may_call(&arrived.document, &received.asked.model) {
+        arrived.document.clone()
     } else {
-        let document = read(core, &token.shard, &token.id).await?;
-        check(&document, token, received.started)?;
+        let document = read(core, &arrived.token.shard, &arrived.token.id).await?;
+        check(&document, &arrived.token, arrived.started)?;
         document
     };
     Ok(Authenticated { received, document })
 }
 
-/// Refuses a token that opens no key. What is read for that is in the cache when the key is judged in earnest.
-pub(super) async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
-    let cached = core.keys.get(&token.shard, &token.id);
-    if cached.is_some_and(|document| check(&document, token, now).is_ok()) {
-        return Ok(());
+/// The document that a token opens; refuses one that opens none. A "no" from the cache may be an old one: that is read
+/// anew.
+pub(super) async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<Arc<Document>, Refusal> {
+    if let Some(cached) =
+        core.keys.get(&token.shard, &token.id).filter(|cached| check(cached, token, now).is_ok())
+    {
+        return Ok(cached);
     }
-    check(&*read(core, &token.shard, &token.id).await?, token, now)
+    let document = read(core, &token.shard, &token.id).await?;
+    check(&document, token, now)?;
+    Ok(document)
 }
 
 /// A key's document as the ledger has it now.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gatelet_wire::Loss;
+use gatelet_wire::{Loss, Operation, Units};
 
 use super::receive::Received;
 use super::tally::Tally;
@@ -33,7 +33,12 @@ pub(super) struct Books {
     target: Option<Arc<Target>>,
     /// An upstream has, or may have, read the request: its input is charged even if nothing came back.
     sent: bool,
+    operation: Operation,
     likely_input: u64,
+    /// What the request itself says of what it uses in other units than tokens.
+    known_units: Units,
+    /// For upstreams until their heads, or until they failed without one.
+    waited: Duration,
     pub(super) tally: Tally,
 }
 
@@ -48,7 +53,7 @@ enum State {
 impl Books {
     pub(super) fn open(
         core: Arc<Core>,
-        received: &Received,
+        received: &Received<'_>,
         document: &Document,
         accounts: Vec<AccountId>,
         hold: HoldId,
@@ -57,15 +62,15 @@ impl Books {
         let record = Record {
             v: record::VERSION,
             kind: "request",
-            id: received.id.clone(),
-            at: received.started,
+            id: received.arrived.id.clone(),
+            at: received.arrived.started,
             shard: key.shard.clone(),
             key: key.id.clone(),
             alias: key.alias.clone(),
-            tags: tags(&key.tags, &received.knobs.tags),
-            session: received.knobs.session.clone(),
-            operation: "chat",
-            dialect: received.dialect.name(),
+            tags: tags(&key.tags, &received.arrived.knobs.tags),
+            session: received.arrived.knobs.session.clone(),
+            operation: received.arrived.operation.name(),
+            dialect: received.arrived.dialect.name(),
             model: received.asked.model.clone(),
             target: None,
             stream: received.asked.stream,
@@ -91,15 +96,19 @@ impl Books {
             attempts: Vec::new(),
             target: None,
             sent: false,
+            operation: received.arrived.operation,
             likely_input: 0,
+            known_units: Units::default(),
+            waited: Duration::ZERO,
             tally: Tally::default(),
         }
     }
 
     /// The ledger holds what was asked for.
-    pub(super) fn held(&mut self, likely_input: u64) {
+    pub(super) fn held(&mut self, likely_input: u64, known_units: Units) {
         self.state = State::Held;
         self.likely_input = likely_input;
+        self.known_units = known_units;
     }
 
     /// Nothing is held, and there is nothing to write down.
@@ -120,7 +129,7 @@ impl Books {
     pub(super) fn attempt(&mut self, target: &Arc<Target>, lane: &'static str, loss: &Loss, now: Timestamp) {
         let number = self.record.attempts + 1;
         self.record.attempts = number;
-        self.record.target = Some(target.to_string());
+        self.record.target = Some(target.name().clone());
         self.record.loss = loss.items().map(str::to_owned).collect();
         self.target = Some(target.clone());
         self.tally = Tally::default();
@@ -131,7 +140,7 @@ impl Books {
             id: self.record.id.clone(),
             at: now,
             attempt: number,
-            target: target.to_string(),
+            target: target.name().clone(),
             lane,
             status: None,
             outcome: "client_left",
@@ -145,6 +154,7 @@ impl Books {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = Some(status);
             attempt.head_ms = Some(millis(attempt.at, now));
+            self.waited += now.since(attempt.at);
         }
     }
 
@@ -169,6 +179,9 @@ impl Books {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.outcome = outcome;
             attempt.total_ms = millis(attempt.at, now);
+            if attempt.head_ms.is_none() {
+                self.waited += now.since(attempt.at);
+            }
         }
     }
 
@@ -185,9 +198,9 @@ impl Books {
         self.record.attempts
     }
 
-    /// Milliseconds that upstreams took until their heads: what is not the gateway's own time.
-    pub(super) fn upstream_ms(&self) -> f64 {
-        self.attempts.iter().map(|attempt| attempt.head_ms.unwrap_or(attempt.total_ms)).sum()
+    /// How long upstreams took until their heads: what is not the gateway's own time.
+    pub(super) fn upstream_time(&self) -> Duration {
+        self.waited
     }
 
     pub(super) fn cost(&self) -> Money {
@@ -234,10 +247,13 @@ impl Books {
     /// Puts usage and cost into the record.
     fn charge(&mut self) {
         let Some(target) = self.target.as_ref().filter(|_| self.sent) else { return };
-        let (usage, estimated) = self.tally.usage(self.likely_input);
+        if self.operation == Operation::TokenCount {
+            return;
+        }
+        let (usage, estimated) = self.tally.usage(self.likely_input, &self.known_units);
         let tier = self.tally.service_tier.as_deref();
-        let at = self.record.at;
-        self.record.cost = target.price.as_ref().map_or(Money::ZERO, |price| price.at(at).cost(&usage, tier));
+        let price = target.price_of(self.operation);
+        self.record.cost = price.map_or(Money::ZERO, |price| price.cost(&usage, tier));
         self.record.usage = usage;
         self.record.usage_estimated = estimated;
     }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use gatelet_wire::measure::{Measure, measure};
-use gatelet_wire::{DialectId, Fields};
+use gatelet_wire::measure::Measure;
+use gatelet_wire::{DialectId, Operation, Units};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -31,6 +31,8 @@ const DEFAULT_OUTPUT: u64 = 8_192;
 pub(super) struct Asked {
     /// What the input will be if nobody says it: text by bytes, media by a quarter of their bound.
     pub(super) likely_tokens: u64,
+    /// What is counted otherwise and is certain already.
+    pub(super) known_units: Units,
     pub(super) input_tokens: u64,
     pub(super) input_cost: Money,
     pub(super) output: OutputBound,
@@ -40,32 +42,38 @@ pub(super) struct Asked {
 
 /// Bounds a request from above, for the dearest target of its plan.
 pub(super) fn bound(
-    received: &Received,
+    received: &Received<'_>,
     document: &Document,
     plan: &[Arc<Target>],
 ) -> Result<Asked, Refusal> {
-    let measure = measure(received.dialect, &received.body);
+    let operation = received.arrived.operation;
+    let outline = received.outline.as_deref();
+    let measure = outline
+        .and_then(|outline| outline.measure)
+        .unwrap_or_else(|| Measure::of(received.arrived.dialect, &received.fields));
+    let units = outline.map_or_else(Units::default, |outline| outline.most_units);
     let limits = &document.key.limits;
     let limited = limits.tpm.is_some() || !limits.budget.is_empty();
-    if !limits.budget.is_empty() {
+    if !matches!(operation, Operation::Chat | Operation::Completion) {
+        // No tools, and no model that chooses another.
+    } else if !limits.budget.is_empty() {
         unbounded(received)?;
     } else if document.key.models.is_some() {
         one_model(received)?;
     }
     let media_tokens = media_tokens(&measure);
     let text_tokens = measure.text_bytes;
-    let bound = Bound { text_tokens, media_tokens, service: received.asked.service_tier.as_deref() };
+    let bound = Bound { text_tokens, media_tokens, units, service: received.asked.service_tier.as_deref() };
     let mut input_cost = Money::ZERO;
     let mut rate = Rate::ZERO;
     let mut most_output = 0;
     for target in plan {
-        match &target.price {
+        match target.price_of(operation) {
             Some(price) => {
-                let price = price.at(received.started);
                 input_cost = input_cost.max(price.input_bound(&bound));
                 rate = rate.max(price.output_bound(&bound));
             }
-            None if limits.budget.is_empty() => {}
+            None if limits.budget.is_empty() || operation == Operation::TokenCount => {}
             None => return Err(Refusal::ModelUnpriced { model: target.to_string() }),
         }
         // Where only the context is known, input and output share it.
@@ -77,6 +85,7 @@ pub(super) fn bound(
     let tokens = received.asked.max_output.unwrap_or(most_output).saturating_mul(choices);
     Ok(Asked {
         likely_tokens: (text_tokens.saturating_add(media_tokens)).div_ceil(4),
+        known_units: outline.map_or_else(Units::default, |outline| outline.known_units),
         input_tokens: text_tokens.saturating_add(media_tokens),
         input_cost,
         output: OutputBound { tokens, rate, elastic: received.asked.max_output.is_none() && choices == 1 },
@@ -85,7 +94,17 @@ pub(super) fn bound(
 }
 
 /// The kinds of tools that the caller runs: `custom`, and those of the provider whose calls come back to it.
-const CALLERS: &[&str] = &["custom", "function", "bash_", "text_editor_", "computer_", "memory_"];
+const CALLERS: &[&str] = &[
+    "custom",
+    "function",
+    "namespace",
+    "bash_",
+    "text_editor_",
+    "computer",
+    "memory_",
+    "local_shell",
+    "apply_patch",
+];
 
 #[derive(Deserialize)]
 struct Tool<'a> {
@@ -94,24 +113,24 @@ struct Tool<'a> {
 }
 
 /// Refuses a list of further models, from which gateways behind the same dialect may choose.
-fn one_model(received: &Received) -> Result<(), Refusal> {
-    match Fields::read(&received.body)?.present("models") {
+fn one_model(received: &Received<'_>) -> Result<(), Refusal> {
+    match received.fields.present("models") {
         Some(_) => Err(Refusal::CostUnbounded { param: "models".to_owned() }),
         None => Ok(()),
     }
 }
 
 /// Refuses what makes a provider spend or choose by itself: nobody knows before what that costs, or whom it calls.
-fn unbounded(received: &Received) -> Result<(), Refusal> {
+fn unbounded(received: &Received<'_>) -> Result<(), Refusal> {
     one_model(received)?;
-    let fields = Fields::read(&received.body)?;
+    let fields = &received.fields;
     let refuse = |param: &str| Err(Refusal::CostUnbounded { param: param.to_owned() });
-    let names = received.dialect.dialect().conventions().unbounded;
+    let names = received.arrived.dialect.dialect().conventions().unbounded;
     if let Some(name) = names.iter().find(|name| fields.present(name).is_some()) {
         return refuse(name);
     }
     let fast = |raw: &RawValue| raw.get() != "\"standard\"";
-    if received.dialect == DialectId::Anthropic && fields.present("speed").is_some_and(fast) {
+    if received.arrived.dialect == DialectId::Anthropic && fields.present("speed").is_some_and(fast) {
         return refuse("speed");
     }
     let tools = fields.present("tools").and_then(|raw| serde_json::from_str::<Vec<Tool<'_>>>(raw.get()).ok());

@@ -104,14 +104,16 @@ impl Flow {
     pub(super) fn finish(&mut self, tally: &mut Tally) -> Result<Bytes, Malformed> {
         let mut out = Vec::new();
         self.events.clear();
-        if let Some(frame) = self.framer.finish() {
+        // What follows an end, as far as it came, makes nothing incomplete.
+        let over = self.seen.end || self.seen.error.is_some();
+        if let Some(frame) = self.framer.finish().filter(|frame| !over || frame.is_ok()) {
             let frame = frame?;
             self.decoder.push(&frame, &mut self.events)?;
             if let Writer::HideUsage = self.writer {
                 out.extend_from_slice(frame.raw);
             }
         }
-        if !self.seen.end && self.seen.error.is_none() {
+        if !over {
             self.decoder.finish(&mut self.events)?;
         }
         self.seen.note(&self.events, tally);

@@ -9,7 +9,6 @@ use super::receive::Received;
 use crate::domain::account::{Headroom, Meter};
 use crate::domain::{Money, Timestamp};
 use crate::policy::Target;
-use crate::record::millis;
 use crate::shared::Core;
 
 // Names that are made once: to make one costs as much as to set a header.
@@ -22,7 +21,11 @@ static ATTEMPTS: HeaderName = HeaderName::from_static("x-gatelet-attempts");
 static OVERHEAD_MS: HeaderName = HeaderName::from_static("x-gatelet-overhead-ms");
 
 pub(super) fn served(head: &mut HeaderMap, target: &Target, output_cap: Option<u64>, soft_passed: &[String]) {
-    text(head, &MODEL, target.to_string());
+    if let Ok(name) = HeaderValue::from_str(target.name()) {
+        head.insert(&MODEL, name);
+    } else {
+        text(head, &MODEL, target.to_string());
+    }
     if let Some(cap) = output_cap {
         head.insert(&OUTPUT_CAP, HeaderValue::from(cap));
     }
@@ -43,11 +46,11 @@ pub(super) fn loss(head: &mut HeaderMap, loss: &Loss) {
 }
 
 /// How often upstreams were called, and how long the gateway itself has taken so far.
-pub(super) fn times(head: &mut HeaderMap, core: &Core, received: &Received, books: &Books) {
+pub(super) fn times(head: &mut HeaderMap, core: &Core, received: &Received<'_>, books: &Books) {
     head.insert(&ATTEMPTS, HeaderValue::from(books.attempts()));
-    let total = millis(received.started, core.ports.clock.now());
-    let own = (total - books.upstream_ms()).max(0.0);
-    text(head, &OVERHEAD_MS, format!("{own:.3}"));
+    let total = core.ports.clock.now().since(received.arrived.started);
+    let own = total.saturating_sub(books.upstream_time()).as_micros();
+    text(head, &OVERHEAD_MS, format!("{}.{:03}", own / 1_000, own % 1_000));
 }
 
 /// What is left of the limits a minute, in the form that the vendor's SDK knows.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::refusal::Refusal;
 
@@ -17,12 +17,17 @@ pub(super) struct Knobs {
     pub(super) timeout: Option<Duration>,
 }
 
+// Names that are made once: to make one costs as much as to look for it.
+static TAGS: HeaderName = HeaderName::from_static("x-gatelet-tags");
+static SESSION: HeaderName = HeaderName::from_static("x-gatelet-session");
+static TIMEOUT: HeaderName = HeaderName::from_static("x-gatelet-timeout");
+
 const MOST_TAGS: usize = 32;
 const LONGEST: usize = 128;
 
 impl Knobs {
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let tags = match text(headers, "x-gatelet-tags")? {
+        let tags = match text(headers, &TAGS)? {
             None => Vec::new(),
             Some(tags) => {
                 tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
@@ -34,11 +39,11 @@ impl Knobs {
                 "expected at most 32 tags of at most 128 bytes, parted by commas",
             ));
         }
-        let session = text(headers, "x-gatelet-session")?.filter(|session| !session.is_empty());
+        let session = text(headers, &SESSION)?.filter(|session| !session.is_empty());
         if session.is_some_and(|session| session.len() > LONGEST) {
             return Err(invalid("x-gatelet-session", "expected at most 128 bytes"));
         }
-        let timeout = match text(headers, "x-gatelet-timeout")? {
+        let timeout = match text(headers, &TIMEOUT)? {
             None => None,
             Some(seconds) => {
                 let seconds =
@@ -51,12 +56,12 @@ impl Knobs {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+fn text<'a>(headers: &'a HeaderMap, name: &'static HeaderName) -> Result<Option<&'a str>, Refusal> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     value
         .to_str()
         .map(|text| Some(text.trim()))
-        .map_err(|_| invalid(name, "expected visible ASCII characters"))
+        .map_err(|_| invalid(name.as_str(), "expected visible ASCII characters"))
 }
 
 fn invalid(param: &str, problem: &str) -> Refusal {

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
-use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Restore, Written};
+use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written};
 
 use super::receive::Received;
+use super::task;
 use crate::policy::Target;
 use crate::refusal::Refusal;
 use crate::registry::{Capability, StreamUsage};
@@ -37,6 +38,8 @@ impl Lane {
 /// A request as a target will read it.
 #[derive(Debug)]
 pub(super) struct Prepared {
+    /// After the provider's base.
+    pub(super) path: Cow<'static, str>,
     pub(super) lane: Lane,
     pub(super) body: Bytes,
     pub(super) loss: Loss,
@@ -47,22 +50,30 @@ pub(super) struct Prepared {
 }
 
 pub(super) fn prepare(
-    received: &Received,
+    received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
 ) -> Result<Prepared, Refusal> {
-    if received.dialect == target.provider.dialect {
+    if received.arrived.operation != Operation::Chat {
+        return task::prepare(received, target);
+    }
+    if received.arrived.dialect == target.provider.dialect {
         same_dialect(received, target, output_cap)
     } else {
         translated(received, target, output_cap)
     }
 }
 
-fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
+fn same_dialect(
+    received: &Received<'_>,
+    target: &Target,
+    output_cap: Option<u64>,
+) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let fields = Fields::read(&received.body)?;
+    let fields = &received.fields;
     let asked = &received.asked;
-    let conventions = received.dialect.dialect().conventions();
+    let path = received.arrived.dialect.dialect().path(&target.model, asked.stream);
+    let conventions = received.arrived.dialect.dialect().conventions();
     let hide_usage = conventions.usage_on_request
         && asked.stream
         && !asked.stream_usage
@@ -70,13 +81,20 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
     let model = Json::of(&&*target.model);
     if target.edits.is_empty() && output_cap.is_none() && !hide_usage {
         let body = if conventions.model_in_path || asked.model == *target.model {
-            received.body.clone()
+            received.arrived.body.clone()
         } else {
             fields.splice(&[("model", model.as_str())]).into()
         };
-        return Ok(Prepared { lane: Lane::Verbatim, body, loss, hide_usage, restore: Restore::default() });
+        return Ok(Prepared {
+            path,
+            lane: Lane::Verbatim,
+            body,
+            loss,
+            hide_usage,
+            restore: Restore::default(),
+        });
     }
-    let mut draft = Draft::from(&fields);
+    let mut draft = Draft::from(fields);
     if !conventions.model_in_path {
         draft.set("model", &model);
     }
@@ -84,10 +102,11 @@ fn same_dialect(received: &Received, target: &Target, output_cap: Option<u64>) -
         draft.apply(&[Edit::Set(cap_field(target).to_owned(), cap.into())], &mut loss)?;
     }
     if hide_usage {
-        draft.set("stream_options", &include_usage(&fields));
+        draft.set("stream_options", &include_usage(fields));
     }
     draft.apply(&target.edits, &mut loss)?;
     Ok(Prepared {
+        path,
         lane: Lane::Edited,
         body: draft.write().into(),
         loss,
@@ -122,9 +141,13 @@ fn include_usage(fields: &Fields<'_>) -> Json {
 
 const FILL_REASONING: Edit = Edit::Messages(MessageEdit::FillReasoning);
 
-fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> Result<Prepared, Refusal> {
+fn translated(
+    received: &Received<'_>,
+    target: &Target,
+    output_cap: Option<u64>,
+) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let mut request = received.dialect.dialect().read_request(&received.body)?;
+    let mut request = received.arrived.dialect.dialect().read_request(&received.arrived.body)?;
     request.model = target.model.to_string();
     // Some dialects say it in the address.
     request.stream = received.asked.stream;
@@ -144,8 +167,9 @@ fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> 
         // A provider that wants reasoning where it was lost takes it where it was not.
         reasoning_field: target.edits.contains(&FILL_REASONING).then(|| "reasoning_content".to_owned()),
     };
-    let Written { mut body, restore } =
-        target.provider.dialect.dialect().write_request(&request, &hints, &mut loss)?;
+    let dialect = target.provider.dialect.dialect();
+    let path = dialect.path(&target.model, request.stream);
+    let Written { mut body, restore } = dialect.write_request(&request, &hints, &mut loss)?;
     let newest_word = target.provider.dialect == DialectId::Openai && cap_field(target) == "max_tokens";
     if !target.edits.is_empty() || newest_word {
         let edited = {
@@ -160,5 +184,5 @@ fn translated(received: &Received, target: &Target, output_cap: Option<u64>) -> 
         };
         body = edited;
     }
-    Ok(Prepared { lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
+    Ok(Prepared { path, lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
 }

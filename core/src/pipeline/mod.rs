@@ -17,6 +17,7 @@ mod relay;
 mod route;
 mod stream;
 mod tally;
+mod task;
 
 use std::sync::Arc;
 
@@ -32,8 +33,8 @@ pub use authenticate::{check, may_call, read};
 pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 
-/// The gateway, in five lines. The sixth, settling, is tied to the end of the answer's body.
-pub async fn chat(
+/// The gateway, in a few lines. The last, settling, is tied to the end of the answer's body.
+pub async fn serve(
     core: &Arc<Core>,
     id: RequestId,
     started: Timestamp,
@@ -41,7 +42,8 @@ pub async fn chat(
     parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let received = receive::receive(core, id, started, asking, parts, body).await?;
+    let arrived = receive::arrive(core, id, started, asking, parts, body).await?;
+    let received = arrived.read()?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;
     relay::relay(core, admitted).await

@@ -1,31 +1,48 @@
 //! First stage: the request's own words, checked as far as they can be by themselves.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gatelet_wire::DialectId;
 use gatelet_wire::Fields;
 use gatelet_wire::dialect::Addressed;
-use http::HeaderMap;
+use gatelet_wire::operation::{self, Operation, Outline};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::request::Parts;
 
 use super::attempt::within;
 use super::authenticate;
 use super::knobs::Knobs;
+use crate::domain::account::Document;
 use crate::domain::{KeyToken, RequestId, Timestamp};
 use crate::port::{Body, Uncollected};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
-/// A request that is well-formed, with a key that was one of ours when it was last read.
+/// A request that has come whole, with a key that was one of ours when it was last read.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(super) struct Arrived {
     pub(super) id: RequestId,
     pub(super) started: Timestamp,
+    pub(super) operation: Operation,
     pub(super) dialect: DialectId,
+    addressed: Addressed,
     pub(super) token: KeyToken,
+    /// The key's document, as it was before the body came.
+    pub(super) document: Arc<Document>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) asked: Asked,
     pub(super) knobs: Knobs,
+}
+
+/// A request that is well-formed. Its body was read once, and whoever looks for a field finds it here.
+#[derive(Debug)]
+pub(super) struct Received<'a> {
+    pub(super) arrived: &'a Arrived,
+    pub(super) fields: Fields<'a>,
+    pub(super) asked: Asked,
+    /// What a request says of itself that is no conversation.
+    pub(super) outline: Option<Box<Outline>>,
 }
 
 /// What the request asks for, read without building a tree.
@@ -39,44 +56,71 @@ pub(super) struct Asked {
     pub service_tier: Option<String>,
 }
 
-/// What the address of a request says: its dialect, and what some dialects say there of the rest.
-#[derive(Clone, Debug)]
+/// What the address of a request says: what is asked for, in which dialect, and what some say there of the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asking {
+    pub operation: Operation,
     pub dialect: DialectId,
     pub addressed: Addressed,
 }
 
-/// Reads a request for a chat. The key is judged before the body is read: a stranger, who can write keys of
+/// Takes a request in. The key is judged before the body is read: a stranger, who can write keys of
 /// the right form, does not fill our memory with bodies.
-pub(super) async fn receive(
+pub(super) async fn arrive(
     core: &Core,
     id: RequestId,
     started: Timestamp,
     asking: Asking,
     parts: Parts,
     body: Body,
-) -> Result<Received, Refusal> {
+) -> Result<Arrived, Refusal> {
     let token = token(&parts)?;
     let knobs = Knobs::read(&parts.headers)?;
-    authenticate::known(core, &token, started).await?;
+    let document = authenticate::known(core, &token, started).await?;
     let most = core.settings.deadline;
     let limit = knobs.timeout.map_or(most, |asked| asked.min(most));
     let body = collect(body, &parts.headers, core.settings.body_limit);
     let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
-    let fields = Fields::read(&body)?;
-    let Asking { dialect, addressed } = asking;
-    let peek = dialect.dialect().peek(&fields, &addressed)?;
-    let service_tier =
-        fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let asked = Asked {
-        model: peek.model.into_owned(),
-        stream: peek.stream,
-        max_output: peek.max_output,
-        choices: peek.choices.max(1),
-        stream_usage: peek.stream_usage,
-        service_tier,
-    };
-    Ok(Received { id, started, dialect, token, headers: parts.headers, body, asked, knobs })
+    let Asking { operation, dialect, addressed } = asking;
+    let headers = parts.headers;
+    Ok(Arrived { id, started, operation, dialect, addressed, token, document, headers, body, knobs })
+}
+
+impl Arrived {
+    pub(super) fn read(&self) -> Result<Received<'_>, Refusal> {
+        let fields = Fields::read(&self.body)?;
+        if self.operation != Operation::Chat {
+            let outline = operation::outline(self.operation, self.dialect, &fields, &self.addressed)?;
+            let asked = Asked::of(&outline);
+            return Ok(Received { arrived: self, fields, asked, outline: Some(Box::new(outline)) });
+        }
+        let peek = self.dialect.dialect().peek(&fields, &self.addressed)?;
+        let service_tier =
+            fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let asked = Asked {
+            model: peek.model.into_owned(),
+            stream: peek.stream,
+            max_output: peek.max_output,
+            choices: peek.choices.max(1),
+            stream_usage: peek.stream_usage,
+            service_tier,
+        };
+        Ok(Received { arrived: self, fields, asked, outline: None })
+    }
+}
+
+impl Asked {
+    /// What is asked for where there are no turns and choices.
+    fn of(outline: &Outline) -> Self {
+        Self {
+            model: outline.model.clone(),
+            stream: outline.stream,
+            max_output: Some(outline.most_output),
+            choices: 1,
+            stream_usage: true,
+            service_tier: None,
+        }
+    }
 }
 
 /// The caller's key, from wherever a vendor's SDK puts it.
@@ -86,8 +130,11 @@ pub fn token(parts: &Parts) -> Result<KeyToken, Refusal> {
 }
 
 pub fn key_text(parts: &Parts) -> Option<String> {
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let bearer = header("authorization").and_then(|value| {
+    fn text(value: &HeaderValue) -> Option<&str> {
+        value.to_str().ok().map(str::trim)
+    }
+    let header = |name: &str| parts.headers.get(name).and_then(text);
+    let bearer = parts.headers.get(AUTHORIZATION).and_then(text).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });

@@ -20,7 +20,7 @@ use crate::shared::Core;
 
 /// What all attempts of one request share.
 pub(super) struct Call<'a> {
-    pub(super) received: &'a Received,
+    pub(super) received: &'a Received<'a>,
     pub(super) books: &'a mut Books,
     /// The cap on output to send to the target that is tried now: never above what its model can, or it would refuse.
     pub(super) output_cap: Option<u64>,
@@ -31,12 +31,12 @@ pub(super) struct Call<'a> {
 /// The longest that we wait for a target that says when to come back, while there is another to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Response<Body>, Refusal> {
+pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
     let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
     books.soft(&soft_passed);
     let total = model.timeouts.total.min(core.settings.deadline);
-    let total = received.knobs.timeout.map_or(total, |asked| asked.min(total));
-    let deadline = received.started.after(total);
+    let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
+    let deadline = received.arrived.started.after(total);
     let mut call =
         Call { received: &received, books: &mut books, output_cap, timeouts: model.timeouts, deadline };
     let mut last = None;
@@ -52,7 +52,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Respon
                 Ok(answer) => {
                     // Room for all of ours, and for the two that the gateway adds.
                     let mut head = HeaderMap::with_capacity(16);
-                    headers::limits(&mut head, received.dialect, &headroom, core.ports.clock.now());
+                    headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
                     headers::served(&mut head, target, call.output_cap, &soft_passed);
                     return Ok(respond(
                         core,
@@ -62,7 +62,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Respon
                         deadline,
                         answer,
                         head,
-                        &target.to_string(),
+                        target.name(),
                     )
                     .await);
                 }
@@ -87,7 +87,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted) -> Result<Respon
         }
     }
     let refusal = last.unwrap_or(Refusal::Timeout);
-    let status = refusal.public(&received.id).status;
+    let status = refusal.public(&received.arrived.id).status;
     // Nothing is charged; the caller hears it when the hold has ended, so that its next try finds the room.
     books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
     Err(refusal)
@@ -107,13 +107,13 @@ fn pause(core: &Core, tried: u32) -> Duration {
 )]
 async fn respond(
     core: &Arc<Core>,
-    received: Received,
+    received: Received<'_>,
     mut books: Books,
     timeouts: Timeouts,
     deadline: Timestamp,
     answer: Answer,
     mut head: HeaderMap,
-    target: &str,
+    target: &Arc<str>,
 ) -> Response<Body> {
     let (content_type, body) = match answer {
         Answer::Whole { body, loss } => {
@@ -126,17 +126,11 @@ async fn respond(
         }
         Answer::Stream { upstream, flow, waiting, loss } => {
             headers::loss(&mut head, &loss);
-            let committed = Committed {
-                upstream,
-                flow,
-                waiting,
-                target: target.to_owned(),
-                idle: timeouts.idle,
-                deadline,
-            };
+            let committed =
+                Committed { upstream, flow, waiting, target: target.clone(), idle: timeouts.idle, deadline };
             headers::times(&mut head, core, &received, &books);
-            let content_type = received.dialect.dialect().conventions().framing.content_type();
-            let relay = Relay::new(core.clone(), received.id, books, committed);
+            let content_type = received.arrived.dialect.dialect().conventions().framing.content_type();
+            let relay = Relay::new(core.clone(), received.arrived.id.clone(), books, committed);
             return finish(head, content_type, Body::Stream(Box::pin(relay)));
         }
     };

@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) struct Relay {
     core: Arc<Core>,
     id: RequestId,
-    target: String,
+    target: Arc<str>,
     upstream: Option<ByteStream>,
     flow: Box<Flow>,
     books: Books,
@@ -52,7 +52,7 @@ pub(super) struct Committed {
     pub(super) upstream: ByteStream,
     pub(super) flow: Box<Flow>,
     pub(super) waiting: Waiting,
-    pub(super) target: String,
+    pub(super) target: Arc<str>,
     pub(super) idle: Duration,
     pub(super) deadline: Timestamp,
 }
@@ -136,7 +136,7 @@ impl Relay {
     /// The upstream failed in the middle: the caller is told in the stream, and gets no ending that was not said.
     fn fail(&mut self, failure: UpstreamFailure) -> Poll<Option<Bytes>> {
         self.upstream = None;
-        let refusal = Refusal::UpstreamFailed { target: self.target.clone(), failure };
+        let refusal = Refusal::UpstreamFailed { target: self.target.to_string(), failure };
         self.close_with_error(&refusal);
         Poll::Ready(None)
     }
@@ -152,8 +152,11 @@ impl Relay {
     /// All of the upstream's words are here: close the books, then let the rest go.
     fn close(&mut self) {
         if let Some(error) = self.flow.seen.error.clone() {
-            let refusal =
-                Refusal::Upstream { target: self.target.clone(), error: Box::new(error), retry_after: None };
+            let refusal = Refusal::Upstream {
+                target: self.target.to_string(),
+                error: Box::new(error),
+                retry_after: None,
+            };
             if !self.flow.passes_errors() {
                 return self.close_with_error(&refusal);
             }

@@ -1,7 +1,7 @@
 //! Counting what an answer used, from its events.
 
 use gatelet_wire::event::Delta;
-use gatelet_wire::{Event, Usage};
+use gatelet_wire::{Event, Units, Usage};
 
 /// What is known so far of an answer's usage.
 #[derive(Clone, Debug, Default)]
@@ -60,9 +60,20 @@ impl Tally {
         self.generated = bytes as u64;
     }
 
-    /// The usage, and whether some of it is estimated. `likely_input` is what was sent, by its size.
-    pub(super) fn usage(&self, likely_input: u64) -> (Usage, bool) {
+    /// A whole answer whose length says nothing of its cost: vectors, pictures, scores.
+    pub(super) fn counted(&mut self, usage: Usage) {
+        self.said = Some(usage);
+        self.last_word = usage.total() > 0 || !usage.units.is_empty();
+        self.generated = 0;
+    }
+
+    /// The usage, and whether some of it is estimated. `likely_input` is what was sent, by its size; `known` what the
+    /// request itself said.
+    pub(super) fn usage(&self, likely_input: u64, known: &Units) -> (Usage, bool) {
         let mut usage = self.said.unwrap_or_default();
+        if !known.is_empty() {
+            usage.units = usage.units.or(known);
+        }
         if self.last_word {
             return (usage, false);
         }

@@ -5,7 +5,6 @@
 //! missing, behind an `Arc`.
 
 mod compile;
-mod declare;
 mod document;
 mod model;
 mod node;
@@ -23,7 +22,6 @@ pub use problem::{Problem, Problems};
 pub use provider::Provider;
 
 use crate::domain::account::Limits;
-use crate::registry::Registry;
 
 /// The reference of all keys, and the document of a gateway that is given no other: it sets nothing.
 pub const DEFAULT: &str = include_str!("../../../gatelet.default.yaml");
@@ -38,7 +36,6 @@ pub struct Policy {
     /// What wildcards have made, so that a name is looked up in the table once. Bounded, since callers choose names.
     made: Arc<RwLock<BTreeMap<Box<str>, Arc<Model>>>>,
     key_limits: Limits,
-    registry: Registry,
 }
 
 /// What a model's name means.
@@ -57,8 +54,6 @@ pub struct Host<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// A local Ollama has answered.
     pub ollama: bool,
-    /// Providers, and what is known of their models.
-    pub registry: Registry,
 }
 
 impl std::fmt::Debug for Host<'_> {

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatelet_wire::Edit;
+use gatelet_wire::{Edit, Operation};
+use http::Uri;
 
 use super::Provider;
-use crate::registry::{Capabilities, Capability, Price};
+use crate::registry::{Capability, Price};
 
 /// A name by which callers ask for a model: 1 to 256 bytes, no spaces, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,27 +62,47 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// The provider's own name for the model: what is sent.
     pub model: Box<str>,
+    /// `provider/model`, as answers and records name it.
+    pub(super) name: Arc<str>,
+    /// Where a conversation goes: for a whole answer, and for a stream. None: what is configured is no address.
+    pub(super) addresses: [Option<Uri>; 2],
     /// None: nobody knows what it costs, so it is refused where a money limit applies.
     pub price: Option<Price>,
     /// The most output tokens of one answer, where known.
     pub max_output: Option<u64>,
     /// Tokens of input and output together, where known.
     pub context: Option<u64>,
-    pub capabilities: Capabilities,
+    pub capabilities: Vec<Capability>,
     /// Changes to a request of the same dialect: the provider's, then those that follow from the model's capabilities.
     pub edits: Vec<Edit>,
 }
 
 impl Target {
     pub fn has(&self, capability: Capability) -> bool {
-        self.capabilities.has(capability)
+        self.capabilities.contains(&capability)
+    }
+
+    /// What `operation` costs here; none: nobody knows.
+    pub fn price_of(&self, operation: Operation) -> Option<&Price> {
+        self.price.as_ref().filter(|price| price.covers(operation))
+    }
+
+    /// `provider/model`.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Where a conversation goes; none: what is configured is no address.
+    pub fn address(&self, stream: bool) -> Option<&Uri> {
+        let [whole, streamed] = &self.addresses;
+        if stream { streamed.as_ref() } else { whole.as_ref() }
     }
 }
 
 /// `provider/model`, as answers and records name it.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.provider.id, self.model)
+        f.write_str(&self.name)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What is written down: one record a request and one an attempt, joined by the request's id.
 
 mod drain;
+mod line;
+
+use std::sync::Arc;
 
 use gatelet_wire::Usage;
-use serde::Serialize;
 
 use crate::domain::{Money, RequestId, ShardId, Timestamp};
 use crate::port::Entry;
@@ -11,22 +13,23 @@ use crate::port::Entry;
 pub use drain::drain;
 
 /// One request, from its first byte to the end of its answer. Written as one line of JSON.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct Record {
     /// The version of this schema.
     pub v: u8,
     pub kind: &'static str,
     pub id: RequestId,
     /// When it came.
-    #[serde(serialize_with = "rfc3339")]
+    #[cfg_attr(test, serde(serialize_with = "tests::rfc3339"))]
     pub at: Timestamp,
     pub shard: ShardId,
     pub key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub alias: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub tags: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub session: Option<String>,
     pub operation: &'static str,
     /// The dialect that the caller spoke.
@@ -34,7 +37,7 @@ pub struct Record {
     /// The model that the caller asked for.
     pub model: String,
     /// `provider/model` that answered, or was tried last; none: none was.
-    pub target: Option<String>,
+    pub target: Option<Arc<str>>,
     pub stream: bool,
     /// How it ended: `done`, `client_left`, or the code of the refusal.
     pub outcome: &'static str,
@@ -49,28 +52,29 @@ pub struct Record {
     pub total_ms: f64,
     /// Milliseconds to the first piece of content; none: there was none.
     pub first_content_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub loss: Vec<String>,
     /// The cap on output that the gateway sent, because the caller gave none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub output_cap: Option<u64>,
     /// Soft budgets that this request passed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub soft_passed: Vec<String>,
 }
 
 /// One call of an upstream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct Attempt {
     pub v: u8,
     pub kind: &'static str,
     /// The request's id.
     pub id: RequestId,
-    #[serde(serialize_with = "rfc3339")]
+    #[cfg_attr(test, serde(serialize_with = "tests::rfc3339"))]
     pub at: Timestamp,
     /// 1, 2, 3 …
     pub attempt: u32,
-    pub target: String,
+    pub target: Arc<str>,
     pub lane: &'static str,
     /// The upstream's own status; none: no answer came.
     pub status: Option<u16>,
@@ -84,25 +88,28 @@ pub struct Attempt {
 
 pub const VERSION: u8 = 1;
 
-fn rfc3339<S: serde::Serializer>(at: impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&at)
-}
-
 /// What is written of one request, its attempts first, as an entry of the outbox: hosts pay by the entry. Ids sort by time.
 pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
     const ABOUT_A_LINE: usize = 1_024;
     let mut lines = Vec::with_capacity((attempts.len() + 1) * ABOUT_A_LINE);
-    // Writing into memory does not fail.
     for attempt in attempts {
-        let _infallible = serde_json::to_writer(&mut lines, attempt);
+        line::attempt(attempt, &mut lines);
         lines.push(b'\n');
     }
-    let _infallible = serde_json::to_writer(&mut lines, record);
-    Entry {
-        id: format!("{:016}-{}", record.at.micros(), record.id),
-        line: String::from_utf8(lines).unwrap_or_default(),
-        settle: None,
-    }
+    line::request(record, &mut lines);
+    Entry { id: entry_id(record), line: String::from_utf8(lines).unwrap_or_default(), settle: None }
+}
+
+/// Sixteen digits of microseconds, a dash, and the request's id.
+fn entry_id(record: &Record) -> String {
+    let micros = record.at.micros().to_string();
+    let id = record.id.as_str();
+    let mut text = String::with_capacity(17 + id.len());
+    text.extend(std::iter::repeat_n('0', 16_usize.saturating_sub(micros.len())));
+    text.push_str(&micros);
+    text.push('-');
+    text.push_str(id);
+    text
 }
 
 /// Milliseconds from `start` to `end`, to the microsecond.
@@ -113,3 +120,6 @@ pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
 pub fn millis(start: Timestamp, end: Timestamp) -> f64 {
     end.since(start).as_micros() as f64 / 1_000.0
 }
+
+#[cfg(test)]
+mod tests;

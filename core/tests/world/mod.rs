@@ -13,7 +13,6 @@ use gatelet_core::domain::{AccountId, Secret, ShardId, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::memory::{Handles, ports};
 use gatelet_core::port::{Body, Broken, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
-use gatelet_core::registry::Registry;
 use gatelet_core::{Gateway, Settings};
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -32,6 +31,8 @@ models:
     targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
     retries: 1
     fallbacks: [claude]
+  vectors: { targets: [ { model: up-openai/vectors-o, price: { input: "1", output: "0", per: 1M } } ], retries: 0 }
+  counted-otherwise: { targets: [ { model: up-openai/pictures-o, price: { picture: "0.04" } } ], retries: 0 }
   roomy: { targets: [ { model: up-anthropic/model-b, price: { input: "1", output: "10", per: 1M }, max_output: 5000 } ], retries: 0 }
   narrow:
     targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
@@ -52,7 +53,7 @@ impl World {
     /// A world some of whose ports are replaced.
     pub fn with(change: impl FnOnce(Ports) -> Ports) -> Self {
         let (ports, handles) = ports();
-        let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+        let host = Host { variable: &|_| None, ollama: false };
         let policy = Policy::read("gatelet.yaml", CONFIG, &host).expect("the tests' policy is right");
         let gateway = Gateway::new(change(ports), Settings::new(Secret::new(ADMIN)), policy);
         Self { gateway, handles }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::json::is_null;
 use crate::peek::{push_key, push_string};
-use crate::{Fields, Json, Loss, Malformed};
+use crate::{Fields, Json, Loss, Malformed, scan};
 
 mod message;
 
@@ -316,7 +316,7 @@ fn within_list(
 
 /// The elements of a list; none for any other value.
 fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(value.get()).ok()
+    scan::list(value.get())
 }
 
 /// Writes `items` as a JSON list.

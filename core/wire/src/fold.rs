@@ -115,11 +115,12 @@ pub fn unfold(response: &Response) -> Vec<Event> {
             .push(Event::Meta { service_tier: response.service_tier.clone(), extra: response.extra.clone() });
     }
     for (index, choice) in (0_u32..).zip(&response.choices) {
-        for (part, content) in (0_u32..).zip(&choice.parts) {
-            unfold_part(index, part, content, &mut events);
-        }
+        // Before the text that they belong to: some dialects say them at its end.
         if let Some(json) = choice.logprobs.clone() {
             events.push(Event::Logprobs { choice: index, json });
+        }
+        for (part, content) in (0_u32..).zip(&choice.parts) {
+            unfold_part(index, part, content, &mut events);
         }
     }
     events.push(Event::Usage(response.usage));
@@ -139,7 +140,7 @@ fn unfold_part(choice: u32, part: u32, from: &Part, events: &mut Vec<Event>) {
     events.push(Event::PartStop { choice, part });
 }
 
-fn taken_apart(content: &Content) -> (PartKind, Vec<Delta>) {
+pub(crate) fn taken_apart(content: &Content) -> (PartKind, Vec<Delta>) {
     let said = |text: &String, delta: fn(String) -> Delta| (!text.is_empty()).then(|| delta(text.clone()));
     match content {
         Content::Text { text, citations } => {

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -33,63 +32,70 @@ pub struct Measure {
 /// What providers write around messages: more than the JSON around them only in a request that is nearly empty.
 const UNSEEN: u64 = 64;
 
-/// Measures `body`, a request in `dialect`.
-///
-/// The bound holds because
-/// - a token is at least one byte of text, and a text is never longer than its JSON string (an escape is longer than
-///   the character it means), so that all text tokens are at most the bytes of the body;
-/// - every object outside the declarations of tools and formats whose `type` or keys speak of an image, audio or a file
-///   is counted, wherever it stands: rather one too many than one too few;
-/// - bytes are taken off the text only for strings that stand in such an object under the keys of payloads, where no
-///   model reads them as text. A source whose type is `text` takes nothing off.
-///
-/// A body that is no such request counts as text: it will be refused anyway.
-///
-/// Not included is what a provider's own tools (web search) fetch during the call.
-pub fn measure(dialect: DialectId, body: &[u8]) -> Measure {
-    let unseen = dialect.dialect().conventions().unseen_with_tools;
-    let mut tally = Tally::default();
-    let mut tools = TOOLS.iter().any(|word| word.find(body).is_some());
-    if tools || may_have_media(body) {
-        match Fields::read(body) {
-            Ok(fields) => {
-                tools = ["tools", "functions"].into_iter().any(|key| fields.present(key).is_some());
-                for (_, value) in fields.iter().filter(|(key, _)| !WITHOUT_MEDIA.contains(key)) {
-                    let mut reader = serde_json::Deserializer::from_str(value.get());
-                    let walked = Walk { tally: &mut tally, place: Place::Plain }.deserialize(&mut reader);
-                    if walked.is_err() {
-                        return text_only(body, unseen);
-                    }
+impl Measure {
+    /// Measures a request in `dialect`.
+    ///
+    /// The bound holds because
+    /// - a token is at least one byte of text, and a text is never longer than its JSON string (an escape is longer than
+    ///   the character it means), so that all text tokens are at most the bytes of the body;
+    /// - every object outside the declarations of tools and formats whose `type` or keys speak of an image, audio or a
+    ///   file is counted, wherever it stands: rather one too many than one too few;
+    /// - bytes are taken off the text only for strings that stand in such an object under the keys of payloads, where no
+    ///   model reads them as text. A source whose type is `text` takes nothing off.
+    ///
+    /// What cannot be walked counts as text: it will be refused anyway.
+    ///
+    /// Not included is what a provider's own tools (web search) fetch during the call.
+    pub fn of(dialect: DialectId, fields: &Fields<'_>) -> Self {
+        let tools = ["tools", "functions"].into_iter().any(|key| fields.present(key).is_some());
+        let unseen = if tools { dialect.dialect().conventions().unseen_with_tools } else { 0 };
+        let all = length(fields.as_str().len()) + UNSEEN + unseen;
+        let mut tally = Tally::default();
+        if fields.may_have_media() {
+            for (_, value) in fields.iter().filter(|(key, _)| !WITHOUT_MEDIA.contains(key)) {
+                let mut reader = serde_json::Deserializer::from_str(value.get());
+                let walked = Walk { tally: &mut tally, place: Place::Plain }.deserialize(&mut reader);
+                if walked.is_err() {
+                    return Self { text_bytes: all, ..Self::default() };
                 }
             }
-            Err(_) => return text_only(body, unseen),
         }
+        Self { text_bytes: all.saturating_sub(tally.payload), ..tally.measure }
     }
-    let mut measure = text_only(body, if tools { unseen } else { 0 });
-    measure.text_bytes = measure.text_bytes.saturating_sub(tally.payload);
-    Measure { text_bytes: measure.text_bytes, ..tally.measure }
-}
-
-fn text_only(body: &[u8], unseen: u64) -> Measure {
-    Measure { text_bytes: length(body.len()) + UNSEEN + unseen, ..Measure::default() }
 }
 
 /// Fields whose values declare or configure; nothing in them is shown to a model as an image or a file.
-const WITHOUT_MEDIA: &[&str] =
-    &["tools", "functions", "tool_choice", "response_format", "output_config", "output_format", "metadata"];
+const WITHOUT_MEDIA: &[&str] = &[
+    "tools",
+    "functions",
+    "tool_choice",
+    "response_format",
+    "text",
+    "reasoning",
+    "output_config",
+    "output_format",
+    "metadata",
+];
 
-/// Whether the body may speak of media: one of the words in quotes, or an escape that could hide one.
-fn may_have_media(body: &[u8]) -> bool {
-    MEDIA.iter().any(|word| word.find(body).is_some())
+/// Whether a key, as it is written between its quotes, may mean that the object around it is media, by itself or by its
+/// value, with which `rest` begins. Where this says no, a walk would not find the object either.
+pub(crate) fn may_mean_media(key: &[u8], rest: &[u8]) -> bool {
+    /// No word for a kind is longer.
+    const LONGEST: usize = 64;
+    let Ok(key) = std::str::from_utf8(key) else { return true };
+    if key.contains('\\') {
+        return true;
+    }
+    if key != "type" {
+        return kind_of_key(key).is_some();
+    }
+    let Some(word) = rest.strip_prefix(b"\"") else { return false };
+    let Some(end) = memchr(b'"', word.get(..LONGEST).unwrap_or(word)) else { return true };
+    match std::str::from_utf8(word.get(..end).unwrap_or_default()) {
+        Ok(word) => word.contains('\\') || kind_of_type(word).is_some(),
+        Err(_) => true,
+    }
 }
-
-// Searchers are made once: to make one takes longer than to search a short body.
-static TOOLS: LazyLock<[memmem::Finder<'static>; 2]> =
-    LazyLock::new(|| ["\"tools\"", "\"functions\""].map(memmem::Finder::new));
-static MEDIA: LazyLock<[memmem::Finder<'static>; 8]> = LazyLock::new(|| {
-    ["image", "audio", "video", "\"file", "file\"", "document\"", "container_upload\"", "\\u00"]
-        .map(memmem::Finder::new)
-});
 
 #[derive(Default)]
 struct Tally {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use crate::chat::Extra;
 use crate::json::string;
 use crate::peek::{Fields, push_key, push_string};
-use crate::{DialectId, Json, Malformed};
+use crate::{DialectId, Json, Malformed, scan};
 
 /// One object that is being read, and where it stands.
 #[derive(Debug)]
@@ -56,6 +56,17 @@ impl<'a> Object<'a> {
         count.map(Some).map_err(|_| Malformed::field(self.path(key), "a whole number, zero or more"))
     }
 
+    pub(crate) fn integer(&self, key: &str) -> Result<Option<i64>, Malformed> {
+        let Some(raw) = self.raw(key) else { return Ok(None) };
+        raw.get().parse().map(Some).map_err(|_| Malformed::field(self.path(key), "a whole number"))
+    }
+
+    /// No strings where the field is missing.
+    pub(crate) fn list_of_strings(&self, key: &str) -> Result<Vec<String>, Malformed> {
+        let Some(raw) = self.raw(key) else { return Ok(Vec::new()) };
+        serde_json::from_str(raw.get()).map_err(|_| Malformed::field(self.path(key), "a list of strings"))
+    }
+
     pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, Malformed> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
         let number = serde_json::from_str::<f64>(raw.get());
@@ -77,8 +88,7 @@ impl<'a> Object<'a> {
 
     pub(crate) fn items(&self, key: &str) -> Result<Option<Vec<&'a RawValue>>, Malformed> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
-        let items = serde_json::from_str::<Vec<&RawValue>>(raw.get());
-        items.map(Some).map_err(|_| Malformed::field(self.path(key), "a list"))
+        scan::list(raw.get()).map(Some).ok_or_else(|| Malformed::field(self.path(key), "a list"))
     }
 
     /// The fields that are not among `known`, kept for `dialect`.
@@ -139,6 +149,11 @@ impl ObjectWriter<'_> {
 
     pub(crate) fn json(&mut self, key: &str, json: &Json) {
         self.raw(key, json.as_str());
+    }
+
+    /// A value that `fill` writes as JSON.
+    pub(crate) fn bytes(&mut self, key: &str, fill: impl FnOnce(&mut Vec<u8>)) {
+        fill(self.key(key));
     }
 
     pub(crate) fn count(&mut self, key: &str, count: u64) {

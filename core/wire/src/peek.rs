@@ -7,9 +7,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::Malformed;
 use crate::dialect::Addressed;
 use crate::json::{is_null, string, text};
+use crate::measure::may_mean_media;
+use crate::{Malformed, scan};
 
 /// The fields of one JSON object, in their order, each value with its bytes.
 ///
@@ -25,7 +26,8 @@ use crate::json::{is_null, string, text};
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     body: &'a str,
-    items: Vec<(Cow<'a, str>, &'a RawValue)>,
+    items: scan::Items<'a>,
+    media: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -35,7 +37,16 @@ impl<'a> Fields<'a> {
     /// Not UTF-8, not JSON, not an object, nested too deep, or a field that stands twice: two readers could take
     /// different ones of them for true.
     pub fn read(body: &'a [u8]) -> Result<Self, Malformed> {
-        Self::parse(text(body)?, "body")
+        let mut media = false;
+        let quick = std::str::from_utf8(body).ok().and_then(|body| {
+            let items = scan::object(body, |key, rest| media |= may_mean_media(key, rest))?;
+            Some((body, items))
+        });
+        match quick {
+            Some((body, items)) => Self::once(body, items, media),
+            // What is wrong with it is found out at leisure.
+            _ => Self::parse(text(body)?, "body"),
+        }
     }
 
     /// Reads an object inside a body; `path` is where it stands, for errors.
@@ -43,7 +54,10 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// It is no object, or a field stands twice.
     pub fn of(raw: &'a RawValue, path: &str) -> Result<Self, Malformed> {
-        Self::parse(raw.get(), path)
+        match scan::object(raw.get(), |_, _| {}) {
+            Some(items) => Self::once(raw.get(), items, true),
+            None => Self::parse(raw.get(), path),
+        }
     }
 
     fn parse(body: &'a str, path: &str) -> Result<Self, Malformed> {
@@ -52,10 +66,19 @@ impl<'a> Fields<'a> {
             Category::Data => Malformed::field(path, "an object"),
             Category::Io | Category::Syntax | Category::Eof => Malformed::json(body, &error),
         })?;
+        Self::once(body, items, true)
+    }
+
+    fn once(body: &'a str, items: scan::Items<'a>, media: bool) -> Result<Self, Malformed> {
         match first_duplicate(&items) {
             Some(key) => Err(Malformed::Duplicate { key }),
-            None => Ok(Self { body, items }),
+            None => Ok(Self { body, items, media }),
         }
+    }
+
+    /// Whether a key or a type somewhere inside may mean media: where this says no, there are none.
+    pub(crate) fn may_have_media(&self) -> bool {
+        self.media
     }
 
     pub fn get(&self, key: &str) -> Option<&'a RawValue> {

@@ -1,4 +1,4 @@
-//! Tokens by kind.
+//! What a call used: tokens by kind, and what is counted otherwise.
 
 /// What a call used. Every count is exclusive of the others unless said otherwise, so that each token is priced once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -13,13 +13,68 @@ pub struct Usage {
     pub cache_write_12h: u64,
     pub audio_input: u64,
     pub image_input: u64,
-    /// Output tokens, reasoning included, audio excluded.
+    /// Output tokens, reasoning included, audio and images excluded.
     pub output: u64,
     /// The part of `output` that was reasoning.
     pub reasoning: u64,
     pub audio_output: u64,
+    /// Tokens of images that were made, beside `output`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub image_output: u64,
     /// Searches of the web that the provider made and bills.
     pub web_searches: u64,
+    /// What is counted in other units than tokens.
+    #[serde(skip_serializing_if = "Units::is_empty")]
+    pub units: Units,
+}
+
+/// What operations other than conversations count beside tokens. Where a provider counts a thing both ways, it stands
+/// in one of them only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Units {
+    /// Characters (Unicode scalar values) of text to be spoken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub characters: u64,
+    /// Milliseconds of audio that was sent.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub input_ms: u64,
+    /// Milliseconds of audio that was made.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub output_ms: u64,
+    /// Pictures that were made.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pictures: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pages: u64,
+    /// Units of search, as those bill who rank: a query over up to a hundred documents.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub queries: u64,
+}
+
+impl Units {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These, and those of `other` where these say nothing.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        let or = |this: u64, that: u64| if this == 0 { that } else { this };
+        Self {
+            characters: or(self.characters, other.characters),
+            input_ms: or(self.input_ms, other.input_ms),
+            output_ms: or(self.output_ms, other.output_ms),
+            pictures: or(self.pictures, other.pictures),
+            pages: or(self.pages, other.pages),
+            queries: or(self.queries, other.queries),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` passes by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {
@@ -36,7 +91,7 @@ impl Usage {
 
     /// All output: what the `OpenAI` dialect calls `completion_tokens`.
     pub fn output_total(&self) -> u64 {
-        self.output.saturating_add(self.audio_output)
+        self.output.saturating_add(self.audio_output).saturating_add(self.image_output)
     }
 
     pub fn total(&self) -> u64 {

@@ -234,13 +234,16 @@ fn deep_nesting_is_refused_and_never_followed() {
 fn long_requests_take_time_in_proportion() {
     let time = |messages: usize| {
         let message = r#"{"role":"user","content":"word word word word word word word word"},"#;
-        let body = format!(
-            "{{\"model\":\"m\",\"max_tokens\":1,\"messages\":[{}{{\"role\":\"user\",\"content\":\"x\"}}]}}",
-            message.repeat(messages)
-        );
+        let messages = message.repeat(messages);
+        let body = |key: &str| {
+            format!(
+                "{{\"model\":\"m\",\"max_tokens\":1,\"{key}\":[{messages}{{\"role\":\"user\",\"content\":\"x\"}}]}}"
+            )
+        };
         let started = Instant::now();
         for id in DialectId::ALL.iter().copied() {
             let dialect = id.dialect();
+            let body = body(if id == DialectId::OpenaiResponses { "input" } else { "messages" });
             let request = dialect.read_request(body.as_bytes()).expect("well-formed");
             let written = dialect.write_request(&request, &TargetHints::unknown("m"), &mut Loss::default());
             assert!(written.is_ok());

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -22,7 +23,7 @@ pub struct Cloud {
     dynamodb: SocketAddr,
     s3: SocketAddr,
     folder: TempDir,
-    _processes: Vec<Process>,
+    processes: Mutex<Vec<Process>>,
 }
 
 impl Cloud {
@@ -49,7 +50,7 @@ impl Cloud {
             processes.push(process);
         }
         processes[0].until_ready(s3, "/_ministack/health", Duration::from_mins(1)).await?;
-        let cloud = Self { dynamodb, s3, folder, _processes: processes };
+        let cloud = Self { dynamodb, s3, folder, processes: Mutex::new(processes) };
         cloud.make_table().await?;
         Call::new(s3, Method::PUT, &format!("/{NAME}")).expect(200).await?;
         Ok(cloud)
@@ -67,6 +68,11 @@ impl Cloud {
             ("GATELET_BUCKET", NAME.to_owned()),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// Ends the emulators: from now on nobody answers at their addresses.
+    pub fn go_down(&self) {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// A folder for whoever uses the services.

@@ -18,6 +18,7 @@ macro_rules! scenarios {
 
 mod bad_input;
 mod chat;
+mod clients;
 mod faults;
 mod headers;
 mod keys;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Scenario> {
         headers::scenarios(),
         chat::scenarios(),
         verbatim::scenarios(),
+        clients::scenarios(),
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),

@@ -24,7 +24,7 @@ async fn call(upstream: &Upstream, sdk: &Sdk, dialect: Dialect, method: &str, mo
 
 #[tokio::test]
 async fn the_vendors_clients_accept_every_form_of_reply() -> Result<()> {
-    let (upstream, sdk) = (Upstream::start().await?, Sdk::start()?);
+    let (upstream, sdk) = (Upstream::start().await?, Sdk::default());
     let reply = Reply::text(["Grüße, ", "👋🏽"]).and_tool("call_1", "look", &["{\"a\"", ": 1}"]).usage(5, 3);
     for size in [1, 4096] {
         upstream.script("m", [reply.clone().in_writes_of(size).into()]);
@@ -49,7 +49,7 @@ async fn the_vendors_clients_accept_every_form_of_reply() -> Result<()> {
 
 #[tokio::test]
 async fn the_vendors_clients_throw_what_the_script_says() -> Result<()> {
-    let (upstream, sdk) = (Upstream::start().await?, Sdk::start()?);
+    let (upstream, sdk) = (Upstream::start().await?, Sdk::default());
     for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
         upstream.script("m", [Play::json(429, &json!({"error": {"type": "x", "message": "m"}}))]);
         assert_eq!(

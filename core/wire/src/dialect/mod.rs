@@ -2,9 +2,12 @@
 
 pub mod anthropic;
 pub mod classify;
+pub mod cohere;
 mod conventions;
 mod lax;
 pub mod openai;
+pub mod openai_responses;
+mod sequence;
 mod tags;
 mod tool_name;
 
@@ -12,6 +15,7 @@ pub use conventions::{Addressed, Conventions, KeyIn, RateHeaders};
 
 use std::borrow::Cow;
 
+use crate::embed::Embed;
 use crate::frame::Frame;
 use crate::{Event, Fields, Json, Loss, Malformed, Peek, PublicError, Restore, UpstreamError, Usage, chat};
 
@@ -23,16 +27,22 @@ pub enum DialectId {
     Openai,
     /// Anthropic Messages.
     Anthropic,
+    /// Cohere Chat, version 2.
+    Cohere,
+    /// `OpenAI` Responses.
+    OpenaiResponses,
 }
 
 impl DialectId {
-    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic];
+    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic, Self::Cohere, Self::OpenaiResponses];
 
     /// The word for it in configuration and records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
+            Self::Cohere => "cohere",
+            Self::OpenaiResponses => "openai-responses",
         }
     }
 
@@ -41,6 +51,8 @@ impl DialectId {
         match self {
             Self::Openai => &openai::Openai,
             Self::Anthropic => &anthropic::Anthropic,
+            Self::Cohere => &cohere::Cohere,
+            Self::OpenaiResponses => &openai_responses::OpenaiResponses,
         }
     }
 }
@@ -99,6 +111,11 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// The error in an upstream's whole answer of status 200, if it is one.
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         let _ = body;
+        None
+    }
+
+    /// Its words for embeddings; none where it has no such thing.
+    fn embed(&self) -> Option<&'static dyn Embed> {
         None
     }
 

@@ -153,6 +153,10 @@ pub fn decode<'a>(
             }
         }
     }
+    // What follows an end, as far as it came, is nobody's matter.
+    if matches!(events.last(), Some(Event::End | Event::Error(_))) {
+        return (events, None);
+    }
     while let Some(frame) = framer.finish() {
         if let Err(error) = frame.and_then(|frame| decoder.push(&frame, &mut events)) {
             return (events, Some(error));

@@ -127,19 +127,21 @@ pub(super) fn read_citation(raw: &RawValue) -> Result<Citation, Malformed> {
 }
 
 /// Writes a citation for a reader of answers: in its own words if it is from here, else as a result of a web search.
-pub(super) fn citation_for_reader(citation: &Citation) -> Json {
+/// None where it names no page.
+pub(super) fn citation_for_reader(citation: &Citation) -> Option<Json> {
     if let Some((HERE, json)) = &citation.raw {
-        return json.clone();
+        return Some(json.clone());
     }
+    let url = citation.url.as_deref()?;
     let mut out = Vec::new();
     crate::object::object(&mut out, |object| {
         object.string("type", "web_search_result_location");
-        object.string("url", citation.url.as_deref().unwrap_or_default());
+        object.string("url", url);
         object.maybe("title", citation.title.as_deref());
         object.string("cited_text", citation.cited_text.as_deref().unwrap_or_default());
         object.string("encrypted_index", "");
     });
-    json_of(&out)
+    Some(json_of(&out))
 }
 
 /// JSON that a writer of ours made.

@@ -83,7 +83,7 @@ impl Encoder for StreamEncoder {
             Event::Foreign { .. } => loss.note("event"),
             Event::Logprobs { .. } => loss.note("logprobs"),
             Event::PartStart { choice: 0, kind, extra, .. } => self.start_part(kind, extra, out, loss),
-            Event::Delta { choice: 0, delta, .. } => self.delta(delta, out),
+            Event::Delta { choice: 0, delta, .. } => self.delta(delta, out, loss),
             Event::PartStop { choice: 0, .. } => self.stop_part(out),
             Event::Stop { choice: 0, stop } => self.stop = Some(stop.clone()),
             Event::PartStart { .. } | Event::Delta { .. } | Event::PartStop { .. } | Event::Stop { .. } => {
@@ -208,10 +208,17 @@ impl StreamEncoder {
         Some(index)
     }
 
-    fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+    fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>, loss: &mut Loss) {
         if let Delta::Refusal(text) = delta {
             self.refusal.push_str(text);
         }
+        let cited = match delta {
+            Delta::Citation(citation) => match citation_for_reader(citation) {
+                None => return loss.note("content.citations"),
+                cited => cited,
+            },
+            _ => None,
+        };
         let Some(index) = self.open_block(out) else { return };
         let custom = matches!(&self.open, Open::Block(_, end) if !end.is_empty());
         write_delta(out, index, |object| match delta {
@@ -232,9 +239,11 @@ impl StreamEncoder {
                 let fragment = if custom { escaped(fragment) } else { fragment.clone() };
                 object.string("partial_json", &fragment);
             }
-            Delta::Citation(citation) => {
+            Delta::Citation(_) => {
                 object.string("type", "citations_delta");
-                object.json("citation", &citation_for_reader(citation));
+                if let Some(cited) = &cited {
+                    object.json("citation", cited);
+                }
             }
         });
     }

@@ -137,7 +137,11 @@ pub(super) fn block(part: &Part, loss: &mut Loss) -> Option<Block> {
     let body = match &part.content {
         Content::Text { text, .. } | Content::Refusal { text } if text.is_empty() => return None,
         Content::Text { text, citations } => {
-            Body::Text { text: text.clone(), citations: citations.iter().map(citation_for_reader).collect() }
+            let told: Vec<Json> = citations.iter().filter_map(citation_for_reader).collect();
+            if told.len() < citations.len() {
+                loss.note("content.citations");
+            }
+            Body::Text { text: text.clone(), citations: told }
         }
         Content::Refusal { text } => Body::text(text.clone()),
         Content::ToolCall(call) => Body::Call {

@@ -126,14 +126,14 @@ struct Metadata<'a> {
 }
 
 /// Reads an error body; any bytes give some error.
-pub(super) fn read(status: u16, body: &[u8]) -> UpstreamError {
+pub(in crate::dialect) fn read(status: u16, body: &[u8]) -> UpstreamError {
     let text = String::from_utf8_lossy(body);
     let said = whole(&text).or_else(|| first_of_list(&text));
     said.map_or_else(|| plain(status, &text), |said| said.into_error(Some(status)))
 }
 
 /// The error in an answer of status 200, if it is one.
-pub(super) fn hidden(body: &str) -> Option<UpstreamError> {
+pub(in crate::dialect) fn hidden(body: &str) -> Option<UpstreamError> {
     let parsed = self::body(body)?;
     let is_error = parsed.error.is_some_and(says_something)
         || parsed.base_resp.as_ref().is_some_and(|base| base.status_code.0.is_some_and(|code| code != 0))
@@ -145,7 +145,7 @@ pub(super) fn hidden(body: &str) -> Option<UpstreamError> {
 }
 
 /// The value of an `error` field inside a stream.
-pub(super) fn inside(raw: &RawValue) -> Option<UpstreamError> {
+pub(in crate::dialect) fn inside(raw: &RawValue) -> Option<UpstreamError> {
     says_something(raw).then(|| of_field(raw).into_error(None))
 }
 
@@ -154,7 +154,7 @@ fn says_something(raw: &RawValue) -> bool {
 }
 
 /// An error without a place of its own, such as a reason to stop.
-pub(super) fn stopped(reason: &str) -> UpstreamError {
+pub(in crate::dialect) fn stopped(reason: &str) -> UpstreamError {
     Plain {
         code: Some(reason.to_owned()),
         message: format!("the model stopped: {reason}"),
@@ -291,14 +291,14 @@ fn nothing_said(status: u16) -> String {
 }
 
 /// The body of an error.
-pub(super) fn write(error: &PublicError) -> Vec<u8> {
+pub(in crate::dialect) fn write(error: &PublicError) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     object(&mut out, |object| fill(object, error));
     out
 }
 
 /// Fills the object around `error`, the same whole and in a stream.
-pub(super) fn fill(object: &mut ObjectWriter<'_>, error: &PublicError) {
+pub(in crate::dialect) fn fill(object: &mut ObjectWriter<'_>, error: &PublicError) {
     object.object("error", |object| {
         object.string("message", &error.message);
         object.string("type", word(error.kind));

@@ -120,7 +120,7 @@ fn read_file(part: &Object<'_>) -> Result<Content, Malformed> {
 }
 
 /// With or without `data:` in front; without, the bytes and then the name tell what it is.
-fn file_source(data: &str, name: Option<&str>) -> Option<Source> {
+pub(in crate::dialect) fn file_source(data: &str, name: Option<&str>) -> Option<Source> {
     if let source @ Source::Base64 { .. } = Source::of_url(data) {
         return Some(source);
     }
@@ -239,7 +239,7 @@ pub(super) fn write_part(list: &mut ListWriter<'_>, part: &Part) -> bool {
     true
 }
 
-fn audio_format(media_type: &str) -> &str {
+pub(in crate::dialect) fn audio_format(media_type: &str) -> &str {
     match media_type.strip_prefix("audio/").unwrap_or(media_type) {
         "mpeg" => "mp3",
         "x-wav" | "wave" => "wav",

@@ -10,18 +10,19 @@ mod calls;
 mod chunk;
 mod decode;
 mod encode;
-mod error;
-mod message;
+pub(super) mod error;
+pub(super) mod message;
 mod parts;
 mod request;
 mod response;
 mod usage;
-mod write;
+pub(super) mod write;
 
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
 use crate::chat::{Request, Response};
+use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
     Decoder, Dialect, DialectId, Encoder, Fields, Loss, Malformed, Peek, PublicError, UpstreamError, Usage,
@@ -112,6 +113,10 @@ impl Dialect for Openai {
 
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         error::hidden(std::str::from_utf8(body).ok()?)
+    }
+
+    fn embed(&self) -> Option<&'static dyn Embed> {
+        Some(&embed::Openai)
     }
 
     fn decoder(&self, reading: Reading) -> Box<dyn Decoder> {

@@ -1,22 +1,47 @@
 //! Requests to upstreams.
 
+use std::borrow::Cow;
+
 use super::HERE;
 use super::message::{write_cache, write_call, write_part, write_thoughts};
 use crate::chat::{
-    Content, Format, Message, Part, Reasoning, Request, Role, Tool, ToolChoice, ToolKind, ToolResult,
+    Content, Extra, Format, Message, Part, Reasoning, Request, Role, Source, Tool, ToolChoice, ToolKind,
+    ToolResult,
 };
 use crate::dialect::tool_name::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, ObjectWriter, object};
-use crate::{Loss, Restore};
+use crate::{DialectId, Json, Loss, Restore};
 
 /// The most sequences that stop a model.
 const MOST_STOPS: usize = 4;
 
-pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) -> Written {
-    for name in request.extra.foreign_to(HERE) {
+/// Fields that the vendor's other dialect has under the same names.
+pub(in crate::dialect) const SHARED: &[&str] = &[
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "moderation",
+    "store",
+    "verbosity",
+];
+
+/// The fields of `extra` that this dialect knows: its own, and those that its vendor's other dialect shares with it.
+fn known<'a>(extra: &'a Extra, loss: &mut Loss) -> Vec<&'a (String, Json)> {
+    let shared = extra.dialect == Some(DialectId::OpenaiResponses);
+    for name in extra.foreign_to(HERE).filter(|name| !shared || !SHARED.contains(name)) {
         loss.note(name.to_owned());
     }
+    let own = |(name, _): &&(String, Json)| {
+        extra.dialect == Some(HERE) || shared && SHARED.contains(&name.as_str())
+    };
+    extra.fields.iter().filter(own).collect()
+}
+
+pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) -> Written {
+    let extra = known(&request.extra, loss);
     let mut restore = Restore::default();
     let mut body = Vec::with_capacity(1024);
     object(&mut body, |object| {
@@ -33,7 +58,7 @@ pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) ->
         if request.stream {
             object.flag("stream", true);
         }
-        for (name, json) in request.extra.of(HERE) {
+        for (name, json) in extra {
             match name.as_str() {
                 "thinking" if request.reasoning.as_ref().is_some_and(|asked| asked.effort.is_some()) => {}
                 _ => object.json(name, json),
@@ -87,7 +112,7 @@ fn write_user(list: &mut ListWriter<'_>, message: &Message, loss: &mut Loss) {
     }
 }
 
-/// A tool's result: text only. Media go to the user's message that follows.
+/// A tool's result: text, documents of text among it. Media go to the user's message that follows.
 fn write_result<'a>(
     list: &mut ListWriter<'_>,
     result: &'a ToolResult,
@@ -98,7 +123,13 @@ fn write_result<'a>(
     let mut texts = Vec::new();
     for part in &result.parts {
         match &part.content {
-            Content::Text { text, .. } => texts.push(text.as_str()),
+            Content::Text { text, .. } => texts.push(Cow::Borrowed(text.as_str())),
+            Content::Document { source: Source::Text { text, .. }, title: None, .. } => {
+                texts.push(Cow::Borrowed(text));
+            }
+            Content::Document { source: Source::Text { text, .. }, title: Some(title), .. } => {
+                texts.push(Cow::Owned(format!("{title}\n\n{text}")));
+            }
             Content::Image { .. } | Content::Audio { .. } | Content::Document { .. } => rest.push(part),
             Content::ToolCall(_)
             | Content::ToolResult(_)
@@ -392,7 +423,7 @@ fn write_reasoning(object: &mut ObjectWriter<'_>, request: &Request, loss: &mut 
 
 /// The effort that a budget comes nearest to, by the same table as in the other direction. A model that decides by
 /// itself needs no word.
-fn effort_of(asked: &Reasoning) -> Option<&str> {
+pub(in crate::dialect) fn effort_of(asked: &Reasoning) -> Option<&str> {
     match (asked.effort.as_deref(), asked.budget_tokens) {
         (Some(effort), _) => Some(effort),
         (None, None) => None,

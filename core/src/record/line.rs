@@ -1,0 +1,184 @@
+//! Records as JSON.
+//!
+//! By hand: every request writes two of them, and a serialiser that escapes each name of a field anew takes three times as
+//! long. Each function takes its record apart, so that none of its fields can be forgotten.
+
+use gatelet_wire::Usage;
+use serde::Serialize;
+
+use super::{Attempt, Record};
+
+/// Writes one request's line, without the line feed.
+pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
+    let Record {
+        v,
+        kind,
+        id,
+        at,
+        shard,
+        key,
+        alias,
+        tags,
+        session,
+        operation,
+        dialect,
+        model,
+        target,
+        stream,
+        outcome,
+        status,
+        attempts,
+        usage,
+        usage_estimated,
+        cost,
+        total_ms,
+        first_content_ms,
+        loss,
+        output_cap,
+        soft_passed,
+    } = record;
+    let mut line = Line { out };
+    line.begin("{\"v\":").json(v);
+    line.begin(",\"kind\":").text(kind);
+    line.begin(",\"id\":").text(id.as_str());
+    line.begin(",\"at\":").shown(at);
+    line.begin(",\"shard\":").text(shard.as_str());
+    line.begin(",\"key\":").text(key);
+    if let Some(alias) = alias {
+        line.begin(",\"alias\":").text(alias);
+    }
+    line.list(",\"tags\":", tags);
+    if let Some(session) = session {
+        line.begin(",\"session\":").text(session);
+    }
+    line.begin(",\"operation\":").text(operation);
+    line.begin(",\"dialect\":").text(dialect);
+    line.begin(",\"model\":").text(model);
+    line.begin(",\"target\":").maybe(target.as_deref());
+    line.begin(",\"stream\":").json(stream);
+    line.begin(",\"outcome\":").text(outcome);
+    line.begin(",\"status\":").json(status);
+    line.begin(",\"attempts\":").json(attempts);
+    line.usage(usage);
+    line.begin(",\"usage_estimated\":").json(usage_estimated);
+    line.begin(",\"cost\":").shown(cost);
+    line.begin(",\"total_ms\":").json(total_ms);
+    line.begin(",\"first_content_ms\":").json(first_content_ms);
+    line.list(",\"loss\":", loss);
+    if let Some(cap) = output_cap {
+        line.begin(",\"output_cap\":").json(cap);
+    }
+    line.list(",\"soft_passed\":", soft_passed);
+    line.begin("}");
+}
+
+/// Writes one attempt's line, without the line feed.
+pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
+    let Attempt { v, kind, id, at, attempt, target, lane, status, outcome, head_ms, total_ms } = record;
+    let mut line = Line { out };
+    line.begin("{\"v\":").json(v);
+    line.begin(",\"kind\":").text(kind);
+    line.begin(",\"id\":").text(id.as_str());
+    line.begin(",\"at\":").shown(at);
+    line.begin(",\"attempt\":").json(attempt);
+    line.begin(",\"target\":").text(target);
+    line.begin(",\"lane\":").text(lane);
+    line.begin(",\"status\":").json(status);
+    line.begin(",\"outcome\":").text(outcome);
+    line.begin(",\"head_ms\":").json(head_ms);
+    line.begin(",\"total_ms\":").json(total_ms);
+    line.begin("}");
+}
+
+/// The line as far as it is written.
+struct Line<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl Line<'_> {
+    /// Writes what stands before a value: its name.
+    fn begin(&mut self, name: &'static str) -> &mut Self {
+        self.out.extend_from_slice(name.as_bytes());
+        self
+    }
+
+    /// Numbers and the like. Writing into memory does not fail.
+    fn json(&mut self, value: &impl Serialize) {
+        let _infallible = serde_json::to_writer(&mut *self.out, value);
+    }
+
+    fn text(&mut self, text: &str) {
+        if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            return self.json(&text);
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+    }
+
+    fn maybe(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.out.extend_from_slice(b"null"),
+        }
+    }
+
+    /// What is written as it is shown, which has nothing to escape.
+    fn shown(&mut self, value: &impl std::fmt::Display) {
+        use std::io::Write as _;
+        self.out.push(b'"');
+        let _infallible = write!(self.out, "{value}");
+        self.out.push(b'"');
+    }
+
+    fn usage(&mut self, usage: &Usage) {
+        let Usage {
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            cache_write_12h,
+            audio_input,
+            image_input,
+            output,
+            reasoning,
+            audio_output,
+            image_output,
+            web_searches,
+            units,
+        } = usage;
+        self.begin(",\"usage\":{\"input\":").json(input);
+        self.begin(",\"cache_read\":").json(cache_read);
+        self.begin(",\"cache_write_5m\":").json(cache_write_5m);
+        self.begin(",\"cache_write_1h\":").json(cache_write_1h);
+        self.begin(",\"cache_write_12h\":").json(cache_write_12h);
+        self.begin(",\"audio_input\":").json(audio_input);
+        self.begin(",\"image_input\":").json(image_input);
+        self.begin(",\"output\":").json(output);
+        self.begin(",\"reasoning\":").json(reasoning);
+        self.begin(",\"audio_output\":").json(audio_output);
+        if *image_output > 0 {
+            self.begin(",\"image_output\":").json(image_output);
+        }
+        self.begin(",\"web_searches\":").json(web_searches);
+        if !units.is_empty() {
+            self.begin(",\"units\":").json(units);
+        }
+        self.begin("}");
+    }
+
+    /// A list of texts; nothing if it is empty.
+    fn list(&mut self, name: &'static str, items: &[String]) {
+        if items.is_empty() {
+            return;
+        }
+        self.begin(name).out.push(b'[');
+        for (nth, item) in items.iter().enumerate() {
+            if nth > 0 {
+                self.out.push(b',');
+            }
+            self.text(item);
+        }
+        self.out.push(b']');
+    }
+}

@@ -1,0 +1,323 @@
+//! One pass over JSON text: whether it is JSON, and where the values of its outermost object or list stand.
+//!
+//! Every body goes through here, and most of its bytes are the insides of strings: those are passed over eight at a time.
+//! The judgement is that of `serde_json`, whose reader stays the one that says what is wrong with a text.
+
+use std::borrow::Cow;
+
+use serde::de::value::{BorrowedStrDeserializer, Error, MapDeserializer};
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::value::RawValue;
+
+use crate::json::MOST_DEPTH;
+
+/// The fields of an object, in their order.
+pub(crate) type Items<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
+/// The fields of the object that `json` is; none if it is no object, no JSON, or nests deeper than
+/// [`MOST_DEPTH`].
+///
+/// `watch` sees every key of every object inside, as it is written between its quotes, and the text from its value on.
+pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(&'a [u8], &'a [u8])) -> Option<Items<'a>> {
+    let mut scan = Scan { json: json.as_bytes(), at: 0, watch };
+    let mut items = Items::with_capacity(8);
+    scan.expect(b'{')?;
+    if scan.next()? == b'}' {
+        scan.at += 1;
+        return scan.ended().then_some(items);
+    }
+    loop {
+        let (from, to) = scan.key()?;
+        let key = json.get(from..to)?;
+        let start = scan.at;
+        scan.value()?;
+        let key = if key.as_bytes().contains(&b'\\') {
+            // With its quotes it is a text of its own, whose escapes are judged there.
+            Cow::Owned(serde_json::from_str(json.get(from - 1..=to)?).ok()?)
+        } else {
+            Cow::Borrowed(key)
+        };
+        items.push((key, raw(json.get(start..scan.at)?)?));
+        match scan.next()? {
+            b',' => scan.at += 1,
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    scan.at += 1;
+    scan.ended().then_some(items)
+}
+
+/// The items of the list that `json` is; none if it is no list, no JSON, or nests deeper than
+/// [`MOST_DEPTH`].
+pub(crate) fn list(json: &str) -> Option<Vec<&RawValue>> {
+    let mut scan = Scan { json: json.as_bytes(), at: 0, watch: |_, _| {} };
+    let mut items = Vec::new();
+    scan.expect(b'[')?;
+    if scan.next()? == b']' {
+        scan.at += 1;
+        return scan.ended().then_some(items);
+    }
+    loop {
+        scan.next()?;
+        let start = scan.at;
+        scan.value()?;
+        items.push(raw(json.get(start..scan.at)?)?);
+        match scan.next()? {
+            b',' => scan.at += 1,
+            b']' => break,
+            _ => return None,
+        }
+    }
+    scan.at += 1;
+    scan.ended().then_some(items)
+}
+
+/// The deepest nesting that is followed inside the outermost object or list.
+const MOST: usize = MOST_DEPTH - 1;
+// There is a bit for each level.
+const _: () = assert!(MOST <= 128);
+
+/// JSON text as the value that it is, without another look at it. What is no JSON must not come here.
+fn raw(json: &str) -> Option<&RawValue> {
+    Deserialize::deserialize(Given(json)).ok()
+}
+
+/// Hands a text to the reader of a [`RawValue`] as `serde_json` does: in a wrapper of the name that the reader asks for.
+struct Given<'a>(&'a str);
+
+impl<'de> Deserializer<'de> for Given<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let value = BorrowedStrDeserializer::new(self.0);
+        visitor.visit_map(MapDeserializer::new(std::iter::once((name, value))))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct Scan<'a, W> {
+    json: &'a [u8],
+    at: usize,
+    watch: W,
+}
+
+impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
+    fn peek(&self) -> Option<u8> {
+        self.json.get(self.at).copied()
+    }
+
+    /// The next byte that is no space; it is not taken.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            match self.peek()? {
+                b' ' | b'\n' | b'\t' | b'\r' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then(|| self.at += 1)
+    }
+
+    fn ended(&mut self) -> bool {
+        self.next().is_none()
+    }
+
+    /// Takes a key and its colon and stands before its value; answers where the key stands between its quotes.
+    fn key(&mut self) -> Option<(usize, usize)> {
+        self.expect(b'"')?;
+        let from = self.at;
+        self.string()?;
+        let to = self.at - 1;
+        self.expect(b':')?;
+        self.next()?;
+        (self.watch)(self.json.get(from..to)?, self.json.get(self.at..)?);
+        Some((from, to))
+    }
+
+    /// Takes one value whole.
+    fn value(&mut self) -> Option<()> {
+        // The lowest bit is the innermost level: one for an object, zero for a list.
+        let (mut levels, mut depth) = (0_u128, 0_usize);
+        loop {
+            let byte = self.next()?;
+            self.at += 1;
+            match byte {
+                b'"' => self.string()?,
+                b'{' | b'[' => {
+                    if depth == MOST {
+                        return None;
+                    }
+                    let object = byte == b'{';
+                    if self.next()? == if object { b'}' } else { b']' } {
+                        self.at += 1;
+                    } else {
+                        depth += 1;
+                        levels = (levels << 1) | u128::from(object);
+                        if object {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                }
+                b't' => self.word(b"rue")?,
+                b'f' => self.word(b"alse")?,
+                b'n' => self.word(b"ull")?,
+                b'-' => {
+                    let first = self.peek()?;
+                    self.at += 1;
+                    self.number(first)?;
+                }
+                digit => self.number(digit)?,
+            }
+            // A value has ended, and with it perhaps what it stands in.
+            loop {
+                if depth == 0 {
+                    return Some(());
+                }
+                let byte = self.next()?;
+                self.at += 1;
+                match (byte, levels & 1 == 1) {
+                    (b',', true) => {
+                        self.key()?;
+                        break;
+                    }
+                    (b',', false) => break,
+                    (b'}', true) | (b']', false) => {
+                        depth -= 1;
+                        levels >>= 1;
+                    }
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    fn word(&mut self, rest: &[u8]) -> Option<()> {
+        let there = self.json.get(self.at..)?.starts_with(rest);
+        self.at += rest.len();
+        there.then_some(())
+    }
+
+    /// Takes the rest of a number whose first digit was taken.
+    fn number(&mut self, first: u8) -> Option<()> {
+        match first {
+            b'0' => {}
+            b'1'..=b'9' => self.digits(),
+            _ => return None,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        // A digit after a leading zero belongs to no number.
+        (!self.peek().is_some_and(|byte| byte.is_ascii_digit())).then_some(())
+    }
+
+    fn digits(&mut self) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Option<()> {
+        let before = self.at;
+        self.digits();
+        (self.at > before).then_some(())
+    }
+
+    /// Takes the rest of a string whose opening quote was taken, and its closing quote.
+    fn string(&mut self) -> Option<()> {
+        let mut at = self.at;
+        loop {
+            at = special(self.json, at)?;
+            match self.json.get(at)? {
+                b'"' => {
+                    self.at = at + 1;
+                    return Some(());
+                }
+                b'\\' => match self.json.get(at + 1)? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                    b'u' => {
+                        let digits = self.json.get(at + 2..at + 6)?;
+                        if !digits.iter().all(u8::is_ascii_hexdigit) {
+                            return None;
+                        }
+                        at += 6;
+                    }
+                    _ => return None,
+                },
+                // A control character, which must be written as an escape.
+                _ => return None,
+            }
+        }
+    }
+}
+
+const ONES: u64 = u64::MAX / 255;
+
+/// The place of the next quote, backslash or control character; none if there is none.
+fn special(json: &[u8], mut at: usize) -> Option<usize> {
+    /// Words without anything special, after which larger steps pay.
+    const CALM: u32 = 4;
+    let mut calm = 0;
+    while let Some(word) = json.get(at..).and_then(<[u8]>::first_chunk) {
+        // In each byte the highest bit, where it is special; bytes after the first that is may have it for nothing.
+        // https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord
+        let word = u64::from_le_bytes(*word);
+        let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word;
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let found = (below(word, 0x20) | quote | backslash) & (ONES * 0x80);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+        calm += 1;
+        if calm == CALM {
+            at += plain(json.get(at..)?);
+            calm = 0;
+        }
+    }
+    let rest = json.get(at..)?;
+    rest.iter().position(|byte| is_special(*byte)).map(|place| at + place)
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// How many bytes at the beginning are certainly not special: a multiple of the processor's step.
+fn plain(json: &[u8]) -> usize {
+    const STEP: usize = 32;
+    let (steps, _) = json.as_chunks::<STEP>();
+    // Without a way out in its middle, so that it becomes a few wide instructions.
+    let special = |step: &[u8; STEP]| step.iter().fold(false, |any, byte| any | is_special(*byte));
+    steps.iter().take_while(|step| !special(step)).count() * STEP
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

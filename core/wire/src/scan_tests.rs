@@ -1,0 +1,188 @@
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::*;
+
+fn theirs(json: &str) -> Option<Vec<(String, String)>> {
+    struct Pairs(Vec<(String, String)>);
+    impl<'de> Deserialize<'de> for Pairs {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Collect;
+            impl<'de> Visitor<'de> for Collect {
+                type Value = Pairs;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                    let mut pairs = Vec::new();
+                    while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+                        pairs.push((key, value.get().to_owned()));
+                    }
+                    Ok(Pairs(pairs))
+                }
+            }
+            deserializer.deserialize_map(Collect)
+        }
+    }
+    serde_json::from_str::<Pairs>(json).ok().map(|pairs| pairs.0)
+}
+
+fn ours(json: &str) -> Option<Vec<(String, String)>> {
+    let items = object(json, |_, _| {})?;
+    Some(items.into_iter().map(|(key, value)| (key.into_owned(), value.get().to_owned())).collect())
+}
+
+#[test]
+fn odd_texts_are_judged_as_serde_json_judges_them() {
+    let values = [
+        "0",
+        "-0",
+        "01",
+        "-",
+        "1.",
+        "1.5",
+        "1.5e",
+        "1e5",
+        "1E+5",
+        "1e-",
+        ".5",
+        "+1",
+        "1e999",
+        "-1.0e-7x",
+        "00",
+        "0.0",
+        "--1",
+        "true",
+        "tru",
+        "truex",
+        "false",
+        "null",
+        "nul",
+        "nan",
+        "[]",
+        "[ ]",
+        "[,]",
+        "[1,]",
+        "[1 ,2]",
+        "[1 2]",
+        "[1]]",
+        "{}",
+        "{ }",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\" : 1 , \"b\":[{}]}",
+        "{a:1}",
+        "{\"a\":1]",
+        "[1}",
+        "\"\"",
+        "\"a",
+        "\"\\\"",
+        "\"\\\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\u00e9\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\udc00\"",
+        "\"a\nb\"",
+        "\"\t\"",
+        "\"\u{7f}\"",
+        "\"\u{e9}\u{1f600}\"",
+        "\"seven77\"",
+        "\"eight888\"",
+        "\"nine99999\"",
+        "'a'",
+        "",
+        " ",
+        "/*c*/1",
+        "\u{feff}1",
+        "\u{a0}1",
+        "[[[[]]]]",
+        "\"sixteen bytes of text and thirty-two more, and then a quote: \\\" and a \\u0041\"",
+        "\"thirty-two bytes of text without any, and then a control character: \u{1} here\"",
+    ];
+    for value in values {
+        for json in [
+            format!("{{\"a\":{value}}}"),
+            format!(" {{ \"a\" :\n{value}\t,\r\"b\":{value} }} "),
+            format!("{{\"a\":[{value},{{\"b\":{value}}}]}}"),
+            format!("{{\"a\":1}}{value}"),
+            value.to_owned(),
+            format!("{{{value}:1}}"),
+        ] {
+            assert_eq!(ours(&json), theirs(&json), "{json:?}");
+            let expected = serde_json::from_str::<Vec<&RawValue>>(&json).ok();
+            let expected = expected.map(|items| items.iter().map(|item| item.get()).collect::<Vec<_>>());
+            let listed = list(&json).map(|items| items.iter().map(|item| item.get()).collect::<Vec<_>>());
+            assert_eq!(listed, expected, "{json:?}");
+        }
+    }
+}
+
+#[test]
+fn what_nests_deeper_than_can_be_followed_is_left_to_others() {
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert!(ours(&nested(MOST_DEPTH - 1)).is_some());
+    assert!(ours(&nested(MOST_DEPTH)).is_none());
+    assert!(ours(&nested(1_000_000)).is_none());
+}
+
+#[test]
+fn every_key_is_seen_with_its_value() {
+    let json = r#"{"a":{"b":[{"c":1},{"\u0064":"x"}]},"e":2}"#;
+    let mut seen = Vec::new();
+    object(json, |key, rest| seen.push((std::str::from_utf8(key).unwrap(), rest[0]))).unwrap();
+    assert_eq!(seen, [("a", b'{'), ("b", b'['), ("c", b'1'), ("\\u0064", b'"'), ("e", b'2')]);
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "(\\PC|[\"\\\\\\n\\x01]){0,80}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::vec(("(\\PC|[\"\\\\\\n]){0,20}", inner), 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// As it is, with bytes changed or taken out, and with space.
+    #[test]
+    fn any_text_is_judged_as_serde_json_judges_it(
+        value in value(),
+        pretty in any::<bool>(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"{}[]\",:\\u0 1e.-tn\x01\x7f".to_vec()), any::<bool>()), 0..4),
+    ) {
+        let whole = Value::from_iter([("k", value)]);
+        let text = if pretty { serde_json::to_string_pretty(&whole) } else { serde_json::to_string(&whole) }.unwrap();
+        let mut bytes = text.into_bytes();
+        for (place, byte, removes) in changes {
+            let place = place.index(bytes.len().max(1));
+            if removes {
+                bytes.truncate(place.max(1));
+            } else if let Some(there) = bytes.get_mut(place) {
+                *there = byte;
+            }
+        }
+        if let Ok(json) = std::str::from_utf8(&bytes) {
+            prop_assert_eq!(ours(json), theirs(json));
+        }
+    }
+
+    #[test]
+    fn the_next_special_byte_is_found_wherever_it_is(bytes in proptest::collection::vec(prop_oneof![20 => 0x20_u8..=255, 1 => any::<u8>()], 0..200), from in 0..220_usize) {
+        let expected = bytes.iter().enumerate().skip(from).find(|(_, byte)| is_special(**byte)).map(|(place, _)| place);
+        prop_assert_eq!(special(&bytes, from), expected);
+    }
+}

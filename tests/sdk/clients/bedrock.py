@@ -1,0 +1,63 @@
+"""`boto3`, bedrock-runtime. The key is `id:secret`, which signs, or a bearer token.
+
+Bytes in arguments are {"base64": "…"}. boto3 blocks, so each call has a thread.
+"""
+
+import asyncio
+import base64
+import os
+import threading
+
+import boto3
+from botocore.config import Config
+
+from clients import describe, plain
+
+ENVIRONMENT = threading.Lock()
+
+
+async def perform(request):
+    return await asyncio.to_thread(call, request)
+
+
+def call(request):
+    client = connect(request["base_url"], request["api_key"])
+    found = getattr(client, request["method"])(**with_bytes(request["arguments"]))
+    headers = found.pop("ResponseMetadata")["HTTPHeaders"]
+    if "stream" in found:
+        events = []
+        try:
+            for event in found["stream"]:
+                events.append(plain(event))
+        except Exception as error:
+            return {"events": events, "headers": headers, "error": describe(error)}
+        return {"events": events, "headers": headers}
+    if hasattr(found.get("body"), "read"):
+        found["body"] = found["body"].read()
+    return {"result": plain(found), "headers": headers}
+
+
+def connect(base_url, api_key):
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=1)
+    arguments = {"endpoint_url": base_url, "region_name": "us-east-1", "config": config}
+    if ":" in api_key:
+        identity, secret = api_key.split(":", 1)
+        session = boto3.Session(aws_access_key_id=identity, aws_secret_access_key=secret)
+        return session.client("bedrock-runtime", **arguments)
+    # Bearer tokens are taken from the environment alone, when the client is made.
+    with ENVIRONMENT:
+        os.environ["AWS_BEARER_TOKEN_BEDROCK"] = api_key
+        try:
+            return boto3.Session().client("bedrock-runtime", **arguments)
+        finally:
+            del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
+
+
+def with_bytes(value):
+    if isinstance(value, dict):
+        if set(value) == {"base64"}:
+            return base64.b64decode(value["base64"])
+        return {key: with_bytes(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_bytes(item) for item in value]
+    return value
