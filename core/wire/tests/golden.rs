@@ -10,13 +10,14 @@ use support::{Fixture, decode, dialect, encode_bytes, fixtures, lines, options, 
 fn requests_are_written_as_their_snapshots_say() {
     each("request", |fixture, to| {
         let from = dialect(fixture.dialect);
+        let hints = fixture.hints_for(to);
         let to = dialect(to);
         let request = match from.read_request(&fixture.bytes) {
             Ok(request) => request,
             Err(error) => return Some(format!("unreadable: {error}\n")),
         };
         let mut loss = Loss::default();
-        Some(match to.write_request(&request, &fixture.hints(), &mut loss) {
+        Some(match to.write_request(&request, &hints, &mut loss) {
             Ok(written) => {
                 let restore = if written.restore.is_empty() {
                     String::new()

@@ -1,6 +1,7 @@
 //! The wire languages, one file (or folder) each.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod classify;
 pub mod cohere;
 mod conventions;
@@ -31,10 +32,13 @@ pub enum DialectId {
     Cohere,
     /// `OpenAI` Responses.
     OpenaiResponses,
+    /// Bedrock Converse.
+    Bedrock,
 }
 
 impl DialectId {
-    pub const ALL: &[Self] = &[Self::Openai, Self::Anthropic, Self::Cohere, Self::OpenaiResponses];
+    pub const ALL: &[Self] =
+        &[Self::Openai, Self::Anthropic, Self::Cohere, Self::OpenaiResponses, Self::Bedrock];
 
     /// The word for it in configuration and records.
     pub fn name(self) -> &'static str {
@@ -43,6 +47,7 @@ impl DialectId {
             Self::Anthropic => "anthropic",
             Self::Cohere => "cohere",
             Self::OpenaiResponses => "openai-responses",
+            Self::Bedrock => "bedrock",
         }
     }
 
@@ -53,6 +58,7 @@ impl DialectId {
             Self::Anthropic => &anthropic::Anthropic,
             Self::Cohere => &cohere::Cohere,
             Self::OpenaiResponses => &openai_responses::OpenaiResponses,
+            Self::Bedrock => &bedrock::Bedrock,
         }
     }
 }

@@ -31,6 +31,15 @@ impl Fixture {
         self.path.parent().unwrap()
     }
 
+    /// As [`hints`](Self::hints), for a target whose dialect must know whose model it is.
+    pub fn hints_for(&self, to: DialectId) -> TargetHints {
+        let mut hints = self.hints();
+        if to == DialectId::Bedrock && hints.model == "target-model" {
+            "anthropic.claude-target-v1:0".clone_into(&mut hints.model);
+        }
+        hints
+    }
+
     /// What the case says of its target, in words of `<case>.hints`; else a model that nobody knows.
     pub fn hints(&self) -> TargetHints {
         let mut hints = TargetHints::unknown("target-model");
@@ -42,7 +51,10 @@ impl Fixture {
                 "adaptive" => hints.adaptive_thinking = true,
                 "no-sampling" => hints.sampling = false,
                 "mid-system" => hints.mid_system = true,
-                other => panic!("unknown hint {other}"),
+                other => match other.strip_prefix("model:") {
+                    Some(model) => model.clone_into(&mut hints.model),
+                    None => panic!("unknown hint {other}"),
+                },
             }
         }
         hints

@@ -263,7 +263,7 @@ impl Composer<'_> {
 }
 
 /// Arguments as an object.
-pub(super) enum Input {
+pub(in crate::dialect) enum Input {
     Object(Json),
     /// Several objects run together: which of them was meant, only the caller knows.
     Several,
@@ -272,7 +272,7 @@ pub(super) enum Input {
     Other(Json),
 }
 
-pub(super) fn input_of(arguments: &str) -> Input {
+pub(in crate::dialect) fn input_of(arguments: &str) -> Input {
     let text = arguments.trim();
     if text.is_empty() {
         return Input::Object(Json::of(&serde_json::Map::new()));
@@ -301,7 +301,7 @@ pub(super) fn input_of(arguments: &str) -> Input {
 }
 
 /// `{key: arguments}`: as JSON where the key says so and it is JSON, else as text.
-pub(super) fn wrapped(arguments: &str, key: &'static str) -> Json {
+pub(in crate::dialect) fn wrapped(arguments: &str, key: &'static str) -> Json {
     let mut out = Vec::new();
     crate::object::object(&mut out, |object| match Json::parse(arguments.trim()) {
         Ok(json) if key == Restore::VALUE => object.json(key, &json),

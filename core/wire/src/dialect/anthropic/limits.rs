@@ -2,18 +2,14 @@
 
 use crate::chat::{Reasoning, Request};
 use crate::object::ObjectWriter;
-use crate::{DialectId, Loss, Malformed, TargetHints};
-
-use super::compose::Conversation;
-
-const HERE: DialectId = DialectId::Anthropic;
+use crate::{Loss, Malformed, TargetHints};
 
 /// What is asked for where neither the caller nor the catalogue says how much.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
 const LEAST_BUDGET: u64 = 1024;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(in crate::dialect) enum Thinking {
     Unsaid,
     Disabled,
     Enabled { budget: u64, display: Option<String> },
@@ -22,17 +18,28 @@ pub(super) enum Thinking {
 
 /// How much may be generated and thought.
 #[derive(Debug)]
-pub(super) struct Limits {
-    pub(super) max_tokens: u64,
-    pub(super) thinking: Thinking,
-    pub(super) effort: Option<String>,
+pub(in crate::dialect) struct Limits {
+    pub(in crate::dialect) max_tokens: u64,
+    pub(in crate::dialect) thinking: Thinking,
+    pub(in crate::dialect) effort: Option<String>,
+}
+
+/// What the thoughts of a conversation so far allow.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::dialect) struct History {
+    /// It ends inside a loop of tools in which the assistant showed no thinking.
+    pub(in crate::dialect) thoughtless_loop: bool,
+    /// There is a thought somewhere in it.
+    pub(in crate::dialect) thinking: bool,
 }
 
 impl Limits {
-    pub(super) fn of(
+    /// With `own`, the caller has said in the dialect's own words how to think.
+    pub(in crate::dialect) fn of(
         request: &Request,
         hints: &TargetHints,
-        conversation: &Conversation,
+        history: History,
+        own: bool,
         loss: &mut Loss,
     ) -> Result<Self, Malformed> {
         let most = hints.max_output_tokens.unwrap_or(u64::MAX);
@@ -43,12 +50,11 @@ impl Limits {
             loss.note("max_tokens");
         }
         let mut limits = Self { max_tokens, thinking: Thinking::Unsaid, effort: None };
-        let own = request.extra.of(HERE).iter().any(|(name, _)| name == "thinking");
         if let Some(reasoning) = request.reasoning.as_ref().filter(|_| !own) {
             limits.think(reasoning, hints, asked.is_some(), loss);
         }
-        if matches!(limits.thinking, Thinking::Enabled { .. }) && conversation.ends_in_thoughtless_loop() {
-            if conversation.has_thinking() {
+        if matches!(limits.thinking, Thinking::Enabled { .. }) && history.thoughtless_loop {
+            if history.thinking {
                 let expected =
                     "the thinking block that the assistant's turn began with, before its tool calls";
                 return Err(Malformed::field("messages", expected));
@@ -120,11 +126,11 @@ impl Limits {
         self.thinking = Thinking::Enabled { budget: fitting, display };
     }
 
-    pub(super) fn thinks(&self) -> bool {
+    pub(in crate::dialect) fn thinks(&self) -> bool {
         matches!(self.thinking, Thinking::Enabled { .. } | Thinking::Adaptive { .. })
     }
 
-    pub(super) fn write(&self, object: &mut ObjectWriter<'_>) {
+    pub(in crate::dialect) fn write(&self, object: &mut ObjectWriter<'_>) {
         let (kind, budget, display) = match &self.thinking {
             Thinking::Unsaid => return,
             Thinking::Disabled => ("disabled", None, None),

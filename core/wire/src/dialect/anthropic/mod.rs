@@ -5,15 +5,15 @@
 //! becomes a tool that the model must call, where the model takes none ([`Restore`](crate::Restore) undoes it).
 
 mod block;
-mod compose;
+pub(super) mod compose;
 mod decode;
 mod encode;
 mod error;
-mod limits;
-mod names;
+pub(super) mod limits;
+pub(super) mod names;
 mod request;
 mod response;
-mod schema;
+pub(super) mod schema;
 mod tools;
 mod usage;
 mod write;

@@ -41,8 +41,10 @@ pub(super) fn tool(name: &str, kind: ToolKind, key: Option<&'static str>, restor
 /// The ids of calls in one conversation: each sent once, though the caller (or its last provider) repeats itself.
 ///
 /// An id is a function of the conversation up to it, so that a growing conversation keeps its prefix, and its cache.
-#[derive(Debug, Default)]
-pub(super) struct CallIds {
+#[derive(Debug)]
+pub(in crate::dialect) struct CallIds {
+    /// An id as the target takes it; a function of it alone.
+    form: fn(&str) -> String,
     sent: BTreeSet<String>,
     open: Vec<Call>,
 }
@@ -55,14 +57,25 @@ struct Call {
     answered: bool,
 }
 
+impl Default for CallIds {
+    fn default() -> Self {
+        Self::of(|id| conforming(id, usize::MAX).into_owned())
+    }
+}
+
 impl CallIds {
+    /// For targets that take ids of another form.
+    pub(in crate::dialect) fn of(form: fn(&str) -> String) -> Self {
+        Self { form, sent: BTreeSet::new(), open: Vec::new() }
+    }
+
     /// A call, with the path of its message; gives the id to send.
-    pub(super) fn call(&mut self, id: &str, path: &str) -> String {
-        let conforming = conforming(id, usize::MAX).into_owned();
+    pub(in crate::dialect) fn call(&mut self, id: &str, path: &str) -> String {
+        let conforming = (self.form)(id);
         let mut sent = conforming.clone();
         let mut copy = 2;
         while !self.sent.insert(sent.clone()) {
-            sent = format!("{conforming}_{copy}");
+            sent = (self.form)(&format!("{conforming}_{copy}"));
             copy += 1;
         }
         self.open.push(Call {
@@ -75,19 +88,19 @@ impl CallIds {
     }
 
     /// The id to send with the result of the call `id`, if that call stands directly before and has none yet.
-    pub(super) fn result(&mut self, id: &str) -> Option<String> {
+    pub(in crate::dialect) fn result(&mut self, id: &str) -> Option<String> {
         let call = self.open.iter_mut().find(|call| call.id == id && !call.answered)?;
         call.answered = true;
         Some(call.sent.clone())
     }
 
     /// The first call without a result: its id and its message.
-    pub(super) fn unanswered(&self) -> Option<(&str, &str)> {
+    pub(in crate::dialect) fn unanswered(&self) -> Option<(&str, &str)> {
         self.open.iter().find(|call| !call.answered).map(|call| (call.id.as_str(), call.path.as_str()))
     }
 
     /// A new turn of the assistant begins.
-    pub(super) fn close(&mut self) {
+    pub(in crate::dialect) fn close(&mut self) {
         self.open.clear();
     }
 }

@@ -7,10 +7,10 @@ use crate::{Json, Malformed, Restore};
 
 /// A schema that can be enforced natively.
 #[derive(Debug)]
-pub(super) struct Enforced {
-    pub(super) schema: Json,
+pub(in crate::dialect) struct Enforced {
+    pub(in crate::dialect) schema: Json,
     /// Keywords moved into descriptions: the model reads them, but nothing enforces them.
-    pub(super) moved: bool,
+    pub(in crate::dialect) moved: bool,
 }
 
 /// More definitions than these are not looked through: whether they are recursive costs the square of their number.
@@ -18,7 +18,7 @@ const MOST_DEFINITIONS: usize = 500;
 
 /// Brings `schema` to the enforceable keywords; none if it cannot be: its root is no object, it is recursive, or it is
 /// too large to know.
-pub(super) fn enforced(schema: &Json) -> Option<Enforced> {
+pub(in crate::dialect) fn enforced(schema: &Json) -> Option<Enforced> {
     let mut root = schema.to_value();
     gather_definitions(&mut root);
     inline_root(&mut root)?;
@@ -35,7 +35,7 @@ pub(super) fn enforced(schema: &Json) -> Option<Enforced> {
 }
 
 /// The schema with a description at its root, unless it has one of its own.
-pub(super) fn described(schema: Json, description: Option<&str>) -> Json {
+pub(in crate::dialect) fn described(schema: Json, description: Option<&str>) -> Json {
     let Some(description) = description else { return schema };
     let Ok(fields) = Fields::read(schema.as_str().as_bytes()) else { return schema };
     if fields.present("description").is_some() {
@@ -45,7 +45,7 @@ pub(super) fn described(schema: Json, description: Option<&str>) -> Json {
 }
 
 /// The schema of a tool's arguments: an object at its root; what is none is wrapped under the key that is given back.
-pub(super) fn arguments(
+pub(in crate::dialect) fn arguments(
     schema: Option<&Json>,
     path: &str,
 ) -> Result<(Json, Option<&'static str>), Malformed> {

@@ -6,7 +6,7 @@ use crate::{DialectId, Json, Loss, Malformed, Restore, TargetHints, Written};
 
 use super::block::{Body, write_content};
 use super::compose::{Composer, Conversation};
-use super::limits::Limits;
+use super::limits::{History, Limits};
 use super::tools::{Ready, Shape, Tools};
 
 const HERE: DialectId = DialectId::Anthropic;
@@ -23,7 +23,12 @@ pub(super) fn write(request: &Request, hints: &TargetHints, loss: &mut Loss) -> 
     let keys = |name: &str| tools.keys.iter().find(|(known, _)| known == name).and_then(|(_, key)| *key);
     let composer = Composer { keys: &keys, mid_system: hints.mid_system, loss, restore: &mut restore };
     let mut conversation = composer.compose(&request.messages)?;
-    let limits = Limits::of(request, hints, &conversation, loss)?;
+    let own = request.extra.of(HERE).iter().any(|(name, _)| name == "thinking");
+    let history = History {
+        thoughtless_loop: conversation.ends_in_thoughtless_loop(),
+        thinking: conversation.has_thinking(),
+    };
+    let limits = Limits::of(request, hints, history, own, loss)?;
     tools.complete(&conversation);
     let choice = tools.choice(request, hints, &limits, &shape, loss, &mut restore);
     // A mark on the whole request counts as one.

@@ -1,0 +1,140 @@
+//! Bedrock Converse: one shape for the models of many vendors.
+//!
+//! What it cannot say and what is done then: several answers, and images, documents and audio by URL (but `s3://`) are
+//! refused; penalties, seeds and names of messages are left out and noted; a schema for output becomes a tool that the
+//! model must call, where the model takes none ([`Restore`](crate::Restore) undoes it); a choice of no tool leaves the
+//! tools out, unless the history speaks of them.
+//!
+//! The models behind it differ in what they take beside each other: [`family::Family`] knows their ways.
+
+mod block;
+mod compose;
+mod decode;
+mod encode;
+mod error;
+mod family;
+mod fields;
+mod ids;
+mod inline;
+mod media;
+mod request;
+mod response;
+mod stop;
+mod tools;
+mod turn;
+mod usage;
+mod write;
+
+use std::borrow::Cow;
+
+use super::{Addressed, Conventions, KeyIn, RateHeaders, Reading};
+use crate::chat::{Request, Response};
+use crate::frame::Framing;
+use crate::{
+    Decoder, Dialect, DialectId, Encoder, EncoderOptions, Fields, Loss, Malformed, Peek, PublicError,
+    TargetHints, UpstreamError, Usage, Written, peek,
+};
+
+const HERE: DialectId = DialectId::Bedrock;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bedrock;
+
+impl Dialect for Bedrock {
+    fn id(&self) -> DialectId {
+        HERE
+    }
+
+    fn conventions(&self) -> &'static Conventions {
+        const CONVENTIONS: Conventions = Conventions {
+            framing: Framing::EventStream,
+            key: KeyIn::Bearer,
+            headers: &[],
+            passed: &[],
+            request_id: "x-amzn-requestid",
+            rates: RateHeaders::Openai,
+            model_in_path: true,
+            output_cap: "inferenceConfig.maxTokens",
+            usage_on_request: false,
+            // Guardrails are billed by what they read; a stored prompt is of any length.
+            unbounded: &["guardrailConfig", "promptVariables"],
+            unseen_with_tools: 4_096,
+        };
+        &CONVENTIONS
+    }
+
+    fn path(&self, model: &str, stream: bool) -> Cow<'static, str> {
+        let mut path = String::with_capacity(model.len() + 32);
+        path.push_str("/model/");
+        for byte in model.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                path.push(char::from(byte));
+            } else {
+                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                path.push('%');
+                for half in [byte >> 4, byte & 15] {
+                    path.push(DIGITS.get(usize::from(half)).copied().map_or('0', char::from));
+                }
+            }
+        }
+        path.push_str(if stream { "/converse-stream" } else { "/converse" });
+        path.into()
+    }
+
+    fn peek<'a>(&self, fields: &Fields<'a>, addressed: &'a Addressed) -> Result<Peek<'a>, Malformed> {
+        let config = fields.present("inferenceConfig").map(|raw| Fields::of(raw, "inferenceConfig"));
+        let max_output = match config.transpose()? {
+            Some(config) => peek::count(&config, "maxTokens")
+                .map_err(|_| Malformed::field("inferenceConfig.maxTokens", "a whole number, zero or more"))?,
+            None => None,
+        };
+        Ok(Peek {
+            model: peek::model(fields, addressed)?,
+            stream: addressed.stream.unwrap_or(false),
+            max_output,
+            choices: 1,
+            stream_usage: true,
+        })
+    }
+
+    fn read_request(&self, body: &[u8]) -> Result<Request, Malformed> {
+        request::read(body)
+    }
+
+    fn write_request(
+        &self,
+        request: &Request,
+        target: &TargetHints,
+        loss: &mut Loss,
+    ) -> Result<Written, Malformed> {
+        write::write(request, target, loss)
+    }
+
+    fn read_response(&self, body: &[u8], _reading: Reading) -> Result<Response, Malformed> {
+        response::read(body)
+    }
+
+    fn read_usage(&self, body: &[u8], _reading: Reading) -> Result<(Usage, Option<String>), Malformed> {
+        response::read_usage(body)
+    }
+
+    fn write_response(&self, response: &Response, loss: &mut Loss) -> Vec<u8> {
+        response::write(response, loss)
+    }
+
+    fn write_error(&self, error: &PublicError) -> Vec<u8> {
+        error::write(error)
+    }
+
+    fn read_error(&self, status: u16, body: &[u8]) -> UpstreamError {
+        error::read(Some(status), None, body)
+    }
+
+    fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {
+        Box::new(decode::StreamDecoder::default())
+    }
+
+    fn encoder(&self, _options: EncoderOptions) -> Box<dyn Encoder> {
+        Box::new(encode::StreamEncoder::default())
+    }
+}
