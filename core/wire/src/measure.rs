@@ -47,7 +47,7 @@ impl Measure {
     ///
     /// Not included is what a provider's own tools (web search) fetch during the call.
     pub fn of(dialect: DialectId, fields: &Fields<'_>) -> Self {
-        let tools = ["tools", "functions"].into_iter().any(|key| fields.present(key).is_some());
+        let tools = ["tools", "functions", "toolConfig"].into_iter().any(|key| fields.present(key).is_some());
         let unseen = if tools { dialect.dialect().conventions().unseen_with_tools } else { 0 };
         let all = length(fields.as_str().len()) + UNSEEN + unseen;
         let mut tally = Tally::default();
@@ -75,6 +75,9 @@ const WITHOUT_MEDIA: &[&str] = &[
     "output_config",
     "output_format",
     "metadata",
+    "toolConfig",
+    "outputConfig",
+    "requestMetadata",
 ];
 
 /// Whether a key, as it is written between its quotes, may mean that the object around it is media, by itself or by its
@@ -128,9 +131,9 @@ fn kind_of_type(word: &str) -> Option<Kind> {
 /// The kind that a key means, for readers that guess what a part without a type is.
 fn kind_of_key(key: &str) -> Option<Kind> {
     match key {
-        "image_url" | "input_image" | "images" => Some(Kind::Image),
+        "image" | "image_url" | "input_image" | "images" => Some(Kind::Image),
         "input_audio" | "audio_url" | "audio" => Some(Kind::Audio),
-        "video_url" | "file_data" | "file_id" | "file_url" => Some(Kind::Document),
+        "document" | "video" | "video_url" | "file_data" | "file_id" | "file_url" => Some(Kind::Document),
         _ => None,
     }
 }
@@ -146,7 +149,8 @@ enum Place {
 
 fn place_of(key: &str) -> Place {
     match key {
-        "url" | "data" | "file_data" | "file_url" | "image_url" | "audio_url" | "video_url" => Place::Payload,
+        "url" | "uri" | "data" | "bytes" | "file_data" | "file_url" | "image_url" | "audio_url"
+        | "video_url" => Place::Payload,
         "source" => Place::Source,
         _ => Place::Plain,
     }

@@ -27,6 +27,38 @@ fn tools_add_what_providers_write_around_them() {
 }
 
 #[test]
+fn blocks_that_are_known_by_their_key_alone_are_counted_too() {
+    let measure = |blocks: &str| {
+        let body =
+            format!(r#"{{"messages":[{{"role":"user","content":[{blocks}]}}],"toolConfig":{{"tools":[]}}}}"#);
+        let found = Measure::of(DialectId::Bedrock, &Fields::read(body.as_bytes()).unwrap());
+        (found, bytes(&body) + UNSEEN + 4_096 - found.text_bytes)
+    };
+    let image = r#"{"image":{"format":"png","source":{"bytes":"AAAAAAAA"}}}"#;
+    let (found, payload) = measure(image);
+    assert_eq!((found.images, payload), (1, 8));
+    let (found, payload) =
+        measure(&format!(r#"{{"toolResult":{{"toolUseId":"a","content":[{image},{image}]}}}}"#));
+    assert_eq!((found.images, payload), (2, 16));
+    let (found, payload) =
+        measure(r#"{"guardContent":{"image":{"format":"png","source":{"bytes":"AAAA"}}}}"#);
+    assert_eq!((found.images, payload), (1, 4));
+    let (found, payload) =
+        measure(r#"{"document":{"format":"pdf","name":"bytes","source":{"bytes":"AAAAAAAA"}}}"#);
+    assert_eq!((found.documents, found.named_documents, found.document_bytes, payload), (1, 0, 6, 8));
+    let (found, payload) =
+        measure(r#"{"video":{"format":"mp4","source":{"s3Location":{"uri":"s3://a/b"}}}}"#);
+    assert_eq!((found.documents, found.named_documents, payload), (1, 1, 8));
+    let (found, payload) = measure(r#"{"audio":{"format":"wav","source":{"bytes":"AAAA"}}}"#);
+    assert_eq!((found.audios, found.audio_bytes, payload), (1, 3, 4));
+    // A model reads these words.
+    let (found, payload) = measure(r#"{"document":{"name":"a","source":{"text":"some words"}}}"#);
+    assert_eq!((found.documents, payload), (1, 0));
+    let (found, payload) = measure(r#"{"text":"bytes"}"#);
+    assert_eq!((found.images + found.documents + found.audios, payload), (0, 0));
+}
+
+#[test]
 fn an_image_sent_along_is_no_text() {
     let data = "A".repeat(4000);
     let body = format!(
