@@ -4,6 +4,7 @@ use crate::chat::{Choice, Citation, Content, Extra, Part, Response, Source, Stop
 use crate::dialect::anthropic::compose::{Input, input_of, wrapped};
 use crate::fold::settled_stop;
 use crate::object::{Object, ObjectWriter, object};
+use crate::source::standard_base64;
 use crate::{Json, Loss, Malformed, Restore, Usage};
 
 use super::HERE;
@@ -190,23 +191,24 @@ pub(super) fn body(part: &Part, loss: &mut Loss) -> Option<Body> {
         Content::RedactedThinking { data } => Body::Redacted { data: media::base64(data) },
         Content::Foreign { dialect: HERE, json } => Body::Raw(json.clone()),
         Content::Image { source: Source::Base64 { media_type, data }, .. } => {
-            match Kind::Image.format(media::true_type(media_type, data)) {
-                Some(format) => Body::Media {
+            let format = Kind::Image.format(media::true_type(media_type, data));
+            match (format, standard_base64(data)) {
+                (Some(format), Some(data)) => Body::Media {
                     kind: Kind::Image,
                     format: Some(format.to_owned()),
-                    place: Place::Bytes(data.clone()),
+                    place: Place::Bytes(data),
                 },
-                None => return lost("content.image", loss),
+                _ => return lost("content.image", loss),
             }
         }
         Content::Audio { source: Source::Base64 { media_type, data }, format } => {
-            match format.as_deref().or_else(|| Kind::Audio.format(media_type)) {
-                Some(format) => Body::Media {
+            match (format.as_deref().or_else(|| Kind::Audio.format(media_type)), standard_base64(data)) {
+                (Some(format), Some(data)) => Body::Media {
                     kind: Kind::Audio,
                     format: Some(format.to_owned()),
-                    place: Place::Bytes(data.clone()),
+                    place: Place::Bytes(data),
                 },
-                None => return lost("content.audio", loss),
+                _ => return lost("content.audio", loss),
             }
         }
         Content::Image { .. } => return lost("content.image", loss),
