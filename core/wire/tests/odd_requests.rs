@@ -1,6 +1,9 @@
 //! Requests that no vendor's example shows and that callers send all the same: each dialect writes them so that it reads
 //! them again, or refuses them with words that name the place. None is ever cut, hung on or met with a panic.
 
+#![expect(clippy::panic, reason = "helpers of tests fail like tests")]
+#![expect(clippy::disallowed_methods, reason = "what takes long is told by a clock")]
+
 use std::time::{Duration, Instant};
 
 use gatelet_wire::chat::{
