@@ -1,43 +1,77 @@
-//! Reads `registry/*.toml`, refuses what is wrong in them by file and line, and embeds the rest as one compact table.
+//! Reads `registry/*.toml` and `registry/models/*.models`, refuses what is wrong in them by file and line, and writes what
+//! the crate embeds: the providers as lines of text, the models of the main ones and those of all as bytes.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "the rule is for what runs on a host; this runs at build time"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
-#[expect(unreachable_pub, reason = "public where the crate uses it")]
+#[expect(unreachable_pub, dead_code, reason = "public where the crate uses it")]
 #[path = "src/registry/table.rs"]
 mod table;
 
-use serde::Deserialize;
-use table::{Capability, ModelRow, PriceRow, ProviderRow, RATES, RateRow, SINGLE, TierRow};
-use toml::Spanned;
+use gatelet_catalogue::{Day, Entry, pack, text};
+use table::{Embedded, PLACES, ProviderRow, Scheme};
+
+/// The words for languages of conversation that providers speak, whether this build does or not; `native` is that of a
+/// provider that holds none.
+const DIALECTS: &[&str] = &[
+    "openai",
+    "openai-responses",
+    "anthropic",
+    "gemini",
+    "bedrock",
+    "cohere",
+    "ollama",
+    "azure",
+    "vertex",
+    "vertex-anthropic",
+    "watsonx",
+    "replicate",
+    "gigachat",
+    "sap",
+    "sagemaker",
+    "tgi",
+    "nlp-cloud",
+    "bytez",
+    "langflow",
+    "langgraph",
+    "triton",
+    table::NATIVE,
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=registry");
     println!("cargo::rerun-if-changed=src/registry/table.rs");
     let mut problems = Vec::new();
-    let table = read_all(Path::new("registry"), &mut problems);
+    let providers = providers(Path::new("registry"), &mut problems);
+    let models = models(Path::new("registry/models"), &mut problems);
+    let main_models = main_models(&providers, &models, &mut problems);
+    let outputs = [
+        ("providers.txt", lines(&providers, &mut problems).into_bytes()),
+        ("embedded.catalogue", pack(&main_models)),
+        ("full.catalogue", pack(&models)),
+    ];
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    for (name, bytes) in outputs {
+        if let Err(error) = fs::write(out.join(name), bytes) {
+            problems.push(format!("cannot write {name}: {error}"));
+        }
+    }
     if !problems.is_empty() {
         for problem in problems {
             println!("cargo::error={problem}");
         }
         process::exit(1);
     }
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("registry.rs");
-    if let Err(error) = fs::write(&out, table) {
-        println!("cargo::error=cannot write {}: {error}", out.display());
-        process::exit(1);
-    }
 }
 
-/// The Rust source of the table.
-fn read_all(folder: &Path, problems: &mut Vec<String>) -> String {
+/// The files of a folder with an extension, sorted, each with its text.
+fn files(folder: &Path, extension: &str, problems: &mut Vec<String>) -> Vec<(PathBuf, String)> {
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
         Err(error) => {
@@ -45,250 +79,151 @@ fn read_all(folder: &Path, problems: &mut Vec<String>) -> String {
             Vec::new()
         }
     };
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
     paths.sort();
-    let mut entries = BTreeMap::new();
-    for path in paths {
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+    let mut read = |path: PathBuf| match fs::read_to_string(&path) {
+        Ok(text) => Some((path, text)),
+        Err(error) => {
+            problems.push(format!("{}: {error}", path.display()));
+            None
+        }
+    };
+    paths.into_iter().filter_map(&mut read).collect()
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn models(folder: &Path, problems: &mut Vec<String>) -> BTreeMap<String, Vec<Entry>> {
+    let mut models = BTreeMap::new();
+    for (path, content) in files(folder, "models", problems) {
+        match text::read(&content) {
+            Ok(entries) => drop(models.insert(stem(&path), entries)),
+            Err(wrong) => {
+                problems
+                    .extend(wrong.iter().map(|(line, what)| format!("{}:{line}: {what}", path.display())));
+            }
+        }
+    }
+    models
+}
+
+/// The models that every executable carries: of the main providers, those that were served on the day of the data.
+fn main_models(
+    providers: &BTreeMap<String, ProviderRow>,
+    models: &BTreeMap<String, Vec<Entry>>,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, Vec<Entry>> {
+    const AS_OF: &str = "registry/models/as-of";
+    let today = fs::read_to_string(AS_OF).ok().and_then(|text| Day::read(text.trim()));
+    if today.is_none() {
+        problems.push(format!("{AS_OF}: expected a day such as 2026-12-31"));
+    }
+    let keeps = |embedded: Embedded, entry: &Entry| {
+        let wanted = match embedded {
+            Embedded::None => false,
+            Embedded::Plain => !entry.id.contains('/'),
+            Embedded::All => true,
+        };
+        wanted && (entry.ends.is_none() || entry.ends > today)
+    };
+    let main = models.iter().filter_map(|(id, entries)| {
+        let embedded = providers.get(id)?.embedded;
+        let entries: Vec<Entry> = entries.iter().filter(|entry| keeps(embedded, entry)).cloned().collect();
+        (!entries.is_empty()).then(|| (id.clone(), entries))
+    });
+    main.collect()
+}
+
+fn providers(folder: &Path, problems: &mut Vec<String>) -> BTreeMap<String, ProviderRow> {
+    let mut rows = BTreeMap::new();
+    for (path, content) in files(folder, "toml", problems) {
+        let row: ProviderRow = match toml::from_str(&content) {
+            Ok(row) => row,
             Err(error) => {
-                problems.push(format!("{}: {error}", path.display()));
+                let at = error.span().map_or(0, |span| span.start);
+                let line = content.get(..at).unwrap_or("").matches('\n').count() + 1;
+                problems.push(format!("{}:{line}: {}", path.display(), error.message()));
                 continue;
             }
         };
-        let file = Source { path: &path, text: &text };
-        if let Some((id, entry)) = file.read(problems) {
-            entries.insert(id, entry);
-        }
+        problems.extend(wrong(&row, &stem(&path)).iter().map(|what| format!("{}: {what}", path.display())));
+        rows.insert(row.id.clone(), row);
     }
-    let mut out = String::from("const ENTRIES: &[Entry] = &[\n");
-    for (id, (provider, models)) in entries {
-        let _ = writeln!(out, "    Entry {{ id: {id:?}, provider: {provider:?}, models: {models:?} }},");
-    }
-    out.push_str("];\n");
-    out
+    rows
 }
 
-/// A file of the registry.
-#[derive(Deserialize)]
-struct File {
-    #[serde(flatten)]
-    provider: toml::Table,
-    #[serde(default)]
-    model: Vec<Spanned<toml::Table>>,
-}
-
-/// One `[[model]]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Model {
-    id: String,
-    #[serde(default)]
-    context: u64,
-    #[serde(default)]
-    max_output: u64,
-    #[serde(default)]
-    capabilities: Vec<Capability>,
-    #[serde(default)]
-    deprecated: String,
-    price: Option<Rates>,
-    #[serde(default)]
-    tiers: Vec<Tier>,
-    #[serde(default)]
-    service: BTreeMap<String, Service>,
-}
-
-/// US dollars per million tokens, or per search or request, as text.
-type Rates = BTreeMap<String, String>;
-
-#[derive(Deserialize)]
-struct Tier {
-    over: u64,
-    #[serde(flatten)]
-    rates: Rates,
-}
-
-#[derive(Deserialize)]
-struct Service {
-    #[serde(default)]
-    tiers: Vec<Tier>,
-    #[serde(flatten)]
-    rates: Rates,
-}
-
-struct Source<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-impl Source<'_> {
-    /// The provider's id, its row, and its models' rows.
-    fn read(&self, problems: &mut Vec<String>) -> Option<(String, (String, String))> {
-        let mut problem = |at: usize, what: &str| {
-            let line = self.text.get(..at).unwrap_or("").matches('\n').count() + 1;
-            problems.push(format!("{}:{line}: {what}", self.path.display()));
-        };
-        // Syntax, and the provider's own keys with their lines: models are read one by one below.
-        let head_ends = self.text.find("\n[[model]]").unwrap_or(self.text.len());
-        let head = self.text.get(..head_ends).unwrap_or("");
-        let row: ProviderRow = match toml::from_str(head) {
-            Ok(row) => row,
-            Err(error) => {
-                problem(error.span().map_or(0, |span| span.start), error.message());
-                return None;
-            }
-        };
-        let file: File = match toml::from_str(self.text) {
-            Ok(file) => file,
-            Err(error) => {
-                problem(error.span().map_or(0, |span| span.start), error.message());
-                return None;
-            }
-        };
-        if let Some(key) = file.provider.keys().find(|key| !head.contains(key.as_str())) {
-            problem(head_ends, &format!("`{key}` stands after the first [[model]]"));
-        }
-        for what in provider_problems(&row, self.path) {
-            problem(0, &what);
-        }
-        let mut models = BTreeMap::new();
-        for spanned in file.model {
-            let at = spanned.span().start;
-            let model: Model = match spanned.into_inner().try_into() {
-                Ok(model) => model,
-                Err(error) => {
-                    problem(at, error.message());
-                    continue;
-                }
-            };
-            let id = model.id.clone();
-            match model_line(model) {
-                Ok(line) => {
-                    if models.insert(id.clone(), line).is_some() {
-                        problem(at, &format!("model `{id}` is there twice"));
-                    }
-                }
-                Err(what) => problem(at, &format!("model `{id}`: {what}")),
-            }
-        }
-        let models: Vec<String> = models.into_values().collect();
-        let provider = match serde_json::to_string(&row) {
-            Ok(provider) => provider,
-            Err(error) => {
-                problem(0, &error.to_string());
-                return None;
-            }
-        };
-        Some((row.id, (provider, models.join("\n"))))
-    }
-}
-
-fn provider_problems(row: &ProviderRow, path: &Path) -> Vec<String> {
+/// What is wrong with a row.
+fn wrong(row: &ProviderRow, stem: &str) -> Vec<String> {
     let mut problems = Vec::new();
-    if path.file_stem().is_none_or(|stem| stem != row.id.as_str()) {
+    if stem != row.id {
         problems.push(format!("id `{}` is not the file's name", row.id));
     }
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if row.id.is_empty() || !row.id.chars().all(plain) {
-        problems.push(format!("id `{}`: expected lower-case letters, digits, - and _", row.id));
+    let plain = |text: &str| {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !text.is_empty() && text.chars().all(plain)
+    };
+    for name in row.aliases.iter().chain([&row.id]).filter(|name| !plain(name)) {
+        problems.push(format!("name `{name}`: expected lower-case letters, digits and -"));
     }
-    let host = row.base.strip_prefix("https://").or_else(|| row.base.strip_prefix("http://"));
-    let filled = row.base.replace("{resource}", "example");
-    if host.is_none_or(str::is_empty) || filled.contains(['{', '}', ' ', '?', '#']) || filled.ends_with('/') {
-        problems.push(format!("base `{}`: expected an http(s) URL without a slash at its end", row.base));
+    let also = row.also.iter();
+    for dialect in also.clone().map(|also| &also.dialect).chain([&row.dialect]) {
+        if !DIALECTS.contains(&dialect.as_str()) {
+            problems.push(format!("unknown dialect `{dialect}`: expected one of {}", DIALECTS.join(", ")));
+        }
     }
-    if row.auth.as_ref().is_some_and(|auth| auth.env.is_empty()) {
-        problems.push("auth.env: expected the name of an environment variable".to_owned());
+    for base in also.map(|also| &also.base).chain(row.bases.values()).chain([&row.base]) {
+        if !is_base(base) {
+            problems.push(format!("base `{base}`: expected an http(s) URL without a slash at its end"));
+        }
+    }
+    for place in row.fill.keys().filter(|place| !PLACES.contains(&place.as_str())) {
+        problems.push(format!("fill: `{place}` is no place: expected one of {}", PLACES.join(", ")));
+    }
+    let mut variables = row.auth.iter().flat_map(|auth| auth.env.iter().chain(&auth.with));
+    let upper = |name: &str| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if let Some(name) = variables.find(|name| name.is_empty() || !upper(name)) {
+        problems.push(format!("env: `{name}` is no name of an environment variable"));
+    }
+    let needless = |scheme: &Scheme| matches!(scheme, Scheme::Header(name) if name.is_empty());
+    if row.auth.iter().any(|auth| needless(&auth.scheme)) {
+        problems.push("auth: expected the name of a header".to_owned());
     }
     problems
 }
 
-fn model_line(model: Model) -> Result<String, String> {
-    if model.id.is_empty() || model.id.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
-        return Err("expected an id without quotes, backslashes and control characters".to_owned());
-    }
-    let date = |text: &str| text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
-    if !model.deprecated.is_empty() && !date(&model.deprecated) {
-        return Err(format!("deprecated: expected a date such as 2026-12-31, found `{}`", model.deprecated));
-    }
-    let capabilities: BTreeSet<Capability> = model.capabilities.into_iter().collect();
-    let letter = |capability: &Capability| {
-        Capability::LETTERS.iter().find(|(_, known)| known == capability).map(|(letter, _)| *letter)
-    };
-    let price = match model.price {
-        Some(base) => Some(price(&base, &model.tiers, &model.service)?),
-        None if model.tiers.is_empty() && model.service.is_empty() => None,
-        None => return Err("tiers or service without a price".to_owned()),
-    };
-    let row = ModelRow {
-        id: model.id,
-        context: model.context,
-        max_output: model.max_output,
-        capabilities: capabilities.iter().filter_map(letter).collect(),
-        deprecated: model.deprecated,
-        price,
-    };
-    let fields = (
-        &row.id,
-        row.context,
-        row.max_output,
-        &row.capabilities,
-        &row.deprecated,
-        row.price.map(|p| (p.base, p.tiers, p.services)),
-    );
-    serde_json::to_string(&fields).map_err(|error| error.to_string())
+fn is_base(base: &str) -> bool {
+    let filled =
+        PLACES.iter().fold(base.to_owned(), |base, place| base.replace(&format!("{{{place}}}"), "example"));
+    let host = filled.strip_prefix("https://").or_else(|| filled.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty())
+        && !filled.contains(['{', '}', ' ', '?', '#', '\n', '\t'])
+        && !filled.ends_with('/')
 }
 
-fn price(base: &Rates, tiers: &[Tier], services: &BTreeMap<String, Service>) -> Result<PriceRow, String> {
-    if !base.contains_key("input") || !base.contains_key("output") {
-        return Err("price: expected input and output".to_owned());
+/// A line for each provider and each other name of one, sorted.
+fn lines(rows: &BTreeMap<String, ProviderRow>, problems: &mut Vec<String>) -> String {
+    let mut lines = BTreeMap::new();
+    for row in rows.values() {
+        match serde_json::to_string(row) {
+            Ok(json) => drop(lines.insert(row.id.as_str(), json)),
+            Err(error) => problems.push(format!("{}: {error}", row.id)),
+        }
+        if let Some(other) = row.models.as_ref().filter(|other| !rows.contains_key(other.as_str())) {
+            problems.push(format!("{}: models: no provider `{other}`", row.id));
+        }
     }
-    let service = |(name, service): (&String, &Service)| {
-        Ok((name.clone(), rates(&service.rates)?, tier_rates(&service.tiers)?))
-    };
-    Ok(PriceRow {
-        base: rates(base)?,
-        tiers: tier_rates(tiers)?,
-        services: services.iter().map(service).collect::<Result<_, String>>()?,
-    })
-}
-
-fn tier_rates(tiers: &[Tier]) -> Result<Vec<TierRow>, String> {
-    if !tiers.is_sorted_by(|one, next| one.over < next.over) {
-        return Err("tiers: expected each to begin above the one before".to_owned());
+    for row in rows.values() {
+        for alias in &row.aliases {
+            if lines.insert(alias, format!("={}", row.id)).is_some() {
+                problems.push(format!("{}: the name `{alias}` is another's too", row.id));
+            }
+        }
     }
-    tiers.iter().map(|tier| Ok((tier.over, rates(&tier.rates)?))).collect()
-}
-
-/// The rates in the table's order, without the gaps at the end.
-fn rates(rates: &Rates) -> Result<RateRow, String> {
-    if let Some(unknown) = rates.keys().find(|name| !RATES.contains(&name.as_str())) {
-        return Err(format!("unknown rate `{unknown}`: expected one of {}", RATES.join(", ")));
+    let mut out = String::new();
+    for (name, line) in lines {
+        out.extend([name, "\t", &line, "\n"]);
     }
-    let mut row = Vec::new();
-    for name in RATES {
-        // Tokens are priced by the million, searches, seconds and pictures one by one.
-        let places = if SINGLE.contains(&name) { 12 } else { 6 };
-        let rate = rates.get(name).map(|text| {
-            picos(text, places).ok_or_else(|| {
-                format!("{name}: `{text}` is not a decimal number that is exact in pico-dollars")
-            })
-        });
-        row.push(rate.transpose()?);
-    }
-    while row.last() == Some(&None) {
-        row.pop();
-    }
-    Ok(row)
-}
-
-/// `text` dollars for 10^(12 - places) units as pico-dollars for one; none where that is not a whole number.
-fn picos(text: &str, places: usize) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let fraction_used = fraction.trim_end_matches('0');
-    if !digits(whole) || !digits(fraction) || fraction_used.len() > places {
-        return None;
-    }
-    format!("{whole}{fraction_used:0<places$}").parse().ok()
+    out
 }

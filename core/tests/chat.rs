@@ -276,7 +276,11 @@ fn a_model_without_a_price_is_refused_where_a_budget_holds_and_served_where_none
 #[test]
 fn the_demo_model_streams_calls_tools_and_fails_on_request() {
     let (ports, handles) = gatelet_core::port::memory::ports();
-    let host = gatelet_core::policy::Host { variable: &|_| None, ollama: false };
+    let host = gatelet_core::policy::Host {
+        variable: &|_| None,
+        ollama: false,
+        registry: gatelet_core::registry::Registry::full(),
+    };
     let policy = gatelet_core::policy::Policy::without_document(&host);
     let settings = gatelet_core::Settings::new(gatelet_core::domain::Secret::new(world::ADMIN));
     let gateway = gatelet_core::Gateway::new(ports, settings, policy);

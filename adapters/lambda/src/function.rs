@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gatelet_core::domain::{Secret, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::{Body, Fault, Ports};
+use gatelet_core::registry::Registry;
 use gatelet_core::{Gateway, Settings};
 use gatelet_tokio::Tasks;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -141,7 +142,8 @@ impl Function {
     }
 
     fn policy(&self, text: Option<&str>) -> Result<Policy, Unready> {
-        let host = Host { variable: &|name| (self.environment)(name), ollama: false };
+        let host =
+            Host { variable: &|name| (self.environment)(name), ollama: false, registry: Registry::full() };
         match text {
             Some(text) => {
                 Policy::read(CONFIG, text, &host).map_err(|problems| Unready::Config(problems.to_string()))

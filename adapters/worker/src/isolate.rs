@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use gatelet_core::domain::{Secret, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::{Chance, Defer, Store};
+use gatelet_core::registry::Registry;
 use gatelet_core::{Gateway, Settings};
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -94,7 +95,7 @@ async fn text(store: &dyn Store, env: &Env) -> Result<Option<String>, JsValue> {
 }
 
 fn policy(text: Option<&str>, env: &Env) -> Result<Policy, JsValue> {
-    let host = Host { variable: &|name| variable(env, name), ollama: false };
+    let host = Host { variable: &|name| variable(env, name), ollama: false, registry: Registry::embedded() };
     match text {
         Some(text) => Policy::read(CONFIG, text, &host).map_err(|problems| error(&problems)),
         None => Ok(Policy::without_document(&host)),

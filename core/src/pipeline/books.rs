@@ -253,7 +253,7 @@ impl Books {
         let (usage, estimated) = self.tally.usage(self.likely_input, &self.known_units);
         let tier = self.tally.service_tier.as_deref();
         let price = target.price_of(self.operation);
-        self.record.cost = price.map_or(Money::ZERO, |price| price.cost(&usage, tier));
+        self.record.cost = price.map_or(Money::ZERO, |price| price.at(self.record.at).cost(&usage, tier));
         self.record.usage = usage;
         self.record.usage_estimated = estimated;
     }

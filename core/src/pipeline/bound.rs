@@ -70,6 +70,7 @@ pub(super) fn bound(
     for target in plan {
         match target.price_of(operation) {
             Some(price) => {
+                let price = price.at(received.arrived.started);
                 input_cost = input_cost.max(price.input_bound(&bound));
                 rate = rate.max(price.output_bound(&bound));
             }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use gatelet_wire::{DialectId, Edit};
 use http::{HeaderName, HeaderValue, Uri};
 
+use super::declare::is_place;
 use super::model::{ModelName, Timeouts};
 use super::read::{At, Fields, Reader, Spot, unknown};
 use crate::domain::account::{Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Rate, Secret};
-use crate::registry::{self, Price, RATES, Rates, SINGLE, Scheme};
+use crate::registry::{self, Meter, PLACES, Per, Price, Rates, Scheme, Tiers};
 
 /// The whole document. A section that is not there is `None`, which means something else than an empty one.
 #[derive(Debug, Default)]
@@ -31,8 +32,10 @@ pub(super) struct ProviderEntry {
     pub(super) stands_alone: bool,
     pub(super) dialect: Option<DialectId>,
     pub(super) base: Option<String>,
-    /// What `{resource}` in the registry's base stands for.
-    pub(super) resource: Option<String>,
+    /// The admin has seen that the registry's base is right.
+    pub(super) confirm: Option<bool>,
+    /// What places in the registry's base, such as `{resource}`, stand for.
+    pub(super) places: Vec<(&'static str, (String, Spot))>,
     pub(super) key: Option<(Secret, Spot)>,
     pub(super) auth: Option<AuthEntry>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -89,16 +92,17 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
     }
 }
 
-const PROVIDER: [&str; 9] =
-    ["key", "like", "dialect", "base", "resource", "auth", "headers", "edits", "free"];
+const PROVIDER: [&str; 15] = [
+    "key", "like", "dialect", "base", "confirm", "account", "gateway", "host", "project", "region",
+    "resource", "auth", "headers", "edits", "free",
+];
 
 fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEntry> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if id.is_empty() || id.len() > 64 || !id.chars().all(plain) {
         reader.note(&at.spot, "expected a provider's name of lower-case letters, digits, - and _");
     }
-    let fields = reader.fields(at, &PROVIDER, &["region", "keys", "rpm", "tpm", "timeouts", "models"])?;
-    let resource_form = "a resource's name of letters, digits and -";
+    let fields = reader.fields(at, &PROVIDER, &["keys", "rpm", "tpm", "timeouts", "models"])?;
     let mut text = |key: &str, expected: &str| {
         let at = fields.get(key)?;
         Some((reader.text(at, expected)?, at.spot.clone()))
@@ -115,19 +119,26 @@ fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEn
             reader.parsed(at, &format!("one of {}", words.join(", ")), registry::dialect)
         }),
         base: fields.get("base").and_then(|at| reader.parsed(at, BASE, base)),
-        resource: fields.get("resource").and_then(|at| {
-            let host_part = |text: &str| {
-                let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-                (!text.is_empty() && text.chars().all(plain)).then(|| text.to_owned())
-            };
-            reader.parsed(at, resource_form, host_part)
-        }),
+        confirm: fields.get("confirm").and_then(|at| boolean(reader, at)),
+        places: places(reader, &fields),
         key: key.map(|(key, spot)| (Secret::new(key), spot)),
         auth: fields.get("auth").and_then(|at| auth(reader, at)),
         headers: fields.get("headers").map(|at| headers(reader, at)).unwrap_or_default(),
         edits: fields.get("edits").map(|at| edits(reader, at)).unwrap_or_default(),
         free: fields.get("free").and_then(|at| boolean(reader, at)),
     })
+}
+
+/// What places in the registry's bases stand for.
+fn places(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<(&'static str, (String, Spot))> {
+    let mut places = Vec::new();
+    for place in PLACES {
+        let Some(at) = fields.get(place) else { continue };
+        let expected = "a name of letters, digits, -, _ and .";
+        let value = reader.parsed(at, expected, |text| is_place(text).then(|| text.to_owned()));
+        places.extend(value.map(|value| (*place, (value, at.spot.clone()))));
+    }
+    places
 }
 
 const BASE: &str =
@@ -145,16 +156,21 @@ fn base(text: &str) -> Option<String> {
 
 fn auth(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AuthEntry> {
     if at.is_scalar() {
-        return reader.parsed(at, "bearer, none, or { header: name }", |word| match word {
+        return reader.parsed(at, "bearer, basic, none, or { header: name }", |word| match word {
             "bearer" => Some(AuthEntry::By(Scheme::Bearer)),
+            "basic" => Some(AuthEntry::By(Scheme::Basic)),
             "none" => Some(AuthEntry::None),
             _ => None,
         });
     }
-    let fields = reader.fields(at, &["header"], &[])?;
+    let fields = reader.fields(at, &["header", "prefix"], &[])?;
     let name = fields.get("header")?;
     let header = reader.parsed(name, "the name of a header", |name| HeaderName::try_from(name).ok())?;
-    Some(AuthEntry::By(Scheme::Header(header.to_string())))
+    let prefix = fields.get("prefix").and_then(|at| reader.text(at, "what stands before the secret"));
+    Some(AuthEntry::By(match prefix {
+        Some(prefix) => Scheme::Prefixed(header.to_string(), prefix),
+        None => Scheme::Header(header.to_string()),
+    }))
 }
 
 fn edits(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Edit> {
@@ -296,9 +312,12 @@ fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
     Some(TargetEntry { spot, provider, model, base_model, price, max_output, context })
 }
 
+const PRICE: [&str; 3] = ["per", "tiers", "services"];
+const TIER: [&str; 1] = ["over"];
+
+/// Rates, tiers above marks, and services with theirs.
 fn price(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Price> {
-    let known: Vec<&str> = RATES.into_iter().chain(["per"]).collect();
-    let fields = reader.fields(at, &known, &[])?;
+    let fields = reader.fields(at, &[&PRICE[..], &meters()].concat(), &[])?;
     let per = |text: &str| match text {
         "1M" => Some(6),
         "1K" => Some(9),
@@ -306,26 +325,69 @@ fn price(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Price> {
         _ => None,
     };
     let places = fields.get("per").map_or(Some(6), |at| reader.parsed(at, "1M, 1K or 1", per));
-    let mut sound = places.is_some();
-    let places = places.unwrap_or(6);
-    let mut rates = Vec::new();
-    for name in RATES {
-        let Some(at) = fields.get(name) else { continue };
-        // Searches, seconds and pictures are priced one by one, whatever tokens are priced by.
-        let places = if SINGLE.contains(&name) { 12 } else { places };
-        let expected = format!("US dollars with at most {places} decimal places, such as \"0.25\"");
-        match reader.parsed(at, &expected, |text| decimal(text, places)) {
-            Some(picos) => rates.push((name, Rate::from_picos(picos))),
-            None => sound = false,
-        }
-    }
-    // Half a price of tokens is a mistake; a model that counts otherwise needs none.
-    if fields.get("input").is_some() != fields.get("output").is_some() || (rates.is_empty() && sound) {
+    let rates = rates(reader, &fields, places.unwrap_or(6));
+    let says = |meter: Meter| fields.get(meter.word()).is_some();
+    let other = |meter: &Meter| meter.per() == Per::One || *meter >= Meter::CharacterInput;
+    // Half a price for a conversation is a mistake; what is billed by the picture needs no tokens.
+    let whole = match (says(Meter::Input), says(Meter::Output)) {
+        (true, true) => true,
+        (false, false) => Meter::ALL.iter().filter(|meter| other(meter)).any(|meter| says(*meter)),
+        (true, false) | (false, true) => false,
+    };
+    if !whole {
         reader.note(&fields.spot, "expected at least `input` and `output`, or a rate of another kind");
         return None;
     }
-    let rate = |name: &str| rates.iter().find(|(known, _)| *known == name).map(|(_, rate)| *rate);
-    sound.then(|| Price::flat(Rates::by_name(rate)))
+    let (places, rates) = (places?, rates?);
+    let mut services = Vec::new();
+    for (name, at) in fields.get("services").and_then(|at| reader.entries(at)).unwrap_or_default() {
+        let known = [&["tiers"][..], &meters()].concat();
+        let fields = reader.fields(&at, &known, &[])?;
+        let rates = self::rates(reader, &fields, places)?;
+        services.push((name.into(), rates, tiers(reader, &fields, places)?));
+    }
+    Some(Price::tiered(&rates, tiers(reader, &fields, places)?, services))
+}
+
+fn meters() -> Vec<&'static str> {
+    Meter::ALL.iter().map(|meter| meter.word()).collect()
+}
+
+/// None where one of them is wrong.
+fn rates(reader: &mut Reader<'_>, fields: &Fields<'_>, places: u32) -> Option<Rates> {
+    let mut rates = Vec::new();
+    let mut sound = true;
+    for meter in Meter::ALL {
+        let Some(at) = fields.get(meter.word()) else { continue };
+        let places = match meter.per() {
+            Per::Million => places,
+            // Searches, requests, pictures and seconds are priced one by one, whatever tokens are priced by.
+            Per::One => 12,
+        };
+        let expected = format!("US dollars with at most {places} decimal places, such as \"0.25\"");
+        match reader.parsed(at, &expected, |text| decimal(text, places)) {
+            Some(picos) => rates.push((*meter, Rate::from_picos(picos))),
+            None => sound = false,
+        }
+    }
+    sound.then(|| rates.into_iter().collect())
+}
+
+fn tiers(reader: &mut Reader<'_>, fields: &Fields<'_>, places: u32) -> Option<Tiers> {
+    let mut tiers = Tiers::new();
+    for at in fields.get("tiers").map(At::list).unwrap_or_default() {
+        let fields = reader.fields(&at, &[&TIER[..], &meters()].concat(), &[])?;
+        let Some(over) = fields.get("over") else {
+            reader.note(&fields.spot, "expected `over`, the number of tokens above which it holds");
+            return None;
+        };
+        let after = tiers.last().map(|(over, _)| *over);
+        let mark =
+            |text: &str| text.parse::<u64>().ok().filter(|mark| after.is_none_or(|after| *mark > after));
+        let over = reader.parsed(over, "a number of tokens above that of the tier before", mark)?;
+        tiers.push((over, rates(reader, &fields, places)?));
+    }
+    Some(tiers)
 }
 
 const TIMEOUTS: [&str; 3] = ["first", "idle", "total"];
@@ -390,6 +452,18 @@ fn boolean(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
 /// Every key that has a meaning, for the test that the reference explains it.
 #[cfg(test)]
 pub(super) fn known_keys() -> Vec<&'static str> {
-    [&SECTIONS[..], &PROVIDER, &MODEL, &TARGET, &RATES, &TIMEOUTS, &LIMITS, &["per", "header", "key"]]
-        .concat()
+    // `project` waits for a provider that has one and whose dialect is spoken.
+    let provider: Vec<&str> = PROVIDER.into_iter().filter(|key| *key != "project").collect();
+    let fixed = [
+        &SECTIONS[..],
+        &provider,
+        &MODEL,
+        &TARGET,
+        &PRICE,
+        &TIER,
+        &TIMEOUTS,
+        &LIMITS,
+        &["header", "prefix", "key"],
+    ];
+    [fixed.concat(), meters()].concat()
 }

@@ -5,6 +5,7 @@
 //! missing, behind an `Arc`.
 
 mod compile;
+mod declare;
 mod document;
 mod model;
 mod node;
@@ -22,6 +23,7 @@ pub use problem::{Problem, Problems};
 pub use provider::Provider;
 
 use crate::domain::account::Limits;
+use crate::registry::Registry;
 
 /// The reference of all keys, and the document of a gateway that is given no other: it sets nothing.
 pub const DEFAULT: &str = include_str!("../../../gatelet.default.yaml");
@@ -36,6 +38,7 @@ pub struct Policy {
     /// What wildcards have made, so that a name is looked up in the table once. Bounded, since callers choose names.
     made: Arc<RwLock<BTreeMap<Box<str>, Arc<Model>>>>,
     key_limits: Limits,
+    registry: Registry,
 }
 
 /// What a model's name means.
@@ -54,6 +57,8 @@ pub struct Host<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// A local Ollama has answered.
     pub ollama: bool,
+    /// Providers, and what is known of their models.
+    pub registry: Registry,
 }
 
 impl std::fmt::Debug for Host<'_> {

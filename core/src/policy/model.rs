@@ -8,7 +8,7 @@ use gatelet_wire::{Edit, Operation};
 use http::Uri;
 
 use super::Provider;
-use crate::registry::{Capability, Price};
+use crate::registry::{Capabilities, Capability, Price};
 
 /// A name by which callers ask for a model: 1 to 256 bytes, no spaces, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,14 +72,14 @@ pub struct Target {
     pub max_output: Option<u64>,
     /// Tokens of input and output together, where known.
     pub context: Option<u64>,
-    pub capabilities: Vec<Capability>,
+    pub capabilities: Capabilities,
     /// Changes to a request of the same dialect: the provider's, then those that follow from the model's capabilities.
     pub edits: Vec<Edit>,
 }
 
 impl Target {
     pub fn has(&self, capability: Capability) -> bool {
-        self.capabilities.contains(&capability)
+        self.capabilities.has(capability)
     }
 
     /// What `operation` costs here; none: nobody knows.

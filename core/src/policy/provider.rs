@@ -17,6 +17,8 @@ pub struct Provider {
     pub dialect: DialectId,
     /// Where it listens, by the convention of its dialect, without a slash at its end.
     pub base: Box<str>,
+    /// The region that the base is in, where it has one: prices may be a region's own.
+    pub region: Option<Box<str>>,
     /// How its secret is sent, as its row says.
     pub(super) scheme: Option<Scheme>,
     pub(super) credential: Option<Credential>,

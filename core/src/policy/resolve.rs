@@ -8,7 +8,7 @@ use http::Uri;
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::{Policy, Provider, Resolution};
 use crate::domain::account::Limits;
-use crate::registry::{Capability, Catalogue, Price, Registry, near_names};
+use crate::registry::{Capabilities, Catalogue, Price, Registry, near_names};
 
 /// Names that are kept of all that wildcards make: more than callers use who mean well, about a megabyte.
 const MOST_MADE: usize = 512;
@@ -24,7 +24,7 @@ impl Policy {
         }
         let wildcard = self.wildcards.iter().find_map(|wildcard| {
             let rest = name.strip_prefix(&*wildcard.prefix).filter(|rest| !rest.is_empty())?;
-            wildcard.model(ModelName::try_from(name).ok()?, rest)
+            wildcard.model(&self.registry, ModelName::try_from(name).ok()?, rest)
         });
         let Some(model) = wildcard.map(Arc::new) else {
             return Resolution::Unknown { near: self.near(name) };
@@ -46,11 +46,23 @@ impl Policy {
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.models.keys().map(ToString::to_string).collect();
         for wildcard in &self.wildcards {
-            names.extend(wildcard.names().map(|model| format!("{}{model}", wildcard.prefix)));
+            names.extend(
+                wildcard.names(&self.registry).into_iter().map(|model| format!("{}{model}", wildcard.prefix)),
+            );
         }
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The providers whose models this policy uses and the registry does not know: a fuller catalogue may know them.
+    pub fn unknown_providers(&self) -> impl Iterator<Item = &str> {
+        let rows = self.providers.values().filter_map(|provider| provider.follows.as_deref());
+        rows.filter(|row| !self.registry.has_models(row))
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// The limits of keys that say nothing themselves.
@@ -66,9 +78,9 @@ impl Policy {
 
 impl Wildcard {
     /// None when a provider's list is closed and has no such model.
-    fn model(&self, name: ModelName, rest: &str) -> Option<Model> {
+    fn model(&self, registry: &Registry, name: ModelName, rest: &str) -> Option<Model> {
         let targets: Vec<Arc<Target>> =
-            self.targets.iter().filter_map(|target| target.filled(rest)).collect();
+            self.targets.iter().filter_map(|target| target.filled(registry, rest)).collect();
         (!targets.is_empty()).then(|| Model {
             name,
             targets,
@@ -79,22 +91,20 @@ impl Wildcard {
     }
 
     /// What the star may stand for, as far as the registry knows.
-    fn names(&self) -> impl Iterator<Item = &'static str> {
+    fn names(&self, registry: &Registry) -> Vec<String> {
         let whole = self
             .targets
             .first()
             .filter(|target| &*target.model == "*" && target.provider.catalogue != Catalogue::Deployments);
-        whole
-            .and_then(|target| target.provider.follows.as_deref())
-            .into_iter()
-            .flat_map(|id| Registry::embedded().models(id))
+        let row = whole.and_then(|target| target.provider.follows.as_deref());
+        row.map_or_else(Vec::new, |row| registry.models(row))
     }
 }
 
 impl WildcardTarget {
-    fn filled(&self, rest: &str) -> Option<Arc<Target>> {
+    fn filled(&self, registry: &Registry, rest: &str) -> Option<Arc<Target>> {
         let model = self.model.replacen('*', rest, 1);
-        let known = known(&self.provider, &model, self.base_model.as_deref());
+        let known = known(registry, &self.provider, &model, self.base_model.as_deref());
         if self.provider.catalogue == Catalogue::Closed && known.is_none() {
             return None;
         }
@@ -110,6 +120,7 @@ impl WildcardTarget {
 
 /// What the registry knows of a provider's model; `base_model` is its name there, where callers name a deployment.
 pub(super) fn known(
+    registry: &Registry,
     provider: &Provider,
     model: &str,
     base_model: Option<&str>,
@@ -118,14 +129,18 @@ pub(super) fn known(
         Catalogue::Open | Catalogue::Closed => base_model.unwrap_or(model),
         Catalogue::Deployments => base_model?,
     };
-    Registry::embedded().model(provider.follows.as_deref()?, name)
+    let row = provider.follows.as_deref()?;
+    // A region may have prices of its own.
+    let regional =
+        provider.region.as_deref().and_then(|region| registry.model(row, &format!("{region}/{name}")));
+    regional.or_else(|| registry.model(row, name))
 }
 
 /// A target out of what is known of its model, or of its provider alone.
 pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate::registry::Model>) -> Target {
     let (price, max_output, context, capabilities) = match known {
         Some(known) => (known.price, known.max_output, known.context, known.capabilities),
-        None => (None, None, None, Vec::new()),
+        None => (None, None, None, Capabilities::default()),
     };
     let address = |stream| {
         let path = provider.dialect.dialect().path(model, stream);
@@ -139,12 +154,12 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         price: price.or_else(|| provider.free.then(Price::free)),
         max_output,
         context,
-        edits: edits(provider, &capabilities),
+        edits: edits(provider, capabilities),
         capabilities,
     }
 }
 
-fn edits(provider: &Provider, capabilities: &[Capability]) -> Vec<Edit> {
-    let when = provider.when.iter().filter(|when| capabilities.contains(&when.capability));
+fn edits(provider: &Provider, capabilities: Capabilities) -> Vec<Edit> {
+    let when = provider.when.iter().filter(|when| capabilities.has(when.capability));
     provider.edits.iter().chain(when.flat_map(|when| &when.edits)).cloned().collect()
 }

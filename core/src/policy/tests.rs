@@ -1,11 +1,15 @@
 use super::*;
-use crate::registry::{Bound, Capability};
+use crate::registry::{Bound, Capability, Registry};
 
 /// A host with these variables, and no Ollama.
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Policy, Problems> {
     let variable =
         |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    Policy::read("gatelet.yaml", text, &Host { variable: &variable, ollama: false })
+    Policy::read(
+        "gatelet.yaml",
+        text,
+        &Host { variable: &variable, ollama: false, registry: Registry::full() },
+    )
 }
 
 fn policy(text: &str) -> Policy {
@@ -41,7 +45,8 @@ fn headers(target: &Target) -> Vec<(String, String)> {
 #[test]
 fn without_a_document_providers_with_a_usual_variable_are_served() {
     let variable = |name: &str| (name == "ANTHROPIC_API_KEY").then(|| " sk-two\n".to_owned());
-    let policy = Policy::without_document(&Host { variable: &variable, ollama: false });
+    let policy =
+        Policy::without_document(&Host { variable: &variable, ollama: false, registry: Registry::full() });
     let ids: Vec<&str> = policy.providers().map(|provider| &*provider.id).collect();
     assert_eq!(ids, ["anthropic", "demo"]);
     let model = found(&policy, "anthropic/claude-haiku-4-5");
@@ -56,7 +61,8 @@ fn without_a_document_providers_with_a_usual_variable_are_served() {
 
 #[test]
 fn ollama_is_served_where_it_answers_and_costs_nothing() {
-    let policy = Policy::without_document(&Host { variable: &|_| None, ollama: true });
+    let policy =
+        Policy::without_document(&Host { variable: &|_| None, ollama: true, registry: Registry::full() });
     let model = found(&policy, "ollama/llama3.2:3b");
     assert_eq!(model.targets[0].model.as_ref(), "llama3.2:3b");
     assert!(model.targets[0].price.as_ref().is_some_and(crate::registry::Price::is_free));
@@ -400,4 +406,135 @@ fn a_long_way_of_fallbacks_is_refused_rather_than_walked() {
     let models = models.concat();
     let said = problems(&format!("models:\n{models}"));
     assert!(said.contains("at most 32 fallbacks"), "{}", said.lines().next().unwrap_or_default());
+}
+
+fn faults(text: &str) -> String {
+    read(text, &[]).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn a_place_in_a_base_is_filled_from_the_entry_or_from_the_hosts_variable() {
+    let text = "providers: { databricks: { host: dbc.example.com, key: k }, cloudflare: { key: k } }";
+    let policy = read(text, &[("CLOUDFLARE_ACCOUNT_ID", "abc123")]).expect("a policy");
+    let bases: Vec<&str> = policy.providers().map(|provider| &*provider.base).collect();
+    assert_eq!(
+        bases,
+        [
+            "https://api.cloudflare.com/client/v4/accounts/abc123/ai/v1",
+            "https://dbc.example.com/serving-endpoints"
+        ]
+    );
+    assert!(
+        faults("providers: { databricks: { key: k } }")
+            .contains("expected `host`, the name in https://{host}/")
+    );
+    assert!(
+        faults("providers: { databricks: { host: a/b, key: k } }")
+            .contains("databricks.host: expected a name")
+    );
+    assert!(
+        faults("providers: { openai: { account: me, key: k } }").contains("`account` is no part of the base")
+    );
+}
+
+#[test]
+fn a_region_chooses_among_bases_and_prices() {
+    let text = "
+providers: { openai: { region: eu, key: k }, azure: { resource: r, region: eu, key: k } }
+models: { a: openai/gpt-4o, b: { targets: { model: azure/mine, base_model: gpt-4.1 } } }
+";
+    let found_here = read(text, &[]);
+    // The address of Azure has no region in it.
+    assert!(
+        found_here
+            .expect_err("no region")
+            .to_string()
+            .contains("providers.azure.region: `region` is no part")
+    );
+    let policy = policy("providers: { openai: { region: eu, key: k } }");
+    let provider = policy.providers().next().expect("a provider");
+    assert_eq!(&*provider.base, "https://eu.api.openai.com/v1");
+    assert!(faults("providers: { openai: { region: mars, key: k } }").contains("expected one of eu, us"));
+}
+
+#[test]
+fn an_address_that_nobody_has_confirmed_is_used_only_if_the_admin_says_so() {
+    let wrong = faults("providers: { empower: { key: k } }");
+    assert!(
+        wrong.contains("nobody has confirmed that `empower` listens at https://app.empower.dev/api/v1"),
+        "{wrong}"
+    );
+    policy("providers: { empower: { key: k, confirm: true } }");
+    policy("providers: { empower: { key: k, base: https://app.empower.dev/api/v1 } }");
+    // Nor does its variable alone.
+    let variable = |name: &str| (name == "EMPOWER_API_KEY").then(|| "k".to_owned());
+    let host = Host { variable: &variable, ollama: false, registry: Registry::full() };
+    let policy = Policy::without_document(&host);
+    assert!(policy.providers().all(|provider| &*provider.id != "empower"));
+}
+
+#[test]
+fn what_this_version_cannot_speak_or_prove_is_said() {
+    let speaks = |word: &str| crate::registry::dialect(word).is_some();
+    for (id, dialect) in [("replicate", "replicate"), ("vertex", "vertex"), ("watsonx", "watsonx")] {
+        if !speaks(dialect) {
+            let wrong = faults(&format!("providers: {{ {id}: {{ key: k }} }}"));
+            assert!(
+                wrong.contains(&format!("`{id}` speaks `{dialect}`, which this version does not")),
+                "{wrong}"
+            );
+        }
+    }
+    assert!(faults("providers: { deepgram: { key: k } }").contains("holds no conversations"));
+    // Another dialect of the same vendor does.
+    let policy = policy("providers: { zai: { key: k, dialect: anthropic } }");
+    let provider = policy.providers().next().expect("a provider");
+    assert_eq!(&*provider.base, "https://api.z.ai/api/anthropic");
+    assert_eq!(provider.dialect, gatelet_wire::DialectId::Anthropic);
+    assert!(
+        faults("providers: { groq: { key: k, dialect: anthropic } }").contains("does not speak `anthropic`")
+    );
+}
+
+#[test]
+fn providers_are_known_by_their_other_names_too() {
+    let policy = policy(
+        "providers: { together_ai: { key: k } }\nmodels: { a: together_ai/moonshotai/Kimi-K2-Instruct }",
+    );
+    let target = found(&policy, "a").targets[0].clone();
+    assert_eq!(target.to_string(), "together_ai/moonshotai/Kimi-K2-Instruct");
+    assert!(target.price.is_some());
+}
+
+#[test]
+fn an_admins_price_says_every_kind_with_tiers_and_services() {
+    let policy = policy(
+        "
+models:
+  a:
+    targets:
+      - model: openai/of-tomorrow
+        price:
+          input: '1'
+          output: '2'
+          picture: '0.04'
+          tiers: [ { over: 1000, input: '3' } ]
+          services: { batch: { input: '0.5', tiers: [ { over: 1000, input: '1.5' } ] } }
+",
+    );
+    let price = found(&policy, "a").targets[0].price.clone().expect("a price");
+    let usage = |input| gatelet_wire::Usage { input, output: 1_000, ..Default::default() };
+    let cost = |input, service| price.cost(&usage(input), service).nanos();
+    assert_eq!(cost(1_000, None), 3_000_000);
+    assert_eq!(cost(1_001, None), 3_003_000 + 2_000_000);
+    assert_eq!(cost(1_000, Some("batch")), 2_500_000);
+    assert_eq!(cost(2_000, Some("batch")), 5_000_000);
+    let pictures = [(crate::registry::Meter::Picture, 3)];
+    assert_eq!(price.bill(&gatelet_wire::Usage::default(), &pictures, None).nanos(), 120_000_000);
+    let wrong = |price: &str| {
+        faults(&format!("models: {{ a: {{ targets: {{ model: openai/x, price: {price} }} }} }}"))
+    };
+    assert!(wrong("{ output: '1' }").contains("expected at least `input` and `output`"));
+    assert!(wrong("{ input: '1', output: '1', tiers: { input: '2' } }").contains("expected `over`"));
+    assert!(wrong("{ input: '1', output: '1', services: { flex: { outptu: '2' } } }").contains("outptu"));
 }

@@ -1,5 +1,7 @@
 //! The one place where a provider's secret is opened.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::Scheme;
@@ -27,9 +29,19 @@ impl Credential {
         }
         let (name, text) = match scheme {
             Scheme::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
-            Scheme::Header(name) => {
-                (HeaderName::from_bytes(name.as_bytes()).map_err(|_| NotAHeader)?, secret.to_owned())
-            }
+            Scheme::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),
+            Scheme::Header(name) => (header_name(name)?, secret.to_owned()),
+            Scheme::Prefixed(name, prefix) => (header_name(name)?, format!("{prefix}{secret}")),
+            // The policy refuses them, since no header says them.
+            Scheme::Query(_)
+            | Scheme::Sigv4(_)
+            | Scheme::Google
+            | Scheme::Entra
+            | Scheme::IbmIam
+            | Scheme::Oci
+            | Scheme::SnowflakeJwt
+            | Scheme::Oauth(_)
+            | Scheme::Jwt => return Err(NotAHeader),
         };
         let mut value = HeaderValue::from_str(&text).map_err(|_| NotAHeader)?;
         value.set_sensitive(true);
@@ -40,4 +52,8 @@ impl Credential {
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(self.name.clone(), self.value.clone());
     }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, NotAHeader> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| NotAHeader)
 }

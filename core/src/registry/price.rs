@@ -1,9 +1,9 @@
 //! Prices: what a call costs, and the most that it can cost.
 
+use gatelet_catalogue::{Day, Meter};
 use gatelet_wire::{Operation, Units, Usage};
 
-use super::table::{PriceRow, RATES, RateRow, ServiceRow, TierRow};
-use crate::domain::{Money, Rate};
+use crate::domain::{Money, Rate, Timestamp};
 
 /// The price of a model.
 ///
@@ -12,52 +12,18 @@ use crate::domain::{Money, Rate};
 /// standard service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
-    /// What the standard rates say themselves.
-    said: Rates,
     standard: Schedule,
     services: Box<[(Box<str>, Schedule)]>,
+    /// Prices that replace this one, by the rising day on which each begins to hold.
+    later: Box<[(Day, Self)]>,
 }
 
-/// Rates that a price names, in pico-dollars a token (a search, a request); none where it says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    pub input: Option<Rate>,
-    pub output: Option<Rate>,
-    /// Else `input`.
-    pub cache_read: Option<Rate>,
-    /// Else `input`.
-    pub cache_write_5m: Option<Rate>,
-    /// Else `cache_write_5m`.
-    pub cache_write_1h: Option<Rate>,
-    /// Else `cache_write_1h`.
-    pub cache_write_12h: Option<Rate>,
-    /// Else `output`.
-    pub reasoning: Option<Rate>,
-    /// Else `input`.
-    pub audio_input: Option<Rate>,
-    /// Else `output`.
-    pub audio_output: Option<Rate>,
-    /// Else `input`.
-    pub image_input: Option<Rate>,
-    /// Else nothing.
-    pub web_search: Option<Rate>,
-    /// A fee that every request has; else nothing.
-    pub request: Option<Rate>,
-    /// Else `output`.
-    pub image_output: Option<Rate>,
-    /// A character of text to be spoken; else nothing.
-    pub character_input: Option<Rate>,
-    /// A second of audio that is sent; else nothing.
-    pub second_input: Option<Rate>,
-    /// A second of audio that is made; else nothing.
-    pub second_output: Option<Rate>,
-    /// A picture that is made; else nothing.
-    pub picture: Option<Rate>,
-    /// Else nothing.
-    pub page: Option<Rate>,
-    /// A unit of search; else nothing.
-    pub query: Option<Rate>,
-}
+/// Rates that a price names, in pico-dollars for one unit of each meter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rates(Vec<(Meter, Rate)>);
+
+/// Rates that hold above marks, the marks rising.
+pub type Tiers = Vec<(u64, Rates)>;
 
 /// What is known of a request's size before it is made. A token is at least one byte, so bytes bound tokens.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,37 +43,70 @@ const STANDARD: [&str; 4] = ["default", "standard", "standard_only", "on_demand"
 
 impl Price {
     /// One price for every size of request.
-    pub fn flat(rates: Rates) -> Self {
-        Self { said: rates, standard: Schedule::new(&rates, &[]), services: Box::default() }
+    pub fn flat(rates: &Rates) -> Self {
+        Self::tiered(rates, Vec::new(), Vec::new())
+    }
+
+    /// Rates, tiers above marks that rise, and service tiers with theirs.
+    pub fn tiered(rates: &Rates, tiers: Tiers, services: Vec<(Box<str>, Rates, Tiers)>) -> Self {
+        let service = |(name, service, tiers): (Box<str>, Rates, Tiers)| {
+            (name, Schedule::new(&service.or(rates), tiers))
+        };
+        let services = services.into_iter().map(service).collect();
+        Self { standard: Schedule::new(rates, tiers), services, later: Box::default() }
     }
 
     /// The price of what costs nothing.
     pub fn free() -> Self {
-        Self::flat(Rates { input: Some(Rate::ZERO), output: Some(Rate::ZERO), ..Rates::default() })
+        Self::flat(&[(Meter::Input, Rate::ZERO), (Meter::Output, Rate::ZERO)].into_iter().collect())
     }
 
-    pub(super) fn from_row(row: &PriceRow) -> Self {
-        let base = Rates::from_row(&row.base);
-        let tiers_over = |below: &Rates, tiers: &[TierRow]| {
-            tiers.iter().map(|(over, rates)| (*over, Rates::from_row(rates).or(below))).collect::<Vec<_>>()
+    /// None where there is no price at all.
+    pub(super) fn of(prices: &[gatelet_catalogue::Price]) -> Option<Self> {
+        let (first, later) = prices.split_first()?;
+        let rates = |rates: &gatelet_catalogue::Rates| -> Rates {
+            rates.iter().map(|(meter, picos)| (*meter, Rate::from_picos(*picos))).collect()
         };
-        let service = |(name, rates, tiers): &ServiceRow| {
-            let rates = Rates::from_row(rates).or(&base);
-            let tiers = tiers_over(&rates, tiers);
-            (name.as_str().into(), Schedule::new(&rates, &tiers))
+        let tiers = |schedule: &gatelet_catalogue::Schedule| {
+            schedule.tiers.iter().map(|(mark, tier)| (*mark, rates(tier))).collect::<Vec<_>>()
         };
-        Self {
-            said: base,
-            standard: Schedule::new(&base, &tiers_over(&base, &row.tiers)),
-            services: row.services.iter().map(service).collect(),
+        let one = |price: &gatelet_catalogue::Price| {
+            let services = price
+                .services
+                .iter()
+                .map(|(name, service)| (name.as_str().into(), rates(&service.rates), tiers(service)));
+            Self::tiered(&rates(&price.standard.rates), tiers(&price.standard), services.collect())
+        };
+        let later = later.iter().filter_map(|price| Some((price.from?, one(price)))).collect();
+        Some(Self { later, ..one(first) })
+    }
+
+    /// The price that holds at a moment, by the day in UTC.
+    pub fn at(&self, now: Timestamp) -> &Self {
+        const DAY: i64 = 24 * 60 * 60;
+        if self.later.is_empty() {
+            return self;
         }
+        let today = Day(u32::try_from(now.seconds() / DAY).unwrap_or_default());
+        self.later.iter().rev().find(|(from, _)| *from <= today).map_or(self, |(_, price)| price)
     }
 
     /// What `usage` costs, rounded up to a nano-dollar once. `service` is the tier that the answer says it had; a tier
     /// that the price does not know costs what the standard service costs.
     pub fn cost(&self, usage: &Usage, service: Option<&str>) -> Money {
+        self.bill(usage, &[], service)
+    }
+
+    /// As [`cost`](Self::cost), for a call that used more than the tokens of `usage`: pictures, pages, queries,
+    /// characters, and milliseconds where the meter counts seconds. What has no rate of its own, and none that stands for
+    /// it, costs nothing.
+    pub fn bill(&self, usage: &Usage, units: &[(Meter, u64)], service: Option<&str>) -> Money {
         let schedule = service.and_then(|name| self.service(name)).unwrap_or(&self.standard);
-        schedule.rates_for(usage.input_total()).cost(usage)
+        let rates = schedule.rates_for(usage.input_total());
+        let picos = units
+            .iter()
+            .fold(rates.tokens(usage), |sum, (meter, count)| sum.saturating_add(rates.unit(*meter, *count)));
+        Money::from_picos_up(picos)
     }
 
     /// The most that the input of a request within `bound` can cost, rounded up. Searches of the web are not in it: how
@@ -121,22 +120,27 @@ impl Price {
         self.candidates(bound).map(Resolved::output_most).max().unwrap_or_default()
     }
 
+    /// What one unit costs in the standard service, where the price names it.
+    pub fn rate(&self, meter: Meter) -> Option<Rate> {
+        self.standard.named.get(meter)
+    }
+
     /// Whether it prices what `operation` uses. One that names a fee for the request alone prices every operation.
     pub fn covers(&self, operation: Operation) -> bool {
-        let said = &self.said;
-        let any = |rates: &[Option<Rate>]| rates.iter().any(Option::is_some);
-        let flat = *said == Rates { request: said.request, ..Rates::default() } && said.request.is_some();
-        let tokens = any(&[said.input, said.output]);
+        let any = |meters: &[Meter]| meters.iter().any(|meter| self.rate(*meter).is_some());
+        let flat = matches!(self.rates(), [(Meter::Request, _)]);
+        let tokens = any(&[Meter::Input, Meter::Output]);
         flat || match operation {
             Operation::Chat | Operation::Completion | Operation::Moderation => tokens,
-            Operation::Embedding => any(&[said.input, said.query]),
-            Operation::Rerank => any(&[said.query, said.input]),
-            Operation::Image | Operation::ImageEdit => any(&[said.picture, said.output, said.image_output]),
+            Operation::Embedding | Operation::Rerank => any(&[Meter::Input, Meter::Query]),
+            Operation::Image | Operation::ImageEdit => {
+                any(&[Meter::Picture, Meter::Output, Meter::ImageOutput])
+            }
             Operation::Speech => {
-                any(&[said.character_input, said.output, said.audio_output, said.second_output])
+                any(&[Meter::CharacterInput, Meter::Output, Meter::AudioOutput, Meter::SecondOutput])
             }
             Operation::Transcription | Operation::Translation => {
-                any(&[said.second_input, said.input, said.audio_input])
+                any(&[Meter::SecondInput, Meter::Input, Meter::AudioInput])
             }
             // It costs nothing anywhere.
             Operation::TokenCount => true,
@@ -146,19 +150,25 @@ impl Price {
 
     /// Whether it prices audio that is made by its length.
     pub fn by_second_made(&self) -> bool {
-        self.said.second_output.is_some()
+        self.rate(Meter::SecondOutput).is_some()
     }
 
     /// Whether it prices audio that is sent by its length.
     pub fn by_second_sent(&self) -> bool {
-        self.said.second_input.is_some()
+        self.rate(Meter::SecondInput).is_some()
+    }
+
+    /// What the price names for the standard service, in the order of meters.
+    pub fn rates(&self) -> &[(Meter, Rate)] {
+        &self.standard.named.0
     }
 
     /// True where no call can cost anything.
     pub fn is_free(&self) -> bool {
         let schedules =
             std::iter::once(&self.standard).chain(self.services.iter().map(|(_, schedule)| schedule));
-        schedules.flat_map(Schedule::all).all(|rates| *rates == Resolved::default())
+        schedules.flat_map(Schedule::all).all(Resolved::is_free)
+            && self.later.iter().all(|(_, price)| price.is_free())
     }
 
     /// Every set of rates that may hold for a call within `bound`.
@@ -181,77 +191,44 @@ impl Price {
     }
 }
 
+impl FromIterator<(Meter, Rate)> for Rates {
+    fn from_iter<I: IntoIterator<Item = (Meter, Rate)>>(rates: I) -> Self {
+        let mut rates: Vec<_> = rates.into_iter().collect();
+        rates.sort_unstable();
+        Self(rates)
+    }
+}
+
 impl Rates {
-    /// Rates by their words in files.
-    pub(crate) fn by_name(rate: impl Fn(&str) -> Option<Rate>) -> Self {
-        Self {
-            input: rate("input"),
-            output: rate("output"),
-            cache_read: rate("cache_read"),
-            cache_write_5m: rate("cache_write_5m"),
-            cache_write_1h: rate("cache_write_1h"),
-            cache_write_12h: rate("cache_write_12h"),
-            reasoning: rate("reasoning"),
-            audio_input: rate("audio_input"),
-            audio_output: rate("audio_output"),
-            image_input: rate("image_input"),
-            web_search: rate("web_search"),
-            request: rate("request"),
-            image_output: rate("image_output"),
-            character_input: rate("character_input"),
-            second_input: rate("second_input"),
-            second_output: rate("second_output"),
-            picture: rate("picture"),
-            page: rate("page"),
-            query: rate("query"),
-        }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    fn from_row(row: &RateRow) -> Self {
-        Self::by_name(|name| {
-            let place = RATES.iter().position(|known| *known == name)?;
-            row.get(place).copied().flatten().map(Rate::from_picos)
-        })
+    fn get(&self, meter: Meter) -> Option<Rate> {
+        self.0.iter().find(|(known, _)| *known == meter).map(|(_, rate)| *rate)
     }
 
     /// These rates, and those of `below` where these say nothing.
-    fn or(self, below: &Self) -> Self {
-        Self {
-            input: self.input.or(below.input),
-            output: self.output.or(below.output),
-            cache_read: self.cache_read.or(below.cache_read),
-            cache_write_5m: self.cache_write_5m.or(below.cache_write_5m),
-            cache_write_1h: self.cache_write_1h.or(below.cache_write_1h),
-            cache_write_12h: self.cache_write_12h.or(below.cache_write_12h),
-            reasoning: self.reasoning.or(below.reasoning),
-            audio_input: self.audio_input.or(below.audio_input),
-            audio_output: self.audio_output.or(below.audio_output),
-            image_input: self.image_input.or(below.image_input),
-            web_search: self.web_search.or(below.web_search),
-            request: self.request.or(below.request),
-            image_output: self.image_output.or(below.image_output),
-            character_input: self.character_input.or(below.character_input),
-            second_input: self.second_input.or(below.second_input),
-            second_output: self.second_output.or(below.second_output),
-            picture: self.picture.or(below.picture),
-            page: self.page.or(below.page),
-            query: self.query.or(below.query),
-        }
+    fn or(&self, below: &Self) -> Self {
+        let missing = below.0.iter().filter(|(meter, _)| self.get(*meter).is_none());
+        self.0.iter().chain(missing).copied().collect()
     }
 }
 
 /// Rates by the size of the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Schedule {
+    named: Rates,
     base: Resolved,
     /// By rising mark.
     tiers: Box<[(u64, Resolved)]>,
 }
 
 impl Schedule {
-    fn new(base: &Rates, tiers: &[(u64, Rates)]) -> Self {
-        let tiers = tiers.iter().map(|(over, rates)| (*over, Resolved::new(rates))).collect();
-        Self { base: Resolved::new(base), tiers }
+    /// What a tier leaves out is as below its mark.
+    fn new(base: &Rates, tiers: Tiers) -> Self {
+        let tiers = tiers.into_iter().map(|(over, rates)| (over, Resolved::new(&rates.or(base)))).collect();
+        Self { named: base.clone(), base: Resolved::new(base), tiers }
     }
 
     fn rates_for(&self, prompt: u64) -> &Resolved {
@@ -270,7 +247,7 @@ impl Schedule {
 }
 
 /// Rates with every gap filled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Resolved {
     input: Rate,
     output: Rate,
@@ -282,48 +259,45 @@ struct Resolved {
     audio_input: Rate,
     audio_output: Rate,
     image_input: Rate,
+    image_output: Rate,
     web_search: Rate,
     request: Rate,
-    image_output: Rate,
-    character_input: Rate,
-    second_input: Rate,
-    second_output: Rate,
-    picture: Rate,
-    page: Rate,
-    query: Rate,
+    /// What a conversation's usage does not count.
+    others: Box<[(Meter, Rate)]>,
 }
 
 impl Resolved {
     fn new(rates: &Rates) -> Self {
-        let input = rates.input.unwrap_or_default();
-        let output = rates.output.unwrap_or_default();
-        let short = rates.cache_write_5m.unwrap_or(input);
-        let long = rates.cache_write_1h.unwrap_or(short);
+        let input = rates.get(Meter::Input).unwrap_or_default();
+        let output = rates.get(Meter::Output).unwrap_or_default();
+        let short = rates.get(Meter::CacheWrite5m).unwrap_or(input);
+        let long = rates.get(Meter::CacheWrite1h).unwrap_or(short);
         Self {
             input,
             output,
-            cache_read: rates.cache_read.unwrap_or(input),
+            cache_read: rates.get(Meter::CacheRead).unwrap_or(input),
             cache_write_5m: short,
             cache_write_1h: long,
-            cache_write_12h: rates.cache_write_12h.unwrap_or(long),
-            reasoning: rates.reasoning.unwrap_or(output),
-            audio_input: rates.audio_input.unwrap_or(input),
-            audio_output: rates.audio_output.unwrap_or(output),
-            image_input: rates.image_input.unwrap_or(input),
-            web_search: rates.web_search.unwrap_or_default(),
-            request: rates.request.unwrap_or_default(),
-            image_output: rates.image_output.unwrap_or(output),
-            character_input: rates.character_input.unwrap_or_default(),
-            second_input: rates.second_input.unwrap_or_default(),
-            second_output: rates.second_output.unwrap_or_default(),
-            picture: rates.picture.unwrap_or_default(),
-            page: rates.page.unwrap_or_default(),
-            query: rates.query.unwrap_or_default(),
+            cache_write_12h: rates.get(Meter::CacheWrite12h).unwrap_or(long),
+            reasoning: rates.get(Meter::Reasoning).unwrap_or(output),
+            audio_input: rates.get(Meter::AudioInput).unwrap_or(input),
+            audio_output: rates.get(Meter::AudioOutput).unwrap_or(output),
+            image_input: rates.get(Meter::ImageInput).unwrap_or(input),
+            image_output: rates.get(Meter::ImageOutput).unwrap_or(output),
+            web_search: rates.get(Meter::WebSearch).unwrap_or_default(),
+            request: rates.get(Meter::Request).unwrap_or_default(),
+            others: rates.0.iter().filter(|(meter, _)| !is_usage(*meter)).copied().collect(),
         }
     }
 
-    /// Each token once: the input kinds of [`Usage`] exclude each other, and reasoning is taken out of output.
-    fn cost(&self, usage: &Usage) -> Money {
+    fn is_free(&self) -> bool {
+        let free = Self { others: self.others.clone(), ..Self::default() };
+        *self == free && self.others.iter().all(|(_, rate)| *rate == Rate::ZERO)
+    }
+
+    /// Each token once: the input kinds of [`Usage`] exclude each other, and reasoning is taken out of output. In
+    /// pico-dollars.
+    fn tokens(&self, usage: &Usage) -> u128 {
         let reasoning = usage.reasoning.min(usage.output);
         let parts = [
             self.input.times(usage.input),
@@ -336,12 +310,11 @@ impl Resolved {
             self.output.times(usage.output - reasoning),
             self.reasoning.times(reasoning),
             self.audio_output.times(usage.audio_output),
-            self.web_search.times(usage.web_searches),
             self.image_output.times(usage.image_output),
+            self.web_search.times(usage.web_searches),
             self.request.times(1),
         ];
-        let tokens = parts.into_iter().fold(0, u128::saturating_add);
-        Money::from_picos_up(tokens.saturating_add(self.units(&usage.units)))
+        parts.into_iter().fold(self.units(&usage.units), u128::saturating_add)
     }
 
     /// What is counted otherwise than in tokens, in pico-dollars.
@@ -349,16 +322,68 @@ impl Resolved {
         if units.is_empty() {
             return 0;
         }
-        let milliseconds = |rate: Rate, count: u64| rate.times(count).div_ceil(1_000);
         let parts = [
-            self.character_input.times(units.characters),
-            milliseconds(self.second_input, units.input_ms),
-            milliseconds(self.second_output, units.output_ms),
-            self.picture.times(units.pictures),
-            self.page.times(units.pages),
-            self.query.times(units.queries),
+            (Meter::CharacterInput, units.characters),
+            (Meter::SecondInput, units.input_ms),
+            (Meter::SecondOutput, units.output_ms),
+            (Meter::Picture, units.pictures),
+            (Meter::Page, units.pages),
+            (Meter::Query, units.queries),
         ];
-        parts.into_iter().fold(0, u128::saturating_add)
+        parts.into_iter().map(|(meter, count)| self.unit(meter, count)).fold(0, u128::saturating_add)
+    }
+
+    /// What `count` units cost, in pico-dollars; of a meter that counts seconds, milliseconds.
+    fn unit(&self, meter: Meter, count: u64) -> u128 {
+        let rate = self.rate(meter);
+        if counts_seconds(meter) { rate.times(count).div_ceil(1_000) } else { rate.times(count) }
+    }
+
+    /// The rate of a meter, or of the one that stands for it: the particular follows the general.
+    fn rate(&self, meter: Meter) -> Rate {
+        let own = || self.others.iter().find(|(known, _)| *known == meter).map(|(_, rate)| *rate);
+        let or = |other: Meter| own().unwrap_or_else(|| self.rate(other));
+        match meter {
+            Meter::Input => self.input,
+            Meter::Output => self.output,
+            Meter::CacheRead => self.cache_read,
+            Meter::CacheWrite5m => self.cache_write_5m,
+            Meter::CacheWrite1h => self.cache_write_1h,
+            Meter::CacheWrite12h => self.cache_write_12h,
+            Meter::Reasoning => self.reasoning,
+            Meter::AudioInput => self.audio_input,
+            Meter::AudioOutput => self.audio_output,
+            Meter::ImageInput => self.image_input,
+            Meter::ImageOutput => self.image_output,
+            Meter::WebSearch => self.web_search,
+            Meter::Request => self.request,
+            Meter::AudioCacheRead | Meter::ImageCacheRead => or(Meter::CacheRead),
+            Meter::AudioCacheWrite => or(Meter::CacheWrite5m),
+            Meter::VideoOutput => or(Meter::Output),
+            Meter::VideoInput => or(Meter::Input),
+            Meter::AnnotatedPage => or(Meter::Page),
+            Meter::AudioSecondInput | Meter::VideoSecondInput => or(Meter::SecondInput),
+            Meter::VideoSecondOutput
+            | Meter::Second480p
+            | Meter::Second720p
+            | Meter::Second768p
+            | Meter::Second1080p
+            | Meter::Second2k
+            | Meter::Second4k => or(Meter::SecondOutput),
+            Meter::Citation
+            | Meter::CharacterInput
+            | Meter::CharacterOutput
+            | Meter::PixelInput
+            | Meter::PixelOutput
+            | Meter::MapsSearch
+            | Meter::Query
+            | Meter::PictureInput
+            | Meter::Picture
+            | Meter::Page
+            | Meter::CodeSession
+            | Meter::SecondInput
+            | Meter::SecondOutput => own().unwrap_or_default(),
+        }
     }
 
     /// In pico-dollars. Whether a token of text will be written to a cache is not known before, so its dearest fate
@@ -367,7 +392,7 @@ impl Resolved {
         let text =
             [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.cache_write_12h];
         let text = text.into_iter().max().unwrap_or_default();
-        let media = text.max(self.audio_input).max(self.image_input);
+        let media = text.max(self.audio_input).max(self.image_input).max(self.rate(Meter::VideoInput));
         let tokens = text.times(bound.text_tokens).saturating_add(media.times(bound.media_tokens));
         tokens.saturating_add(self.request.times(1)).saturating_add(self.units(&bound.units))
     }
@@ -375,4 +400,41 @@ impl Resolved {
     fn output_most(&self) -> Rate {
         self.output.max(self.reasoning).max(self.audio_output).max(self.image_output)
     }
+}
+
+/// What [`Usage`] counts, and the fee of a request.
+const fn is_usage(meter: Meter) -> bool {
+    matches!(
+        meter,
+        Meter::Input
+            | Meter::Output
+            | Meter::CacheRead
+            | Meter::CacheWrite5m
+            | Meter::CacheWrite1h
+            | Meter::CacheWrite12h
+            | Meter::Reasoning
+            | Meter::AudioInput
+            | Meter::AudioOutput
+            | Meter::ImageInput
+            | Meter::ImageOutput
+            | Meter::WebSearch
+            | Meter::Request
+    )
+}
+
+const fn counts_seconds(meter: Meter) -> bool {
+    matches!(
+        meter,
+        Meter::SecondInput
+            | Meter::SecondOutput
+            | Meter::AudioSecondInput
+            | Meter::VideoSecondInput
+            | Meter::VideoSecondOutput
+            | Meter::Second480p
+            | Meter::Second720p
+            | Meter::Second768p
+            | Meter::Second1080p
+            | Meter::Second2k
+            | Meter::Second4k
+    )
 }

@@ -1,9 +1,12 @@
 //! Providers and models as the program sees them.
 
+use gatelet_catalogue::{Capabilities, Capability, Day, Entry, Mode};
+use gatelet_wire::edit::MessageEdit;
 use gatelet_wire::{DialectId, Edit};
 
+use super::Row;
 use super::price::Price;
-use super::table::{Auth, Capability, Catalogue, Kind, ModelRow, ProviderRow, Quirks, When};
+use super::table::{Also, Auth, Catalogue, Endpoint, Kind, ProviderRow, Quirks, Scheme, When};
 
 /// A provider as its file declares it, without a credential.
 #[derive(Clone, Debug)]
@@ -12,13 +15,25 @@ pub struct Provider {
     /// The name that people know it by.
     pub name: String,
     pub kind: Kind,
-    pub dialect: DialectId,
+    /// The word for its language, which this build may not speak.
+    pub dialect: String,
     /// Where it listens, by the convention of its dialect, without a slash at the end; `{name}` is to be filled in.
     pub base: String,
-    /// None where no request needs a credential.
-    pub auth: Option<Auth>,
+    /// Nobody has confirmed the base: it is used only where the admin says that it is right.
+    pub confirm: bool,
+    /// Bases of single regions, by their words.
+    pub bases: Vec<(String, String)>,
+    pub also: Vec<Also>,
+    /// Ways to prove who sends a request, the usual one first; none where there is nothing to prove.
+    pub auth: Vec<Auth>,
+    /// By place in the base, the variables that usually hold what stands for it.
+    pub fill: Vec<(String, Vec<String>)>,
     /// Headers that every request carries.
     pub headers: Vec<(String, String)>,
+    pub endpoints: Vec<Endpoint>,
+    pub regions: Vec<String>,
+    /// The provider whose models it has too.
+    pub models: Option<String>,
     /// Changes to a request of the same dialect, in order.
     pub edits: Vec<Edit>,
     /// Changes for models with a capability, applied after `edits`.
@@ -33,17 +48,26 @@ pub struct Provider {
 
 impl Provider {
     /// A line that the build has written is readable.
-    pub(super) fn read(row: &str) -> Option<Self> {
-        let row: ProviderRow = serde_json::from_str(row).ok()?;
+    pub(super) fn read(line: &Row) -> Option<Self> {
+        let row: ProviderRow = serde_json::from_str(line.json).ok()?;
+        let mut edits = if row.classic { classic().to_vec() } else { Vec::new() };
+        edits.extend(row.edits);
         Some(Self {
             dialect: row.dialect,
-            id: row.id,
+            id: line.id.to_owned(),
             name: row.name,
             kind: row.kind,
             base: row.base,
+            confirm: row.confirm,
+            bases: row.bases.into_iter().collect(),
+            also: row.also,
             auth: row.auth,
+            fill: row.fill.into_iter().collect(),
             headers: row.headers.into_iter().collect(),
-            edits: row.edits,
+            endpoints: row.endpoints,
+            regions: row.regions,
+            models: row.models,
+            edits,
             when: row.when,
             quirks: row.quirks,
             free: row.free,
@@ -51,42 +75,69 @@ impl Provider {
             model_prefix: row.model_prefix,
         })
     }
+
+    /// Its language, if this build speaks it.
+    pub fn dialect(&self) -> Option<DialectId> {
+        super::dialect(&self.dialect)
+    }
+
+    /// The first way to prove who sends a request that this build can go.
+    pub fn scheme(&self) -> Option<&Scheme> {
+        self.auth.iter().map(|auth| &auth.scheme).find(|scheme| scheme.is_available())
+    }
+
+    /// Every request needs a secret.
+    pub fn needs_secret(&self) -> bool {
+        !self.auth.is_empty() && !self.auth.iter().any(|auth| auth.optional)
+    }
 }
 
-/// A model as the table knows it.
+/// What the dialect's first servers want said otherwise than its newest clients say it.
+fn classic() -> [Edit; 3] {
+    [
+        Edit::Rename("max_completion_tokens".to_owned(), "max_tokens".to_owned()),
+        Edit::Messages(MessageEdit::DeveloperToSystem),
+        Edit::Messages(MessageEdit::DropCacheMarks),
+    ]
+}
+
+/// A model as the catalogue knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     /// The provider's own name for it.
     pub id: String,
+    pub mode: Mode,
     /// Tokens of input and output together.
     pub context: Option<u64>,
     /// The most output tokens of one answer.
     pub max_output: Option<u64>,
-    pub capabilities: Vec<Capability>,
-    /// The date (`YYYY-MM-DD`) on which its provider shuts it down.
-    pub deprecated: Option<String>,
+    /// Numbers in an embedding, at most.
+    pub dimensions: Option<u64>,
+    pub capabilities: Capabilities,
+    /// The day on which its provider shuts it down.
+    pub ends: Option<Day>,
     /// None where no source names one.
     pub price: Option<Price>,
 }
 
 impl Model {
-    pub(super) fn read(row: &str) -> Option<Self> {
-        let row: ModelRow = serde_json::from_str(row).ok()?;
-        let known = |count: u64| (count > 0).then_some(count);
-        let capability = |letter| {
-            Capability::LETTERS.iter().find(|(known, _)| *known == letter).map(|(_, capability)| *capability)
-        };
-        Some(Self {
-            id: row.id,
-            context: known(row.context),
-            max_output: known(row.max_output),
-            capabilities: row.capabilities.chars().filter_map(capability).collect(),
-            deprecated: Some(row.deprecated).filter(|date| !date.is_empty()),
-            price: row.price.as_ref().map(Price::from_row),
-        })
-    }
-
     pub fn has(&self, capability: Capability) -> bool {
-        self.capabilities.contains(&capability)
+        self.capabilities.has(capability)
+    }
+}
+
+impl From<Entry> for Model {
+    fn from(entry: Entry) -> Self {
+        let known = |count: u64| (count > 0).then_some(count);
+        Self {
+            mode: entry.mode,
+            context: known(entry.context),
+            max_output: known(entry.max_output),
+            dimensions: known(entry.dimensions),
+            capabilities: entry.capabilities,
+            ends: entry.ends,
+            price: Price::of(&entry.prices),
+            id: entry.id,
+        }
     }
 }

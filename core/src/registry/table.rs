@@ -1,29 +1,67 @@
-//! The rows of the embedded table: what `build.rs` writes and this crate reads.
+//! The rows of providers: what `build.rs` writes and this crate reads.
 //!
 //! Invariant: this file is compiled twice, into the build script and into the crate, so that the two cannot disagree.
-//! Of ours it therefore names `gatelet_wire` alone.
+//! Of ours it therefore names `gatelet_wire` and `gatelet_catalogue` alone.
 
 use std::collections::BTreeMap;
 
-use gatelet_wire::{DialectId, Edit};
+use gatelet_catalogue::Capability;
+use gatelet_wire::Edit;
 use serde::{Deserialize, Serialize};
 
 /// One provider, as its file in `core/registry/` declares it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProviderRow {
+    /// The file's name; in a line of the crate's own the line's.
+    #[serde(default, skip_serializing)]
     pub id: String,
     /// The name that people know it by.
     pub name: String,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: Kind,
-    pub dialect: DialectId,
-    /// Where it listens, by the convention of its dialect; `{name}` is filled in from the configuration.
+    /// The word for its language, which this build may not speak: `build.rs` has all of them.
+    #[serde(default = "usual_dialect", skip_serializing_if = "is_usual_dialect")]
+    pub dialect: String,
+    /// Where it listens, by the convention of its dialect; `{name}`, one of [`PLACES`], is filled in from the
+    /// configuration or from a variable that `fill` names.
     pub base: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<Auth>,
+    /// Nobody has confirmed the base: whoever uses it says so in the configuration.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirm: bool,
+    /// Bases of single regions, by the word that the configuration says as `region`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bases: BTreeMap<String, String>,
+    /// Other dialects that it speaks, elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
+    /// Ways to prove who sends a request, the usual one first. None: there is nothing to prove.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth: Vec<Auth>,
+    /// Variables that usually hold what stands for a place in the base.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fill: BTreeMap<String, Vec<String>>,
     /// Headers that every request carries.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// What it serves itself, as far as known. Anything else may be reached by its own paths.
+    #[serde(default = "chat_alone", skip_serializing_if = "is_chat_alone")]
+    pub endpoints: Vec<Endpoint>,
+    /// Where data is processed, as far as known: `eu`, `us`, `ch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
+    /// Other names by which people know it.
+    #[serde(default, skip_serializing)]
+    pub aliases: Vec<String>,
+    /// The provider whose models it has too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<String>,
+    /// Its models are in every executable, not in the full catalogue alone.
+    #[serde(default, skip_serializing)]
+    pub embedded: Embedded,
+    /// It speaks its dialect as it was at first: `max_tokens`, no role `developer`, no marks for caches.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub classic: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
     /// Edits for those models only that are known to have a capability.
@@ -41,11 +79,46 @@ pub(super) struct ProviderRow {
     pub model_prefix: Option<String>,
 }
 
+/// A provider that holds no conversations, or in a language of its own that nobody translates: it is reached by its own
+/// paths alone.
+pub(crate) const NATIVE: &str = "native";
+
+/// What may stand in braces in a base.
+pub(crate) const PLACES: &[&str] = &["account", "gateway", "host", "project", "region", "resource"];
+
+/// Which of a provider's models every executable carries, beside the full catalogue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Embedded {
+    #[default]
+    None,
+    /// Those whose id has no slash: the others are regional prices, or sizes of pictures.
+    Plain,
+    All,
+}
+
+fn usual_dialect() -> String {
+    "openai".to_owned()
+}
+
+fn is_usual_dialect(dialect: &str) -> bool {
+    dialect == "openai"
+}
+
+fn chat_alone() -> Vec<Endpoint> {
+    vec![Endpoint::Chat]
+}
+
+fn is_chat_alone(endpoints: &[Endpoint]) -> bool {
+    endpoints == [Endpoint::Chat]
+}
+
 /// What sort of thing a provider is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A vendor on the internet.
+    #[default]
     Hosted,
     /// A vendor that relays to others.
     Gateway,
@@ -53,6 +126,80 @@ pub enum Kind {
     Local,
     /// Part of this gateway; no network is involved.
     BuiltIn,
+}
+
+impl Kind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Hosted => "hosted",
+            Self::Gateway => "gateway",
+            Self::Local => "local",
+            Self::BuiltIn => "built-in",
+        }
+    }
+}
+
+/// Another dialect of a provider, and where it speaks it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    /// One of the words of `dialect`.
+    pub dialect: String,
+    pub base: String,
+}
+
+/// An operation that a provider serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Endpoint {
+    /// Conversations in its own dialect.
+    Chat,
+    /// `OpenAI`'s Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    CountTokens,
+    Completions,
+    Embeddings,
+    Rerank,
+    Moderations,
+    Images,
+    ImageEdits,
+    Speech,
+    Transcriptions,
+    Videos,
+    Ocr,
+    Search,
+    Realtime,
+    Files,
+    Batches,
+    VectorStores,
+}
+
+impl Endpoint {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::CountTokens => "count-tokens",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Rerank => "rerank",
+            Self::Moderations => "moderations",
+            Self::Images => "images",
+            Self::ImageEdits => "image-edits",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Videos => "videos",
+            Self::Ocr => "ocr",
+            Self::Search => "search",
+            Self::Realtime => "realtime",
+            Self::Files => "files",
+            Self::Batches => "batches",
+            Self::VectorStores => "vector-stores",
+        }
+    }
 }
 
 /// What a provider's model rows say about its other models.
@@ -82,21 +229,85 @@ impl Catalogue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
+    #[serde(default, skip_serializing_if = "is_default")]
     pub scheme: Scheme,
     /// The environment variables that usually hold the secret, the usual one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
+    /// Further variables that the scheme reads beside the secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
     /// A request without a secret is possible.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
     /// `Authorization: Bearer <secret>`.
+    #[default]
     Bearer,
     /// `<name>: <secret>`.
     Header(String),
+    /// `<name>: <prefix><secret>`.
+    Prefixed(String, String),
+    /// `Authorization: Basic <secret in base64>`; the secret is `user:password`.
+    Basic,
+    /// `?<name>=<secret>`.
+    Query(String),
+    /// AWS Signature 4 for a service of this name.
+    Sigv4(String),
+    /// Google's service accounts and application default credentials.
+    Google,
+    /// Microsoft Entra ID.
+    Entra,
+    /// IBM's identity service, where a key becomes a token.
+    IbmIam,
+    /// Oracle's signatures.
+    Oci,
+    /// A token that is signed with the account's key pair.
+    SnowflakeJwt,
+    /// Client credentials become a token at this address.
+    Oauth(String),
+    /// A token that is signed with the secret itself.
+    Jwt,
+}
+
+impl Scheme {
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Header(_) => "header",
+            Self::Prefixed(..) => "prefixed",
+            Self::Basic => "basic",
+            Self::Query(_) => "query",
+            Self::Sigv4(_) => "sigv4",
+            Self::Google => "google",
+            Self::Entra => "entra",
+            Self::IbmIam => "ibm-iam",
+            Self::Oci => "oci",
+            Self::SnowflakeJwt => "snowflake-jwt",
+            Self::Oauth(_) => "oauth",
+            Self::Jwt => "jwt",
+        }
+    }
+
+    /// Whether this build can carry it out: what needs more than a header cannot be yet.
+    pub const fn is_available(&self) -> bool {
+        match self {
+            Self::Bearer | Self::Header(_) | Self::Prefixed(..) | Self::Basic => true,
+            Self::Query(_)
+            | Self::Sigv4(_)
+            | Self::Google
+            | Self::Entra
+            | Self::IbmIam
+            | Self::Oci
+            | Self::SnowflakeJwt
+            | Self::Oauth(_)
+            | Self::Jwt => false,
+        }
+    }
 }
 
 /// Edits that hold for models with a capability.
@@ -112,18 +323,28 @@ pub struct When {
 #[serde(deny_unknown_fields, default)]
 pub struct Quirks {
     /// Whether `completion_tokens` counts reasoning.
+    #[serde(skip_serializing_if = "is_default")]
     pub reasoning: Reasoning,
     /// How usage of a stream is obtained.
+    #[serde(skip_serializing_if = "is_default")]
     pub stream_usage: StreamUsage,
     /// Where usage may stand besides the top level of a chunk: a dotted path, such as `x_groq.usage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_at: Option<String>,
+    /// Where an answer says what it cost: what it says is charged, in place of the catalogue's price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<StatedCost>,
     /// Reasoning stands between `<think>` and `</think>` inside the content.
+    #[serde(skip_serializing_if = "is_default")]
     pub think_tags: bool,
     /// The one form of tool call id that is accepted.
+    #[serde(skip_serializing_if = "is_default")]
     pub tool_ids: ToolIds,
     /// Two turns of one role in a row are refused, so they are merged.
+    #[serde(skip_serializing_if = "is_default")]
     pub alternate: bool,
     /// A user turn directly after a tool's result is refused by some models.
+    #[serde(skip_serializing_if = "is_default")]
     pub assistant_after_tool: bool,
 }
 
@@ -131,6 +352,21 @@ impl Quirks {
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Where an answer says its cost, and in what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatedCost {
+    /// A dotted path in the answer, or in a stream's chunk: `usage.cost`.
+    pub at: String,
+    /// The number counts 10⁻ⁿ US dollars.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decimals: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,124 +397,3 @@ pub enum ToolIds {
     /// Exactly nine characters of `a-z A-Z 0-9`.
     Nine,
 }
-
-/// What a model is known to do, or known not to do. One letter each in the table; see [`Capability::LETTERS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Capability {
-    Tools,
-    ToolChoice,
-    ParallelTools,
-    Schema,
-    Reasoning,
-    AdaptiveThinking,
-    AlwaysThinks,
-    Vision,
-    Pdf,
-    AudioInput,
-    AudioOutput,
-    VideoInput,
-    PromptCache,
-    WebSearch,
-    Prefill,
-    SystemAnywhere,
-    /// It is reached by the Responses operation only.
-    ResponsesOnly,
-    NoTemperature,
-    /// Neither temperature nor `top_p` nor `top_k`.
-    NoSampling,
-    NoSystem,
-    NoStream,
-    NoForcedTool,
-    NoToolChoice,
-    NoSchema,
-}
-
-impl Capability {
-    pub const LETTERS: &[(char, Self)] = &[
-        ('t', Self::Tools),
-        ('c', Self::ToolChoice),
-        ('l', Self::ParallelTools),
-        ('s', Self::Schema),
-        ('r', Self::Reasoning),
-        ('a', Self::AdaptiveThinking),
-        ('k', Self::AlwaysThinks),
-        ('v', Self::Vision),
-        ('p', Self::Pdf),
-        ('i', Self::AudioInput),
-        ('o', Self::AudioOutput),
-        ('m', Self::VideoInput),
-        ('h', Self::PromptCache),
-        ('w', Self::WebSearch),
-        ('f', Self::Prefill),
-        ('y', Self::SystemAnywhere),
-        ('R', Self::ResponsesOnly),
-        ('T', Self::NoTemperature),
-        ('S', Self::NoSampling),
-        ('Y', Self::NoSystem),
-        ('M', Self::NoStream),
-        ('F', Self::NoForcedTool),
-        ('C', Self::NoToolChoice),
-        ('X', Self::NoSchema),
-    ];
-}
-
-/// One model; in the table a line of JSON, an array in the order of these fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ModelRow {
-    pub id: String,
-    /// Tokens of input and output together, 0 where unknown.
-    pub context: u64,
-    /// The most output tokens, 0 where unknown.
-    pub max_output: u64,
-    /// One letter per [`Capability`].
-    pub capabilities: String,
-    /// The date (`YYYY-MM-DD`) on which it is shut down, or empty.
-    pub deprecated: String,
-    pub price: Option<PriceRow>,
-}
-
-/// Prices as the table has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct PriceRow {
-    pub base: RateRow,
-    /// By rising mark.
-    pub tiers: Vec<TierRow>,
-    pub services: Vec<ServiceRow>,
-}
-
-/// Pico-dollars per unit, in the order of [`RATES`]; `None` where the table says nothing.
-pub(super) type RateRow = Vec<Option<u64>>;
-
-/// The mark above which it holds, and its rates.
-pub(super) type TierRow = (u64, RateRow);
-
-/// A service tier's name, rates and tiers.
-pub(super) type ServiceRow = (String, RateRow, Vec<TierRow>);
-
-/// The kinds of rate, in the order of the arrays in [`PriceRow`].
-pub(crate) const RATES: [&str; 19] = [
-    "input",
-    "output",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "cache_write_12h",
-    "reasoning",
-    "audio_input",
-    "audio_output",
-    "image_input",
-    "web_search",
-    "request",
-    "image_output",
-    "character_input",
-    "second_input",
-    "second_output",
-    "picture",
-    "page",
-    "query",
-];
-
-/// Rates that are for one of a thing, where the others are for tokens or characters by the million.
-pub(crate) const SINGLE: [&str; 7] =
-    ["web_search", "request", "second_input", "second_output", "picture", "page", "query"];

@@ -5,20 +5,92 @@ use crate::domain::Rate;
 
 #[test]
 fn every_provider_and_every_model_of_the_table_can_be_read() {
-    let registry = Registry::embedded();
+    let registry = Registry::full();
     for provider in registry.providers() {
         let row = registry.provider(provider).unwrap_or_else(|| panic!("{provider} is unreadable"));
         assert_eq!(row.id, provider);
         for model in registry.models(provider) {
             let found =
-                registry.model(provider, model).unwrap_or_else(|| panic!("{provider}/{model} is not found"));
+                registry.model(provider, &model).unwrap_or_else(|| panic!("{provider}/{model} is not found"));
             assert_eq!(found.id, model);
         }
     }
 }
 
+#[test]
+fn a_provider_is_found_by_its_other_names() {
+    let registry = Registry::embedded();
+    let id = |name| registry.provider(name).map(|provider| provider.id);
+    for (name, expected) in [
+        ("together_ai", "together"),
+        ("fireworks-ai", "fireworks"),
+        ("hosted_vllm", "vllm"),
+        ("amazon-bedrock", "bedrock"),
+        ("nvidia_nim", "nvidia"),
+        ("vertex_ai", "vertex"),
+        ("google", "gemini"),
+    ] {
+        assert_eq!(id(name).as_deref(), Some(expected), "{name}");
+    }
+    assert_eq!(id("nobody"), None);
+    assert!(registry.providers().count() >= 250);
+    assert!(registry.providers().eq(registry.known_providers().map(|provider| provider.id)));
+    let sorted: Vec<&str> = registry.providers().collect();
+    assert!(sorted.is_sorted());
+}
+
+#[test]
+fn no_secret_of_one_vendor_goes_to_another_by_its_usual_variable() {
+    // Those that share a variable are one vendor's, at several addresses.
+    let shared: &[&[&str]] = &[
+        &["ALIBABA_CODING_PLAN_API_KEY", "ALIBABA_TOKEN_PLAN_API_KEY", "DASHSCOPE_API_KEY", "ARK_API_KEY"],
+        &["AWS_ACCESS_KEY_ID", "AWS_BEARER_TOKEN_BEDROCK", "CLOUDFLARE_API_TOKEN", "KIMI_API_KEY"],
+        &["GOOGLE_APPLICATION_CREDENTIALS", "LLMGATEWAY_API_KEY", "MINIMAX_API_KEY", "MOONSHOT_API_KEY"],
+        &["OLLAMA_API_KEY", "OPENCODE_API_KEY", "PERPLEXITY_API_KEY", "STEPFUN_API_KEY", "XIAOMI_API_KEY"],
+        &["AZURE_AD_TOKEN", "ZHIPU_API_KEY"],
+    ];
+    let mut seen = std::collections::BTreeMap::<String, String>::new();
+    for provider in Registry::embedded().known_providers() {
+        for name in provider.auth.iter().flat_map(|auth| &auth.env) {
+            let other = seen.insert(name.clone(), provider.id.clone());
+            let known = shared.concat().contains(&name.as_str());
+            if let Some(other) = other.filter(|other| *other != provider.id && !known) {
+                panic!("{name} is the secret of {other} and of {}", provider.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_embedded_catalogue_has_the_main_models_and_the_full_one_has_all() {
+    let (embedded, full) = (Registry::embedded(), Registry::full());
+    for (provider, model) in [
+        ("openai", "gpt-5.4"),
+        ("anthropic", "claude-opus-5"),
+        ("gemini", "gemini-2.5-pro"),
+        ("demo", "echo"),
+    ] {
+        assert!(embedded.model(provider, model).is_some(), "{provider}/{model}");
+        assert_eq!(embedded.model(provider, model), full.model(provider, model));
+    }
+    assert!(!embedded.has_models("openrouter") && full.has_models("openrouter"));
+    let all: usize = full.providers().map(|provider| full.models(provider).len()).sum();
+    assert!(all > 11_000, "{all}");
+    let loaded = Registry::with_catalogue(Bytes::copy_from_slice(full.catalogue())).expect("whole");
+    assert_eq!(loaded.model("openrouter", "openai/gpt-4o"), full.model("openrouter", "openai/gpt-4o"));
+    assert!(Registry::with_catalogue(Bytes::from_static(b"nothing")).is_err());
+}
+
+#[test]
+fn pictures_are_priced_by_quality_and_size_where_a_provider_does() {
+    let registry = Registry::full();
+    let id = |quality, size| registry.picture_model("azure", "dall-e-3", quality, size).map(|model| model.id);
+    assert_eq!(id(Some("hd"), Some("1024x1024")).as_deref(), Some("hd/1024-x-1024/dall-e-3"));
+    assert_eq!(id(None, None), registry.model("azure", "dall-e-3").map(|model| model.id));
+}
+
 fn price(provider: &str, model: &str) -> Price {
-    Registry::embedded().model(provider, model).and_then(|model| model.price).expect("a price")
+    Registry::full().model(provider, model).and_then(|model| model.price).expect("a price")
 }
 
 fn nanos(text: &str) -> crate::domain::Money {
@@ -84,27 +156,27 @@ fn reasoning_is_taken_out_of_output_where_it_has_a_rate() {
 
 #[test]
 fn a_call_is_rounded_up_once_and_not_once_a_kind() {
-    let rates =
-        Rates { input: Some(Rate::from_picos(100)), output: Some(Rate::from_picos(100)), ..Rates::default() };
+    let rates = [(Meter::Input, Rate::from_picos(100)), (Meter::Output, Rate::from_picos(100))];
+    let rates: Rates = rates.into_iter().collect();
     let usage = Usage { input: 3, output: 3, ..Usage::default() };
     // 600 pico-dollars: one nano-dollar, where rounding each kind would make it two.
-    assert_eq!(Price::flat(rates).cost(&usage, None), crate::domain::Money::from_nanos(1));
+    assert_eq!(Price::flat(&rates).cost(&usage, None), crate::domain::Money::from_nanos(1));
 }
 
 #[test]
 fn audio_and_searches_have_rates_of_their_own() {
-    let rates = Rates {
-        input: Some(Rate::from_picos(2_500_000)),
-        output: Some(Rate::from_picos(10_000_000)),
-        audio_input: Some(Rate::from_picos(40_000_000)),
-        audio_output: Some(Rate::from_picos(80_000_000)),
-        web_search: Some(Rate::from_picos(10_000_000_000)),
-        ..Rates::default()
-    };
+    let rates = [
+        (Meter::Input, Rate::from_picos(2_500_000)),
+        (Meter::Output, Rate::from_picos(10_000_000)),
+        (Meter::AudioInput, Rate::from_picos(40_000_000)),
+        (Meter::AudioOutput, Rate::from_picos(80_000_000)),
+        (Meter::WebSearch, Rate::from_picos(10_000_000_000)),
+    ];
+    let rates: Rates = rates.into_iter().collect();
     let usage =
         Usage { audio_input: 100, audio_output: 200, web_searches: 3, image_input: 4, ..Usage::default() };
     // 0.004 + 0.016 + 0.03 + 4 x 2.5e-6, images being input where nothing else is said.
-    assert_eq!(Price::flat(rates).cost(&usage, None), nanos("0.05001"));
+    assert_eq!(Price::flat(&rates).cost(&usage, None), nanos("0.05001"));
 }
 
 #[test]
@@ -148,7 +220,7 @@ fn the_bound_takes_a_tier_only_where_the_prompt_can_reach_it() {
 
 #[test]
 fn a_model_is_found_with_and_without_its_providers_prefix() {
-    let registry = Registry::embedded();
+    let registry = Registry::full();
     let long = registry.model("fireworks", "accounts/fireworks/models/code-llama-13b").expect("a row");
     assert!(long.price.is_some());
     assert_eq!(registry.model("fireworks", "code-llama-13b"), Some(long));
@@ -156,7 +228,7 @@ fn a_model_is_found_with_and_without_its_providers_prefix() {
 
 #[test]
 fn a_fine_tuned_model_has_the_price_of_tuned_models_of_its_base() {
-    let registry = Registry::embedded();
+    let registry = Registry::full();
     let tuned = registry.model("openai", "ft:gpt-4o-2024-08-06:acme::abc123").expect("a row");
     assert_eq!(tuned.id, "ft:gpt-4o-2024-08-06");
     assert_eq!(registry.model("openai", "ft:nothing:acme::abc123"), None);
@@ -164,7 +236,7 @@ fn a_fine_tuned_model_has_the_price_of_tuned_models_of_its_base() {
 
 #[test]
 fn a_name_that_only_resembles_a_row_has_no_price() {
-    let registry = Registry::embedded();
+    let registry = Registry::full();
     assert_eq!(registry.model("openai", "gpt-4o-2"), None);
     assert_eq!(registry.model("openai", ""), None);
     assert_eq!(registry.model("nobody", "gpt-4o"), None);

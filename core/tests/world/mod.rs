@@ -13,6 +13,7 @@ use gatelet_core::domain::{AccountId, Secret, ShardId, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::memory::{Handles, ports};
 use gatelet_core::port::{Body, Broken, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
+use gatelet_core::registry::Registry;
 use gatelet_core::{Gateway, Settings};
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ impl World {
     /// A world some of whose ports are replaced.
     pub fn with(change: impl FnOnce(Ports) -> Ports) -> Self {
         let (ports, handles) = ports();
-        let host = Host { variable: &|_| None, ollama: false };
+        let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
         let policy = Policy::read("gatelet.yaml", CONFIG, &host).expect("the tests' policy is right");
         let gateway = Gateway::new(change(ports), Settings::new(Secret::new(ADMIN)), policy);
         Self { gateway, handles }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use gatelet_core::policy::{Host, Policy, Problems};
+use gatelet_core::registry::Registry;
 
 /// Where the policy comes from.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Seen {
 }
 
 fn host() -> Host<'static> {
-    Host { variable: &|name| std::env::var(name).ok(), ollama: ollama_answers() }
+    Host { variable: &|name| std::env::var(name).ok(), ollama: ollama_answers(), registry: Registry::full() }
 }
 
 /// Whether an Ollama listens where it usually does. One that takes longer than a moment is not there.

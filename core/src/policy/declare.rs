@@ -1,0 +1,395 @@
+//! Providers: from the registry's rows, the document's entries and the host's variables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatelet_wire::dialect::KeyIn;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::document::{AuthEntry, ProviderEntry};
+use super::read::{Reader, Spot};
+use super::{Host, Provider};
+use crate::domain::Secret;
+use crate::registry::{
+    self, Auth, Catalogue, Credential, Kind, NATIVE, PLACES, Quirks, Registry, Scheme, near_names,
+};
+
+/// By name; none for one that is declared wrongly, which has been said and is not said again.
+pub(super) type Providers = BTreeMap<Box<str>, Option<Arc<Provider>>>;
+
+/// What the host's variables alone configure.
+pub(super) fn usual(host: &Host<'_>) -> Providers {
+    let served = host.registry.known_providers().filter_map(|row| of_variables(row, host));
+    served.map(|provider| (provider.id.clone(), Some(Arc::new(provider)))).collect()
+}
+
+fn of_variables(row: registry::Provider, host: &Host<'_>) -> Option<Provider> {
+    if row.confirm {
+        return None;
+    }
+    let credential = usual_secret(&row, host);
+    let places = |_: &str| None;
+    let base = filled(&row.base, &row, &places, host);
+    let served = match row.kind {
+        Kind::Hosted | Kind::Gateway => credential.is_some() && !base.contains('{'),
+        Kind::Local => row.id == OLLAMA && host.ollama,
+        Kind::BuiltIn => true,
+    };
+    if !served {
+        return None;
+    }
+    let credential = match credential {
+        Some((scheme, secret)) => Some(Credential::new(&scheme, &secret).ok()?),
+        None => None,
+    };
+    let region = usual_place("region", &row, host).map(Into::into);
+    Some(Provider { credential, base: base.into(), region, ..follow(&row.id.clone(), row)? })
+}
+
+/// The one local server that is looked for.
+const OLLAMA: &str = "ollama";
+
+/// The first way to prove oneself whose variable is set, and that this build can go.
+fn usual_secret(row: &registry::Provider, host: &Host<'_>) -> Option<(Scheme, Secret)> {
+    let available = row.auth.iter().filter(|auth| auth.scheme.is_available());
+    let mut names = available.flat_map(|auth: &Auth| auth.env.iter().map(|name| (&auth.scheme, name)));
+    names.find_map(|(scheme, name)| Some((scheme.clone(), Secret::new(variable(name, host)?))))
+}
+
+/// A variable of the host that says something.
+fn variable(name: &str, host: &Host<'_>) -> Option<String> {
+    let value = (host.variable)(name)?;
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+fn usual_place(place: &str, row: &registry::Provider, host: &Host<'_>) -> Option<String> {
+    let (_, names) = row.fill.iter().find(|(known, _)| known == place)?;
+    // It becomes part of an address: what is no part of one is nothing.
+    names.iter().find_map(|name| variable(name, host)).filter(|value| is_place(value))
+}
+
+/// What may stand for a place in a base: part of a host's name or of a path.
+pub(super) fn is_place(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
+}
+
+/// A base with its places filled, as far as they are given or the host knows.
+fn filled(
+    base: &str,
+    row: &registry::Provider,
+    given: &dyn Fn(&str) -> Option<String>,
+    host: &Host<'_>,
+) -> String {
+    PLACES.iter().fold(base.to_owned(), |base, place| {
+        let braced = format!("{{{place}}}");
+        if !base.contains(&braced) {
+            return base;
+        }
+        match given(place).or_else(|| usual_place(place, row, host)) {
+            Some(value) => base.replace(&braced, &value),
+            None => base,
+        }
+    })
+}
+
+pub(super) fn declared(reader: &mut Reader<'_>, entries: Vec<ProviderEntry>) -> Providers {
+    let provider = |entry: ProviderEntry| (entry.id.as_str().into(), declare(reader, entry).map(Arc::new));
+    entries.into_iter().map(provider).collect()
+}
+
+/// A provider as an entry describes it: by a row of the registry, by itself, or by both.
+pub(super) fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<Provider> {
+    let (row, spot) = match &entry.like {
+        Some((like, spot)) => (like.as_str(), spot),
+        None => (entry.id.as_str(), &entry.spot),
+    };
+    let registry = &reader.host().registry;
+    let row = match registry.provider(row) {
+        Some(row) => Some(row),
+        None if entry.like.is_none() && entry.stands_alone => None,
+        None => {
+            reader.note(spot, no_row(row, registry));
+            return None;
+        }
+    };
+    let mut provider = match &row {
+        Some(row) => by_row(reader, &entry, row)?,
+        None => alone(&entry)?,
+    };
+    if let Some(base) = &entry.base {
+        provider.base = base.as_str().into();
+        provider.allow_private = true;
+    }
+    provider.headers.extend(entry.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    provider.edits.extend(entry.edits.iter().cloned());
+    provider.free = entry.free.unwrap_or(provider.free);
+    credential(reader, entry, row.as_ref(), &mut provider);
+    Some(provider)
+}
+
+/// A provider of the registry, as the entry would have it.
+fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provider) -> Option<Provider> {
+    let other = entry.dialect.filter(|dialect| row.dialect() != Some(*dialect));
+    let (mut provider, base) = match other {
+        // Its own dialect, which this build may not speak.
+        None => {
+            let Some(provider) = follow(&entry.id, row.clone()) else {
+                reader.note(&entry.spot, no_dialect(&entry.id, row));
+                return None;
+            };
+            (provider, row.base.clone())
+        }
+        Some(dialect) => {
+            let also = row.also.iter().find(|also| also.dialect == dialect.name());
+            match (&entry.base, also) {
+                (Some(_), _) => (alone(entry)?, String::new()),
+                (None, Some(also)) => {
+                    let provider = Provider { dialect, edits: Vec::new(), ..alone_at(entry, &also.base)? };
+                    (Provider { allow_private: false, ..provider }, also.base.clone())
+                }
+                (None, None) => {
+                    let message =
+                        format!("`{}` does not speak `{}`: expected `base`", row.id, dialect.name());
+                    reader.note(&entry.spot, message);
+                    return None;
+                }
+            }
+        }
+    };
+    provider.follows = Some(row.id.as_str().into());
+    provider.kind = row.kind;
+    provider.free = row.free;
+    provider.catalogue = row.catalogue;
+    if entry.base.is_some() {
+        return Some(provider);
+    }
+    if row.confirm && entry.confirm != Some(true) {
+        let message = format!(
+            "nobody has confirmed that `{}` listens at {base}: expected `confirm: true` if it does, or `base`",
+            row.id
+        );
+        reader.note(&entry.spot, message);
+    }
+    let base = regional(reader, entry, row, base);
+    let place = |place: &str| {
+        entry.places.iter().find(|(known, _)| *known == place).map(|(_, (value, _))| value.clone())
+    };
+    let host = reader.host();
+    provider.region = place("region").or_else(|| usual_place("region", row, host)).map(Into::into);
+    provider.base = filled(&base, row, &place, host).into();
+    if let Some(missing) = PLACES.iter().find(|place| provider.base.contains(&format!("{{{place}}}"))) {
+        let message = format!("expected `{missing}`, the name in {}, or `base`", provider.base);
+        reader.note(&entry.spot, message);
+    }
+    Some(provider)
+}
+
+/// The base of the region that the entry names, if the row has such bases.
+fn regional(
+    reader: &mut Reader<'_>,
+    entry: &ProviderEntry,
+    row: &registry::Provider,
+    base: String,
+) -> String {
+    for (place, (value, spot)) in &entry.places {
+        if *place == "region"
+            && let Some((_, regional)) = row.bases.iter().find(|(region, _)| region == value)
+        {
+            return regional.clone();
+        }
+        let known =
+            base.contains(&format!("{{{place}}}")) || row.fill.iter().any(|(known, _)| known == place);
+        if known {
+            continue;
+        }
+        let regions: Vec<&str> = row.bases.iter().map(|(region, _)| region.as_str()).collect();
+        let message = if *place == "region" && !regions.is_empty() {
+            format!(
+                "`{}` has no base for the region `{value}`: expected one of {}",
+                row.id,
+                regions.join(", ")
+            )
+        } else {
+            format!("`{place}` is no part of the base of `{}`: remove it", row.id)
+        };
+        reader.note(spot, message);
+    }
+    base
+}
+
+/// Puts the secret into the provider, if there is one to put.
+fn credential(
+    reader: &mut Reader<'_>,
+    entry: ProviderEntry,
+    row: Option<&registry::Provider>,
+    provider: &mut Provider,
+) {
+    let host = reader.host();
+    let usual = row.and_then(|row| usual_secret(row, host));
+    let given = entry.key.is_some();
+    let (secret, spot) = match entry.key {
+        Some((secret, spot)) => (Some(secret), spot),
+        // A base of the admin's own does not get the vendor's key unless he says so.
+        None if entry.base.is_some() => (None, entry.spot),
+        None => {
+            // The variable decides which of several ways is gone.
+            if let Some((scheme, _)) = &usual {
+                provider.scheme = Some(scheme.clone());
+            }
+            (usual.map(|(_, secret)| secret), entry.spot)
+        }
+    };
+    let scheme = match entry.auth {
+        Some(AuthEntry::None) => None,
+        Some(AuthEntry::By(scheme)) => Some(scheme),
+        None => {
+            if let Some(row) = row.filter(|row| row.needs_secret() && row.scheme().is_none()) {
+                reader.note(&spot, no_scheme(row));
+                return;
+            }
+            Some(default_scheme(provider))
+        }
+    };
+    match (scheme, secret) {
+        (Some(scheme), Some(secret)) => match Credential::new(&scheme, &secret) {
+            Ok(credential) => provider.credential = Some(credential),
+            Err(error) => reader.note(&spot, error.to_string()),
+        },
+        (None, Some(_)) if given => reader.note(&spot, "`key` has no use beside `auth: none`: remove one"),
+        (Some(_), None) if entry.base.is_none() => {
+            if let Some(row) = row.filter(|row| row.needs_secret()) {
+                reader.note(&spot, no_key(row));
+            }
+        }
+        (None | Some(_), None) | (None, Some(_)) => {}
+    }
+}
+
+fn no_key(row: &registry::Provider) -> String {
+    let available = row.auth.iter().filter(|auth| auth.scheme.is_available());
+    let names: Vec<&str> = available.flat_map(|auth| &auth.env).map(String::as_str).collect();
+    match names.as_slice() {
+        [] => "expected `key`".to_owned(),
+        names => format!("expected `key`, or the variable {}", names.join(" or ")),
+    }
+}
+
+fn no_row(name: &str, registry: &Registry) -> String {
+    match near_names(name, registry.providers()).first() {
+        Some(near) => format!("no provider `{name}` in the registry: did you mean `{near}`?"),
+        None => format!("no provider `{name}` in the registry: one of your own needs `dialect` and `base`"),
+    }
+}
+
+fn no_dialect(id: &str, row: &registry::Provider) -> String {
+    let word = &row.dialect;
+    if word == NATIVE {
+        return format!("`{id}` holds no conversations in a language that this version speaks");
+    }
+    let spoken: Vec<&str> = row
+        .also
+        .iter()
+        .map(|also| also.dialect.as_str())
+        .filter(|word| registry::dialect(word).is_some())
+        .collect();
+    match spoken.first() {
+        Some(other) => {
+            format!(
+                "`{id}` speaks `{word}`, which this version does not: expected `dialect: {other}`, which it speaks too"
+            )
+        }
+        None => format!("`{id}` speaks `{word}`, which this version does not"),
+    }
+}
+
+fn no_scheme(row: &registry::Provider) -> String {
+    let words: Vec<&str> = row.auth.iter().map(|auth| auth.scheme.word()).collect();
+    format!(
+        "`{}` is reached with {}, which this version cannot do: expected `auth`",
+        row.id,
+        words.join(" or ")
+    )
+}
+
+/// A provider that follows its row in everything but its name. None where this build does not speak its dialect.
+fn follow(id: &str, row: registry::Provider) -> Option<Provider> {
+    Some(Provider {
+        id: id.into(),
+        headers: headers(row.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+        dialect: row.dialect()?,
+        scheme: row.scheme().cloned(),
+        follows: Some(row.id.into()),
+        kind: row.kind,
+        base: row.base.into(),
+        region: None,
+        credential: None,
+        edits: row.edits,
+        when: row.when,
+        quirks: row.quirks,
+        free: row.free,
+        catalogue: row.catalogue,
+        // The table's local servers are on this machine.
+        allow_private: row.kind == Kind::Local,
+    })
+}
+
+/// A provider of which nothing is known but its dialect and base.
+fn alone(entry: &ProviderEntry) -> Option<Provider> {
+    alone_at(entry, entry.base.as_deref()?)
+}
+
+fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
+    let dialect = entry.dialect?;
+    Some(Provider {
+        id: entry.id.as_str().into(),
+        follows: None,
+        kind: Kind::Hosted,
+        dialect,
+        base: base.into(),
+        region: None,
+        scheme: None,
+        credential: None,
+        headers: headers(dialect.dialect().conventions().headers.iter().copied()),
+        edits: Vec::new(),
+        when: Vec::new(),
+        quirks: Quirks::default(),
+        free: false,
+        catalogue: Catalogue::Open,
+        allow_private: true,
+    })
+}
+
+fn default_scheme(provider: &Provider) -> Scheme {
+    provider.scheme.clone().unwrap_or_else(|| match provider.dialect.dialect().conventions().key {
+        KeyIn::Bearer => Scheme::Bearer,
+        KeyIn::Header(name) => Scheme::Header(name.to_owned()),
+    })
+}
+
+/// The build has checked the table's headers; one that is none is left out.
+fn headers<'h>(pairs: impl IntoIterator<Item = (&'h str, &'h str)>) -> HeaderMap {
+    let header = |(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?));
+    pairs.into_iter().filter_map(|pair: (&str, &str)| header(pair)).collect()
+}
+
+impl ProviderEntry {
+    /// One that says nothing but its name.
+    pub(super) fn named(id: &str, spot: &Spot) -> Self {
+        Self {
+            id: id.to_owned(),
+            spot: spot.clone(),
+            like: None,
+            stands_alone: false,
+            dialect: None,
+            base: None,
+            confirm: None,
+            places: Vec::new(),
+            key: None,
+            auth: None,
+            headers: Vec::new(),
+            edits: Vec::new(),
+            free: None,
+        }
+    }
+}
