@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
 use gatelet_core::domain::account::Account;
 use gatelet_core::domain::{AccountId, ShardId};
 use gatelet_core::port::{Fault, FaultKind};
@@ -9,9 +10,12 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::fault;
 
+/// Every request looks its account up several times. Names in here exist: nobody chooses them to collide.
+type Map<K, V> = HashMap<K, V, RandomState>;
+
 /// Accounts that were used lately, and which of them SQLite does not have as they are.
 pub(super) struct Accounts {
-    slots: HashMap<ShardId, HashMap<AccountId, Slot>>,
+    slots: Map<ShardId, Map<AccountId, Slot>>,
     /// Changed, and nobody waits for it: to be written within a second.
     marked: Vec<(ShardId, AccountId)>,
     /// Shards that have accounts or entries.
@@ -45,7 +49,7 @@ impl Accounts {
             db.prepare("select distinct shard from accounts union select distinct shard from entries")?;
         let shards = query.query_map([], |row| row.get::<_, String>(0))?;
         let shards = shards.map(|shard| shard.map(ShardId::new)).collect::<rusqlite::Result<_>>()?;
-        Ok(Self { slots: HashMap::new(), marked: Vec::new(), shards, run, round: 0 })
+        Ok(Self { slots: Map::default(), marked: Vec::new(), shards, run, round: 0 })
     }
 
     pub(super) fn run(&self) -> i64 {
