@@ -23,7 +23,7 @@ pub(super) struct Admitted<'a> {
     /// In the order in which they are tried, fallbacks included. Never empty.
     pub(super) plan: Vec<Arc<Target>>,
     /// Owns the hold: whatever happens to the request, the books are closed once.
-    pub(super) books: Books,
+    pub(super) books: Box<Books>,
     /// The cap on output that must be sent, because the caller gave none and a limit asks for one.
     pub(super) output_cap: Option<u64>,
     pub(super) headroom: Headroom,

@@ -51,13 +51,14 @@ enum State {
 }
 
 impl Books {
+    /// In a box, because they go from stage to stage and every move would copy them.
     pub(super) fn open(
         core: Arc<Core>,
         received: &Received<'_>,
         document: &Document,
         accounts: Vec<AccountId>,
         hold: HoldId,
-    ) -> Self {
+    ) -> Box<Self> {
         let key = &document.key;
         let record = Record {
             v: record::VERSION,
@@ -86,7 +87,7 @@ impl Books {
             output_cap: None,
             soft_passed: Vec::new(),
         };
-        Self {
+        Box::new(Self {
             core,
             state: State::Asked,
             shard: key.shard.clone(),
@@ -101,7 +102,7 @@ impl Books {
             known_units: Units::default(),
             waited: Duration::ZERO,
             tally: Tally::default(),
-        }
+        })
     }
 
     /// The ledger holds what was asked for.

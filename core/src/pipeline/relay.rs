@@ -108,7 +108,7 @@ fn pause(core: &Core, tried: u32) -> Duration {
 async fn respond(
     core: &Arc<Core>,
     received: Received<'_>,
-    mut books: Books,
+    mut books: Box<Books>,
     timeouts: Timeouts,
     deadline: Timestamp,
     answer: Answer,

@@ -26,7 +26,7 @@ pub(super) struct Relay {
     target: Arc<str>,
     upstream: Option<ByteStream>,
     flow: Box<Flow>,
-    books: Books,
+    books: Box<Books>,
     waiting: Waiting,
     state: State,
     idle: Duration,
@@ -58,7 +58,7 @@ pub(super) struct Committed {
 }
 
 impl Relay {
-    pub(super) fn new(core: Arc<Core>, id: RequestId, books: Books, committed: Committed) -> Self {
+    pub(super) fn new(core: Arc<Core>, id: RequestId, books: Box<Books>, committed: Committed) -> Self {
         let Committed { upstream, flow, waiting, target, idle, deadline } = committed;
         let last = core.ports.clock.now();
         let timer = sleep(&core, idle.min(deadline.since(last)));

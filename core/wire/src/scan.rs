@@ -1,10 +1,11 @@
 //! One pass over JSON text: whether it is JSON, and where the values of its outermost object or list stand.
 //!
-//! Every body goes through here, and most of its bytes are the insides of strings: those are passed over eight at a time.
+//! Every body goes through here, and most of its bytes are the insides of strings: those are passed over in the processor's steps.
 //! The judgement is that of `serde_json`, whose reader stays the one that says what is wrong with a text.
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
 use serde::de::value::{BorrowedStrDeserializer, Error, MapDeserializer};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -20,7 +21,7 @@ pub(crate) type Items<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 ///
 /// `watch` sees every key of every object inside, as it is written between its quotes, and the text from its value on.
 pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(&'a [u8], &'a [u8])) -> Option<Items<'a>> {
-    let mut scan = Scan { json: json.as_bytes(), at: 0, watch };
+    let mut scan = Scan::new(json, watch);
     let mut items = Items::with_capacity(8);
     scan.expect(b'{')?;
     if scan.next()? == b'}' {
@@ -52,7 +53,7 @@ pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(&'a [u8], &'a [u8])) -
 /// The items of the list that `json` is; none if it is no list, no JSON, or nests deeper than
 /// [`MOST_DEPTH`].
 pub(crate) fn list(json: &str) -> Option<Vec<&RawValue>> {
-    let mut scan = Scan { json: json.as_bytes(), at: 0, watch: |_, _| {} };
+    let mut scan = Scan::new(json, |_, _| {});
     let mut items = Vec::new();
     scan.expect(b'[')?;
     if scan.next()? == b']' {
@@ -112,10 +113,19 @@ impl<'de> Deserializer<'de> for Given<'de> {
 struct Scan<'a, W> {
     json: &'a [u8],
     at: usize,
+    /// No control character stands in it, so that nothing in a string is special but quotes and backslashes.
+    clean: bool,
     watch: W,
 }
 
 impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
+    fn new(json: &'a str, watch: W) -> Self {
+        let json = json.as_bytes();
+        // Without a way out in its middle, so that it becomes a few wide instructions.
+        let clean = json.iter().copied().fold(u8::MAX, u8::min) >= 0x20;
+        Self { json, at: 0, clean, watch }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.json.get(self.at).copied()
     }
@@ -252,7 +262,11 @@ impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
     fn string(&mut self) -> Option<()> {
         let mut at = self.at;
         loop {
-            at = special(self.json, at)?;
+            at = if self.clean {
+                at + memchr2(b'"', b'\\', self.json.get(at..)?)?
+            } else {
+                special(self.json, at)?
+            };
             match self.json.get(at)? {
                 b'"' => {
                     self.at = at + 1;
