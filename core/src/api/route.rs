@@ -37,6 +37,7 @@ impl<'a> Route<'a> {
             ["v1", "messages"] | ["anthropic", "v1", "messages"] => {
                 Self::ask(Operation::Chat, DialectId::Anthropic)
             }
+            ["api", "chat"] | ["ollama", "api", "chat"] => Self::ask(Operation::Chat, DialectId::Ollama),
             ["v2", "chat"] | ["cohere", "v2", "chat"] => Self::ask(Operation::Chat, DialectId::Cohere),
             ["v1", "embeddings"] | ["embeddings"] => Self::ask(Operation::Embedding, DialectId::Openai),
             ["v1", "models"] | ["models"] => Self::Models(vendor()),
@@ -50,6 +51,7 @@ impl<'a> Route<'a> {
             ["admin", "v1", rest @ ..] => Self::Admin(rest.to_vec()),
             [] => Self::Hello,
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
+            ["api" | "ollama", ..] => Self::Nowhere(DialectId::Ollama),
             ["v2" | "cohere", ..] => Self::Nowhere(DialectId::Cohere),
             _ => Self::Nowhere(vendor()),
         }

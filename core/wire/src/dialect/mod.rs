@@ -6,6 +6,7 @@ pub mod classify;
 pub mod cohere;
 mod conventions;
 mod lax;
+pub mod ollama;
 pub mod openai;
 pub mod openai_responses;
 mod sequence;
@@ -34,11 +35,13 @@ pub enum DialectId {
     OpenaiResponses,
     /// Bedrock Converse.
     Bedrock,
+    /// Ollama's own chat.
+    Ollama,
 }
 
 impl DialectId {
     pub const ALL: &[Self] =
-        &[Self::Openai, Self::Anthropic, Self::Cohere, Self::OpenaiResponses, Self::Bedrock];
+        &[Self::Openai, Self::Anthropic, Self::Cohere, Self::OpenaiResponses, Self::Bedrock, Self::Ollama];
 
     /// The word for it in configuration and records.
     pub fn name(self) -> &'static str {
@@ -48,6 +51,7 @@ impl DialectId {
             Self::Cohere => "cohere",
             Self::OpenaiResponses => "openai-responses",
             Self::Bedrock => "bedrock",
+            Self::Ollama => "ollama",
         }
     }
 
@@ -59,6 +63,7 @@ impl DialectId {
             Self::Cohere => &cohere::Cohere,
             Self::OpenaiResponses => &openai_responses::OpenaiResponses,
             Self::Bedrock => &bedrock::Bedrock,
+            Self::Ollama => &ollama::Ollama,
         }
     }
 }

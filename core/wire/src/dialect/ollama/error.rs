@@ -1,0 +1,102 @@
+//! Errors: `{"error": text}`, in whole answers and as a line of a stream.
+
+use serde_json::value::RawValue;
+
+use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::error::{ErrorKind, PublicError, UpstreamError};
+use crate::json::string;
+use crate::object::{Object, ObjectWriter, object};
+
+/// The longest text that is taken over from a body that is no error object.
+const MOST_TEXT: usize = 500;
+
+/// Reads an error body; any bytes give some error.
+pub(super) fn read(status: u16, body: &[u8]) -> UpstreamError {
+    let whole = Object::read(body).ok();
+    let raw = whole.as_ref().and_then(|whole| whole.raw("error").or_else(|| whole.raw("message")));
+    of_words(Some(status), raw.map_or_else(|| plain_text(body), words))
+}
+
+/// The error in an answer of status 200, if it is one.
+pub(super) fn hidden(body: &[u8]) -> Option<UpstreamError> {
+    let whole = Object::read(body).ok()?;
+    if let Some(raw) = whole.raw("error") {
+        return Some(inside(raw));
+    }
+    matches!(whole.string("done_reason").ok().flatten()?.as_str(), "load" | "unload").then(loading)
+}
+
+/// The value of an `error` field inside a stream.
+pub(super) fn inside(raw: &RawValue) -> UpstreamError {
+    of_words(None, words(raw))
+}
+
+/// The model was brought into memory, and nothing was said: the next call may be answered.
+pub(super) fn loading() -> UpstreamError {
+    UpstreamError {
+        kind: ErrorKind::Overloaded,
+        ..of_words(Some(503), "the model was only loaded".to_owned())
+    }
+}
+
+/// `status` is none where only the words tell.
+fn of_words(status: Option<u16>, message: String) -> UpstreamError {
+    let lower = message.to_lowercase();
+    let said = || {
+        if lower.contains("not found") {
+            404
+        } else if lower.contains("busy") || lower.contains("overloaded") {
+            503
+        } else {
+            500
+        }
+    };
+    let status = status.filter(|status| *status >= 400).unwrap_or_else(said);
+    UpstreamError {
+        kind: kind_of_status(status),
+        status,
+        context_window: is_context_window(None, &message),
+        content_policy: is_content_policy(None, &message),
+        code: None,
+        message,
+        param: None,
+        retry_after: None,
+    }
+}
+
+/// A string as its text; an object, as relays say it, as its message; anything else as its JSON.
+fn words(raw: &RawValue) -> String {
+    let message = || Object::of(raw, "error").ok()?.string("message").ok()?;
+    let text = string(raw).map(String::from).or_else(message).unwrap_or_else(|| raw.get().to_owned());
+    text.chars().take(4 * MOST_TEXT).collect()
+}
+
+fn plain_text(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    if text.is_empty() || text.starts_with('<') {
+        return "the provider said nothing more".to_owned();
+    }
+    text.chars().take(MOST_TEXT).collect()
+}
+
+/// The body of an error.
+pub(super) fn write(error: &PublicError) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    object(&mut out, |object| fill(object, error));
+    out
+}
+
+/// Fills the object, the same whole and in a stream.
+pub(super) fn fill(object: &mut ObjectWriter<'_>, error: &PublicError) {
+    object.string("error", &error.message);
+    if !error.code.is_empty() {
+        object.string("code", &error.code);
+    }
+    if let Some(param) = &error.param {
+        object.string("param", param);
+    }
+    if let Some(id) = &error.request_id {
+        object.string("request_id", id);
+    }
+}
