@@ -50,9 +50,16 @@ impl Measure {
         let tools = ["tools", "functions", "toolConfig"].into_iter().any(|key| fields.present(key).is_some());
         let unseen = if tools { dialect.dialect().conventions().unseen_with_tools } else { 0 };
         let all = length(fields.as_str().len()) + UNSEEN + unseen;
-        let mut tally = Tally::default();
+        let words = dialect.dialect();
+        let mut tally = Tally {
+            bare_images: words.bare_images(),
+            text_documents: words.text_documents(),
+            ..Tally::default()
+        };
         if fields.may_have_media() {
-            for (_, value) in fields.iter().filter(|(key, _)| !WITHOUT_MEDIA.contains(key)) {
+            let text_documents = tally.text_documents;
+            let is_text = |key: &str| text_documents && key == "documents";
+            for (_, value) in fields.iter().filter(|(key, _)| !WITHOUT_MEDIA.contains(key) && !is_text(key)) {
                 let mut reader = serde_json::Deserializer::from_str(value.get());
                 let walked = Walk { tally: &mut tally, place: Place::Plain }.deserialize(&mut reader);
                 if walked.is_err() {
@@ -105,6 +112,10 @@ struct Tally {
     measure: Measure,
     /// Bytes of the body that are payloads and no text.
     payload: u64,
+    /// See [`Dialect::bare_images`](crate::Dialect::bare_images).
+    bare_images: bool,
+    /// See [`Dialect::text_documents`](crate::Dialect::text_documents).
+    text_documents: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +156,8 @@ enum Place {
     Payload,
     /// Under `source`: the object around it is the part.
     Source,
+    /// In a list of bare images.
+    Images,
 }
 
 fn place_of(key: &str) -> Place {
@@ -189,6 +202,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Found, E> {
+        if self.place == Place::Images {
+            self.tally.measure.images = self.tally.measure.images.saturating_add(1);
+            self.tally.payload += length(text.len());
+            return Ok(Found::default());
+        }
         if self.place != Place::Payload {
             return Ok(Found::default());
         }
@@ -218,10 +236,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Found, A::Error> {
+        let place = if self.place == Place::Images { Place::Images } else { Place::Plain };
         let mut found = Found::default();
-        while let Some(more) =
-            list.next_element_seed(Walk { tally: &mut *self.tally, place: Place::Plain })?
-        {
+        while let Some(more) = list.next_element_seed(Walk { tally: &mut *self.tally, place })? {
             found.add(more);
         }
         Ok(found)
@@ -229,11 +246,22 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
         let (mut by_type, mut by_key, mut is_text, mut found) = (None, None, false, Found::default());
+        let Tally { text_documents, bare_images, .. } = *self.tally;
         while let Some(Text(key)) = map.next_key()? {
             if key == "type" {
                 let Word(word) = map.next_value()?;
                 is_text |= word == "text";
-                by_type = by_type.or_else(|| kind_of_type(&word));
+                let kind = || kind_of_type(&word).filter(|_| !(text_documents && word == "document"));
+                by_type = by_type.or_else(kind);
+                continue;
+            }
+            if text_documents && key == "document" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            if bare_images && key == "images" {
+                let walk = Walk { tally: &mut *self.tally, place: Place::Images };
+                found.add(map.next_value_seed(walk)?);
                 continue;
             }
             by_key = by_key.or_else(|| kind_of_key(&key));

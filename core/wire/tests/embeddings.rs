@@ -1,5 +1,6 @@
 //! Embeddings: every pair of dialects, both ways.
-#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+use std::fmt::Write as _;
 
 use gatelet_wire::embed::{Cohere, Embed, Gemini, Input, Ollama, Openai, Purpose, Vector};
 use gatelet_wire::operation::AnswerForm;
@@ -48,15 +49,17 @@ fn every_pair_carries_texts_and_vectors() {
             let asked = caller.read_request(&fields).unwrap();
             let sent = upstream.write_request(&asked, "target", &mut loss).unwrap();
             let answer = upstream.read_response(response(to).as_bytes()).unwrap();
-            let told = caller.write_response(&answer, caller.form(&fields), "target").unwrap();
+            let back = caller.write_response(&answer, caller.form(&fields), "target").unwrap();
             let lost: Vec<&str> = loss.items().collect();
-            out.push_str(&format!(
-                "{from} -> {to} {}\n  {}\n  loss: {}\n  {}\n",
+            writeln!(
+                out,
+                "{from} -> {to} {}\n  {}\n  loss: {}\n  {}",
                 upstream.path("target", AnswerForm::default()),
                 String::from_utf8(sent).unwrap(),
                 lost.join(", "),
-                String::from_utf8(told).unwrap(),
-            ));
+                String::from_utf8(back).unwrap(),
+            )
+            .unwrap();
         }
     }
     insta::assert_snapshot!(out);

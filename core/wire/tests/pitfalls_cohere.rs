@@ -8,8 +8,7 @@ use gatelet_wire::chat::{Content, Stop};
 use gatelet_wire::dialect::Reading;
 use gatelet_wire::event::Delta;
 use gatelet_wire::fold::fold;
-use gatelet_wire::measure::measure;
-use gatelet_wire::{DialectId, ErrorKind, Event, Loss, TargetHints};
+use gatelet_wire::{DialectId, ErrorKind, Event, Fields, Loss, Measure, TargetHints};
 use serde_json::{Value, json};
 use support::{decode, dialect, encode, options};
 
@@ -187,12 +186,27 @@ fn its_own_status_for_an_invalid_token_is_authentication() {
     assert_eq!(error.kind, ErrorKind::Authentication);
 }
 
+fn measured(body: &Value) -> Measure {
+    let body = body.to_string();
+    Measure::of(DialectId::Cohere, &Fields::read(body.as_bytes()).unwrap())
+}
+
 #[test]
-fn what_is_sent_along_is_bounded_by_kind() {
+fn an_image_that_is_sent_along_is_bounded_as_an_image() {
     let image = format!("data:image/png;base64,{}", "A".repeat(40_000));
-    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": [
-        { "type": "text", "text": "What?" }, { "type": "image_url", "image_url": { "url": image } }] }] });
-    let measured = measure(DialectId::Cohere, body.to_string().as_bytes());
+    let measured = measured(&json!({ "model": "m", "messages": [{ "role": "user", "content": [
+        { "type": "text", "text": "What?" }, { "type": "image_url", "image_url": { "url": image } }] }] }));
     assert_eq!(measured.images, 1);
     assert!(measured.text_bytes < 1_000, "{measured:?}");
+}
+
+#[test]
+fn documents_are_text_and_bounded_as_text_whatever_their_fields_are_called() {
+    let text = "word ".repeat(1_000);
+    let measured = measured(&json!({ "model": "m", "messages": [
+        { "role": "user", "content": "Where?" },
+        { "role": "tool", "tool_call_id": "c", "content": [{ "type": "document", "document": { "data": { "data": text } } }] },
+    ], "documents": [{ "data": { "url": text } }] }));
+    assert_eq!(measured.documents, 0);
+    assert!(measured.text_bytes > 10_000, "{measured:?}");
 }

@@ -7,7 +7,7 @@ mod support;
 use gatelet_wire::chat::{Content, Stop};
 use gatelet_wire::dialect::{Addressed, Reading};
 use gatelet_wire::fold::fold;
-use gatelet_wire::{DialectId, ErrorKind, Event, Fields, Loss, Malformed, TargetHints};
+use gatelet_wire::{DialectId, ErrorKind, Event, Fields, Loss, Malformed, Measure, TargetHints};
 use serde_json::{Value, json};
 use support::{decode, dialect, encode, options};
 
@@ -158,4 +158,17 @@ fn arguments_that_are_no_object_are_wrapped_for_callers_and_refused_for_upstream
         { "role": "assistant", "tool_calls": [{ "id": "c", "type": "function", "function": { "name": "a", "arguments": "{\"x" } }] },
         { "role": "tool", "tool_call_id": "c", "content": "r" }] });
     assert!(written(DialectId::Openai, &bad).is_err());
+}
+
+#[test]
+fn every_bare_image_is_bounded_as_one_and_not_as_text() {
+    let image = "A".repeat(40_000);
+    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "What?", "images": [image, image] }] });
+    let body = body.to_string();
+    let measured = Measure::of(DialectId::Ollama, &Fields::read(body.as_bytes()).unwrap());
+    assert_eq!(measured.images, 2);
+    assert!(measured.text_bytes < 1_000, "{measured:?}");
+    // Elsewhere nobody knows such a field, so that it takes nothing off.
+    let elsewhere = Measure::of(DialectId::Openai, &Fields::read(body.as_bytes()).unwrap());
+    assert!(elsewhere.text_bytes > 80_000, "{elsewhere:?}");
 }

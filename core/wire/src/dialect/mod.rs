@@ -125,6 +125,15 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Messages have their images in a field `images` of their own, as bare base64.
+    fn bare_images(&self) -> bool {
+        false
+    }
+    /// Whatever stands under `documents` and `document` is shown to the model as text.
+    fn text_documents(&self) -> bool {
+        false
+    }
+
     /// Its words for embeddings; none where it has no such thing.
     fn embed(&self) -> Option<&'static dyn Embed> {
         None

@@ -104,6 +104,10 @@ impl Dialect for Cohere {
         error::hidden(body)
     }
 
+    fn text_documents(&self) -> bool {
+        true
+    }
+
     fn embed(&self) -> Option<&'static dyn Embed> {
         Some(&embed::Cohere)
     }

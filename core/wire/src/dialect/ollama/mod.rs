@@ -104,6 +104,10 @@ impl Dialect for Ollama {
         error::hidden(body)
     }
 
+    fn bare_images(&self) -> bool {
+        true
+    }
+
     fn embed(&self) -> Option<&'static dyn Embed> {
         Some(&embed::Ollama)
     }
