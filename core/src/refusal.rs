@@ -35,6 +35,10 @@ pub enum Refusal {
     CostUnbounded { param: String },
     #[error("`{target}` has no operation `{operation}`")]
     OperationUnknown { target: String, operation: &'static str },
+    #[error("calls of `{provider}` have no price, and the key has a budget")]
+    PathUnpriced { provider: String },
+    #[error("the connection cannot become another")]
+    UpgradeUnsupported,
     #[error("no such path")]
     NoRoute { path: String },
     #[error("the path does not know this method")]
@@ -230,6 +234,21 @@ impl Refusal {
                 format!(
                     "`{target}` cannot be asked for this ({operation}): its provider has no such operation."
                 ),
+            ),
+            Self::PathUnpriced { provider } => row(
+                403,
+                Kind::Permission,
+                "path_unpriced",
+                format!(
+                    "What this call of `{provider}` costs is not known here, and this key has a budget that could not \
+                     be kept. An admin can set the provider's `passthrough` to a price a request, or to free."
+                ),
+            ),
+            Self::UpgradeUnsupported => row(
+                501,
+                Kind::InvalidRequest,
+                "upgrade_unsupported",
+                "Connections that become another (WebSocket) are not passed on by this gateway.",
             ),
             Self::NoRoute { path } => {
                 row(404, Kind::NotFound, "path_unknown", format!("There is nothing at `{path}`."))

@@ -34,6 +34,11 @@ pub(crate) async fn answer(
             only(&parts.method, &Method::POST)?;
             pipeline::serve(core, id, now, asking, parts, body).await
         }
+        Route::Native(provider, rest, known) => {
+            let known = known.filter(|_| parts.method == Method::POST);
+            let rest = rest.to_owned();
+            pipeline::pass(core, id, now, provider, &rest, known, parts, body).await
+        }
         Route::Models(_) => {
             only(&parts.method, &Method::GET)?;
             models::list(core, now, &parts).await

@@ -1,13 +1,18 @@
 //! The route table: what an address means, and in which dialect its errors are said.
 
+use std::sync::Arc;
+
 use gatelet_wire::dialect::Addressed;
 use gatelet_wire::{DialectId, Operation};
 use http::HeaderMap;
 
 use crate::pipeline::Asking;
+use crate::policy::Provider;
+use crate::registry::Catalogue;
+use crate::shared::Core;
 
 /// What is asked for. Paths are those of the vendors' own SDKs, so that only the base URL changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Route<'a> {
     /// Something of a model.
     Ask(Asking),
@@ -19,6 +24,8 @@ pub(crate) enum Route<'a> {
     /// What follows `/admin/v1`.
     Admin(Vec<&'a str>),
     Hello,
+    /// A provider's own interface, what follows its name in the path, and what that asks for where it is known.
+    Native(Arc<Provider>, &'a str, Option<Asking>),
     /// None of ours; the dialect is guessed, for the error's shape.
     Nowhere(DialectId),
 }
@@ -40,6 +47,7 @@ impl<'a> Route<'a> {
             ["api", "chat"] | ["ollama", "api", "chat"] => Self::ask(Operation::Chat, DialectId::Ollama),
             ["v2", "chat"] | ["cohere", "v2", "chat"] => Self::ask(Operation::Chat, DialectId::Cohere),
             ["v1", "embeddings"] | ["embeddings"] => Self::ask(Operation::Embedding, DialectId::Openai),
+            ["v2", "embed"] | ["cohere", "v2", "embed"] => Self::ask(Operation::Embedding, DialectId::Cohere),
             ["v1", "models"] | ["models"] => Self::Models(vendor()),
             ["anthropic", "v1", "models"] => Self::Models(DialectId::Anthropic),
             ["anthropic", "v1", "models", model @ ..] | ["anthropic", "models", model @ ..] => {
@@ -57,6 +65,21 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// A path that is none of ours may be one of a provider's.
+    pub(crate) fn or_native(self, path: &'a str, headers: &HeaderMap, core: &Core) -> Self {
+        let Self::Nowhere(dialect) = self else { return self };
+        let (id, rest) = path.strip_prefix('/').unwrap_or(path).split_once('/').unwrap_or_default();
+        let policy = core.policy();
+        let Some(provider) = policy.provider(id) else { return Self::Nowhere(dialect) };
+        let rest = path.get(id.len() + 1..).unwrap_or(rest);
+        let below = provider.below(rest);
+        let own = provider.base.splitn(4, '/').nth(3).unwrap_or_default();
+        let known = asked(&format!("/{own}{below}"), headers).or_else(|| asked(below, headers));
+        // What serves no models has no paths that we know.
+        let known = known.filter(|_| provider.catalogue != Catalogue::Closed);
+        Self::Native(provider.clone(), rest, known)
+    }
+
     /// What an address asks of a model that the body names.
     fn ask(operation: Operation, dialect: DialectId) -> Self {
         Self::Ask(Asking { operation, dialect, addressed: Addressed::default() })
@@ -66,8 +89,19 @@ impl<'a> Route<'a> {
     pub(crate) fn dialect(&self) -> DialectId {
         match self {
             Self::Ask(asking) => asking.dialect,
+            Self::Native(provider, _, known) => {
+                known.as_ref().map_or(provider.dialect, |asking| asking.dialect)
+            }
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Nowhere(dialect) => *dialect,
             Self::Live | Self::Ready | Self::Admin(_) | Self::Hello => DialectId::Openai,
         }
+    }
+}
+
+/// What a path asks of a model, if it is one of ours.
+fn asked(path: &str, headers: &HeaderMap) -> Option<Asking> {
+    match Route::of(path, headers) {
+        Route::Ask(asking) => Some(asking),
+        _ => None,
     }
 }

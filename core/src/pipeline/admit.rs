@@ -6,11 +6,14 @@ use std::time::Duration;
 use super::authenticate::{self, Authenticated};
 use super::books::Books;
 use super::bound::bound;
+use super::native::Native;
 use super::receive::Received;
 use super::route::plan;
+use gatelet_wire::Operation;
+
 use crate::domain::HoldId;
 use crate::domain::account::{Document, Grant, Headroom, Op, Reserve};
-use crate::policy::{Model, Resolution, Target};
+use crate::policy::{Model, Policy, Resolution, Target};
 use crate::port::{Fault, FaultKind, Transaction};
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -39,7 +42,7 @@ pub(super) async fn admit<'a>(
 ) -> Result<Admitted<'a>, Refusal> {
     let Authenticated { received, mut document } = authenticated;
     let policy = core.policy();
-    let model = match policy.resolve(&received.asked.model) {
+    let model = match resolve(&policy, &received) {
         Resolution::Found(model) => model,
         Resolution::Unknown { near } => {
             let near = near.into_iter().filter(|name| authenticate::may_call(&document, name)).collect();
@@ -100,6 +103,19 @@ pub(super) async fn admit<'a>(
         }
     }
     Err(Refusal::Internal(Fault::new(FaultKind::Conflict, "admit", "the key changes faster than it is read")))
+}
+
+/// What is asked: a model by one of the names that callers use, or by its provider's own.
+fn resolve(policy: &Policy, received: &Received<'_>) -> Resolution {
+    let name = &received.asked.model;
+    let Some(Native { provider, .. }) = &received.arrived.native else { return policy.resolve(name) };
+    let model = name.get(provider.id.len() + 1..).unwrap_or_default();
+    let model = if received.arrived.operation == Operation::Native {
+        policy.interface(provider)
+    } else {
+        policy.native(provider, model)
+    };
+    model.map_or(Resolution::Unknown { near: Vec::new() }, |model| Resolution::Found(Arc::new(model)))
 }
 
 /// Writes down a refusal of somebody who is known; nothing was held.

@@ -84,15 +84,7 @@ async fn run(
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
         let next = if fault.kind.is_temporary() { Next::Again } else { Next::Elsewhere };
-        let failure = match fault.kind {
-            FaultKind::Timeout => UpstreamFailure::TimedOut,
-            FaultKind::Unavailable
-            | FaultKind::Conflict
-            | FaultKind::Denied
-            | FaultKind::TooLarge
-            | FaultKind::Corrupt => UpstreamFailure::Unreachable,
-        };
-        Failed { next, ..fail(target, failure) }
+        Failed { next, ..fail(target, failure(fault.kind)) }
     })?;
     let (head, body) = response.into_parts();
     call.books.head(head.status.as_u16(), core.ports.clock.now());
@@ -124,6 +116,18 @@ async fn run(
                 .map_err(|_| fail(target, UpstreamFailure::Broken))?;
             whole(core, call, target, lane, body, &restore, loss)
         }
+    }
+}
+
+/// What it means for the caller that the network failed.
+pub(super) fn failure(kind: FaultKind) -> UpstreamFailure {
+    match kind {
+        FaultKind::Timeout => UpstreamFailure::TimedOut,
+        FaultKind::Unavailable
+        | FaultKind::Conflict
+        | FaultKind::Denied
+        | FaultKind::TooLarge
+        | FaultKind::Corrupt => UpstreamFailure::Unreachable,
     }
 }
 

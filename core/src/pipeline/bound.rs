@@ -8,6 +8,7 @@ use gatelet_wire::{DialectId, Operation, Units};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::native;
 use super::receive::Received;
 use crate::domain::account::{Document, OutputBound};
 use crate::domain::{Money, Rate};
@@ -52,6 +53,7 @@ pub(super) fn bound(
         .and_then(|outline| outline.measure)
         .unwrap_or_else(|| Measure::of(received.arrived.dialect, &received.fields));
     let units = outline.map_or_else(Units::default, |outline| outline.most_units);
+    let native = received.arrived.native.is_some();
     let limits = &document.key.limits;
     let limited = limits.tpm.is_some() || !limits.budget.is_empty();
     if !matches!(operation, Operation::Chat | Operation::Completion) {
@@ -75,7 +77,13 @@ pub(super) fn bound(
                 rate = rate.max(price.output_bound(&bound));
             }
             None if limits.budget.is_empty() || operation == Operation::TokenCount => {}
+            None if operation == Operation::Native => {
+                return Err(Refusal::PathUnpriced { provider: target.provider.id.to_string() });
+            }
             None => return Err(Refusal::ModelUnpriced { model: target.to_string() }),
+        }
+        if limited && native && matches!(operation, Operation::Chat | Operation::Completion) {
+            native::bounded(received, target)?;
         }
         // Where only the context is known, input and output share it.
         let rest =
@@ -89,7 +97,12 @@ pub(super) fn bound(
         known_units: outline.map_or_else(Units::default, |outline| outline.known_units),
         input_tokens: text_tokens.saturating_add(media_tokens),
         input_cost,
-        output: OutputBound { tokens, rate, elastic: received.asked.max_output.is_none() && choices == 1 },
+        // No cap can be put into what travels as it is.
+        output: OutputBound {
+            tokens,
+            rate,
+            elastic: received.asked.max_output.is_none() && choices == 1 && !native,
+        },
         limited,
     })
 }

@@ -16,7 +16,10 @@ use gatelet_wire::DialectId;
 #[derive(Debug)]
 pub(super) struct Flow {
     framer: Framer,
-    decoder: Box<dyn Decoder>,
+    /// None: nobody reads what passes.
+    decoder: Option<Box<dyn Decoder>>,
+    /// What cannot be read passes all the same.
+    lenient: bool,
     writer: Writer,
     caller: DialectId,
     events: Vec<Event>,
@@ -66,7 +69,8 @@ impl Flow {
         };
         Self {
             framer: dialect.conventions().framing.framer(),
-            decoder: dialect.decoder(upstream.reading()),
+            decoder: Some(dialect.decoder(upstream.reading())),
+            lenient: false,
             writer,
             caller,
             events: Vec::new(),
@@ -74,14 +78,42 @@ impl Flow {
         }
     }
 
+    /// Bytes that pass as they are and are counted by `decoder` as long as it understands them.
+    pub(super) fn tap(dialect: DialectId, decoder: Box<dyn Decoder>) -> Self {
+        Self { decoder: Some(decoder), ..Self::bytes(dialect) }
+    }
+
+    /// Bytes that pass as they are. `dialect` is the one in which errors are said.
+    pub(super) fn bytes(dialect: DialectId) -> Self {
+        Self {
+            framer: dialect.dialect().conventions().framing.framer(),
+            decoder: None,
+            lenient: true,
+            writer: Writer::Verbatim,
+            caller: dialect,
+            events: Vec::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Whether it passes bytes of whatever kind, among which no error can be said.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.lenient
+    }
+
     /// Takes a chunk and gives what the caller reads for it, which may be nothing.
     pub(super) fn push(&mut self, chunk: Bytes, tally: &mut Tally) -> Result<Bytes, Malformed> {
+        if self.lenient {
+            self.watch(&chunk, tally);
+            return Ok(chunk);
+        }
+        let Some(decoder) = self.decoder.as_mut() else { return Ok(chunk) };
         self.framer.push(&chunk);
         let mut out = Vec::new();
         while let Some(frame) = self.framer.next() {
             let frame = frame?;
             self.events.clear();
-            self.decoder.push(&frame, &mut self.events)?;
+            decoder.push(&frame, &mut self.events)?;
             self.seen.note(&self.events, tally);
             match &mut self.writer {
                 Writer::Verbatim => {}
@@ -97,6 +129,23 @@ impl Flow {
         Ok(if matches!(self.writer, Writer::Verbatim) { chunk } else { out.into() })
     }
 
+    /// Counts what passes, until something is not understood.
+    fn watch(&mut self, chunk: &[u8], tally: &mut Tally) {
+        self.seen.content |= !chunk.is_empty();
+        let Some(decoder) = self.decoder.as_mut() else { return };
+        self.framer.push(chunk);
+        self.events.clear();
+        while let Some(frame) = self.framer.next() {
+            if frame.and_then(|frame| decoder.push(&frame, &mut self.events)).is_err() {
+                self.decoder = None;
+                break;
+            }
+        }
+        for event in &self.events {
+            tally.see(event);
+        }
+    }
+
     /// The upstream's bytes ended: the rest of what the caller reads.
     ///
     /// # Errors
@@ -104,17 +153,21 @@ impl Flow {
     pub(super) fn finish(&mut self, tally: &mut Tally) -> Result<Bytes, Malformed> {
         let mut out = Vec::new();
         self.events.clear();
+        let Some(decoder) = self.decoder.as_mut().filter(|_| !self.lenient) else {
+            self.seen.end = true;
+            return Ok(Bytes::new());
+        };
         // What follows an end, as far as it came, makes nothing incomplete.
         let over = self.seen.end || self.seen.error.is_some();
         if let Some(frame) = self.framer.finish().filter(|frame| !over || frame.is_ok()) {
             let frame = frame?;
-            self.decoder.push(&frame, &mut self.events)?;
+            decoder.push(&frame, &mut self.events)?;
             if let Writer::HideUsage = self.writer {
                 out.extend_from_slice(frame.raw);
             }
         }
         if !over {
-            self.decoder.finish(&mut self.events)?;
+            decoder.finish(&mut self.events)?;
         }
         self.seen.note(&self.events, tally);
         self.writer.translate(&mut self.events, &mut out);

@@ -12,6 +12,7 @@ mod flow;
 mod headers;
 mod knobs;
 mod lane;
+mod native;
 mod receive;
 mod relay;
 mod route;
@@ -21,13 +22,18 @@ mod task;
 
 use std::sync::Arc;
 
+use gatelet_wire::Operation;
+use gatelet_wire::dialect::Addressed;
 use http::Response;
 use http::request::Parts;
 
 use crate::domain::{RequestId, Timestamp};
+use crate::policy::Provider;
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
+
+use native::Native;
 
 pub use authenticate::{check, may_call, read};
 pub use lane::Lane;
@@ -42,7 +48,42 @@ pub async fn serve(
     parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let arrived = receive::arrive(core, id, started, asking, parts, body).await?;
+    run(core, id, started, asking, None, parts, body).await
+}
+
+/// A call of a provider's own interface. `rest` is what follows the provider's name in the path, and `known` what that
+/// asks for, where it is one of our own paths: then it is billed as such.
+#[expect(clippy::too_many_arguments, reason = "what `serve` takes, and where it goes")]
+pub async fn pass(
+    core: &Arc<Core>,
+    id: RequestId,
+    started: Timestamp,
+    provider: Arc<Provider>,
+    rest: &str,
+    known: Option<Asking>,
+    parts: Parts,
+    body: Body,
+) -> Result<Response<Body>, Refusal> {
+    let key = key_text(&parts).ok_or(Refusal::NoKey)?;
+    let asking = known.unwrap_or(Asking {
+        operation: Operation::Native,
+        dialect: provider.dialect,
+        addressed: Addressed::default(),
+    });
+    let native = Native::read(provider, rest, &parts, &key)?;
+    run(core, id, started, asking, Some(native), parts, body).await
+}
+
+async fn run(
+    core: &Arc<Core>,
+    id: RequestId,
+    started: Timestamp,
+    asking: Asking,
+    native: Option<Native>,
+    parts: Parts,
+    body: Body,
+) -> Result<Response<Body>, Refusal> {
+    let arrived = receive::arrive(core, id, started, asking, native, parts, body).await?;
     let received = arrived.read()?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;

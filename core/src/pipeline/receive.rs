@@ -1,18 +1,18 @@
 //! First stage: the request's own words, checked as far as they can be by themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use gatelet_wire::DialectId;
-use gatelet_wire::Fields;
-use gatelet_wire::dialect::Addressed;
+use gatelet_wire::dialect::{Addressed, Reading};
 use gatelet_wire::operation::{self, Operation, Outline};
+use gatelet_wire::{DialectId, Fields, Measure};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::request::Parts;
 
 use super::attempt::within;
 use super::authenticate;
 use super::knobs::Knobs;
+use super::native::Native;
 use crate::domain::account::Document;
 use crate::domain::{KeyToken, RequestId, Timestamp};
 use crate::port::{Body, Uncollected};
@@ -32,6 +32,10 @@ pub(super) struct Arrived {
     pub(super) document: Arc<Document>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// What is sent on as it comes.
+    pub(super) upload: Upload,
+    /// A call of a provider's own interface.
+    pub(super) native: Option<Native>,
     pub(super) knobs: Knobs,
 }
 
@@ -56,6 +60,20 @@ pub(super) struct Asked {
     pub service_tier: Option<String>,
 }
 
+/// A body, or the rest of one, that nobody here reads; so it can be sent once.
+#[derive(Debug, Default)]
+pub(super) struct Upload(Mutex<Option<Body>>);
+
+impl Upload {
+    fn of(body: Body) -> Self {
+        Self(Mutex::new(Some(body)))
+    }
+
+    pub(super) fn take(&self) -> Option<Body> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// What the address of a request says: what is asked for, in which dialect, and what some say there of the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asking {
@@ -71,6 +89,7 @@ pub(super) async fn arrive(
     id: RequestId,
     started: Timestamp,
     asking: Asking,
+    native: Option<Native>,
     parts: Parts,
     body: Body,
 ) -> Result<Arrived, Refusal> {
@@ -79,15 +98,48 @@ pub(super) async fn arrive(
     let document = authenticate::known(core, &token, started).await?;
     let most = core.settings.deadline;
     let limit = knobs.timeout.map_or(most, |asked| asked.min(most));
-    let body = collect(body, &parts.headers, core.settings.body_limit);
-    let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
     let Asking { operation, dialect, addressed } = asking;
+    let (body, upload) = if operation == Operation::Native {
+        (Bytes::new(), Upload::of(body))
+    } else {
+        let body = collect(body, &parts.headers, core.settings.body_limit);
+        (within(core, limit, body).await.ok_or(Refusal::Timeout)??, Upload::default())
+    };
     let headers = parts.headers;
-    Ok(Arrived { id, started, operation, dialect, addressed, token, document, headers, body, knobs })
+    Ok(Arrived {
+        id,
+        started,
+        operation,
+        dialect,
+        addressed,
+        token,
+        document,
+        headers,
+        body,
+        upload,
+        native,
+        knobs,
+    })
 }
 
 impl Arrived {
     pub(super) fn read(&self) -> Result<Received<'_>, Refusal> {
+        let mut received = self.read_body()?;
+        // The names that callers use for models are not those of a provider.
+        if let Some(native) = &self.native {
+            received.asked.model = format!("{}/{}", native.provider.id, received.asked.model);
+        }
+        Ok(received)
+    }
+
+    fn read_body(&self) -> Result<Received<'_>, Refusal> {
+        if self.operation == Operation::Native {
+            let outline =
+                Outline { model: "*".to_owned(), measure: Some(Measure::default()), ..Outline::default() };
+            let asked = Asked::of(&outline);
+            let outline = Some(Box::new(outline));
+            return Ok(Received { arrived: self, fields: Fields::default(), asked, outline });
+        }
         let fields = Fields::read(&self.body)?;
         if self.operation != Operation::Chat {
             let outline = operation::outline(self.operation, self.dialect, &fields, &self.addressed)?;
@@ -106,6 +158,13 @@ impl Arrived {
             service_tier,
         };
         Ok(Received { arrived: self, fields, asked, outline: None })
+    }
+}
+
+impl Received<'_> {
+    /// How the answer of a provider's own interface is read.
+    pub(super) fn native_reading(&self) -> Reading {
+        self.arrived.native.as_ref().map(|native| native.provider.reading()).unwrap_or_default()
     }
 }
 

@@ -9,9 +9,9 @@ use http::{HeaderMap, Response};
 use super::admit::Admitted;
 use super::attempt::{Answer, Failed, Next, attempt};
 use super::books::{Books, Ending};
-use super::headers;
 use super::receive::Received;
 use super::stream::{Committed, Relay};
+use super::{headers, native};
 use crate::domain::Timestamp;
 use crate::policy::Timeouts;
 use crate::port::Body;
@@ -32,6 +32,9 @@ pub(super) struct Call<'a> {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
+    if admitted.received.arrived.native.is_some() {
+        return native::relay(core, admitted).await;
+    }
     let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
     books.soft(&soft_passed);
     let total = model.timeouts.total.min(core.settings.deadline);
@@ -126,8 +129,15 @@ async fn respond(
         }
         Answer::Stream { upstream, flow, waiting, loss } => {
             headers::loss(&mut head, &loss);
-            let committed =
-                Committed { upstream, flow, waiting, target: target.clone(), idle: timeouts.idle, deadline };
+            let committed = Committed {
+                upstream,
+                flow,
+                waiting,
+                target: target.clone(),
+                status: 200,
+                idle: timeouts.idle,
+                deadline,
+            };
             headers::times(&mut head, core, &received, &books);
             let content_type = received.arrived.dialect.dialect().conventions().framing.content_type();
             let relay = Relay::new(core.clone(), received.arrived.id.clone(), books, committed);

@@ -24,6 +24,7 @@ pub(super) struct Relay {
     core: Arc<Core>,
     id: RequestId,
     target: Arc<str>,
+    status: u16,
     upstream: Option<ByteStream>,
     flow: Box<Flow>,
     books: Box<Books>,
@@ -39,6 +40,8 @@ enum State {
     Flowing,
     /// The books are being closed; then these bytes leave.
     Closing(Closing, Bytes),
+    /// The books are being closed; then the body breaks off: its bytes are of a kind in which no error can be said.
+    Breaking(Closing),
     /// All is said. The upstream is read to its end, so that its connection can be used again.
     Draining,
     Ended,
@@ -53,19 +56,22 @@ pub(super) struct Committed {
     pub(super) flow: Box<Flow>,
     pub(super) waiting: Waiting,
     pub(super) target: Arc<str>,
+    /// The answer's.
+    pub(super) status: u16,
     pub(super) idle: Duration,
     pub(super) deadline: Timestamp,
 }
 
 impl Relay {
     pub(super) fn new(core: Arc<Core>, id: RequestId, books: Box<Books>, committed: Committed) -> Self {
-        let Committed { upstream, flow, waiting, target, idle, deadline } = committed;
+        let Committed { upstream, flow, waiting, target, status, idle, deadline } = committed;
         let last = core.ports.clock.now();
         let timer = sleep(&core, idle.min(deadline.since(last)));
         Self {
             core,
             id,
             target,
+            status,
             upstream: Some(upstream),
             flow,
             books,
@@ -143,6 +149,10 @@ impl Relay {
 
     fn close_with_error(&mut self, refusal: &Refusal) {
         let public = refusal.public(&self.id);
+        if self.flow.is_foreign() {
+            self.state = State::Breaking(self.books.close(Ending::refused(refusal, public.status)));
+            return;
+        }
         let mut last = concat(&mut self.waiting);
         last.extend_from_slice(&self.flow.error(&public));
         let closing = self.books.close(Ending::refused(refusal, public.status));
@@ -168,7 +178,7 @@ impl Relay {
         if let Some(loss) = self.flow.loss() {
             self.books.lost(loss);
         }
-        let closing = self.books.close(Ending::done(200));
+        let closing = self.books.close(Ending::done(self.status));
         self.state = State::Closing(closing, concat(&mut self.waiting).into());
     }
 }
@@ -194,6 +204,11 @@ impl Stream for Relay {
                     if !last.is_empty() {
                         return Poll::Ready(Some(Ok(last)));
                     }
+                }
+                State::Breaking(closing) => {
+                    let _ = ready!(closing.poll_unpin(context));
+                    this.state = State::Ended;
+                    return Poll::Ready(Some(Err(Broken("the upstream broke off".to_owned()))));
                 }
                 State::Draining => {
                     let Some(upstream) = this.upstream.as_mut() else {

@@ -67,6 +67,11 @@ impl Tally {
         self.generated = 0;
     }
 
+    /// Nothing is counted but the request itself.
+    pub(super) fn nothing(&mut self) {
+        *self = Self { said: Some(Usage::default()), last_word: true, ..Self::default() };
+    }
+
     /// The usage, and whether some of it is estimated. `likely_input` is what was sent, by its size; `known` what the
     /// request itself said.
     pub(super) fn usage(&self, likely_input: u64, known: &Units) -> (Usage, bool) {

@@ -98,6 +98,14 @@ fn read_embedding(
     Ok((response.usage, body))
 }
 
+/// What a whole answer says that it used, where its bytes travel on as they are.
+pub(super) fn usage(operation: Operation, dialect: DialectId, body: &[u8]) -> Option<Usage> {
+    match operation {
+        Operation::Embedding => Some(dialect.dialect().embed()?.read_response(body).ok()?.usage),
+        _ => None,
+    }
+}
+
 /// The caller's words for embeddings, and the target's.
 fn pair(
     received: &Received<'_>,

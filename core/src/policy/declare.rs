@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatelet_wire::DialectId;
 use gatelet_wire::dialect::KeyIn;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::document::{AuthEntry, ProviderEntry};
+use super::provider::Passthrough;
 use super::read::{Reader, Spot};
 use super::{Host, Provider};
 use crate::domain::Secret;
@@ -124,6 +126,7 @@ pub(super) fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<P
     provider.headers.extend(entry.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     provider.edits.extend(entry.edits.iter().cloned());
     provider.free = entry.free.unwrap_or(provider.free);
+    provider.passthrough = entry.passthrough.clone().unwrap_or_default();
     credential(reader, entry, row.as_ref(), &mut provider);
     Some(provider)
 }
@@ -134,9 +137,19 @@ fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provid
     let (mut provider, base) = match other {
         // Its own dialect, which this build may not speak.
         None => {
-            let Some(provider) = follow(&entry.id, row.clone()) else {
-                reader.note(&entry.spot, no_dialect(&entry.id, row));
-                return None;
+            let provider = match (follow(&entry.id, row.clone()), &entry.passthrough) {
+                (Some(provider), _) => provider,
+                // Its own interface needs no dialect that we speak.
+                (None, Some(_)) => {
+                    let scheme = row.scheme().cloned();
+                    let named = row.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                    let headers = headers(named);
+                    Provider { scheme, headers, allow_private: false, ..alone_at(entry, &row.base)? }
+                }
+                (None, None) => {
+                    reader.note(&entry.spot, no_dialect(&entry.id, row));
+                    return None;
+                }
             };
             (provider, row.base.clone())
         }
@@ -157,10 +170,13 @@ fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provid
             }
         }
     };
-    provider.follows = Some(row.id.as_str().into());
     provider.kind = row.kind;
     provider.free = row.free;
-    provider.catalogue = row.catalogue;
+    // What serves no models has no rows of them.
+    if row.dialect().is_some() || other.is_some() {
+        provider.follows = Some(row.id.as_str().into());
+        provider.catalogue = row.catalogue;
+    }
     if entry.base.is_some() {
         return Some(provider);
     }
@@ -329,6 +345,7 @@ fn follow(id: &str, row: registry::Provider) -> Option<Provider> {
         quirks: row.quirks,
         free: row.free,
         catalogue: row.catalogue,
+        passthrough: Passthrough::default(),
         // The table's local servers are on this machine.
         allow_private: row.kind == Kind::Local,
     })
@@ -340,7 +357,12 @@ fn alone(entry: &ProviderEntry) -> Option<Provider> {
 }
 
 fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
-    let dialect = entry.dialect?;
+    // One without a dialect serves no models: only its own interface is open.
+    let (dialect, catalogue) = match (entry.dialect, &entry.passthrough) {
+        (Some(dialect), _) => (dialect, Catalogue::Open),
+        (None, Some(_)) => (DialectId::Openai, Catalogue::Closed),
+        (None, None) => return None,
+    };
     Some(Provider {
         id: entry.id.as_str().into(),
         follows: None,
@@ -355,7 +377,8 @@ fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
         when: Vec::new(),
         quirks: Quirks::default(),
         free: false,
-        catalogue: Catalogue::Open,
+        catalogue,
+        passthrough: Passthrough::default(),
         allow_private: true,
     })
 }
@@ -390,6 +413,7 @@ impl ProviderEntry {
             headers: Vec::new(),
             edits: Vec::new(),
             free: None,
+            passthrough: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use super::declare::is_place;
 use super::model::{ModelName, Timeouts};
+use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot, unknown};
 use crate::domain::account::{Budget, Limits};
 use crate::domain::money::decimal;
@@ -43,6 +44,8 @@ pub(super) struct ProviderEntry {
     pub(super) edits: Vec<Edit>,
     /// Its models cost nothing unless they have a price.
     pub(super) free: Option<bool>,
+    /// What its own interface is to callers.
+    pub(super) passthrough: Option<Passthrough>,
 }
 
 #[derive(Debug)]
@@ -92,9 +95,23 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
     }
 }
 
-const PROVIDER: [&str; 15] = [
-    "key", "like", "dialect", "base", "confirm", "account", "gateway", "host", "project", "region",
-    "resource", "auth", "headers", "edits", "free",
+const PROVIDER: [&str; 16] = [
+    "key",
+    "like",
+    "dialect",
+    "base",
+    "confirm",
+    "account",
+    "gateway",
+    "host",
+    "project",
+    "region",
+    "resource",
+    "auth",
+    "headers",
+    "edits",
+    "free",
+    "passthrough",
 ];
 
 fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEntry> {
@@ -113,7 +130,9 @@ fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEn
         id: id.to_owned(),
         spot: at.spot.clone(),
         like,
-        stands_alone: fields.get("dialect").is_some() && fields.get("base").is_some(),
+        // What serves no models needs no dialect.
+        stands_alone: fields.get("base").is_some()
+            && (fields.get("dialect").is_some() || fields.get("passthrough").is_some()),
         dialect: fields.get("dialect").and_then(|at| {
             let words: Vec<&str> = DialectId::ALL.iter().map(|dialect| dialect.name()).collect();
             reader.parsed(at, &format!("one of {}", words.join(", ")), registry::dialect)
@@ -126,6 +145,7 @@ fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEn
         headers: fields.get("headers").map(|at| headers(reader, at)).unwrap_or_default(),
         edits: fields.get("edits").map(|at| edits(reader, at)).unwrap_or_default(),
         free: fields.get("free").and_then(|at| boolean(reader, at)),
+        passthrough: fields.get("passthrough").and_then(|at| passthrough(reader, at)),
     })
 }
 
@@ -171,6 +191,22 @@ fn auth(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AuthEntry> {
         Some(prefix) => Scheme::Prefixed(header.to_string(), prefix),
         None => Scheme::Header(header.to_string()),
     }))
+}
+
+fn passthrough(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Passthrough> {
+    if at.is_scalar() {
+        return reader.parsed(at, "off, unpriced, free, or { request: price }", |word| match word {
+            "off" => Some(Passthrough::Off),
+            "unpriced" => Some(Passthrough::Unpriced),
+            "free" => Some(Passthrough::Priced(Box::new(Price::free()))),
+            _ => None,
+        });
+    }
+    let fields = reader.fields(at, &["request"], &[])?;
+    let expected = "US dollars for one request, such as \"0.01\"";
+    let request = reader.parsed(fields.get("request")?, expected, |text| decimal(text, 12))?;
+    let rates = [(Meter::Request, Rate::from_picos(request))].into_iter().collect();
+    Some(Passthrough::Priced(Box::new(Price::flat(&rates))))
 }
 
 fn edits(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Edit> {

@@ -20,7 +20,7 @@ use std::sync::{Arc, RwLock};
 
 pub use model::{Model, ModelName, Target, Timeouts};
 pub use problem::{Problem, Problems};
-pub use provider::Provider;
+pub use provider::{Passthrough, Provider};
 
 use crate::domain::account::Limits;
 use crate::registry::Registry;

@@ -56,6 +56,13 @@ pub struct Model {
     pub timeouts: Timeouts,
 }
 
+impl Model {
+    /// One target, asked once: what travels there is the caller's own words and fits no other.
+    pub(super) fn native(name: ModelName, target: Arc<Target>) -> Self {
+        Self { name, targets: vec![target], fallbacks: Vec::new(), retries: 0, timeouts: Timeouts::default() }
+    }
+}
+
 /// A provider's model, with all that a call needs.
 #[derive(Clone, Debug)]
 pub struct Target {

@@ -4,7 +4,7 @@ use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, Edit};
 use http::HeaderMap;
 
-use crate::registry::{Catalogue, Credential, Kind, Quirks, Reasoning, Scheme, When};
+use crate::registry::{Catalogue, Credential, Kind, Price, Quirks, Reasoning, Scheme, When};
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -29,8 +29,23 @@ pub struct Provider {
     /// A model without a price of its own costs nothing here.
     pub free: bool,
     pub catalogue: Catalogue,
+    /// What its own interface, under `/<id>/…`, is to callers.
+    pub passthrough: Passthrough,
     /// Its base may be a private address: the admin has named that very base, which is the consent.
     pub allow_private: bool,
+}
+
+/// What a provider's own interface is to callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Passthrough {
+    /// Closed.
+    Off,
+    /// Open. What the gateway can bill by its tokens it bills so; of the rest nobody knows the cost, so that keys with a
+    /// budget are refused it.
+    #[default]
+    Unpriced,
+    /// Open, and what cannot be billed by its tokens costs this.
+    Priced(Box<Price>),
 }
 
 impl Provider {
@@ -40,6 +55,15 @@ impl Provider {
             reasoning_outside: self.quirks.reasoning == Reasoning::Excluded,
             think_tags: self.quirks.think_tags,
         }
+    }
+
+    /// A path below the base: `rest` without the base's own path (`/v1` of `https://api.example.com/v1`), if it begins
+    /// with that, for SDKs are given both.
+    pub fn below<'r>(&self, rest: &'r str) -> &'r str {
+        let own =
+            self.base.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
+        let below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
+        own.and_then(|own| rest.strip_prefix(own)).filter(below).unwrap_or(rest)
     }
 
     /// Writes what every request to it carries: its declared headers and the credential.

@@ -6,7 +6,7 @@ use gatelet_wire::Edit;
 use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
-use super::{Policy, Provider, Resolution};
+use super::{Passthrough, Policy, Provider, Resolution};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Price, Registry, near_names};
 
@@ -35,6 +35,39 @@ impl Policy {
             made.insert(name.into(), model.clone());
         }
         Resolution::Found(model)
+    }
+
+    /// A provider by its name in the configuration.
+    pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
+        self.providers.get(id)
+    }
+
+    /// A model of a provider under the provider's own name for it, with the price that the document gives it, if it
+    /// does. Nothing takes its place when it fails.
+    pub fn native(&self, provider: &Arc<Provider>, model: &str) -> Option<Model> {
+        let name = ModelName::try_from(format!("{}/{model}", provider.id).as_str()).ok()?;
+        let declared = match self.resolve(name.as_str()) {
+            Resolution::Found(found) => found
+                .targets
+                .iter()
+                .find(|target| target.provider.id == provider.id && *target.model == *model)
+                .cloned(),
+            Resolution::Unknown { .. } => None,
+        };
+        let known = || Arc::new(target(provider, model, known(&self.registry, provider, model, None)));
+        Some(Model::native(name, declared.unwrap_or_else(known)))
+    }
+
+    /// The interface of a provider as far as no model is in play.
+    pub fn interface(&self, provider: &Arc<Provider>) -> Option<Model> {
+        let price = match &provider.passthrough {
+            Passthrough::Off => return None,
+            Passthrough::Unpriced => None,
+            Passthrough::Priced(price) => Some(Price::clone(price)),
+        };
+        let name = ModelName::try_from(format!("{}/*", provider.id).as_str()).ok()?;
+        let target = Target { price, ..target(provider, "*", None) };
+        Some(Model::native(name, Arc::new(target)))
     }
 
     /// The providers that can be called, by name.

@@ -538,3 +538,45 @@ models:
     assert!(wrong("{ input: '1', output: '1', tiers: { input: '2' } }").contains("expected `over`"));
     assert!(wrong("{ input: '1', output: '1', services: { flex: { outptu: '2' } } }").contains("outptu"));
 }
+
+#[test]
+fn a_path_goes_below_the_base_with_and_without_the_bases_own() {
+    let below = |base: &str, rest: &str| {
+        let policy = policy(&format!(
+            "providers: {{ mine: {{ dialect: openai, base: \"{base}\" }} }}\nmodels: {{}}\n"
+        ));
+        policy.provider("mine").unwrap().below(rest).to_owned()
+    };
+    let base = "https://api.example.com/v1";
+    assert_eq!(below(base, "/files/abc"), "/files/abc");
+    assert_eq!(below(base, "/v1/files/abc"), "/files/abc");
+    assert_eq!(below(base, "/v1"), "");
+    assert_eq!(below(base, "/v10/files"), "/v10/files");
+    assert_eq!(below("https://api.groq.com/openai/v1", "/openai/v1/models"), "/models");
+    assert_eq!(below("https://api.anthropic.com", "/v1/files"), "/v1/files");
+}
+
+#[test]
+fn an_interface_without_models_needs_no_dialect() {
+    let policy = policy(
+        "
+providers:
+  search: { base: \"https://search.example/api\", key: k, auth: { header: x-key }, passthrough: { request: \"0.01\" } }
+",
+    );
+    let provider = policy.provider("search").unwrap();
+    assert!(policy.interface(provider).unwrap().targets[0].price.is_some());
+    assert!(matches!(policy.resolve("search/anything"), super::Resolution::Unknown { .. }));
+    assert_eq!(policy.names(), Vec::<String>::new());
+    // Nor does a row of the registry in whose language nobody here can speak.
+    let policy = super::Policy::read(
+        "gatelet.yaml",
+        "providers: { deepgram: { key: k, passthrough: unpriced } }",
+        &Host { variable: &|_| None, ollama: false, registry: Registry::full() },
+    )
+    .expect("a policy");
+    let provider = policy.provider("deepgram").unwrap();
+    assert!(provider.base.starts_with("https://api.deepgram.com"), "{}", provider.base);
+    assert!(!provider.allow_private);
+    assert!(matches!(policy.resolve("deepgram/nova-3"), super::Resolution::Unknown { .. }));
+}

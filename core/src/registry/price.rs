@@ -144,7 +144,7 @@ impl Price {
             }
             // It costs nothing anywhere.
             Operation::TokenCount => true,
-            Operation::Native => false,
+            Operation::Native => self.is_free(),
         }
     }
 

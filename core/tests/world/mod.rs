@@ -24,6 +24,9 @@ const CONFIG: &str = r#"
 providers:
   up-openai: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o }
   up-anthropic: { dialect: anthropic, base: "http://127.0.0.1:1", key: secret-a }
+  closed: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o, passthrough: "off" }
+  search: { base: "https://search.example/api", key: secret-s, auth: { header: x-key }, headers: { x-mine: "1" }, passthrough: { request: "0.01" } }
+  gratis: { base: "https://gratis.example", auth: none, passthrough: free }
 models:
   plain: { targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
   claude: { targets: [ { model: up-anthropic/model-a, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
@@ -32,6 +35,8 @@ models:
     targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ]
     retries: 1
     fallbacks: [claude]
+  "up-openai/model-q": { targets: [ { model: up-openai/model-q, price: { input: "1", output: "10", per: 1M } } ], retries: 0 }
+  "up-anthropic/model-p": { targets: [ { model: up-anthropic/model-p, price: { input: "1", output: "10", per: 1M } } ], retries: 0 }
   vectors: { targets: [ { model: up-openai/vectors-o, price: { input: "1", output: "0", per: 1M } } ], retries: 0 }
   counted-otherwise: { targets: [ { model: up-openai/pictures-o, price: { picture: "0.04" } } ], retries: 0 }
   roomy: { targets: [ { model: up-anthropic/model-b, price: { input: "1", output: "10", per: 1M }, max_output: 5000 } ], retries: 0 }

@@ -23,7 +23,7 @@ use crate::{Malformed, scan};
 /// assert_eq!(spliced, br#"{ "model": "gpt-4o", "temperature": 1.10,"stream":true }"#);
 /// # Ok::<(), gatelet_wire::Malformed>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
     body: &'a str,
     items: scan::Items<'a>,

@@ -1,0 +1,213 @@
+//! Calls of a provider's own interface: whatever it is, as it is, through the same stages and books.
+
+mod words;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use gatelet_wire::{Loss, Operation, Usage};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+
+use self::words::Tail;
+use super::admit::Admitted;
+use super::attempt::{failure, within};
+use super::books::{Books, Ending};
+use super::flow::{Flow, Waiting};
+use super::headers;
+use super::receive::{Received, collect};
+use super::stream::{Committed, Relay};
+use super::task;
+use crate::policy::{Passthrough, Provider, Target};
+use crate::port::{Body, Reach};
+use crate::refusal::{Refusal, UpstreamFailure};
+use crate::registry::Kind;
+use crate::shared::Core;
+
+/// Where a call of a provider's own interface goes. Method, path and query are the caller's.
+#[derive(Clone, Debug)]
+pub(super) struct Native {
+    pub(super) provider: Arc<Provider>,
+    method: Method,
+    uri: Uri,
+}
+
+impl Native {
+    /// `rest` is what follows the provider's name in the path.
+    ///
+    /// # Errors
+    /// The interface is closed, or the address is not below the provider's base, or not for one request alone.
+    pub(super) fn read(
+        provider: Arc<Provider>,
+        rest: &str,
+        parts: &Parts,
+        key: &str,
+    ) -> Result<Self, Refusal> {
+        if provider.passthrough == Passthrough::Off || provider.kind == Kind::BuiltIn {
+            return Err(Refusal::NoRoute { path: parts.uri.path().to_owned() });
+        }
+        if parts.headers.contains_key(http::header::UPGRADE) || parts.method == Method::CONNECT {
+            return Err(Refusal::UpgradeUnsupported);
+        }
+        let tail = Tail::read(provider.below(rest))?;
+        let query = words::query(parts, key).map(|query| format!("?{query}")).unwrap_or_default();
+        let uri = format!("{}{}{query}", provider.base, tail.as_str());
+        let uri = Uri::try_from(uri).map_err(|_| Refusal::NoRoute { path: parts.uri.path().to_owned() })?;
+        Ok(Self { provider, method: parts.method.clone(), uri })
+    }
+}
+
+/// The one attempt. Whatever the provider says is the caller's, its errors too.
+pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
+    let Admitted { received, model, plan, mut books, headroom, soft_passed, .. } = admitted;
+    books.soft(&soft_passed);
+    let started = core.ports.clock.now();
+    let total = model.timeouts.total.min(core.settings.deadline);
+    let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
+    let deadline = received.arrived.started.after(total);
+    let target = plan.first().ok_or(Refusal::Timeout)?;
+    let request = request(&received, target).ok_or_else(|| unreachable(target))?;
+    books.attempt(target, "native", &Loss::default(), started);
+    let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
+    let sent = within(core, deadline.since(started), core.upstream(target).send(request, reach)).await;
+    let answer = match sent {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(fault)) => Err(failure(fault.kind)),
+        None => Err(UpstreamFailure::TimedOut),
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let refusal = Refusal::UpstreamFailed { target: target.to_string(), failure };
+            books.failed(refusal.code(), core.ports.clock.now());
+            let status = refusal.public(&received.arrived.id).status;
+            books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
+            return Err(refusal);
+        }
+    };
+    let (parts, body) = answer.into_parts();
+    books.head(parts.status.as_u16(), core.ports.clock.now());
+    let mut head = words::back(&parts.headers);
+    headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
+    headers::served(&mut head, target, None, &soft_passed);
+    let status = parts.status;
+    if !status.is_success() {
+        books.failed("upstream_error", core.ports.clock.now());
+    }
+    let body = match count(core, &received, &mut books, status, &parts.headers, body).await {
+        Ok(Counted::Whole(body)) => {
+            books.first_content(core.ports.clock.now());
+            let _ = books.close(Ending::done(status.as_u16())).await;
+            headers::cost(&mut head, books.cost());
+            headers::times(&mut head, core, &received, &books);
+            body
+        }
+        Ok(Counted::Stream(flow, body)) => {
+            headers::times(&mut head, core, &received, &books);
+            let upstream = match body {
+                Body::Stream(stream) => stream,
+                Body::Full(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
+                Body::Empty => futures_util::stream::empty().boxed(),
+            };
+            let committed = Committed {
+                upstream,
+                flow,
+                waiting: Waiting::new(),
+                target: target.name().clone(),
+                status: status.as_u16(),
+                idle: model.timeouts.idle,
+                deadline,
+            };
+            Body::Stream(Box::pin(Relay::new(core.clone(), received.arrived.id.clone(), books, committed)))
+        }
+        Err(refusal) => {
+            let status = refusal.public(&received.arrived.id).status;
+            books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
+            return Err(refusal);
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = head;
+    Ok(response)
+}
+
+/// An answer whose use is known, or will be when it has passed.
+enum Counted {
+    Whole(Body),
+    Stream(Box<Flow>, Body),
+}
+
+async fn count(
+    core: &Core,
+    received: &Received<'_>,
+    books: &mut Books,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Counted, Refusal> {
+    let arrived = received.arrived;
+    let dialect = arrived.dialect;
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let framing = dialect.dialect().conventions().framing;
+    if arrived.operation == Operation::Native || !status.is_success() {
+        books.tally.nothing();
+        return Ok(Counted::Stream(Box::new(Flow::bytes(dialect)), body));
+    }
+    if media.trim_start().starts_with(framing.content_type()) {
+        let decoder = dialect.dialect().decoder(received.native_reading());
+        return Ok(Counted::Stream(Box::new(Flow::tap(dialect, decoder)), body));
+    }
+    let whole = collect(body, headers, core.settings.answer_limit).await.map_err(|_| {
+        Refusal::UpstreamFailed { target: received.asked.model.clone(), failure: UpstreamFailure::Broken }
+    })?;
+    tally(received, books, &whole);
+    Ok(Counted::Whole(Body::Full(whole)))
+}
+
+/// Counts a whole answer, as far as it says anything.
+fn tally(received: &Received<'_>, books: &mut Books, whole: &Bytes) {
+    let arrived = received.arrived;
+    if arrived.operation == Operation::Chat {
+        let read = arrived.dialect.dialect().read_usage(whole, received.native_reading());
+        let (usage, service_tier) = read.unwrap_or((Usage::default(), None));
+        books.tally.answered(usage, whole.len());
+        books.tally.service_tier = service_tier;
+    } else {
+        books.tally.counted(task::usage(arrived.operation, arrived.dialect, whole).unwrap_or_default());
+    }
+}
+
+/// The caller's own request with the provider's credential in it.
+fn request(received: &Received<'_>, target: &Target) -> Option<Request<Body>> {
+    let arrived = received.arrived;
+    let native = arrived.native.as_ref()?;
+    let body = arrived.upload.take().unwrap_or_else(|| Body::Full(arrived.body.clone()));
+    let mut request = Request::new(body);
+    *request.method_mut() = native.method.clone();
+    *request.uri_mut() = native.uri.clone();
+    let headers = request.headers_mut();
+    *headers = words::onward(&arrived.headers);
+    target.provider.apply(headers);
+    Some(request)
+}
+
+/// Refuses what cannot be bounded because the request travels as it is: nothing can be put into it.
+pub(super) fn bounded(received: &Received<'_>, target: &Target) -> Result<(), Refusal> {
+    let refuse = |param: &str| Err(Refusal::CostUnbounded { param: param.to_owned() });
+    let asked = &received.asked;
+    let conventions = received.arrived.dialect.dialect().conventions();
+    if asked.max_output.is_none() && target.max_output.is_none() {
+        return refuse(conventions.output_cap);
+    }
+    if conventions.usage_on_request && asked.stream && !asked.stream_usage {
+        return refuse("stream_options.include_usage");
+    }
+    Ok(())
+}
+
+fn unreachable(target: &Target) -> Refusal {
+    Refusal::UpstreamFailed { target: target.to_string(), failure: UpstreamFailure::Unreachable }
+}
