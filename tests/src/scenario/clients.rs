@@ -28,6 +28,8 @@ enum Form {
     Chat,
     /// `messages` of the anthropic packages.
     Messages,
+    /// `responses` of the openai packages.
+    Responses,
     /// The AI SDK with one of its providers.
     AiSdk(&'static str),
     Langchain,
@@ -49,6 +51,19 @@ const CLIENTS: &[Client] = &[
         base: "/v1",
         form: Form::AiSdk("openai-compatible"),
     },
+    Client {
+        name: "ai_sdk_openai_responses",
+        vendor: Vendor::AiSdk,
+        base: "/v1",
+        form: Form::AiSdk("openai-responses"),
+    },
+    Client {
+        name: "ai_sdk_open_responses",
+        vendor: Vendor::AiSdk,
+        base: "/v1",
+        form: Form::AiSdk("open-responses"),
+    },
+    Client { name: "openai_node_responses", vendor: Vendor::OpenAiNode, base: "/v1", form: Form::Responses },
     Client { name: "langchain_openai", vendor: Vendor::Langchain, base: "/v1", form: Form::Langchain },
 ];
 
@@ -158,6 +173,14 @@ impl Form {
                 }
                 (format!("messages.{verb}"), arguments)
             }
+            Self::Responses => {
+                let mut arguments = json!({"model": model, "input": "How cold is Zürich?", "max_output_tokens": 100, "store": false});
+                if let Some(schema) = schema {
+                    let declared = json!({"type": "function", "name": "weather", "description": about, "parameters": schema});
+                    arguments["tools"] = json!([declared]);
+                }
+                (format!("responses.{verb}"), arguments)
+            }
             Self::AiSdk(provider) => {
                 let mut arguments = json!({"provider": provider, "model": model, "messages": messages, "maxOutputTokens": 100});
                 if let Some(schema) = schema {
@@ -199,6 +222,19 @@ impl Form {
                 Said::new(
                     block("text").and_then(|block| block["text"].as_str()),
                     name.zip(input.as_deref()),
+                    &whole["usage"],
+                    ["input_tokens", "output_tokens"],
+                )
+            }
+            Self::Responses => {
+                let item = |kind: &str| {
+                    whole["output"].as_array().into_iter().flatten().find(|item| item["type"] == kind)
+                };
+                let call = item("function_call");
+                let name = call.and_then(|call| call["name"].as_str());
+                Said::new(
+                    item("message").and_then(|message| message["content"][0]["text"].as_str()),
+                    name.zip(call.and_then(|call| call["arguments"].as_str())),
                     &whole["usage"],
                     ["input_tokens", "output_tokens"],
                 )
