@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatelet_wire::DialectId;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 
 use crate::api::{self, Route};
 use crate::domain::RequestId;
@@ -12,6 +12,8 @@ use crate::port::{Body, Fault, Ports};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::shared::{Core, Ticked};
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-gatelet-request-id");
 
 /// One gateway. Cheap to clone; all clones are the same one.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ impl Gateway {
             let headers = response.headers_mut();
             // The names under which the vendors' SDKs look for it, and ours.
             headers.insert(dialect.dialect().conventions().request_id, id.clone());
-            headers.insert("x-gatelet-request-id", id);
+            headers.insert(&REQUEST_ID, id);
         }
         response
     }

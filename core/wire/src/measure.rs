@@ -7,6 +7,7 @@ use memchr::{memchr, memmem};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::scan::Key;
 use crate::{DialectId, Fields};
 
 /// An upper bound of a request's input, by kind.
@@ -87,24 +88,19 @@ const WITHOUT_MEDIA: &[&str] = &[
     "requestMetadata",
 ];
 
-/// Whether a key, as it is written between its quotes, may mean that the object around it is media, by itself or by its
-/// value, with which `rest` begins. Where this says no, a walk would not find the object either.
-pub(crate) fn may_mean_media(key: &[u8], rest: &[u8]) -> bool {
+/// Whether a key may mean that the object around it is media, by itself or by its value, with which `rest` begins. Where
+/// this says no, a walk would not find the object either.
+pub(crate) fn may_mean_media(key: Key<'_>, rest: &str) -> bool {
     /// No word for a kind is longer.
     const LONGEST: usize = 64;
-    let Ok(key) = std::str::from_utf8(key) else { return true };
-    if key.contains('\\') {
-        return true;
-    }
+    let Key::Plain(key) = key else { return true };
     if key != "type" {
         return kind_of_key(key).is_some();
     }
-    let Some(word) = rest.strip_prefix(b"\"") else { return false };
-    let Some(end) = memchr(b'"', word.get(..LONGEST).unwrap_or(word)) else { return true };
-    match std::str::from_utf8(word.get(..end).unwrap_or_default()) {
-        Ok(word) => word.contains('\\') || kind_of_type(word).is_some(),
-        Err(_) => true,
-    }
+    let Some(word) = rest.strip_prefix('"') else { return false };
+    let head = word.as_bytes();
+    let Some(end) = memchr(b'"', head.get(..LONGEST).unwrap_or(head)) else { return true };
+    word.get(..end).is_none_or(|word| word.contains('\\') || kind_of_type(word).is_some())
 }
 
 #[derive(Default)]

@@ -19,8 +19,8 @@ pub(crate) type Items<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 /// The fields of the object that `json` is; none if it is no object, no JSON, or nests deeper than
 /// [`MOST_DEPTH`].
 ///
-/// `watch` sees every key of every object inside, as it is written between its quotes, and the text from its value on.
-pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(&'a [u8], &'a [u8])) -> Option<Items<'a>> {
+/// `watch` sees every key of every object inside, and the text from its value on.
+pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(Key<'a>, &'a str)) -> Option<Items<'a>> {
     let mut scan = Scan::new(json, watch);
     let mut items = Items::with_capacity(8);
     scan.expect(b'{')?;
@@ -29,16 +29,13 @@ pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(&'a [u8], &'a [u8])) -
         return scan.ended().then_some(items);
     }
     loop {
-        let (from, to) = scan.key()?;
-        let key = json.get(from..to)?;
+        let key = match scan.key()? {
+            Key::Plain(key) => Cow::Borrowed(key),
+            // With its quotes it is a text of its own, whose escapes are judged there.
+            Key::Escaped(quoted) => Cow::Owned(serde_json::from_str(quoted).ok()?),
+        };
         let start = scan.at;
         scan.value()?;
-        let key = if key.as_bytes().contains(&b'\\') {
-            // With its quotes it is a text of its own, whose escapes are judged there.
-            Cow::Owned(serde_json::from_str(json.get(from - 1..=to)?).ok()?)
-        } else {
-            Cow::Borrowed(key)
-        };
         items.push((key, raw(json.get(start..scan.at)?)?));
         match scan.next()? {
             b',' => scan.at += 1,
@@ -73,6 +70,15 @@ pub(crate) fn list(json: &str) -> Option<Vec<&RawValue>> {
     }
     scan.at += 1;
     scan.ended().then_some(items)
+}
+
+/// A key as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key<'a> {
+    /// What stands between its quotes is what it means.
+    Plain(&'a str),
+    /// It has escapes. With its quotes.
+    Escaped(&'a str),
 }
 
 /// The deepest nesting that is followed inside the outermost object or list.
@@ -111,6 +117,7 @@ impl<'de> Deserializer<'de> for Given<'de> {
 }
 
 struct Scan<'a, W> {
+    text: &'a str,
     json: &'a [u8],
     at: usize,
     /// No control character stands in it, so that nothing in a string is special but quotes and backslashes.
@@ -118,12 +125,12 @@ struct Scan<'a, W> {
     watch: W,
 }
 
-impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
-    fn new(json: &'a str, watch: W) -> Self {
-        let json = json.as_bytes();
+impl<'a, W: FnMut(Key<'a>, &'a str)> Scan<'a, W> {
+    fn new(text: &'a str, watch: W) -> Self {
+        let json = text.as_bytes();
         // Without a way out in its middle, so that it becomes a few wide instructions.
         let clean = json.iter().copied().fold(u8::MAX, u8::min) >= 0x20;
-        Self { json, at: 0, clean, watch }
+        Self { text, json, at: 0, clean, watch }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -148,16 +155,20 @@ impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
         self.next().is_none()
     }
 
-    /// Takes a key and its colon and stands before its value; answers where the key stands between its quotes.
-    fn key(&mut self) -> Option<(usize, usize)> {
+    /// Takes a key and its colon, and stands before its value.
+    fn key(&mut self) -> Option<Key<'a>> {
         self.expect(b'"')?;
         let from = self.at;
-        self.string()?;
-        let to = self.at - 1;
+        let escaped = self.string()?;
+        let key = if escaped {
+            Key::Escaped(self.text.get(from - 1..self.at)?)
+        } else {
+            Key::Plain(self.text.get(from..self.at - 1)?)
+        };
         self.expect(b':')?;
         self.next()?;
-        (self.watch)(self.json.get(from..to)?, self.json.get(self.at..)?);
-        Some((from, to))
+        (self.watch)(key, self.text.get(self.at..)?);
+        Some(key)
     }
 
     /// Takes one value whole.
@@ -168,7 +179,9 @@ impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
             let byte = self.next()?;
             self.at += 1;
             match byte {
-                b'"' => self.string()?,
+                b'"' => {
+                    self.string()?;
+                }
                 b'{' | b'[' => {
                     if depth == MOST {
                         return None;
@@ -258,9 +271,9 @@ impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
         (self.at > before).then_some(())
     }
 
-    /// Takes the rest of a string whose opening quote was taken, and its closing quote.
-    fn string(&mut self) -> Option<()> {
-        let mut at = self.at;
+    /// Takes the rest of a string whose opening quote was taken, and its closing quote; answers whether it has escapes.
+    fn string(&mut self) -> Option<bool> {
+        let (mut at, mut escaped) = (self.at, false);
         loop {
             at = if self.clean {
                 at + memchr2(b'"', b'\\', self.json.get(at..)?)?
@@ -270,19 +283,19 @@ impl<'a, W: FnMut(&'a [u8], &'a [u8])> Scan<'a, W> {
             match self.json.get(at)? {
                 b'"' => {
                     self.at = at + 1;
-                    return Some(());
+                    return Some(escaped);
                 }
-                b'\\' => match self.json.get(at + 1)? {
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
-                    b'u' => {
-                        let digits = self.json.get(at + 2..at + 6)?;
-                        if !digits.iter().all(u8::is_ascii_hexdigit) {
-                            return None;
+                b'\\' => {
+                    escaped = true;
+                    at += match self.json.get(at + 1)? {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
+                        b'u' => {
+                            let digits = self.json.get(at + 2..at + 6)?;
+                            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)?
                         }
-                        at += 6;
-                    }
-                    _ => return None,
-                },
+                        _ => return None,
+                    };
+                }
                 // A control character, which must be written as an escape.
                 _ => return None,
             }
