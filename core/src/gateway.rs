@@ -38,7 +38,8 @@ impl Gateway {
         let id = RequestId::mint(now, chance);
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
-        let route = Route::of(&path, &parts.headers).or_native(&path, &parts.headers, core);
+        let query = parts.uri.query();
+        let route = Route::of(&path, query, &parts.headers).or_native(&path, &parts.headers, core);
         let dialect = route.dialect();
         let mut response = match Box::pin(api::answer(core, id.clone(), now, route, parts, body)).await {
             Ok(response) => response,

@@ -11,6 +11,8 @@ use crate::policy::Provider;
 use crate::registry::Catalogue;
 use crate::shared::Core;
 
+mod google;
+
 /// What is asked for. Paths are those of the vendors' own SDKs, so that only the base URL changes.
 #[derive(Clone, Debug)]
 pub(crate) enum Route<'a> {
@@ -31,11 +33,19 @@ pub(crate) enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    pub(crate) fn of(path: &'a str, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(path: &'a str, query: Option<&str>, headers: &HeaderMap) -> Self {
         // A vendor's SDK sends this with every request, whatever its path.
         let anthropic = headers.contains_key("anthropic-version");
-        let vendor = || if anthropic { DialectId::Anthropic } else { DialectId::Openai };
+        let google = headers.contains_key("x-goog-api-key");
+        let vendor = || match (anthropic, google) {
+            (true, _) => DialectId::Anthropic,
+            (false, true) => DialectId::Gemini,
+            (false, false) => DialectId::Openai,
+        };
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        if let Some(asking) = google::ask(&segments, query) {
+            return Self::Ask(asking);
+        }
         match segments.as_slice() {
             ["v1", "chat", "completions"] | ["chat", "completions"] => {
                 Self::ask(Operation::Chat, DialectId::Openai)
@@ -49,6 +59,10 @@ impl<'a> Route<'a> {
             ["v1", "embeddings"] | ["embeddings"] => Self::ask(Operation::Embedding, DialectId::Openai),
             ["v2", "embed"] | ["cohere", "v2", "embed"] => Self::ask(Operation::Embedding, DialectId::Cohere),
             ["v1", "models"] | ["models"] => Self::Models(vendor()),
+            ["v1beta", "models"] | ["gemini", "v1beta" | "v1", "models"] => Self::Models(DialectId::Gemini),
+            ["v1beta", "models", model @ ..] | ["gemini", "v1beta" | "v1", "models", model @ ..] => {
+                Self::Model(DialectId::Gemini, model.join("/"))
+            }
             ["anthropic", "v1", "models"] => Self::Models(DialectId::Anthropic),
             ["anthropic", "v1", "models", model @ ..] | ["anthropic", "models", model @ ..] => {
                 Self::Model(DialectId::Anthropic, model.join("/"))
@@ -60,6 +74,7 @@ impl<'a> Route<'a> {
             [] => Self::Hello,
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
             ["api" | "ollama", ..] => Self::Nowhere(DialectId::Ollama),
+            ["v1beta" | "gemini", ..] => Self::Nowhere(DialectId::Gemini),
             ["v2" | "cohere", ..] => Self::Nowhere(DialectId::Cohere),
             _ => Self::Nowhere(vendor()),
         }
@@ -100,7 +115,7 @@ impl<'a> Route<'a> {
 
 /// What a path asks of a model, if it is one of ours.
 fn asked(path: &str, headers: &HeaderMap) -> Option<Asking> {
-    match Route::of(path, headers) {
+    match Route::of(path, None, headers) {
         Route::Ask(asking) => Some(asking),
         _ => None,
     }

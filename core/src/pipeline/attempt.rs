@@ -105,7 +105,7 @@ async fn run(
             let writing = if lane == Lane::Translated {
                 Writing::Translate { restore, options: options(call.received) }
             } else {
-                Writing::Verbatim { hide_usage }
+                Writing::Verbatim { hide_usage, list: call.received.arrived.addressed.list }
             };
             let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing);
             commit(core, call, target, upstream, Box::new(flow), loss).await
@@ -227,8 +227,11 @@ fn whole(
         encoder.push(&event, &mut out, &mut loss);
     }
     let upstream = futures_util::stream::empty().boxed();
-    let mut flow =
-        Flow::new(&target.provider, call.received.arrived.dialect, Writing::Verbatim { hide_usage: false });
+    let mut flow = Flow::new(
+        &target.provider,
+        call.received.arrived.dialect,
+        Writing::Verbatim { hide_usage: false, list: false },
+    );
     flow.seen.end = true;
     Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting: Waiting::from([out.into()]), loss })
 }
@@ -240,6 +243,7 @@ fn options(received: &Received<'_>) -> EncoderOptions {
         created: created(received.arrived.started),
         id: Some(received.arrived.id.as_str().to_owned()),
         echo: received.arrived.dialect.dialect().echo(&received.arrived.body),
+        list: received.arrived.addressed.list,
     }
 }
 

@@ -1,11 +1,9 @@
 //! The most that a request can use and cost, before anybody has counted its tokens.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use gatelet_wire::measure::Measure;
 use gatelet_wire::{DialectId, Operation, Units};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::native;
@@ -107,25 +105,6 @@ pub(super) fn bound(
     })
 }
 
-/// The kinds of tools that the caller runs: `custom`, and those of the provider whose calls come back to it.
-const CALLERS: &[&str] = &[
-    "custom",
-    "function",
-    "namespace",
-    "bash_",
-    "text_editor_",
-    "computer",
-    "memory_",
-    "local_shell",
-    "apply_patch",
-];
-
-#[derive(Deserialize)]
-struct Tool<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-}
-
 /// Refuses a list of further models, from which gateways behind the same dialect may choose.
 fn one_model(received: &Received<'_>) -> Result<(), Refusal> {
     match received.fields.present("models") {
@@ -147,11 +126,10 @@ fn unbounded(received: &Received<'_>) -> Result<(), Refusal> {
     if received.arrived.dialect == DialectId::Anthropic && fields.present("speed").is_some_and(fast) {
         return refuse("speed");
     }
-    let tools = fields.present("tools").and_then(|raw| serde_json::from_str::<Vec<Tool<'_>>>(raw.get()).ok());
-    let by_provider = |tool: &Tool<'_>| {
-        tool.kind.as_ref().is_some_and(|kind| !CALLERS.iter().any(|callers| kind.starts_with(callers)))
-    };
-    match tools.unwrap_or_default().iter().position(by_provider) {
+    let dialect = received.arrived.dialect.dialect();
+    let tools =
+        fields.present("tools").and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
+    match tools.unwrap_or_default().iter().position(|tool| dialect.runs_at_provider(tool)) {
         Some(at) => refuse(&format!("tools[{at}]")),
         None => Ok(()),
     }

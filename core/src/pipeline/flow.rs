@@ -23,6 +23,8 @@ pub(super) struct Flow {
     writer: Writer,
     caller: DialectId,
     events: Vec<Event>,
+    /// What may be the last piece of a stream without a terminator: it leaves with the next one, or with the end.
+    held: Bytes,
     pub(super) seen: Seen,
 }
 
@@ -40,6 +42,8 @@ enum Writer {
     Verbatim,
     /// Same dialect, but for the usage chunk that only we asked for.
     HideUsage,
+    /// Same dialect, its frames as the elements of one JSON list; whether there was any.
+    List(bool),
     Translate {
         encoder: Box<dyn Encoder>,
         restore: Box<RestoreStream>,
@@ -50,7 +54,7 @@ enum Writer {
 
 /// How a stream is to be written.
 pub(super) enum Writing {
-    Verbatim { hide_usage: bool },
+    Verbatim { hide_usage: bool, list: bool },
     Translate { restore: Restore, options: EncoderOptions },
 }
 
@@ -58,8 +62,9 @@ impl Flow {
     pub(super) fn new(upstream: &Provider, caller: DialectId, writing: Writing) -> Self {
         let dialect = upstream.dialect.dialect();
         let writer = match writing {
-            Writing::Verbatim { hide_usage: false } => Writer::Verbatim,
-            Writing::Verbatim { hide_usage: true } => Writer::HideUsage,
+            Writing::Verbatim { list: true, .. } => Writer::List(false),
+            Writing::Verbatim { hide_usage: false, .. } => Writer::Verbatim,
+            Writing::Verbatim { hide_usage: true, .. } => Writer::HideUsage,
             Writing::Translate { restore, options } => Writer::Translate {
                 encoder: caller.dialect().encoder(options),
                 restore: Box::new(restore.stream()),
@@ -74,6 +79,7 @@ impl Flow {
             writer,
             caller,
             events: Vec::new(),
+            held: Bytes::new(),
             seen: Seen::default(),
         }
     }
@@ -92,6 +98,7 @@ impl Flow {
             writer: Writer::Verbatim,
             caller: dialect,
             events: Vec::new(),
+            held: Bytes::new(),
             seen: Seen::default(),
         }
     }
@@ -123,10 +130,23 @@ impl Flow {
                         out.extend_from_slice(frame.raw);
                     }
                 }
+                Writer::List(begun) => {
+                    if self.seen.error.is_none() {
+                        element(begun, frame.data, &mut out);
+                    }
+                }
                 Writer::Translate { .. } => self.writer.translate(&mut self.events, &mut out),
             }
         }
-        Ok(if matches!(self.writer, Writer::Verbatim) { chunk } else { out.into() })
+        if !matches!(self.writer, Writer::Verbatim) {
+            return Ok(out.into());
+        }
+        let held = std::mem::take(&mut self.held);
+        if self.decoder.as_ref().is_some_and(|decoder| decoder.may_end()) {
+            self.held = chunk;
+            return Ok(held);
+        }
+        Ok(if held.is_empty() { chunk } else { [held, chunk].concat().into() })
     }
 
     /// Counts what passes, until something is not understood.
@@ -151,7 +171,7 @@ impl Flow {
     /// # Errors
     /// The answer was not complete.
     pub(super) fn finish(&mut self, tally: &mut Tally) -> Result<Bytes, Malformed> {
-        let mut out = Vec::new();
+        let mut out = Vec::from(std::mem::take(&mut self.held));
         self.events.clear();
         let Some(decoder) = self.decoder.as_mut().filter(|_| !self.lenient) else {
             self.seen.end = true;
@@ -162,22 +182,34 @@ impl Flow {
         if let Some(frame) = self.framer.finish().filter(|frame| !over || frame.is_ok()) {
             let frame = frame?;
             decoder.push(&frame, &mut self.events)?;
-            if let Writer::HideUsage = self.writer {
-                out.extend_from_slice(frame.raw);
+            match &mut self.writer {
+                Writer::HideUsage => out.extend_from_slice(frame.raw),
+                Writer::List(begun) => element(begun, frame.data, &mut out),
+                Writer::Verbatim | Writer::Translate { .. } => {}
             }
         }
         if !over {
             decoder.finish(&mut self.events)?;
         }
         self.seen.note(&self.events, tally);
+        if let Writer::List(begun) = self.writer
+            && self.seen.error.is_none()
+        {
+            out.extend_from_slice(if begun { b"]" } else { b"[]" });
+        }
         self.writer.translate(&mut self.events, &mut out);
         Ok(out.into())
     }
 
     /// An error inside the stream, in the caller's words.
     pub(super) fn error(&mut self, error: &PublicError) -> Bytes {
-        let mut out = Vec::new();
+        let mut out = Vec::from(std::mem::take(&mut self.held));
         match &mut self.writer {
+            Writer::List(begun) => {
+                let body = self.caller.dialect().write_error(error);
+                element(begun, std::str::from_utf8(&body).unwrap_or("null"), &mut out);
+                out.push(b']');
+            }
             Writer::Verbatim | Writer::HideUsage => {
                 self.caller.dialect().encoder(EncoderOptions::default()).error(error, &mut out);
             }
@@ -189,7 +221,7 @@ impl Flow {
     /// What the translation could not carry so far.
     pub(super) fn loss(&self) -> Option<&Loss> {
         match &self.writer {
-            Writer::Verbatim | Writer::HideUsage => None,
+            Writer::Verbatim | Writer::HideUsage | Writer::List(_) => None,
             Writer::Translate { loss, .. } => Some(loss),
         }
     }
@@ -198,9 +230,18 @@ impl Flow {
     pub(super) fn passes_errors(&self) -> bool {
         match self.writer {
             Writer::Verbatim | Writer::HideUsage => true,
-            Writer::Translate { .. } => false,
+            Writer::List(_) | Writer::Translate { .. } => false,
         }
     }
+}
+
+/// Writes one element of a list; a frame without data is none.
+fn element(begun: &mut bool, data: &str, out: &mut Vec<u8>) {
+    if data.is_empty() {
+        return;
+    }
+    out.extend_from_slice(if std::mem::replace(begun, true) { b",\r\n" } else { b"[" });
+    out.extend_from_slice(data.as_bytes());
 }
 
 impl Writer {

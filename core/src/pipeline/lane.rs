@@ -99,6 +99,9 @@ fn same_dialect(
         draft.set("model", &model);
     }
     if let Some(cap) = output_cap {
+        let spellings = received.arrived.dialect.dialect().spellings().iter();
+        let renames = spellings.map(|(other, own)| Edit::Rename((*other).to_owned(), (*own).to_owned()));
+        draft.apply(&renames.collect::<Vec<_>>(), &mut loss)?;
         draft.apply(&[Edit::Set(cap_field(target).to_owned(), cap.into())], &mut loss)?;
     }
     if hide_usage {

@@ -26,7 +26,7 @@ pub(super) struct Arrived {
     pub(super) started: Timestamp,
     pub(super) operation: Operation,
     pub(super) dialect: DialectId,
-    addressed: Addressed,
+    pub(super) addressed: Addressed,
     pub(super) token: KeyToken,
     /// The key's document, as it was before the body came.
     pub(super) document: Arc<Document>,
@@ -147,8 +147,8 @@ impl Arrived {
             return Ok(Received { arrived: self, fields, asked, outline: Some(Box::new(outline)) });
         }
         let peek = self.dialect.dialect().peek(&fields, &self.addressed)?;
-        let service_tier =
-            fields.present("service_tier").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let service_tier = ["service_tier", "serviceTier"].into_iter().find_map(|key| fields.present(key));
+        let service_tier = service_tier.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
         let asked = Asked {
             model: peek.model.into_owned(),
             stream: peek.stream,

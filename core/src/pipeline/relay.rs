@@ -139,7 +139,9 @@ async fn respond(
                 deadline,
             };
             headers::times(&mut head, core, &received, &books);
-            let content_type = received.arrived.dialect.dialect().conventions().framing.content_type();
+            let framing = received.arrived.dialect.dialect().conventions().framing;
+            let list = received.arrived.addressed.list;
+            let content_type = if list { "application/json" } else { framing.content_type() };
             let relay = Relay::new(core.clone(), received.arrived.id.clone(), books, committed);
             return finish(head, content_type, Body::Stream(Box::pin(relay)));
         }

@@ -78,7 +78,7 @@ fn request(
     if body.is_empty() || exchange.status >= 400 {
         return Ok(());
     }
-    let addressed = Addressed { model: model_of(&exchange.uri), stream: None };
+    let addressed = Addressed { model: model_of(&exchange.uri), stream: None, list: false };
     if let Err(error) = Fields::read(&body).and_then(|fields| dialect.peek(&fields, &addressed).map(|_| ())) {
         report.disagree(format!("{} request: not peeked: {error}", id.name()), source);
     }

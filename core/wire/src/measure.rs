@@ -57,12 +57,13 @@ impl Measure {
             text_documents: words.text_documents(),
             ..Tally::default()
         };
+        let blobs = words.media_in_blobs();
         if fields.may_have_media() {
             let text_documents = tally.text_documents;
             let is_text = |key: &str| text_documents && key == "documents";
             for (_, value) in fields.iter().filter(|(key, _)| !WITHOUT_MEDIA.contains(key) && !is_text(key)) {
                 let mut reader = serde_json::Deserializer::from_str(value.get());
-                let walked = Walk { tally: &mut tally, place: Place::Plain }.deserialize(&mut reader);
+                let walked = Walk { tally: &mut tally, place: Place::Plain, blobs }.deserialize(&mut reader);
                 if walked.is_err() {
                     return Self { text_bytes: all, ..Self::default() };
                 }
@@ -95,7 +96,7 @@ pub(crate) fn may_mean_media(key: Key<'_>, rest: &str) -> bool {
     const LONGEST: usize = 64;
     let Key::Plain(key) = key else { return true };
     if key != "type" {
-        return kind_of_key(key).is_some();
+        return kind_of_key(key).is_some() || matches!(place_of_blobs(key), Place::Blob | Place::Named);
     }
     let Some(word) = rest.strip_prefix('"') else { return false };
     let head = word.as_bytes();
@@ -154,6 +155,30 @@ enum Place {
     Source,
     /// In a list of bare images.
     Images,
+    /// Bytes beside their media type.
+    Blob,
+    /// An address beside its media type.
+    Named,
+    /// Under what a model reads as text, whatever it looks like.
+    Words,
+}
+
+/// As [`place_of`], where media stand in blobs.
+fn place_of_blobs(key: &str) -> Place {
+    match key {
+        "inlineData" | "inline_data" => Place::Blob,
+        "fileData" | "file_data" => Place::Named,
+        "args" | "response" => Place::Words,
+        _ => Place::Plain,
+    }
+}
+
+fn kind_of_media_type(media_type: &str) -> Kind {
+    match media_type.split('/').next() {
+        Some("image") => Kind::Image,
+        Some("audio") => Kind::Audio,
+        _ => Kind::Document,
+    }
 }
 
 fn place_of(key: &str) -> Place {
@@ -180,6 +205,8 @@ struct Found {
 struct Walk<'a> {
     tally: &'a mut Tally,
     place: Place,
+    /// Media are told by the keys of blobs, and by nothing else.
+    blobs: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
@@ -234,13 +261,26 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Found, A::Error> {
         let place = if self.place == Place::Images { Place::Images } else { Place::Plain };
         let mut found = Found::default();
-        while let Some(more) = list.next_element_seed(Walk { tally: &mut *self.tally, place })? {
+        let (place, blobs) = (self.inner(place), self.blobs);
+        while let Some(more) = list.next_element_seed(Walk { tally: &mut *self.tally, place, blobs })? {
             found.add(more);
         }
         Ok(found)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        if matches!(self.place, Place::Blob | Place::Named) {
+            return self.blob(map);
+        }
+        if self.blobs {
+            let mut found = Found::default();
+            while let Some(Text(key)) = map.next_key()? {
+                let place = self.inner(place_of_blobs(&key));
+                let walk = Walk { tally: &mut *self.tally, place, blobs: true };
+                found.add(map.next_value_seed(walk)?);
+            }
+            return Ok(found);
+        }
         let (mut by_type, mut by_key, mut is_text, mut found) = (None, None, false, Found::default());
         let Tally { text_documents, bare_images, .. } = *self.tally;
         while let Some(Text(key)) = map.next_key()? {
@@ -256,12 +296,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 continue;
             }
             if bare_images && key == "images" {
-                let walk = Walk { tally: &mut *self.tally, place: Place::Images };
+                let walk = Walk { tally: &mut *self.tally, place: Place::Images, blobs: false };
                 found.add(map.next_value_seed(walk)?);
                 continue;
             }
             by_key = by_key.or_else(|| kind_of_key(&key));
-            let walk = Walk { tally: &mut *self.tally, place: place_of(&key) };
+            let walk = Walk { tally: &mut *self.tally, place: place_of(&key), blobs: false };
             found.add(map.next_value_seed(walk)?);
         }
         if is_text {
@@ -271,6 +311,48 @@ impl<'de> Visitor<'de> for Walk<'_> {
             Some(kind) if self.place != Place::Source => Ok(self.tally.claim(kind, found)),
             _ => Ok(found),
         }
+    }
+}
+
+impl Walk<'_> {
+    /// What is inside of words are words.
+    fn inner(&self, place: Place) -> Place {
+        if self.place == Place::Words { Place::Words } else { place }
+    }
+
+    /// Bytes or an address, with their media type.
+    fn blob<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        let (mut kind, mut payload) = (Kind::Document, 0);
+        while let Some(Text(key)) = map.next_key()? {
+            match &*key {
+                "mimeType" | "mime_type" => {
+                    let Word(word) = map.next_value()?;
+                    kind = kind_of_media_type(&word);
+                }
+                "data" | "fileUri" | "file_uri" => {
+                    let Word(word) = map.next_value()?;
+                    payload += length(word.len());
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        if self.place == Place::Blob {
+            let found = Found { unclaimed: payload, inline: payload, ..Found::default() };
+            self.tally.claim(kind, found);
+        } else {
+            self.tally.payload += payload;
+            let measure = &mut self.tally.measure;
+            if kind == Kind::Image {
+                measure.images = measure.images.saturating_add(1);
+            } else {
+                // Hours of video or audio fill the largest context: twice as much as the longest of documents.
+                measure.documents = measure.documents.saturating_add(2);
+                measure.named_documents = measure.named_documents.saturating_add(2);
+            }
+        }
+        Ok(Found::default())
     }
 }
 

@@ -12,17 +12,25 @@ use crate::{DialectId, Json, Malformed, scan};
 pub(crate) struct Object<'a> {
     fields: Fields<'a>,
     path: String,
+    /// A field that is asked for as `fieldName` may stand as `field_name`.
+    snake: bool,
 }
 
 impl<'a> Object<'a> {
     /// A whole body.
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, Malformed> {
-        Ok(Self { fields: Fields::read(body)?, path: String::new() })
+        Ok(Self { fields: Fields::read(body)?, path: String::new(), snake: false })
     }
 
     pub(crate) fn of(raw: &'a RawValue, path: impl Into<String>) -> Result<Self, Malformed> {
         let path = path.into();
-        Ok(Self { fields: Fields::of(raw, &path)?, path })
+        Ok(Self { fields: Fields::of(raw, &path)?, path, snake: false })
+    }
+
+    /// Takes `field_name` for `fieldName` as well, in this object and those inside it.
+    pub(crate) fn either_case(mut self) -> Self {
+        self.snake = true;
+        self
     }
 
     /// Where `key` stands, such as `messages[2].content`.
@@ -32,7 +40,8 @@ impl<'a> Object<'a> {
 
     /// The value, unless it is missing or `null`.
     pub(crate) fn raw(&self, key: &str) -> Option<&'a RawValue> {
-        self.fields.present(key)
+        let snake = || self.snake.then(|| self.fields.present(&snake_case(key))).flatten();
+        self.fields.present(key).or_else(snake)
     }
 
     pub(crate) fn json(&self, key: &str) -> Option<Json> {
@@ -83,7 +92,9 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn object(&self, key: &str) -> Result<Option<Self>, Malformed> {
-        self.raw(key).map(|raw| Self::of(raw, self.path(key))).transpose()
+        let snake = self.snake;
+        let object = |raw| Self::of(raw, self.path(key)).map(|object| Self { snake, ..object });
+        self.raw(key).map(object).transpose()
     }
 
     pub(crate) fn items(&self, key: &str) -> Result<Option<Vec<&'a RawValue>>, Malformed> {
@@ -93,14 +104,29 @@ impl<'a> Object<'a> {
 
     /// The fields that are not among `known`, kept for `dialect`.
     pub(crate) fn rest(&self, known: &[&str], dialect: DialectId) -> Extra {
+        let is_known = |name: &str| {
+            known.contains(&name) || self.snake && known.iter().any(|known| snake_case(known) == name)
+        };
         let fields: Vec<_> = self
             .fields
             .iter()
-            .filter(|(name, _)| !known.contains(name))
+            .filter(|(name, _)| !is_known(name))
             .map(|(name, raw)| (name.to_owned(), Json::from(raw)))
             .collect();
         Extra { dialect: (!fields.is_empty()).then_some(dialect), fields }
     }
+}
+
+/// `fieldName` as `field_name`.
+fn snake_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    for character in name.chars() {
+        if character.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(character.to_ascii_lowercase());
+    }
+    out
 }
 
 /// Whether `raw` is a JSON string.

@@ -2,7 +2,7 @@ use super::*;
 use crate::DialectId;
 
 fn peek_in(dialect: DialectId, body: &[u8]) -> Result<Peek<'_>, Malformed> {
-    static HERE: Addressed = Addressed { model: None, stream: None };
+    static HERE: Addressed = Addressed { model: None, stream: None, list: false };
     dialect.dialect().peek(&Fields::read(body)?, &HERE)
 }
 

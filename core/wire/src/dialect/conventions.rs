@@ -54,4 +54,6 @@ pub struct Addressed {
     pub model: Option<String>,
     /// Whether the answer is to be a stream.
     pub stream: Option<bool>,
+    /// The stream is to be one JSON list.
+    pub list: bool,
 }

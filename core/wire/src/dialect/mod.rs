@@ -5,6 +5,7 @@ pub mod bedrock;
 pub mod classify;
 pub mod cohere;
 mod conventions;
+pub mod gemini;
 mod lax;
 pub mod ollama;
 pub mod openai;
@@ -17,8 +18,11 @@ pub use conventions::{Addressed, Conventions, KeyIn, RateHeaders};
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use crate::embed::Embed;
 use crate::frame::Frame;
+use crate::json::string;
 use crate::{Event, Fields, Json, Loss, Malformed, Peek, PublicError, Restore, UpstreamError, Usage, chat};
 
 /// One wire language for conversations.
@@ -29,6 +33,8 @@ pub enum DialectId {
     Openai,
     /// Anthropic Messages.
     Anthropic,
+    /// Gemini's `generateContent`.
+    Gemini,
     /// Cohere Chat, version 2.
     Cohere,
     /// `OpenAI` Responses.
@@ -40,14 +46,22 @@ pub enum DialectId {
 }
 
 impl DialectId {
-    pub const ALL: &[Self] =
-        &[Self::Openai, Self::Anthropic, Self::Cohere, Self::OpenaiResponses, Self::Bedrock, Self::Ollama];
+    pub const ALL: &[Self] = &[
+        Self::Openai,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Cohere,
+        Self::OpenaiResponses,
+        Self::Bedrock,
+        Self::Ollama,
+    ];
 
     /// The word for it in configuration and records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
             Self::Cohere => "cohere",
             Self::OpenaiResponses => "openai-responses",
             Self::Bedrock => "bedrock",
@@ -60,6 +74,7 @@ impl DialectId {
         match self {
             Self::Openai => &openai::Openai,
             Self::Anthropic => &anthropic::Anthropic,
+            Self::Gemini => &gemini::Gemini,
             Self::Cohere => &cohere::Cohere,
             Self::OpenaiResponses => &openai_responses::OpenaiResponses,
             Self::Bedrock => &bedrock::Bedrock,
@@ -139,11 +154,39 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Other spellings of the fields on the way to the cap on output, and the own ones, outer before inner.
+    fn spellings(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+    /// Whether media stand in requests as `inlineData` and `fileData` objects, and nowhere else.
+    fn media_in_blobs(&self) -> bool {
+        false
+    }
+    /// Whether `tool`, one of a request's, runs at the provider: nobody knows before what it costs.
+    fn runs_at_provider(&self, tool: &RawValue) -> bool {
+        let kind =
+            Fields::of(tool, "tools[]").ok().and_then(|tool| Some(string(tool.get("type")?)?.into_owned()));
+        kind.is_some_and(|kind| !CALLERS.iter().any(|callers| kind.starts_with(callers)))
+    }
+
     /// A new decoder for one stream.
     fn decoder(&self, reading: Reading) -> Box<dyn Decoder>;
     /// A new encoder for one stream to a caller.
     fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder>;
 }
+
+/// The kinds of tools that the caller runs: `custom`, and those of a provider whose calls come back to it.
+const CALLERS: &[&str] = &[
+    "custom",
+    "function",
+    "namespace",
+    "bash_",
+    "text_editor_",
+    "computer",
+    "memory_",
+    "local_shell",
+    "apply_patch",
+];
 
 /// A request in bytes, and what must be undone in its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -209,6 +252,8 @@ pub struct EncoderOptions {
     pub id: Option<String>,
     /// What the answer repeats of its request: [`Dialect::echo`].
     pub echo: Vec<(String, Json)>,
+    /// The caller reads its stream as one JSON list, for dialects that have that form too.
+    pub list: bool,
 }
 
 /// Reads one stream: a sans-io machine.
@@ -224,6 +269,11 @@ pub trait Decoder: Send + std::fmt::Debug {
     /// # Errors
     /// [`Malformed::Truncated`] when the answer was not complete.
     fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Malformed>;
+
+    /// For dialects without a terminator: what came so far is a whole answer if the bytes end here.
+    fn may_end(&self) -> bool {
+        false
+    }
 }
 
 /// Writes one stream: a sans-io machine. It never invents an ending: only [`Event::End`] makes a terminator.
