@@ -178,6 +178,12 @@ fn wrong(row: &ProviderRow, stem: &str) -> Vec<String> {
             problems.push(format!("base `{base}`: expected an http(s) URL without a slash at its end"));
         }
     }
+    for path in [&row.path, &row.stream_path].into_iter().flatten() {
+        let filled = path.replace("{model}", "m");
+        if !filled.starts_with('/') || filled.contains(['{', '}', '#', ' ']) {
+            problems.push(format!("path `{path}`: expected what follows the base, with {{model}} at most"));
+        }
+    }
     for place in row.fill.keys().filter(|place| !PLACES.contains(&place.as_str())) {
         problems.push(format!("fill: `{place}` is no place: expected one of {}", PLACES.join(", ")));
     }

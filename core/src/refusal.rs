@@ -33,6 +33,12 @@ pub enum Refusal {
     ModelUnpriced { model: String },
     #[error("`{param}` makes a cost that nobody knows before")]
     CostUnbounded { param: String },
+    /// The caller wants all or nothing.
+    #[error("`{target}` cannot carry {}", .lost.join(", "))]
+    Lossy { target: String, lost: Vec<String> },
+    /// No target of the model can do what the request asks for.
+    #[error("model `{model}` {lack}")]
+    Incapable { model: String, lack: &'static str, param: &'static str, near: Vec<String> },
     #[error("`{target}` has no operation `{operation}`")]
     OperationUnknown { target: String, operation: &'static str },
     #[error("calls of `{provider}` have no price, and the key has a budget")]
@@ -189,6 +195,35 @@ impl Refusal {
                         format!("The model `{model}` is unknown here. `GET /v1/models` lists those that are.")
                     } else {
                         format!("The model `{model}` is unknown here. Did you mean `{}`?", near.join("`, `"))
+                    },
+                )
+            },
+            Self::Lossy { target, lost } => Row {
+                param: lost.first().cloned(),
+                ..row(
+                    400,
+                    Kind::InvalidRequest,
+                    "loss_refused",
+                    format!(
+                        "`{target}` cannot carry `{}`, and the request asks for all or nothing. Leave it out, or ask \
+                         without `x-gatelet-strict`.",
+                        lost.join("`, `")
+                    ),
+                )
+            },
+            Self::Incapable { model, lack, param, near } => Row {
+                param: Some((*param).to_owned()),
+                ..row(
+                    400,
+                    Kind::InvalidRequest,
+                    "model_incapable",
+                    if near.is_empty() {
+                        format!("The model `{model}` {lack}.")
+                    } else {
+                        format!(
+                            "The model `{model}` {lack}. Models that this key may call and that can: `{}`.",
+                            near.join("`, `")
+                        )
                     },
                 )
             },

@@ -47,9 +47,14 @@ impl<'a> Route<'a> {
             return Self::Ask(asking);
         }
         match segments.as_slice() {
-            ["v1", "chat", "completions"] | ["chat", "completions"] => {
-                Self::ask(Operation::Chat, DialectId::Openai)
-            }
+            ["v1", "chat", "completions"]
+            | ["openai", "v1", "chat", "completions"]
+            | ["chat", "completions"] => Self::ask(Operation::Chat, DialectId::Openai),
+            ["openai", "deployments", deployment, "chat", "completions"] => Self::Ask(Asking {
+                operation: Operation::Chat,
+                dialect: DialectId::Openai,
+                addressed: Addressed { model: Some((*deployment).to_owned()), ..Addressed::default() },
+            }),
             ["v1", "responses"] | ["responses"] => Self::ask(Operation::Chat, DialectId::OpenaiResponses),
             ["v1", "messages"] | ["anthropic", "v1", "messages"] => {
                 Self::ask(Operation::Chat, DialectId::Anthropic)

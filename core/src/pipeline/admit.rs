@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::able::able;
 use super::authenticate::{self, Authenticated};
 use super::books::Books;
 use super::bound::bound;
@@ -50,7 +51,8 @@ pub(super) async fn admit<'a>(
             return Err(noted(core, &received, &document, refusal));
         }
     };
-    let plan = plan(&policy, &model);
+    let plan = able(&policy, &received, &document, &model, plan(&policy, &model))
+        .map_err(|refusal| noted(core, &received, &document, refusal))?;
     // A document that turns out to be old is replaced and judged anew; each round is one of somebody's changes.
     for _ in 0..4 {
         let asked = authenticate::permit(&document, &received.asked)

@@ -12,7 +12,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, Uri};
 use memchr::memmem;
 
-use super::flow::{Flow, Waiting, Writing};
+use super::flow::{Flow, Unsaid, Waiting, Writing};
 use super::lane::{Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
@@ -57,6 +57,11 @@ pub(super) async fn attempt(
     let started = core.ports.clock.now();
     let prepared = prepare(call.received, target, call.output_cap)
         .map_err(|refusal| Failed { refusal, next: Next::Elsewhere })?;
+    if call.received.arrived.knobs.strict && !prepared.loss.is_empty() {
+        let lost = prepared.loss.items().map(str::to_owned).collect();
+        let refusal = Refusal::Lossy { target: target.to_string(), lost };
+        return Err(Failed { refusal, next: Next::Elsewhere });
+    }
     call.books.attempt(target, prepared.lane.name(), &prepared.loss, started);
     let limit = call.timeouts.first.min(call.deadline.since(started));
     let failed = match within(core, limit, run(core, call, target, prepared)).await {
@@ -103,7 +108,11 @@ async fn run(
     match body {
         Body::Stream(upstream) if call.received.asked.stream && streams => {
             let writing = if lane == Lane::Translated {
-                Writing::Translate { restore, options: options(call.received) }
+                Writing::Translate {
+                    restore,
+                    options: options(call.received),
+                    unsaid: Unsaid::of(call.received, target),
+                }
             } else {
                 Writing::Verbatim { hide_usage, list: call.received.arrived.addressed.list }
             };
@@ -214,6 +223,7 @@ fn whole(
         return Ok(Answer::Whole { body, loss });
     }
     restore.response(&mut response);
+    Unsaid::of(call.received, target).fill(&mut response.id, &mut response.model);
     response.created.get_or_insert(created(call.received.arrived.started));
     let caller = call.received.arrived.dialect.dialect();
     if !asked.stream {

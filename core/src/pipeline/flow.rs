@@ -8,8 +8,9 @@ use gatelet_wire::frame::Framer;
 use gatelet_wire::restore::RestoreStream;
 use gatelet_wire::{Decoder, Encoder, Event, Loss, Malformed, PublicError, Restore, UpstreamError};
 
+use super::receive::Received;
 use super::tally::Tally;
-use crate::policy::Provider;
+use crate::policy::{Provider, Target};
 use gatelet_wire::DialectId;
 
 /// Reads what the upstream says, counts it, and makes of it what the caller reads.
@@ -49,13 +50,35 @@ enum Writer {
         restore: Box<RestoreStream>,
         restored: Vec<Event>,
         loss: Loss,
+        unsaid: Unsaid,
     },
 }
 
 /// How a stream is to be written.
 pub(super) enum Writing {
     Verbatim { hide_usage: bool, list: bool },
-    Translate { restore: Restore, options: EncoderOptions },
+    Translate { restore: Restore, options: EncoderOptions, unsaid: Unsaid },
+}
+
+/// What is told of an answer whose upstream does not say it, as some dialects do not.
+#[derive(Debug)]
+pub(super) struct Unsaid {
+    id: String,
+    model: String,
+}
+
+impl Unsaid {
+    pub(super) fn of(received: &Received<'_>, target: &Target) -> Self {
+        Self { id: received.arrived.id.as_str().to_owned(), model: target.model.to_string() }
+    }
+
+    pub(super) fn fill(&self, id: &mut String, model: &mut String) {
+        for (said, own) in [(id, &self.id), (model, &self.model)] {
+            if said.is_empty() {
+                said.clone_from(own);
+            }
+        }
+    }
 }
 
 impl Flow {
@@ -65,11 +88,12 @@ impl Flow {
             Writing::Verbatim { list: true, .. } => Writer::List(false),
             Writing::Verbatim { hide_usage: false, .. } => Writer::Verbatim,
             Writing::Verbatim { hide_usage: true, .. } => Writer::HideUsage,
-            Writing::Translate { restore, options } => Writer::Translate {
+            Writing::Translate { restore, options, unsaid } => Writer::Translate {
                 encoder: caller.dialect().encoder(options),
                 restore: Box::new(restore.stream()),
                 restored: Vec::new(),
                 loss: Loss::default(),
+                unsaid,
             },
         };
         Self {
@@ -246,8 +270,11 @@ fn element(begun: &mut bool, data: &str, out: &mut Vec<u8>) {
 
 impl Writer {
     fn translate(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
-        let Self::Translate { encoder, restore, restored, loss } = self else { return };
-        for event in events.drain(..) {
+        let Self::Translate { encoder, restore, restored, loss, unsaid } = self else { return };
+        for mut event in events.drain(..) {
+            if let Event::Start { id, model, .. } = &mut event {
+                unsaid.fill(id, model);
+            }
             // The upstream's error is said once, by whoever ends the stream.
             if matches!(event, Event::Error(_)) {
                 continue;

@@ -15,18 +15,21 @@ pub(super) struct Knobs {
     pub(super) session: Option<String>,
     /// `x-gatelet-timeout`: seconds that the whole request may take, if that is less than the model's own limit.
     pub(super) timeout: Option<Duration>,
+    /// `x-gatelet-strict: loss`, or `?strict=loss`: a target that cannot carry everything is not asked.
+    pub(super) strict: bool,
 }
 
 // Names that are made once: to make one costs as much as to look for it.
 static TAGS: HeaderName = HeaderName::from_static("x-gatelet-tags");
 static SESSION: HeaderName = HeaderName::from_static("x-gatelet-session");
 static TIMEOUT: HeaderName = HeaderName::from_static("x-gatelet-timeout");
+static STRICT: HeaderName = HeaderName::from_static("x-gatelet-strict");
 
 const MOST_TAGS: usize = 32;
 const LONGEST: usize = 128;
 
 impl Knobs {
-    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(super) fn read(headers: &HeaderMap, query: Option<&str>) -> Result<Self, Refusal> {
         let tags = match text(headers, &TAGS)? {
             None => Vec::new(),
             Some(tags) => {
@@ -52,7 +55,14 @@ impl Knobs {
                 Some(Duration::from_secs_f64(seconds.ok_or_else(expected)?))
             }
         };
-        Ok(Self { tags, session: session.map(str::to_owned), timeout })
+        let asked = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("strict=")));
+        let strict = match (text(headers, &STRICT)?, asked) {
+            (None, None) => false,
+            (Some("loss") | None, Some("loss") | None) => true,
+            (Some("loss") | None, Some(_)) => return Err(invalid("strict", "expected loss")),
+            (Some(_), _) => return Err(invalid("x-gatelet-strict", "expected loss")),
+        };
+        Ok(Self { tags, session: session.map(str::to_owned), timeout, strict })
     }
 }
 

@@ -80,7 +80,8 @@ fn same_dialect(
         && target.provider.quirks.stream_usage == StreamUsage::Ask;
     let model = Json::of(&&*target.model);
     if target.edits.is_empty() && output_cap.is_none() && !hide_usage {
-        let body = if conventions.model_in_path || asked.model == *target.model {
+        let said = received.arrived.addressed.model.is_none() && asked.model == *target.model;
+        let body = if conventions.model_in_path || said {
             received.arrived.body.clone()
         } else {
             fields.splice(&[("model", model.as_str())]).into()
@@ -150,7 +151,15 @@ fn translated(
     output_cap: Option<u64>,
 ) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let mut request = received.arrived.dialect.dialect().read_request(&received.arrived.body)?;
+    let caller = received.arrived.dialect.dialect();
+    // What the address names need not stand in the body, where the dialect has its place.
+    let unnamed = !caller.conventions().model_in_path && received.fields.get("model").is_none();
+    let mut request = if unnamed {
+        caller
+            .read_request(&received.fields.splice(&[("model", Json::of(&received.asked.model).as_str())]))?
+    } else {
+        caller.read_request(&received.arrived.body)?
+    };
     request.model = target.model.to_string();
     // Some dialects say it in the address.
     request.stream = received.asked.stream;

@@ -3,6 +3,7 @@
 //! Each stage consumes what the one before it made; what a stage makes has private fields and one constructor. So
 //! "relayed but never admitted" does not compile.
 
+mod able;
 mod admit;
 mod attempt;
 mod authenticate;

@@ -94,7 +94,7 @@ pub(super) async fn arrive(
     body: Body,
 ) -> Result<Arrived, Refusal> {
     let token = token(&parts)?;
-    let knobs = Knobs::read(&parts.headers)?;
+    let knobs = Knobs::read(&parts.headers, parts.uri.query())?;
     let document = authenticate::known(core, &token, started).await?;
     let most = core.settings.deadline;
     let limit = knobs.timeout.map_or(most, |asked| asked.min(most));

@@ -127,6 +127,9 @@ pub(super) fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<P
     provider.edits.extend(entry.edits.iter().cloned());
     provider.free = entry.free.unwrap_or(provider.free);
     provider.passthrough = entry.passthrough.clone().unwrap_or_default();
+    if let Some(path) = &entry.path {
+        provider.paths = [Some(path.as_str().into()), Some(path.as_str().into())];
+    }
     credential(reader, entry, row.as_ref(), &mut provider);
     Some(provider)
 }
@@ -338,6 +341,7 @@ fn follow(id: &str, row: registry::Provider) -> Option<Provider> {
         follows: Some(row.id.into()),
         kind: row.kind,
         base: row.base.into(),
+        paths: row.paths.map(|path| path.map(Into::into)),
         region: None,
         credential: None,
         edits: row.edits,
@@ -369,6 +373,7 @@ fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
         kind: Kind::Hosted,
         dialect,
         base: base.into(),
+        paths: [None, None],
         region: None,
         scheme: None,
         credential: None,
@@ -405,6 +410,7 @@ impl ProviderEntry {
             like: None,
             stands_alone: false,
             dialect: None,
+            path: None,
             base: None,
             confirm: None,
             places: Vec::new(),

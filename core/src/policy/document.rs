@@ -33,6 +33,8 @@ pub(super) struct ProviderEntry {
     pub(super) stands_alone: bool,
     pub(super) dialect: Option<DialectId>,
     pub(super) base: Option<String>,
+    /// Where conversations are sent after the base, where that is not the dialect's own path.
+    pub(super) path: Option<String>,
     /// The admin has seen that the registry's base is right.
     pub(super) confirm: Option<bool>,
     /// What places in the registry's base, such as `{resource}`, stand for.
@@ -95,11 +97,12 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
     }
 }
 
-const PROVIDER: [&str; 16] = [
+const PROVIDER: [&str; 17] = [
     "key",
     "like",
     "dialect",
     "base",
+    "path",
     "confirm",
     "account",
     "gateway",
@@ -138,6 +141,7 @@ fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEn
             reader.parsed(at, &format!("one of {}", words.join(", ")), registry::dialect)
         }),
         base: fields.get("base").and_then(|at| reader.parsed(at, BASE, base)),
+        path: fields.get("path").and_then(|at| reader.parsed(at, PATH, path)),
         confirm: fields.get("confirm").and_then(|at| boolean(reader, at)),
         places: places(reader, &fields),
         key: key.map(|(key, spot)| (Secret::new(key), spot)),
@@ -172,6 +176,15 @@ fn base(text: &str) -> Option<String> {
     });
     let plain = scheme && authority && uri.query().is_none() && !text.contains('#');
     plain.then(|| text.trim_end_matches('/').to_owned())
+}
+
+const PATH: &str =
+    "a path after the base, such as /deployments/{model}/chat/completions?api-version=2024-10-21";
+
+fn path(text: &str) -> Option<String> {
+    let filled = text.replace("{model}", "m");
+    let sound = filled.starts_with('/') && !filled.contains(['{', '}', '#', ' ']);
+    (sound && filled.parse::<Uri>().is_ok()).then(|| text.to_owned())
 }
 
 fn auth(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AuthEntry> {

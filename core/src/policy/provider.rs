@@ -17,6 +17,9 @@ pub struct Provider {
     pub dialect: DialectId,
     /// Where it listens, by the convention of its dialect, without a slash at its end.
     pub base: Box<str>,
+    /// Where conversations are sent after the base, whole ones and streams, where that is not the dialect's own path:
+    /// `{model}` stands for the model.
+    pub(super) paths: [Option<Box<str>>; 2],
     /// The region that the base is in, where it has one: prices may be a region's own.
     pub region: Option<Box<str>>,
     /// How its secret is sent, as its row says.
@@ -66,6 +69,15 @@ impl Provider {
         own.and_then(|own| rest.strip_prefix(own)).filter(below).unwrap_or(rest)
     }
 
+    /// Where a conversation with `model` is sent.
+    pub(super) fn chat(&self, model: &str, stream: bool) -> String {
+        let [whole, streamed] = &self.paths;
+        match if stream { streamed } else { whole } {
+            Some(path) => format!("{}{}", self.base, path.replace("{model}", &in_path(model))),
+            None => format!("{}{}", self.base, self.dialect.dialect().path(model, stream)),
+        }
+    }
+
     /// Writes what every request to it carries: its declared headers and the credential.
     pub fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
@@ -75,4 +87,13 @@ impl Provider {
             credential.apply(headers);
         }
     }
+}
+
+/// A model's name as one segment of a path.
+fn in_path(model: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);
+    let segment = model
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    segment.collect()
 }

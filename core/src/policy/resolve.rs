@@ -175,10 +175,7 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         Some(known) => (known.price, known.max_output, known.context, known.capabilities),
         None => (None, None, None, Capabilities::default()),
     };
-    let address = |stream| {
-        let path = provider.dialect.dialect().path(model, stream);
-        Uri::try_from(format!("{}{path}", provider.base)).ok()
-    };
+    let address = |stream| Uri::try_from(provider.chat(model, stream)).ok();
     Target {
         provider: provider.clone(),
         model: model.into(),

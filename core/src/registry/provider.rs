@@ -19,6 +19,8 @@ pub struct Provider {
     pub dialect: String,
     /// Where it listens, by the convention of its dialect, without a slash at the end; `{name}` is to be filled in.
     pub base: String,
+    /// Where conversations are sent after the base, whole ones and streams, where that is not the dialect's own path.
+    pub paths: [Option<String>; 2],
     /// Nobody has confirmed the base: it is used only where the admin says that it is right.
     pub confirm: bool,
     /// Bases of single regions, by their words.
@@ -58,6 +60,7 @@ impl Provider {
             name: row.name,
             kind: row.kind,
             base: row.base,
+            paths: [row.path.clone(), row.stream_path.or(row.path)],
             confirm: row.confirm,
             bases: row.bases.into_iter().collect(),
             also: row.also,

@@ -26,6 +26,13 @@ pub(super) struct ProviderRow {
     /// Where it listens, by the convention of its dialect; `{name}`, one of [`PLACES`], is filled in from the
     /// configuration or from a variable that `fill` names.
     pub base: String,
+    /// Where conversations are sent after the base, where that is not the dialect's own path: `{model}` stands for the
+    /// model, and a query may follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The same for those that are to be streamed, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_path: Option<String>,
     /// Nobody has confirmed the base: whoever uses it says so in the configuration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirm: bool,

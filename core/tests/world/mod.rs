@@ -27,7 +27,19 @@ providers:
   closed: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o, passthrough: "off" }
   search: { base: "https://search.example/api", key: secret-s, auth: { header: x-key }, headers: { x-mine: "1" }, passthrough: { request: "0.01" } }
   gratis: { base: "https://gratis.example", auth: none, passthrough: free }
+  up-cohere: { dialect: cohere, base: "http://127.0.0.1:1/v2", key: secret-c }
+  up-ollama: { dialect: ollama, base: "http://127.0.0.1:1", auth: none }
+  up-azure: { dialect: openai, base: "http://127.0.0.1:1/openai", path: "/deployments/{model}/chat/completions?api-version=2024-10-21", key: secret-z, auth: { header: api-key } }
+  mistral: { key: secret-m }
+  openai: { key: secret-p }
 models:
+  blind: { targets: [ mistral/devstral-2512 ], retries: 0 }
+  seeing: { targets: [ openai/gpt-4o ], retries: 0 }
+  blind-then-seeing: { targets: [ mistral/devstral-2512, openai/gpt-4o ], retries: 0 }
+  command: { targets: [ { model: up-cohere/command-a, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
+  llama: { targets: [ { model: "up-ollama/llama3.2:3b", price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
+  deployed: { targets: [ { model: up-azure/my/gpt, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
+  small: { targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000, context: 10 } ], retries: 0 }
   plain: { targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
   claude: { targets: [ { model: up-anthropic/model-a, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
   unpriced: { targets: [ { model: up-openai/nobody-knows } ], retries: 0 }

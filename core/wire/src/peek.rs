@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether a key or a type somewhere inside may mean media: where this says no, there are none.
-    pub(crate) fn may_have_media(&self) -> bool {
+    pub fn may_have_media(&self) -> bool {
         self.media
     }
 

@@ -49,15 +49,15 @@ fn every_pair_carries_texts_and_vectors() {
             let asked = caller.read_request(&fields).unwrap();
             let sent = upstream.write_request(&asked, "target", &mut loss).unwrap();
             let answer = upstream.read_response(response(to).as_bytes()).unwrap();
-            let returned = caller.write_response(&answer, caller.form(&fields), "target").unwrap();
-            let lost: Vec<&str> = loss.items().collect();
+            let told = caller.write_response(&answer, caller.form(&fields), "target").unwrap();
+            let missing: Vec<&str> = loss.items().collect();
             writeln!(
                 out,
                 "{from} -> {to} {}\n  {}\n  loss: {}\n  {}",
                 upstream.path("target", AnswerForm::default()),
                 String::from_utf8(sent).unwrap(),
-                lost.join(", "),
-                String::from_utf8(returned).unwrap(),
+                missing.join(", "),
+                String::from_utf8(told).unwrap(),
             )
             .unwrap();
         }
