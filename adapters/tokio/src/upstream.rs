@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gatelet_core::port::{Body, Fault, FaultKind, Reach, Upstream};
+use gatelet_core::port::{Body, Fault, FaultKind, Reach, Upstream, is_public_address};
 use http::uri::Scheme;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -99,7 +99,7 @@ fn check(uri: &http::Uri, reach: Reach) -> Result<(), Fault> {
         return Err(Fault::new(FaultKind::Denied, OPERATION, format!("{uri} is not https")));
     }
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    if host.parse().is_ok_and(|literal| !address::is_public(literal)) {
+    if host.parse().is_ok_and(|literal| !is_public_address(literal)) {
         return Err(Fault::new(FaultKind::Denied, OPERATION, format!("{host} is not a public address")));
     }
     Ok(())

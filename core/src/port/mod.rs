@@ -1,5 +1,6 @@
 //! What a host must supply. Every trait asks for `Send`; a host without threads wraps its futures.
 
+mod address;
 mod archive;
 mod body;
 mod clock;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub use address::is_public as is_public_address;
 pub use archive::{Archive, Written};
 pub use body::{Body, Broken, ByteStream, Uncollected};
 pub use clock::Clock;

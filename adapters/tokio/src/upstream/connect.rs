@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use gatelet_core::port::Reach;
+use gatelet_core::port::{Reach, is_public_address};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -18,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 use super::Settings;
-use super::address::{NotPublic, is_public};
+use super::address::NotPublic;
 
 pub(super) type Connector = HttpsConnector<HttpConnector<Resolver>>;
 
@@ -74,7 +74,7 @@ impl Service<Name> for Resolver {
             let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             match reach {
                 Reach::Private => {}
-                Reach::Public => addresses.retain(|address| is_public(address.ip())),
+                Reach::Public => addresses.retain(|address| is_public_address(address.ip())),
             }
             if addresses.is_empty() {
                 return Err(io::Error::other(NotPublic(name.as_str().to_owned())));
