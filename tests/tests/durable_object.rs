@@ -25,7 +25,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use ask::{Ask, Blob, DIRECTORY, Document, Transacted};
+use ask::{Ask, Blob, DIRECTORY, Document, Transact, Transacted};
 
 #[expect(dead_code, reason = "the object's side of it")]
 #[path = "../../adapters/worker/src/ask.rs"]
@@ -94,7 +94,7 @@ impl Objects {
         ask: &Ask,
     ) -> Result<T, Fault> {
         let ask = serde_json::to_string(ask).unwrap();
-        self.post(operation, &format!("/test/ask/{name}"), ask).await
+        self.json(operation, &format!("/test/ask/{name}"), ask).await
     }
 
     async fn kv<T: DeserializeOwned>(
@@ -103,25 +103,30 @@ impl Objects {
         method: &str,
         ask: &Value,
     ) -> Result<T, Fault> {
-        self.post(operation, &format!("/test/kv/{method}"), ask.to_string()).await
+        self.json(operation, &format!("/test/kv/{method}"), ask.to_string()).await
     }
 
-    async fn post<T: DeserializeOwned>(
+    async fn json<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         path: &str,
         body: String,
     ) -> Result<T, Fault> {
+        let answer = self.post(operation, path, body.into_bytes()).await?;
+        serde_json::from_slice(&answer).map_err(|error| {
+            let context = format!("{error}: {}", String::from_utf8_lossy(&answer));
+            Fault::new(FaultKind::Corrupt, operation, context)
+        })
+    }
+
+    async fn post(&self, operation: &'static str, path: &str, body: Vec<u8>) -> Result<Bytes, Fault> {
         let failed = |context: String| Fault::new(FaultKind::Unavailable, operation, context);
         let answer = Call::new(self.worker, Method::POST, path).body(body).whole().await;
         let answer = answer.map_err(|error| failed(format!("{error:#}")))?;
         if answer.status != 200 {
             return Err(failed(format!("{}: {}", answer.status, answer.text())));
         }
-        let corrupt = |error: serde_json::Error| {
-            Fault::new(FaultKind::Corrupt, operation, format!("{error}: {}", answer.text()))
-        };
-        serde_json::from_slice(&answer.body).map_err(corrupt)
+        Ok(answer.body)
     }
 }
 
@@ -138,8 +143,20 @@ impl Ledger for Objects {
         if is_new {
             let _: Vec<Entry> = self.ask(OPERATION, shard.as_str(), &Ask::Outbox { limit: 1 }).await?;
         }
-        let Transacted { outcome, unknown } =
-            self.ask(OPERATION, shard.as_str(), &Ask::Transact { transaction, now }).await?;
+        let corrupt = |error: ask::Unreadable| Fault::new(FaultKind::Corrupt, OPERATION, error.to_string());
+        // Several at once, as the Worker sends them; the last one is ours, the one before it goes wrong.
+        let (mut asks, ask) = (Vec::new(), Transact { transaction, now }.to_bytes().unwrap());
+        ask::frame(&mut asks, &ask::failed(&"no transaction"));
+        ask::frame(&mut asks, &ask);
+        let answers = self.post(OPERATION, &format!("/test/transact/{shard}"), asks).await?;
+        let answers = ask::frames(&answers).map_err(corrupt)?;
+        let [wrong, right] = answers.as_slice() else {
+            return Err(Fault::new(FaultKind::Corrupt, OPERATION, format!("{} answers", answers.len())));
+        };
+        if ask::from_bytes::<Transacted>(wrong).is_ok() {
+            return Err(Fault::new(FaultKind::Corrupt, OPERATION, "what nobody can read was done"));
+        }
+        let Transacted { outcome, unknown } = ask::from_bytes(right).map_err(corrupt)?;
         if unknown {
             let () = self.ask(OPERATION, DIRECTORY, &Ask::Register { shard: shard.clone() }).await?;
             let () = self.ask(OPERATION, shard.as_str(), &Ask::Known).await?;

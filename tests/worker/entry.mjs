@@ -1,4 +1,4 @@
-// The Worker's own entry with three more doors, for the tests alone: an object's method `ask`, a trap in wasm, and KV.
+// The Worker's own entry with more doors, for the tests alone: an object's methods, a trap in wasm, and KV.
 //
 // `tests/src/host/worker.rs` puts this beside the production entry, in a copy of the built Worker.
 import gateway, { Shard as Production } from "./entry.mjs";
@@ -13,6 +13,8 @@ export class Shard extends Production {
 
 const doors = {
   ask: async (request, env, name) => new Response(await env.SHARDS.getByName(name).ask(await request.text())),
+  transact: async (request, env, name) =>
+    new Response(await env.SHARDS.getByName(name).transact(await request.bytes())),
   trap: async (request, env, name) => new Response(await env.SHARDS.getByName(name).trap()),
 
   // What the Worker's store does to KV. Version and bytes cross as the ask's documents do.

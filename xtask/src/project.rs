@@ -50,13 +50,15 @@ pub(crate) fn wrangler() -> Command {
 }
 
 /// What keeps wrangler off the network and off the keyboard. Whoever starts wrangler in a test sets the same.
-pub(crate) const WRANGLER_QUIET: [(&str, &str); 6] = [
+pub(crate) const WRANGLER_QUIET: [(&str, &str); 7] = [
     ("CI", "1"),
     ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),
     ("WRANGLER_HIDE_BANNER", "true"),
     ("WRANGLER_SEND_ERROR_REPORTS", "false"),
     ("WRANGLER_SEND_METRICS", "false"),
     ("WRANGLER_WRITE_LOGS", "false"),
+    // wrangler's own tracing of every step, which costs as much as what it traces.
+    ("X_LOCAL_OBSERVABILITY", "false"),
 ];
 
 /// Runs to the end; anything but success is an error that names the program.

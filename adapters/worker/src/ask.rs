@@ -1,10 +1,15 @@
-//! What a Worker asks of a shard's object, and what it answers. It crosses as JSON text.
+//! What a Worker asks of a shard's object, and what it answers.
+//!
+//! Transactions, of which every request makes two, cross as bytes, and several in one call ([`frames`]). All else
+//! crosses as JSON text.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use gatelet_core::domain::account::{Grant, Op};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Expect, Outcome, Transaction};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The object that keeps the documents and the list of shards. No shard is called so: its name has a tilde.
@@ -13,8 +18,6 @@ pub(crate) const DIRECTORY: &str = "~directory";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Ask {
-    /// Answers [`Transacted`].
-    Transact { transaction: Transaction, now: Timestamp },
     /// Answers an account's bytes, or null.
     Read { account: AccountId },
     /// Answers pairs of id and account's bytes.
@@ -42,11 +45,105 @@ pub(crate) enum Ask {
     ListDocuments { prefix: String, after: Option<String>, limit: usize },
 }
 
+/// A transaction, and the moment at which it was asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Transact {
+    pub(crate) transaction: Transaction,
+    pub(crate) now: Timestamp,
+}
+
+/// What became of a [`Transact`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Transacted {
     pub(crate) outcome: Outcome,
     /// The directory does not know this shard yet.
     pub(crate) unknown: bool,
+}
+
+impl Transact {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Unreadable> {
+        match &self.transaction.op {
+            Op::Write { .. } => in_json(self),
+            Op::Reserve(_) | Op::Settle(_) | Op::Sweep => compact(self),
+        }
+    }
+}
+
+impl Transacted {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Unreadable> {
+        match &self.outcome.grant {
+            Grant::Stale(Some(_)) | Grant::Conflict(Some(_)) => in_json(self),
+            Grant::Stale(None)
+            | Grant::Conflict(None)
+            | Grant::Held { .. }
+            | Grant::Denied(_)
+            | Grant::Settled
+            | Grant::NoHold
+            | Grant::Written
+            | Grant::Swept { .. } => compact(self),
+        }
+    }
+}
+
+/// Why bytes are not what was asked or answered; or what the object says went wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreadable(String);
+
+/// The first byte says how the others are written.
+const COMPACT: u8 = 0;
+/// For what carries a key's document: an admin's own metadata have no other form.
+const JSON: u8 = 1;
+/// They are words: why this one was not done.
+const FAILED: u8 = 2;
+
+fn compact(value: &impl Serialize) -> Result<Vec<u8>, Unreadable> {
+    postcard::to_extend(value, vec![COMPACT]).map_err(|error| Unreadable(error.to_string()))
+}
+
+fn in_json(value: &impl Serialize) -> Result<Vec<u8>, Unreadable> {
+    let mut bytes = vec![JSON];
+    serde_json::to_writer(&mut bytes, value).map_err(|error| Unreadable(error.to_string()))?;
+    Ok(bytes)
+}
+
+pub(crate) fn failed(why: &impl std::fmt::Display) -> Vec<u8> {
+    let mut bytes = vec![FAILED];
+    bytes.extend_from_slice(why.to_string().as_bytes());
+    bytes
+}
+
+/// Reads what `to_bytes` wrote; what [`failed`] wrote is an error.
+pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    match bytes.split_first() {
+        Some((&COMPACT, rest)) => postcard::from_bytes(rest).map_err(|error| Unreadable(error.to_string())),
+        Some((&JSON, rest)) => serde_json::from_slice(rest).map_err(|error| Unreadable(error.to_string())),
+        Some((&FAILED, rest)) => Err(Unreadable(String::from_utf8_lossy(rest).into_owned())),
+        Some((form, _)) => Err(Unreadable(format!("there is no form {form}"))),
+        None => Err(Unreadable("nothing came".to_owned())),
+    }
+}
+
+/// Several messages as one: each after its length, four bytes, the lowest first. `glue.js` does the same.
+pub(crate) fn frames(packed: &[u8]) -> Result<Vec<&[u8]>, Unreadable> {
+    let mut frames = Vec::new();
+    let mut rest = packed;
+    while !rest.is_empty() {
+        let frame = rest.split_first_chunk::<4>().and_then(|(length, after)| {
+            after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+        });
+        let (frame, after) = frame.ok_or_else(|| Unreadable("a message is cut".to_owned()))?;
+        frames.push(frame);
+        rest = after;
+    }
+    Ok(frames)
+}
+
+/// Appends a message to those of [`frames`].
+pub(crate) fn frame(packed: &mut Vec<u8>, message: &[u8]) {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    packed.extend_from_slice(&length.to_le_bytes());
+    packed.extend_from_slice(message);
 }
 
 #[derive(Debug, Serialize, Deserialize)]

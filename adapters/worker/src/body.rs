@@ -1,7 +1,7 @@
 //! Requests and answers, from and to JavaScript.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -22,23 +22,25 @@ const ONE_PIECE: u64 = 1 << 20;
 
 /// The request as core wants it. Nothing of the body is read yet.
 pub(crate) fn request(request: &web_sys::Request) -> Result<http::Request<Body>, JsValue> {
-    let headers = headers(&js::head(request));
+    let head = js::head(request);
+    let mut lines = head.splitn(3, '\n');
+    let (method, url) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let headers = headers(lines.next().unwrap_or_default());
     let mut parts = http::Request::builder()
-        .method(request.method().as_str())
-        .uri(request.url())
-        .body(Body::Empty)
+        .method(method)
+        .uri(url)
+        .body(incoming(request, &headers)?)
         .map_err(|error| JsValue::from(error.to_string()))?;
-    *parts.body_mut() = incoming(request, &headers)?;
     *parts.headers_mut() = headers;
     Ok(parts)
 }
 
 fn incoming(request: &web_sys::Request, headers: &HeaderMap) -> Result<Body, JsValue> {
-    let Some(stream) = request.body() else { return Ok(Body::Empty) };
     let length = headers
         .get(http::header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_none_or(|length| length > ONE_PIECE) {
+        let Some(stream) = request.body() else { return Ok(Body::Empty) };
         return Ok(Body::Stream(Incoming::stream(&stream)?));
     }
     // A second handle: the method of that name would copy the request.
@@ -67,6 +69,17 @@ pub(crate) fn outgoing(body: Body, events: bool) -> JsValue {
         Body::Full(bytes) => js::bytes(&bytes).into(),
         Body::Stream(stream) => js::stream(Source(Rc::new(RefCell::new(Some(stream)))), events).into(),
     }
+}
+
+/// The body of an upstream's answer, as `glue.js` hands it over.
+pub(crate) fn answered(body: JsValue) -> Result<Body, JsValue> {
+    if let Some(bytes) = body.dyn_ref::<Uint8Array>() {
+        return Ok(Body::Full(bytes.to_vec().into()));
+    }
+    if let Some(why) = body.as_string() {
+        return Ok(Body::Stream(Box::pin(once(ready(Err(Broken(why)))))));
+    }
+    if body.is_null() { Ok(Body::Empty) } else { Ok(Body::Stream(Incoming::stream(&body.unchecked_into())?)) }
 }
 
 /// Reads alternating lines of name and value. What HTTP does not allow was refused by the runtime before.

@@ -2,7 +2,7 @@
 //!
 //! Accounts that were read stay in memory: nobody else can write them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use gatelet_core::domain::account::Account;
@@ -16,6 +16,9 @@ use crate::ask::{Blob, Document, Expected};
 #[derive(Debug)]
 pub(crate) struct Books {
     sql: SqlStorage,
+    /// Whether the tables are there, if that is known. The first write makes them: whoever makes up a shard's name leaves
+    /// no database behind.
+    made: Cell<Option<bool>>,
     accounts: RefCell<HashMap<AccountId, Account>>,
 }
 
@@ -27,7 +30,7 @@ const KEPT: usize = 5_000;
 
 const SCHEMA: &str = "
     create table if not exists accounts (id text primary key, state blob not null) without rowid;
-    create table if not exists outbox (id text primary key, entry text not null) without rowid;
+    create table if not exists outbox (id text primary key, line text not null) without rowid;
     create table if not exists known (id integer primary key);
     create table if not exists shards (id text primary key) without rowid;
     create table if not exists documents (
@@ -39,53 +42,44 @@ const SCHEMA: &str = "
 ";
 
 impl Books {
-    pub(crate) fn open(sql: SqlStorage) -> Result<Self, Failed> {
-        sql.exec(SCHEMA, None)?;
-        Ok(Self { sql, accounts: RefCell::default() })
+    pub(crate) fn open(sql: SqlStorage) -> Self {
+        Self { sql, made: Cell::new(None), accounts: RefCell::default() }
     }
 
-    /// After what was written is rolled back, memory may be ahead of it.
+    /// After what was written is rolled back, memory may be ahead of it, and even the tables may be gone.
     pub(crate) fn forget(&self) {
         self.accounts.borrow_mut().clear();
+        self.made.set(None);
     }
 
-    /// All accounts accept, or none is written; the entries are kept whatever the grant.
-    pub(crate) fn transact(&self, transaction: &Transaction, now: Timestamp) -> Result<Outcome, Failed> {
-        let mut accounts = Vec::with_capacity(transaction.accounts.len());
-        for id in ledger::distinct(&transaction.accounts) {
-            let account = self.account(&id)?.unwrap_or_default();
-            accounts.push((id, account));
-        }
-        let outcome = ledger::transact(&mut accounts, transaction, now);
-        if outcome.grant.changes() {
-            for (id, account) in accounts {
-                self.run(
-                    "insert into accounts values (?, ?) on conflict (id) do update set state = excluded.state",
-                    vec![id.as_str().into(), SqlStorageValue::Blob(account.to_bytes()?)],
-                )?;
-                self.keep(id, account);
-            }
-        }
-        for entry in &transaction.entries {
-            let text = serde_json::to_string(entry)?;
-            self.run(
-                "insert or ignore into outbox values (?, ?)",
-                vec![entry.id.as_str().into(), text.into()],
-            )?;
-        }
-        Ok(outcome)
+    /// Transactions that are written together.
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch { books: self, open: HashMap::new(), entries: Vec::new() }
     }
 
     pub(crate) fn account(&self, id: &AccountId) -> Result<Option<Account>, Failed> {
         if let Some(account) = self.accounts.borrow().get(id) {
             return Ok(Some(account.clone()));
         }
+        let Some(account) = self.read(id)? else { return Ok(None) };
+        self.keep(id.clone(), account.clone());
+        Ok(Some(account))
+    }
+
+    /// As [`Books::account`], and no longer kept.
+    fn take(&self, id: &AccountId) -> Result<Option<Account>, Failed> {
+        let kept = self.accounts.borrow_mut().remove(id);
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        self.read(id)
+    }
+
+    fn read(&self, id: &AccountId) -> Result<Option<Account>, Failed> {
         let mut rows = self.rows("select state from accounts where id = ?", vec![id.as_str().into()])?;
         let Some(row) = rows.pop() else { return Ok(None) };
         let [state] = columns(row)?;
-        let account = Account::from_bytes(&blob(state)?)?;
-        self.keep(id.clone(), account.clone());
-        Ok(Some(account))
+        Ok(Some(Account::from_bytes(&blob(state)?)?))
     }
 
     fn keep(&self, id: AccountId, account: Account) {
@@ -114,8 +108,12 @@ impl Books {
     }
 
     pub(crate) fn outbox(&self, limit: usize) -> Result<Vec<Entry>, Failed> {
-        let found = self.texts("select entry from outbox order by id limit ?", vec![count(limit)])?;
-        found.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
+        let rows = self.rows("select id, line from outbox order by id limit ?", vec![count(limit)])?;
+        let entry = |row| {
+            let [id, line] = columns(row)?;
+            Ok(Entry { id: text(id)?, line: text(line)?, settle: None })
+        };
+        rows.into_iter().map(entry).collect()
     }
 
     pub(crate) fn clear(&self, entries: &[String]) -> Result<(), Failed> {
@@ -200,12 +198,30 @@ impl Books {
         self.texts(query, vec![prefix.into(), after.into(), count(limit)])
     }
 
+    fn is_made(&self) -> Result<bool, Failed> {
+        if let Some(made) = self.made.get() {
+            return Ok(made);
+        }
+        let tables = self.sql.exec("select name from sqlite_master where name = 'accounts'", None)?;
+        let made = tables.raw().next().transpose()?.is_some();
+        self.made.set(Some(made));
+        Ok(made)
+    }
+
+    /// Writes.
     fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), Failed> {
+        if !self.is_made()? {
+            self.sql.exec(SCHEMA, None)?;
+            self.made.set(Some(true));
+        }
         self.sql.exec(query, values)?;
         Ok(())
     }
 
     fn rows(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>, Failed> {
+        if !self.is_made()? {
+            return Ok(Vec::new());
+        }
         Ok(self.sql.exec(query, values)?.raw().collect::<worker::Result<_>>()?)
     }
 
@@ -215,6 +231,79 @@ impl Books {
             text(value)
         };
         self.rows(query, values)?.into_iter().map(first).collect()
+    }
+}
+
+/// Transactions that take effect one after the other, and are written together: each account once, whoever changed it.
+pub(crate) struct Batch<'a> {
+    books: &'a Books,
+    open: HashMap<AccountId, Open>,
+    entries: Vec<Entry>,
+}
+
+/// An account as it stands after the transactions so far.
+#[derive(Default)]
+struct Open {
+    account: Account,
+    /// It is in the database.
+    written: bool,
+    changed: bool,
+}
+
+impl Batch<'_> {
+    /// All accounts accept, or none is changed; the entries are kept whatever the grant. One that fails has done
+    /// nothing.
+    pub(crate) fn transact(&mut self, transaction: Transaction, now: Timestamp) -> Result<Outcome, Failed> {
+        let ids = ledger::distinct(&transaction.accounts);
+        for id in &ids {
+            if !self.open.contains_key(id) {
+                let found = self.books.take(id)?;
+                let open = found.map(|account| Open { account, written: true, changed: false });
+                self.open.insert(id.clone(), open.unwrap_or_default());
+            }
+        }
+        let mut accounts: Vec<(AccountId, Account)> = ids
+            .into_iter()
+            .filter_map(|id| {
+                let account = std::mem::take(&mut self.open.get_mut(&id)?.account);
+                Some((id, account))
+            })
+            .collect();
+        let outcome = ledger::transact(&mut accounts, &transaction, now);
+        for (id, account) in accounts {
+            if let Some(open) = self.open.get_mut(&id) {
+                open.account = account;
+                open.changed |= outcome.grant.changes();
+            }
+        }
+        self.entries.extend(transaction.entries);
+        Ok(outcome)
+    }
+
+    /// Writes all of it, or fails: then nothing of it may be kept, in memory neither.
+    pub(crate) fn write(self) -> Result<(), Failed> {
+        /// A statement takes a hundred values.
+        const ROWS: usize = 50;
+        let Self { books, open, entries } = self;
+        for (id, Open { account, written, changed }) in open {
+            if changed {
+                books.run(
+                    "insert into accounts values (?, ?) on conflict (id) do update set state = excluded.state",
+                    vec![id.as_str().into(), SqlStorageValue::Blob(account.to_bytes()?)],
+                )?;
+            }
+            if changed || written {
+                books.keep(id, account);
+            }
+        }
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let values: Vec<SqlStorageValue> =
+                entries.by_ref().take(ROWS).flat_map(|entry| [entry.id.into(), entry.line.into()]).collect();
+            let rows = vec!["(?, ?)"; values.len() / 2].join(", ");
+            books.run(&format!("insert or ignore into outbox values {rows}"), values)?;
+        }
+        Ok(())
     }
 }
 

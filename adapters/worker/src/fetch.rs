@@ -1,11 +1,10 @@
 //! [`Upstream`] over the runtime's `fetch`.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use async_trait::async_trait;
-use gatelet_core::port::{Body, Fault, FaultKind, Reach, Upstream};
-use http::header;
+use gatelet_core::port::{Body, Fault, FaultKind, Reach, Upstream, is_public_address};
 use http::uri::Scheme;
+use http::{StatusCode, header};
+use js_sys::Array;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use worker::send::SendWrapper;
@@ -38,29 +37,25 @@ async fn send(request: http::Request<Body>, reach: Reach) -> Result<http::Respon
         &controller,
     );
     let mut abort = Abort(Some(SendWrapper::new(controller)));
-    let response = match promise {
+    let answer = match promise {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
     };
     // From here on, dropping the body ends the call.
     abort.0 = None;
-    let response: web_sys::Response =
-        response.map_err(|error| js::fault(OPERATION, &error))?.unchecked_into();
-
-    let mut headers = body::headers(&js::head(&response));
+    let answer: Array = answer.map_err(|error| js::fault(OPERATION, &error))?.unchecked_into();
+    let corrupt = |why: String| Fault::new(FaultKind::Corrupt, OPERATION, why);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a status has three digits")]
+    let status = answer.get(0).as_f64().unwrap_or_default() as u16;
+    let status = StatusCode::from_u16(status).map_err(|error| corrupt(error.to_string()))?;
+    let mut headers = body::headers(&answer.get(1).as_string().unwrap_or_default());
     // The runtime has undone the encoding, and the length was that of the encoded body.
     if headers.remove(header::CONTENT_ENCODING).is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
-    let content = match response.body() {
-        Some(stream) => {
-            Body::Stream(body::Incoming::stream(&stream).map_err(|error| js::fault(OPERATION, &error))?)
-        }
-        None => Body::Empty,
-    };
+    let content = body::answered(answer.get(2)).map_err(|error| js::fault(OPERATION, &error))?;
     let mut answer = http::Response::new(content);
-    *answer.status_mut() = http::StatusCode::from_u16(response.status())
-        .map_err(|error| Fault::new(FaultKind::Corrupt, OPERATION, error.to_string()))?;
+    *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     Ok(answer)
 }
@@ -84,35 +79,7 @@ fn is_public(uri: &http::Uri) -> bool {
         && !host.is_empty()
         && !host.eq_ignore_ascii_case("localhost")
         && !host.to_ascii_lowercase().ends_with(".localhost")
-        && host.parse::<IpAddr>().map_or(true, is_public_address)
-}
-
-fn is_public_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || v4.is_multicast()
-                || v4.is_documentation()
-                || shared
-                || a == 0
-                || a >= 240)
-        }
-        IpAddr::V6(v6) => {
-            let embedded = v6.to_ipv4_mapped().or_else(|| v6.to_ipv4()).filter(|_| v6 != Ipv6Addr::LOCALHOST);
-            embedded.is_none_or(|v4| is_public_address(IpAddr::V4(v4)))
-                && !(v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || v6.is_unique_local()
-                    || v6.is_unicast_link_local())
-        }
-    }
+        && host.parse().map_or(true, is_public_address)
 }
 
 #[cfg(test)]

@@ -15,13 +15,35 @@ const list = (text) => {
   return pairs;
 };
 
-export const head = (message) => text(message.headers);
+// A request without its body: method, URL, headers, a line each.
+export const head = (request) => request.method + "\n" + request.url + "\n" + text(request.headers);
 
 export const answer = (status, headers, body) => new Response(body, { status, headers: list(headers) });
 
-// The signal that ends a call lives with the call: aborting it before the head cancels the call, after it the body.
-export const call = (url, method, headers, body, controller) =>
-  fetch(url, { method, headers: list(headers), body, redirect: "manual", signal: controller.signal });
+// Answers status, headers, and the body: its bytes where they are few and their number was said, why they did not come,
+// or a stream. The signal that ends a call lives with it: aborting it before this has answered cancels the call.
+export const call = async (url, method, headers, body, controller) => {
+  const response = await fetch(url, {
+    method,
+    headers: list(headers),
+    body,
+    redirect: "manual",
+    signal: controller.signal,
+  });
+  const answer = [response.status, text(response.headers)];
+  if (isSmall(response.headers)) {
+    answer.push(await response.arrayBuffer().then((buffer) => new Uint8Array(buffer), String));
+  } else {
+    answer.push(response.body);
+  }
+  return answer;
+};
+
+// What is encoded may be of any size.
+const isSmall = (headers) => {
+  const length = headers.get("content-length");
+  return length !== null && Number(length) <= 1 << 20 && !headers.has("content-encoding");
+};
 
 // A stream that wasm reads. One promise and one call back per chunk: half of what a wasm future over `read()` costs.
 export class Reader {
@@ -100,3 +122,98 @@ export const later = (promise) => waitUntil(promise);
 export const random = (bytes) => void crypto.getRandomValues(bytes);
 
 export const shard = (namespace, name, ask) => namespace.getByName(name).ask(ask);
+
+// Transactions of an isolate's requests with one shard travel together: while a call is under way, those that come wait,
+// and leave with the next one. A call and the commit that it waits for cost the same for one transaction as for many.
+// After a call that had company, the next one gathers for some milliseconds more.
+//
+// One of those that wait leads the next call, since a call lives and dies with the request that made it. Should that
+// request be gone before its call has answered, the others notice when their patience ends, and travel alone: every
+// transaction may come twice. That timer also tells the runtime that a request which waits for another has not hung.
+const roads = new Map();
+const MOST_ROADS = 1_000;
+const MOST = 32;
+const GATHER = 8;
+const PATIENCE = 5_000;
+const LEAD = Symbol("lead");
+const ALONE = Symbol("alone");
+
+export const transact = async (namespace, name, ask) => {
+  let road = roads.get(name);
+  if (road === undefined) {
+    // Those that are busy go on by themselves.
+    if (roads.size >= MOST_ROADS) roads.clear();
+    road = { busy: false, waiting: [], company: false };
+    roads.set(name, road);
+  }
+  if (!road.busy) return travel(namespace, name, road, ask);
+  const seat = { ask };
+  const told = new Promise((resolve, reject) => {
+    seat.resolve = resolve;
+    seat.reject = reject;
+  });
+  road.waiting.push(seat);
+  const patience = setTimeout(() => {
+    road.waiting = road.waiting.filter((other) => other !== seat);
+    if (roads.get(name) === road) roads.delete(name);
+    seat.resolve(ALONE);
+  }, PATIENCE);
+  try {
+    const answer = await told;
+    if (answer === LEAD) return await travel(namespace, name, road, ask);
+    if (answer === ALONE) return (await carry(namespace, name, [ask]))[0];
+    return answer;
+  } finally {
+    clearTimeout(patience);
+  }
+};
+
+const travel = async (namespace, name, road, ask) => {
+  road.busy = true;
+  let others = [];
+  try {
+    if (road.company) await scheduler.wait(GATHER);
+    others = road.waiting.splice(0, MOST - 1);
+    road.company = others.length > 0;
+    const answers = await carry(namespace, name, [ask, ...others.map((seat) => seat.ask)]);
+    others.forEach((seat, index) => seat.resolve(answers[index + 1]));
+    return answers[0];
+  } catch (error) {
+    for (const seat of others) seat.reject(error);
+    throw error;
+  } finally {
+    const next = road.waiting.shift();
+    if (next === undefined) road.busy = false;
+    else next.resolve(LEAD);
+  }
+};
+
+const carry = async (namespace, name, asks) => {
+  const answers = unpack(await namespace.getByName(name).transact(pack(asks)));
+  if (answers.length !== asks.length) throw new Error(`${asks.length} asks, ${answers.length} answers`);
+  return answers;
+};
+
+// Messages after their lengths, four bytes, the lowest first.
+const pack = (messages) => {
+  const packed = new Uint8Array(messages.reduce((length, message) => length + 4 + message.length, 0));
+  const view = new DataView(packed.buffer);
+  let at = 0;
+  for (const message of messages) {
+    view.setUint32(at, message.length, true);
+    packed.set(message, at + 4);
+    at += 4 + message.length;
+  }
+  return packed;
+};
+
+const unpack = (packed) => {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  const messages = [];
+  for (let at = 0; at < packed.length; ) {
+    const from = at + 4;
+    at = from + view.getUint32(at, true);
+    messages.push(packed.subarray(from, at));
+  }
+  return messages;
+};

@@ -10,12 +10,13 @@ use worker::send::SendFuture;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
-    /// The headers of a request or of a response, as alternating lines of name and value.
-    pub(crate) fn head(message: &JsValue) -> String;
+    /// A request's method, its URL, and its headers as alternating lines of name and value.
+    pub(crate) fn head(request: &web_sys::Request) -> String;
 
     #[wasm_bindgen(catch)]
     pub(crate) fn answer(status: u16, headers: &str, body: &JsValue) -> Result<web_sys::Response, JsValue>;
 
+    /// Answers an array: the status, the headers as lines, and bytes, or why they did not come, or a stream, or null.
     #[wasm_bindgen(catch)]
     pub(crate) fn call(
         url: &str,
@@ -48,6 +49,9 @@ extern "C" {
     pub(crate) fn random(bytes: &mut [u8]);
     #[wasm_bindgen(catch)]
     pub(crate) fn shard(namespace: &JsValue, name: &str, ask: &str) -> Result<Promise, JsValue>;
+    /// Bytes for bytes; transactions of several requests travel together.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn transact(namespace: &JsValue, name: &str, ask: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
 /// A future over JavaScript values as a port wants it. There is one thread: nothing here is ever sent.

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use gatelet_core::domain::account::{Account, Unreadable};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
+use js_sys::{Promise, Uint8Array};
 use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::ObjectNamespace;
 
-use crate::ask::{Ask, Blob, DIRECTORY, Transacted};
+use crate::ask::{self, Ask, Blob, DIRECTORY, Transact, Transacted};
 use crate::js;
 
 /// The objects, by name.
@@ -23,25 +25,10 @@ impl Shards {
         name: &str,
         ask: &Ask,
     ) -> Result<T, Fault> {
-        const TRIES: u32 = 3;
         let corrupt = |error: serde_json::Error| Fault::new(FaultKind::Corrupt, operation, error.to_string());
         let ask = serde_json::to_string(ask).map_err(corrupt)?;
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            let answer = match js::shard(self.0.as_ref(), name, &ask) {
-                Ok(promise) => JsFuture::from(promise).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(answer) => {
-                    return serde_json::from_str(&answer.as_string().unwrap_or_default()).map_err(corrupt);
-                }
-                Err(error)
-                    if tried < TRIES && js::says(&error, "retryable") && !js::says(&error, "overloaded") => {}
-                Err(error) => return Err(js::fault(operation, &error)),
-            }
-        }
+        let answer = tried(operation, || js::shard(self.0.as_ref(), name, &ask)).await?;
+        serde_json::from_str(&answer.as_string().unwrap_or_default()).map_err(corrupt)
     }
 
     async fn transact(
@@ -51,8 +38,12 @@ impl Shards {
         now: Timestamp,
     ) -> Result<Outcome, Fault> {
         const OPERATION: &str = "ledger.transact";
-        let Transacted { outcome, unknown } =
-            self.ask(OPERATION, shard.as_str(), &Ask::Transact { transaction, now }).await?;
+        let corrupt = |error: ask::Unreadable| Fault::new(FaultKind::Corrupt, OPERATION, error.to_string());
+        let ask =
+            js::bytes(&Transact { transaction: in_one_step(transaction), now }.to_bytes().map_err(corrupt)?);
+        let answer = tried(OPERATION, || js::transact(self.0.as_ref(), shard.as_str(), &ask)).await?;
+        let answer = answer.unchecked_into::<Uint8Array>().to_vec();
+        let Transacted { outcome, unknown } = ask::from_bytes(&answer).map_err(corrupt)?;
         if unknown {
             // Once in a shard's life. The books stand already: should this fail, the next transaction tries again.
             let noted: Result<(), Fault> =
@@ -62,6 +53,36 @@ impl Shards {
             }
         }
         Ok(outcome)
+    }
+}
+
+/// Accounts and entries are written in one step here: nothing is left to settle for whoever reads the entries.
+fn in_one_step(mut transaction: Transaction) -> Transaction {
+    for entry in &mut transaction.entries {
+        entry.settle = None;
+    }
+    transaction
+}
+
+/// What `ask` promises; asked again where the runtime says that this helps.
+async fn tried(
+    operation: &'static str,
+    ask: impl Fn() -> Result<Promise, JsValue>,
+) -> Result<JsValue, Fault> {
+    const TRIES: u32 = 3;
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let answer = match ask() {
+            Ok(promise) => JsFuture::from(promise).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error)
+                if tried < TRIES && js::says(&error, "retryable") && !js::says(&error, "overloaded") => {}
+            Err(error) => return Err(js::fault(operation, &error)),
+        }
     }
 }
 

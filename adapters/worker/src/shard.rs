@@ -19,7 +19,7 @@ use worker::send::SendWrapper;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use crate::ask::{Ask, Blob, Transacted};
+use crate::ask::{self, Ask, Blob, Transact, Transacted};
 use crate::books::{Books, Failed};
 use crate::{kv, ports};
 
@@ -58,7 +58,7 @@ impl Shard {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Result<Self, JsValue> {
         let state = State::from(state);
-        let books = Books::open(state.storage().sql()).map_err(|error| thrown(&error))?;
+        let books = Books::open(state.storage().sql());
         let known = books.is_known().map_err(|error| thrown(&error))?;
         Ok(Self {
             name: state.id().name(),
@@ -74,6 +74,15 @@ impl Shard {
     /// Answers one [`Ask`]. The caller wraps it in a transaction that an error rolls back.
     pub fn ask(&self, ask: &str) -> Result<String, JsValue> {
         self.answer(ask).map_err(|error| {
+            self.books.forget();
+            thrown(&error)
+        })
+    }
+
+    /// Answers transactions, [`frames`](ask::frames) for frames in the same order: each of them is done or not done by
+    /// itself. The caller wraps it in a transaction that an error rolls back.
+    pub fn transact(&self, asks: &[u8]) -> Result<Vec<u8>, JsValue> {
+        self.transact_all(asks).map_err(|error| {
             self.books.forget();
             thrown(&error)
         })
@@ -118,13 +127,6 @@ impl Shard {
     fn answer(&self, ask: &str) -> Result<String, Failed> {
         let books = &*self.books;
         match serde_json::from_str(ask)? {
-            Ask::Transact { transaction, now } => {
-                let outcome = books.transact(&transaction, now)?;
-                if !transaction.entries.is_empty() {
-                    self.ring();
-                }
-                json(&Transacted { outcome, unknown: !self.known.get() })
-            }
             Ask::Read { account } => {
                 let account = books.account(&account)?;
                 json(&account.map(|account| account.to_bytes()).transpose()?.map(|bytes| Blob(bytes.into())))
@@ -133,7 +135,7 @@ impl Shard {
             Ask::Outbox { .. } if self.draining.get() => json(&[(); 0]),
             Ask::Outbox { limit } => {
                 self.lent.set(ports::now().after(LOAN));
-                json(&settled(books.outbox(limit)?))
+                json(&books.outbox(limit)?)
             }
             Ask::Clear { entries } => json(&books.clear(&entries)?),
             Ask::Known => {
@@ -154,6 +156,24 @@ impl Shard {
                 json(&books.documents(&prefix, &after.unwrap_or_default(), limit)?)
             }
         }
+    }
+
+    fn transact_all(&self, asks: &[u8]) -> Result<Vec<u8>, Failed> {
+        let asks = ask::frames(asks)?;
+        let mut batch = self.books.batch();
+        let mut answers = Vec::with_capacity(asks.len() * 64);
+        for bytes in asks {
+            let done = ask::from_bytes::<Transact>(bytes).map_err(Failed::from).and_then(|ask| {
+                if !ask.transaction.entries.is_empty() {
+                    self.ring();
+                }
+                let outcome = batch.transact(ask.transaction, ask.now)?;
+                Ok(Transacted { outcome, unknown: !self.known.get() }.to_bytes()?)
+            });
+            ask::frame(&mut answers, &done.unwrap_or_else(|error| ask::failed(&error)));
+        }
+        batch.write()?;
+        Ok(answers)
     }
 
     /// Has the alarm ring, if it will not anyway.
@@ -187,7 +207,11 @@ impl Ledger for Own {
         transaction: Transaction,
         now: Timestamp,
     ) -> Result<Outcome, Fault> {
-        self.0.transact(&transaction, now).map_err(|error| fault("ledger.transact", &error))
+        let mut batch = self.0.batch();
+        let outcome = batch.transact(transaction, now);
+        outcome
+            .and_then(|outcome| batch.write().map(|()| outcome))
+            .map_err(|error| fault("ledger.transact", &error))
     }
 
     async fn read(&self, _: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
@@ -207,7 +231,7 @@ impl Ledger for Own {
     }
 
     async fn outbox(&self, _: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
-        Ok(settled(self.0.outbox(limit).map_err(|error| fault("ledger.outbox", &error))?))
+        self.0.outbox(limit).map_err(|error| fault("ledger.outbox", &error))
     }
 
     async fn clear(&self, _: &ShardId, entries: &[String]) -> Result<(), Fault> {
@@ -229,9 +253,4 @@ fn thrown(error: &Failed) -> JsValue {
 
 fn json(value: &impl Serialize) -> Result<String, Failed> {
     Ok(serde_json::to_string(value)?)
-}
-
-/// Accounts and entries are written in one step here: nothing is left to settle.
-fn settled(entries: Vec<Entry>) -> Vec<Entry> {
-    entries.into_iter().map(|entry| Entry { settle: None, ..entry }).collect()
 }

@@ -23,13 +23,15 @@ pub struct Worker {
 }
 
 /// What keeps wrangler off the network and off the keyboard.
-const QUIET: [(&str, &str); 6] = [
+const QUIET: [(&str, &str); 7] = [
     ("CI", "1"),
     ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),
     ("WRANGLER_HIDE_BANNER", "true"),
     ("WRANGLER_SEND_ERROR_REPORTS", "false"),
     ("WRANGLER_SEND_METRICS", "false"),
     ("WRANGLER_WRITE_LOGS", "false"),
+    // wrangler's own tracing of every step, which costs as much as what it traces.
+    ("X_LOCAL_OBSERVABILITY", "false"),
 ];
 
 impl Worker {
