@@ -1,7 +1,8 @@
 //! The Worker beside a plain JavaScript pass-through, both in one workerd.
 //!
 //! What is measured is the process that runs them. wrangler's own proxy before it is another one; what wrangler adds
-//! inside it (storage on the local disk, an entry of its own) is the same program for both.
+//! inside it (storage on the local disk, an entry of its own) is the same program for both. Its tracing is switched off
+//! ([`WRANGLER_QUIET`]): it doubles the cost of every step, of the pass-through's as well.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,32 +20,85 @@ use super::table::{markdown, median};
 use crate::project::{WRANGLER_QUIET, root, target};
 use crate::{setup, worker};
 
-/// Before the worker's own entry: requests below `/plain` go to the upstream as they are.
-const ENTRY: &str = r#"import gatelet from "./entry.mjs";
+/// Before the worker's own entry: requests below `/plain` go to the upstream as they are, those below `/one` after one
+/// durable write, those below `/two` between two: what books that survive everything cost at least, one request at a
+/// time. The writes are as large as the gateway's own: an account, and an account with a record.
+const ENTRY: &str = r#"import { DurableObject } from "cloudflare:workers";
+import gatelet from "./entry.mjs";
 export { Shard } from "./entry.mjs";
 const upstream = "http://127.0.0.1:UPSTREAM";
+const ACCOUNT = "a".repeat(400);
+const RECORD = "r".repeat(900);
+export class Floor extends DurableObject {
+  constructor(context, env) {
+    super(context, env);
+    this.sql = context.storage.sql;
+    this.sql.exec("create table if not exists kept (id integer primary key, text text not null)");
+  }
+  keep(account, record) {
+    this.sql.exec("insert into kept values (0, ?) on conflict (id) do update set text = excluded.text", account);
+    if (record !== undefined) this.sql.exec("insert into kept (text) values (?)", record);
+  }
+}
+const floors = {
+  plain: (request, url) => fetch(url, request),
+  async one(request, url, env) {
+    await env.FLOOR.getByName("floor").keep(ACCOUNT);
+    return fetch(url, request);
+  },
+  async two(request, url, env) {
+    await env.FLOOR.getByName("floor").keep(ACCOUNT);
+    const response = await fetch(url, request);
+    await env.FLOOR.getByName("floor").keep(ACCOUNT, RECORD);
+    return response;
+  },
+};
 export default {
   fetch(request, env, context) {
-    const plain = request.url.indexOf("/plain/");
-    if (plain < 0) return gatelet.fetch(request, env, context);
-    return fetch(upstream + request.url.slice(plain + 6), request);
+    const [, floor, path] = /^\w+:\/\/[^/]+\/(plain|one|two)(\/.*)/.exec(request.url) ?? [];
+    if (floor === undefined) return gatelet.fetch(request, env, context);
+    return floors[floor](request, upstream + path, env);
   },
   scheduled: gatelet.scheduled,
 };
 "#;
 
-const PLAIN: &str = "/plain/v1/chat/completions";
-const OURS: &str = "/v1/chat/completions";
+const BINDING: &str = r#"
+[[durable_objects.bindings]]
+name = "FLOOR"
+class_name = "Floor"
+
+[[migrations]]
+tag = "floor"
+new_sqlite_classes = ["Floor"]
+"#;
+
+/// Where the columns of the table ask.
+const SIDES: [(&str, &str); 4] = [
+    ("plain JS", "/plain/v1/chat/completions"),
+    ("and a durable write", "/one/v1/chat/completions"),
+    ("and two", "/two/v1/chat/completions"),
+    ("gatelet", "/v1/chat/completions"),
+];
+const FLOORS: &[usize] = &[0, 1, 2, 3];
+const ENDS: &[usize] = &[0, 3];
 /// Until compilers inside workerd have done their work.
 const WARM: &str = "model=bench/chat connections=8 requests=1500 seconds=10";
 
-const MEASURES: [(&str, &str); 3] = [
-    ("whole answers, 16 callers", "model=bench/chat connections=16 requests=4000 seconds=12"),
+const MEASURES: [(&str, &[usize], &str); 4] = [
+    ("whole answers, 16 callers", FLOORS, "model=bench/chat connections=16 requests=4000 seconds=12"),
+    // Nobody's transaction has company.
+    ("whole answers, 1 caller", FLOORS, "model=bench/chat connections=1 requests=600 seconds=6"),
     (
         "streams of 100 chunks, 8 callers",
+        ENDS,
         "model=bench/chunks-100-0 stream=1 connections=8 requests=300 seconds=12",
     ),
-    ("questions of 200 KB, 4 callers", "model=bench/chat pad=200000 connections=4 requests=300 seconds=10"),
+    (
+        "questions of 200 KB, 4 callers",
+        ENDS,
+        "model=bench/chat pad=200000 connections=4 requests=300 seconds=10",
+    ),
 ];
 
 /// After this no further round begins.
@@ -77,40 +131,51 @@ pub(super) fn run(wish: &Wish) -> Result<()> {
         generator.run(measured, &settings)
     };
     let (began, mut rounds) = (Instant::now(), 0);
-    let mut samples: BTreeMap<(usize, &str), Vec<Seen>> = BTreeMap::new();
-    for path in [PLAIN, OURS] {
+    let mut samples: BTreeMap<(usize, usize), Vec<Seen>> = BTreeMap::new();
+    for (_, path) in SIDES {
         ask(path, WARM)?;
     }
     while rounds < wish.rounds && (rounds == 0 || began.elapsed() < ENOUGH) {
-        for (row, (what, settings)) in MEASURES.iter().enumerate() {
-            for path in if rounds % 2 == 0 { [PLAIN, OURS] } else { [OURS, PLAIN] } {
+        for (row, (what, sides, settings)) in MEASURES.iter().enumerate() {
+            let mut sides = sides.to_vec();
+            if rounds % 2 == 1 {
+                sides.reverse();
+            }
+            for side in sides {
+                let path = SIDES[side].1;
                 let seen = ask(path, settings).with_context(|| format!("{what}, {path}"))?;
-                samples.entry((row, path)).or_default().push(seen);
+                samples.entry((row, side)).or_default().push(seen);
             }
         }
         rounds += 1;
         eprintln!("round {rounds} of {} after {} s", wish.rounds, began.elapsed().as_secs());
     }
+    let each = |row, side| -> Vec<f64> {
+        samples.get(&(row, side)).into_iter().flatten().map(|seen| seen.cpu / seen.done).collect()
+    };
     let rows: Vec<Vec<String>> = MEASURES
         .iter()
         .enumerate()
-        .map(|(row, (what, _))| {
-            let each = |path| -> Vec<f64> {
-                samples.get(&(row, path)).into_iter().flatten().map(|seen| seen.cpu / seen.done).collect()
-            };
-            let (plain, ours) = (each(PLAIN), each(OURS));
-            let ratios: Vec<f64> = plain.iter().zip(&ours).map(|(plain, ours)| ours / plain).collect();
-            let target = if row == 0 { "<= 1.60x" } else { "" };
-            vec![
-                format!("CPU a request, {what}, µs"),
-                format!("{:.0}", median(&plain)),
-                format!("{:.0}", median(&ours)),
-                format!("{:.2}x", median(&ratios)),
-                target.to_owned(),
-            ]
+        .map(|(row, (what, ..))| {
+            let plain = each(row, 0);
+            let mut cells = vec![format!("CPU a request, {what}, µs")];
+            for side in 0..SIDES.len() {
+                let seen = each(row, side);
+                let ratios: Vec<f64> = plain.iter().zip(&seen).map(|(plain, seen)| seen / plain).collect();
+                cells.push(match (side, seen.is_empty()) {
+                    (_, true) => String::new(),
+                    (0, false) => format!("{:.0}", median(&seen)),
+                    (_, false) => format!("{:.0} = {:.2}x", median(&seen), median(&ratios)),
+                });
+            }
+            cells.push(if row == 0 { "<= 1.60x" } else { "" }.to_owned());
+            cells
         })
         .collect();
-    println!("\n{}", markdown(&["one workerd", "plain JS", "gatelet", "", "target"], &rows));
+    let mut head = vec!["one workerd"];
+    head.extend(SIDES.map(|(name, _)| name));
+    head.push("target");
+    println!("\n{}", markdown(&head, &rows));
     let foreign: Vec<f64> = samples.values().flatten().map(|seen| seen.foreign).collect();
     println!(
         "{}; medians of {rounds} rounds; wrangler's proxy and others kept {:.2} processors busy meanwhile",
@@ -139,7 +204,7 @@ fn start(built: &Path, folder: &Path, mock: u16, port: u16) -> Result<Process> {
     let prepared = fs::read_to_string(&file)?;
     let changed = prepared.replace("main = \"entry.mjs\"", "main = \"bench.mjs\"");
     ensure!(changed != prepared, "{} has no entry.mjs", file.display());
-    fs::write(&file, changed)?;
+    fs::write(&file, changed + BINDING)?;
     let mut command: Command = on(Core::Measured, &root().join("node_modules/.bin/wrangler"));
     let mut path = vec![root().join("node_modules/.bin")];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
