@@ -27,6 +27,7 @@ pub mod peek;
 pub mod proof;
 pub mod restore;
 mod scan;
+pub mod sigv4;
 pub mod source;
 pub mod usage;
 

@@ -30,6 +30,7 @@ use std::borrow::Cow;
 use super::{Addressed, Conventions, KeyIn, RateHeaders, Reading};
 use crate::chat::{Request, Response};
 use crate::frame::Framing;
+use crate::sigv4::push_encoded;
 use crate::{
     Decoder, Dialect, DialectId, Encoder, EncoderOptions, Fields, Loss, Malformed, Peek, PublicError,
     TargetHints, UpstreamError, Usage, Written, peek,
@@ -66,17 +67,7 @@ impl Dialect for Bedrock {
     fn path(&self, model: &str, stream: bool) -> Cow<'static, str> {
         let mut path = String::with_capacity(model.len() + 32);
         path.push_str("/model/");
-        for byte in model.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                path.push(char::from(byte));
-            } else {
-                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-                path.push('%');
-                for half in [byte >> 4, byte & 15] {
-                    path.push(DIGITS.get(usize::from(half)).copied().map_or('0', char::from));
-                }
-            }
-        }
+        model.bytes().for_each(|byte| push_encoded(&mut path, byte));
         path.push_str(if stream { "/converse-stream" } else { "/converse" });
         path.into()
     }
