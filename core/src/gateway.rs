@@ -79,6 +79,10 @@ impl Gateway {
             http::StatusCode::from_u16(public.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let said = dialect.dialect();
+        if let Some((header, name)) = said.error_header().zip(said.error_name(&public)) {
+            headers.insert(header, HeaderValue::from_static(name));
+        }
         if let Some(seconds) = refusal.retry_after(self.core.ports.clock.now()) {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
         }

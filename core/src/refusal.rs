@@ -17,6 +17,10 @@ pub enum Refusal {
     KeyMalformed,
     #[error("the key is unknown")]
     KeyUnknown,
+    #[error("the signature is wrong")]
+    SignatureWrong { problem: &'static str },
+    #[error("the signature is not of now")]
+    SignatureExpired,
     #[error("the key is blocked")]
     KeyBlocked,
     #[error("the key was revoked")]
@@ -163,6 +167,18 @@ impl Refusal {
                 Kind::Authentication,
                 "key_unknown",
                 "This key is unknown. It may have been deleted.",
+            ),
+            Self::SignatureWrong { problem } => row(
+                403,
+                Kind::Authentication,
+                "signature_wrong",
+                format!("This signature opens no key: {problem}."),
+            ),
+            Self::SignatureExpired => row(
+                403,
+                Kind::Authentication,
+                "signature_expired",
+                "This signature was made more than five minutes ago, or the clock of the signer is wrong.",
             ),
             Self::KeyRevoked => {
                 row(401, Kind::Authentication, "key_revoked", "This key was revoked. Ask for a new one.")

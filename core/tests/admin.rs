@@ -35,7 +35,7 @@ fn every_operation_of_the_document_exists_and_no_other_method_does() {
             assert!(declared.contains_key(&status.to_string()) || status == 404, "{method} {path}: {status}");
         }
     }
-    assert_eq!(operations, 11);
+    assert_eq!(operations, 13);
 }
 
 #[test]

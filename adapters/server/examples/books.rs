@@ -78,6 +78,7 @@ async fn make_keys(store: &Embedded, keys: u64) -> Result<()> {
             id: id.clone(),
             shard: ShardId::main(),
             hash: "0".repeat(64),
+            signing: None,
             alias: Some("somebody".to_owned()),
             models: None,
             limits,

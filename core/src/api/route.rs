@@ -1,5 +1,6 @@
 //! The route table: what an address means, and in which dialect its errors are said.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use gatelet_wire::dialect::Addressed;
@@ -61,6 +62,18 @@ impl<'a> Route<'a> {
             }
             ["api", "chat"] | ["ollama", "api", "chat"] => Self::ask(Operation::Chat, DialectId::Ollama),
             ["v2", "chat"] | ["cohere", "v2", "chat"] => Self::ask(Operation::Chat, DialectId::Cohere),
+            ["model", model @ .., last @ ("converse" | "converse-stream")]
+            | ["bedrock", "model", model @ .., last @ ("converse" | "converse-stream")] => {
+                let stream = Some(*last == "converse-stream");
+                match decoded(&model.join("/")) {
+                    Some(model) if !model.is_empty() => Self::Ask(Asking {
+                        operation: Operation::Chat,
+                        dialect: DialectId::Bedrock,
+                        addressed: Addressed { model: Some(model), stream, ..Addressed::default() },
+                    }),
+                    _ => Self::Nowhere(DialectId::Bedrock),
+                }
+            }
             ["v1", "embeddings"] | ["embeddings"] => Self::ask(Operation::Embedding, DialectId::Openai),
             ["v2", "embed"] | ["cohere", "v2", "embed"] => Self::ask(Operation::Embedding, DialectId::Cohere),
             ["v1", "models"] | ["models"] => Self::Models(vendor()),
@@ -80,6 +93,7 @@ impl<'a> Route<'a> {
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
             ["api" | "ollama", ..] => Self::Nowhere(DialectId::Ollama),
             ["v1beta" | "gemini", ..] => Self::Nowhere(DialectId::Gemini),
+            ["model" | "bedrock", ..] => Self::Nowhere(DialectId::Bedrock),
             ["v2" | "cohere", ..] => Self::Nowhere(DialectId::Cohere),
             _ => Self::Nowhere(vendor()),
         }
@@ -124,4 +138,9 @@ fn asked(path: &str, headers: &HeaderMap) -> Option<Asking> {
         Route::Ask(asking) => Some(asking),
         _ => None,
     }
+}
+
+/// A part of a path without its percent signs; none if it is no text.
+fn decoded(part: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(part).decode_utf8().ok().map(Cow::into_owned)
 }

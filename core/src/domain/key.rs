@@ -57,6 +57,83 @@ impl KeyToken {
     }
 }
 
+impl KeyToken {
+    /// The access key id of a key's pair: what stands before the token's secret.
+    pub fn access_id(shard: &ShardId, id: &str) -> String {
+        format!("gk_{shard}_{id}")
+    }
+
+    /// The key that an access key id names.
+    pub fn of_access_id(text: &str) -> Option<(ShardId, String)> {
+        let (shard, id) = text.strip_prefix("gk_")?.split_once('_')?;
+        let plain = |s: &str| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let good = (1..=LONGEST_SHARD).contains(&shard.len()) && id.len() == ID && plain(shard) && plain(id);
+        good.then(|| (ShardId::new(shard), id.to_owned()))
+    }
+}
+
+/// What signs requests in a key's name, for clients of AWS. A signature is judged by making it again, so this is kept as
+/// it is, in the key's document alone; it is independent of the token, and does not open what the token opens.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct SigningSecret(String);
+
+impl SigningSecret {
+    /// 200 bits of chance.
+    pub const CHANCE: usize = 40;
+
+    /// Makes a secret out of chance, one letter of base 32 a byte.
+    pub fn mint(chance: &[u8; Self::CHANCE]) -> Self {
+        Self(chance.iter().map(|byte| crockford(u128::from(*byte))).collect())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningSecret(***)")
+    }
+}
+
+/// How a caller proved that a key is theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Token(KeyToken),
+    /// By a signature that this secret made.
+    Signed {
+        shard: ShardId,
+        id: String,
+        secret: SigningSecret,
+    },
+}
+
+impl Proof {
+    pub fn shard(&self) -> &ShardId {
+        match self {
+            Self::Token(token) => &token.shard,
+            Self::Signed { shard, .. } => shard,
+        }
+    }
+
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Token(token) => &token.id,
+            Self::Signed { id, .. } => id,
+        }
+    }
+
+    /// Whether it still is the key's: its pair may have been replaced.
+    pub fn opens(&self, key: &Key) -> bool {
+        match self {
+            Self::Token(token) => key.hash == token.hash,
+            Self::Signed { secret, .. } => key.signing.as_ref() == Some(secret),
+        }
+    }
+}
+
 /// A virtual key: the document that its account carries. Immutable by version.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +142,9 @@ pub struct Key {
     pub shard: ShardId,
     /// [`KeyToken::hash`] of the token that opens it.
     pub hash: String,
+    /// None: it has no pair, so no signature opens it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningSecret>,
     /// A name for people; none is fine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
@@ -191,11 +271,39 @@ mod tests {
         assert_eq!(read, key(&token));
     }
 
+    #[test]
+    fn an_access_id_names_the_key_and_nothing_else_does() {
+        let (token, _) = minted([7; 44]);
+        let id = KeyToken::access_id(&token.shard, &token.id);
+        assert_eq!(KeyToken::of_access_id(&id), Some((token.shard.clone(), token.id.clone())));
+        for other in
+            ["", "AKIDEXAMPLE", "gk_main", "gk_main_short", "gk_MAIN_000000000000", "gk__000000000000"]
+        {
+            assert_eq!(KeyToken::of_access_id(other), None, "{other}");
+        }
+        assert_eq!(KeyToken::of_access_id(&format!("{id}_x")), None);
+    }
+
+    #[test]
+    fn a_pair_is_seen_by_nobody_who_prints_it_and_opens_its_own_key_alone() {
+        let (token, _) = minted([7; 44]);
+        let secret = SigningSecret::mint(&std::array::from_fn(|place| u8::try_from(place * 5).unwrap()));
+        let paired = Key { signing: Some(secret.clone()), ..key(&token) };
+        assert!(!format!("{paired:?} {secret:?}").contains(&secret.expose()[..8]));
+        let (shard, id) = (token.shard.clone(), token.id.clone());
+        let proof = Proof::Signed { shard, id, secret };
+        assert!(proof.opens(&paired));
+        assert!(!proof.opens(&key(&token)));
+        let other = SigningSecret::mint(&[1; SigningSecret::CHANCE]);
+        assert!(!proof.opens(&Key { signing: Some(other), ..paired }));
+    }
+
     fn key(token: &KeyToken) -> Key {
         Key {
             id: token.id.clone(),
             shard: token.shard.clone(),
             hash: token.hash.clone(),
+            signing: None,
             alias: None,
             models: None,
             limits: Limits::default(),

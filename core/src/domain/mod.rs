@@ -8,7 +8,7 @@ pub mod secret;
 pub mod time;
 
 pub use id::{AccountId, HoldId, RequestId, ShardId};
-pub use key::{Key, KeyToken};
+pub use key::{Key, KeyToken, Proof, SigningSecret};
 pub use money::{Money, Rate};
 pub use secret::Secret;
 pub use time::Timestamp;

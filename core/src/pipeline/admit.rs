@@ -95,7 +95,7 @@ pub(super) async fn admit<'a>(
                 books.forget();
                 let newer = Arc::new(*newer.ok_or(Refusal::KeyUnknown)?);
                 core.keys.put(&shard, &newer);
-                authenticate::check(&newer, &received.arrived.token, now)?;
+                authenticate::judge(&newer, &received.arrived.proof, now)?;
                 document = newer;
             }
             Grant::Settled | Grant::NoHold | Grant::Written | Grant::Conflict(_) | Grant::Swept { .. } => {

@@ -84,7 +84,7 @@ async fn run(
     prepared: Prepared,
 ) -> Result<Answer, Failed> {
     let Prepared { path, lane, body, loss, hide_usage, restore } = prepared;
-    let request = request(call.received, target, &path, body)
+    let request = request(call.received, target, &path, body, core.ports.clock.now())
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
@@ -263,11 +263,17 @@ fn created(started: Timestamp) -> u64 {
 }
 
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
-fn request(received: &Received<'_>, target: &Target, path: &str, body: Bytes) -> Result<Request<Body>, ()> {
+fn request(
+    received: &Received<'_>,
+    target: &Target,
+    path: &str,
+    body: Bytes,
+    now: Timestamp,
+) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
     let conventions = dialect.conventions();
     let stream = received.asked.stream;
-    let mut request = Request::new(Body::Full(body));
+    let mut request = Request::new(Body::Full(body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = match received.arrived.operation {
         Operation::Chat => target.address(stream).cloned(),
@@ -286,13 +292,17 @@ fn request(received: &Received<'_>, target: &Target, path: &str, body: Bytes) ->
             }
         }
     }
-    Ok(request)
+    let (mut parts, full) = request.into_parts();
+    target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, &body, now);
+    Ok(Request::from_parts(parts, full))
 }
 
 /// An answer with an error's status.
 async fn refused(core: &Arc<Core>, target: &Target, status: u16, headers: &HeaderMap, body: Body) -> Failed {
     let body = collect(body, headers, ERROR_LIMIT).await.unwrap_or_default();
-    let error = target.provider.dialect.dialect().read_error(status, &body);
+    let dialect = target.provider.dialect.dialect();
+    let name = dialect.error_header().and_then(|header| headers.get(header)?.to_str().ok());
+    let error = dialect.read_named_error(status, name, &body);
     let retry_after = retry_after(headers, core.ports.clock.now());
     said(target, error, retry_after)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::receive::{Asked, Received};
 use crate::domain::account::Document;
 use crate::domain::key::KeyState;
-use crate::domain::{AccountId, KeyToken, ShardId, Timestamp};
+use crate::domain::{AccountId, KeyToken, Proof, ShardId, Timestamp};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -28,8 +28,8 @@ pub(super) async fn authenticate<'a>(
     let document = if may_call(&arrived.document, &received.asked.model) {
         arrived.document.clone()
     } else {
-        let document = read(core, &arrived.token.shard, &arrived.token.id).await?;
-        check(&document, &arrived.token, arrived.started)?;
+        let document = read(core, arrived.proof.shard(), arrived.proof.id()).await?;
+        judge(&document, &arrived.proof, arrived.started)?;
         document
     };
     Ok(Authenticated { received, document })
@@ -59,10 +59,24 @@ pub async fn read(core: &Core, shard: &ShardId, id: &str) -> Result<Arc<Document
 
 /// Refuses a document that `token` does not open, or that opens nothing now.
 pub fn check(document: &Document, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
-    let key = &document.key;
-    if key.hash != token.hash {
+    if document.key.hash != token.hash {
         return Err(Refusal::KeyUnknown);
     }
+    usable(document, now)
+}
+
+/// As [`check`], for any proof.
+pub(super) fn judge(document: &Document, proof: &Proof, now: Timestamp) -> Result<(), Refusal> {
+    match proof {
+        _ if proof.opens(&document.key) => usable(document, now),
+        Proof::Token(_) => Err(Refusal::KeyUnknown),
+        Proof::Signed { .. } => Err(Refusal::SignatureWrong { problem: "the key has another pair by now" }),
+    }
+}
+
+/// Refuses a key that opens nothing now, whoever shows it.
+pub(super) fn usable(document: &Document, now: Timestamp) -> Result<(), Refusal> {
+    let key = &document.key;
     match key.state {
         KeyState::Active => {}
         KeyState::Blocked => return Err(Refusal::KeyBlocked),

@@ -17,6 +17,7 @@ mod native;
 mod receive;
 mod relay;
 mod route;
+mod signed;
 mod stream;
 mod tally;
 mod task;

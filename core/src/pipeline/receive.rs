@@ -13,8 +13,9 @@ use super::attempt::within;
 use super::authenticate;
 use super::knobs::Knobs;
 use super::native::Native;
+use super::signed::Signed;
 use crate::domain::account::Document;
-use crate::domain::{KeyToken, RequestId, Timestamp};
+use crate::domain::{KeyToken, Proof, RequestId, Timestamp};
 use crate::port::{Body, Uncollected};
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -27,7 +28,7 @@ pub(super) struct Arrived {
     pub(super) operation: Operation,
     pub(super) dialect: DialectId,
     pub(super) addressed: Addressed,
-    pub(super) token: KeyToken,
+    pub(super) proof: Proof,
     /// The key's document, as it was before the body came.
     pub(super) document: Arc<Document>,
     pub(super) headers: HeaderMap,
@@ -93,17 +94,39 @@ pub(super) async fn arrive(
     parts: Parts,
     body: Body,
 ) -> Result<Arrived, Refusal> {
-    let token = token(&parts)?;
+    let signed = Signed::read(&parts, asking.addressed.model.as_deref(), started)?;
+    let (shown, document) = match signed {
+        Some(signed) => {
+            let document = signed.known(core, started).await?;
+            (Shown::Signature(signed), document)
+        }
+        None => {
+            let token = token(&parts)?;
+            let document = authenticate::known(core, &token, started).await?;
+            (Shown::Token(token), document)
+        }
+    };
     let knobs = Knobs::read(&parts.headers, parts.uri.query())?;
-    let document = authenticate::known(core, &token, started).await?;
     let most = core.settings.deadline;
     let limit = knobs.timeout.map_or(most, |asked| asked.min(most));
     let Asking { operation, dialect, addressed } = asking;
-    let (body, upload) = if operation == Operation::Native {
-        (Bytes::new(), Upload::of(body))
-    } else {
-        let body = collect(body, &parts.headers, core.settings.body_limit);
-        (within(core, limit, body).await.ok_or(Refusal::Timeout)??, Upload::default())
+    let streamed = operation == Operation::Native;
+    let (proof, document, body, upload) = match shown {
+        Shown::Token(token) if streamed => (Proof::Token(token), document, Bytes::new(), Upload::of(body)),
+        shown => {
+            let body = collect(body, &parts.headers, core.settings.body_limit);
+            let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
+            // Only now is there something that a signature could be of.
+            let (proof, document) = match shown {
+                Shown::Token(token) => (Proof::Token(token), document),
+                Shown::Signature(signed) => signed.verify(core, document, &body, started).await?,
+            };
+            if streamed {
+                (proof, document, Bytes::new(), Upload::of(Body::Full(body)))
+            } else {
+                (proof, document, body, Upload::default())
+            }
+        }
     };
     let headers = parts.headers;
     Ok(Arrived {
@@ -112,7 +135,7 @@ pub(super) async fn arrive(
         operation,
         dialect,
         addressed,
-        token,
+        proof,
         document,
         headers,
         body,
@@ -120,6 +143,12 @@ pub(super) async fn arrive(
         native,
         knobs,
     })
+}
+
+/// What a caller shows before the body is read.
+enum Shown {
+    Token(KeyToken),
+    Signature(Signed),
 }
 
 impl Arrived {

@@ -54,8 +54,26 @@ const OLLAMA: &str = "ollama";
 /// The first way to prove oneself whose variable is set, and that this build can go.
 fn usual_secret(row: &registry::Provider, host: &Host<'_>) -> Option<(Scheme, Secret)> {
     let available = row.auth.iter().filter(|auth| auth.scheme.is_available());
-    let mut names = available.flat_map(|auth: &Auth| auth.env.iter().map(|name| (&auth.scheme, name)));
-    names.find_map(|(scheme, name)| Some((scheme.clone(), Secret::new(variable(name, host)?))))
+    let mut names =
+        available.flat_map(|auth: &Auth| auth.env.iter().map(|name| (&auth.scheme, name, &auth.with)));
+    names.find_map(|(scheme, name, with)| {
+        let first = variable(name, host)?;
+        Some((scheme.clone(), Secret::new(whole(scheme, first, with, host)?)))
+    })
+}
+
+/// The secret of a scheme whose parts stand in variables of their own, in one text; none where one is missing.
+fn whole(scheme: &Scheme, first: String, with: &[String], host: &Host<'_>) -> Option<String> {
+    if !matches!(scheme, Scheme::Sigv4(_)) {
+        return Some(first);
+    }
+    let mut rest = with.iter();
+    let secret = variable(rest.next()?, host)?;
+    // Only credentials that are lent have a token.
+    Some(match rest.find_map(|name| variable(name, host)) {
+        Some(token) => format!("{first}:{secret}:{token}"),
+        None => format!("{first}:{secret}"),
+    })
 }
 
 /// A variable of the host that says something.
@@ -122,6 +140,10 @@ pub(super) fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<P
     if let Some(base) = &entry.base {
         provider.base = base.as_str().into();
         provider.allow_private = true;
+    }
+    let region = entry.places.iter().find(|(place, _)| *place == "region");
+    if let (None, Some((_, (region, _)))) = (&provider.region, region) {
+        provider.region = Some(region.as_str().into());
     }
     provider.headers.extend(entry.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     provider.edits.extend(entry.edits.iter().cloned());
@@ -267,7 +289,7 @@ fn credential(
                 reader.note(&spot, no_scheme(row));
                 return;
             }
-            Some(default_scheme(provider))
+            Some(default_scheme(provider, row, secret.as_ref()))
         }
     };
     match (scheme, secret) {
@@ -388,9 +410,22 @@ fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
     })
 }
 
-fn default_scheme(provider: &Provider) -> Scheme {
-    provider.scheme.clone().unwrap_or_else(|| match provider.dialect.dialect().conventions().key {
-        KeyIn::Bearer => Scheme::Bearer,
+/// The scheme of the provider's row, or its dialect's. Where both a key alone and a pair that signs are taken, the
+/// secret's own form tells which it is.
+fn default_scheme(provider: &Provider, row: Option<&registry::Provider>, secret: Option<&Secret>) -> Scheme {
+    let usual = provider.dialect.dialect().conventions().key;
+    let signing = match usual {
+        KeyIn::BearerOrSigned(service) => Some(Scheme::Sigv4(service.to_owned())),
+        KeyIn::Bearer | KeyIn::Header(_) => {
+            let mut schemes = row.into_iter().flat_map(|row| &row.auth).map(|auth| &auth.scheme);
+            schemes.find(|scheme| matches!(scheme, Scheme::Sigv4(_))).cloned()
+        }
+    };
+    if let Some(signing) = signing.filter(|_| secret.is_some_and(|secret| secret.expose().contains(':'))) {
+        return signing;
+    }
+    provider.scheme.clone().unwrap_or_else(|| match usual {
+        KeyIn::Bearer | KeyIn::BearerOrSigned(_) => Scheme::Bearer,
         KeyIn::Header(name) => Scheme::Header(name.to_owned()),
     })
 }

@@ -4,6 +4,7 @@ use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, Edit};
 use http::HeaderMap;
 
+use crate::domain::Timestamp;
 use crate::registry::{Catalogue, Credential, Kind, Price, Quirks, Reasoning, Scheme, When};
 
 /// A provider that can be called. `Debug` shows no secret.
@@ -52,6 +53,21 @@ pub enum Passthrough {
 }
 
 impl Provider {
+    /// Signs a request that is complete but for that, where its credential is a pair that signs.
+    pub fn sign(
+        &self,
+        method: &http::Method,
+        uri: &http::Uri,
+        headers: &mut HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) {
+        if let Some(credential) = &self.credential {
+            let region = self.region.as_deref().or_else(|| region_of(uri)).unwrap_or("us-east-1");
+            credential.sign(method, uri, headers, body, region, now);
+        }
+    }
+
     /// What a reader of its answers must know.
     pub fn reading(&self) -> Reading {
         Reading {
@@ -96,4 +112,10 @@ fn in_path(model: &str) -> String {
         .bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     segment.collect()
+}
+
+/// The region that AWS's own addresses name: `bedrock-runtime.eu-west-1.amazonaws.com`.
+fn region_of(uri: &http::Uri) -> Option<&str> {
+    let (rest, _) = uri.host()?.rsplit_once(".amazonaws.com")?;
+    rest.rsplit('.').next()
 }

@@ -2,58 +2,142 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use gatelet_wire::sigv4;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
 
 use super::Scheme;
-use crate::domain::Secret;
+use crate::domain::{Secret, Timestamp};
 
 /// What proves to a provider who sends a request. It never prints.
 #[derive(Clone, Debug)]
-pub struct Credential {
-    name: HeaderName,
-    /// Marked as sensitive: it is not shown, and HTTP/2 does not compress it.
-    value: HeaderValue,
+pub struct Credential(Proof);
+
+#[derive(Clone, Debug)]
+enum Proof {
+    Header {
+        name: HeaderName,
+        /// Marked as sensitive: it is not shown, and HTTP/2 does not compress it.
+        value: HeaderValue,
+    },
+    Pair(Pair),
+}
+
+/// What signs requests to AWS.
+#[derive(Clone, Debug)]
+struct Pair {
+    id: Box<str>,
+    secret: Secret,
+    /// Of credentials that are lent for some hours.
+    token: Option<HeaderValue>,
+    service: Box<str>,
 }
 
 /// The secret, or the name of its header, cannot stand in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected visible ASCII characters only, as a header can carry them")]
-pub struct NotAHeader;
+pub enum NotAHeader {
+    #[error("expected visible ASCII characters only, as a header can carry them")]
+    Characters,
+    #[error("expected a pair `id:secret`, or `id:secret:token`")]
+    NoPair,
+}
 
 impl Credential {
-    /// Holds a secret that is proven to fit its header.
+    /// Holds a secret that is proven to fit its header. A pair that signs is one text, parted by colons.
     pub fn new(scheme: &Scheme, secret: &Secret) -> Result<Self, NotAHeader> {
-        let secret = secret.expose();
-        if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(NotAHeader);
+        let text = secret.expose();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NotAHeader::Characters);
         }
         let (name, text) = match scheme {
-            Scheme::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
-            Scheme::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),
-            Scheme::Header(name) => (header_name(name)?, secret.to_owned()),
-            Scheme::Prefixed(name, prefix) => (header_name(name)?, format!("{prefix}{secret}")),
+            Scheme::Bearer => (AUTHORIZATION, format!("Bearer {text}")),
+            Scheme::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(text))),
+            Scheme::Header(name) => (header_name(name)?, text.to_owned()),
+            Scheme::Prefixed(name, prefix) => (header_name(name)?, format!("{prefix}{text}")),
+            Scheme::Sigv4(service) => return Pair::read(text, service).map(|pair| Self(Proof::Pair(pair))),
             // The policy refuses them, since no header says them.
             Scheme::Query(_)
-            | Scheme::Sigv4(_)
             | Scheme::Google
             | Scheme::Entra
             | Scheme::IbmIam
             | Scheme::Oci
             | Scheme::SnowflakeJwt
             | Scheme::Oauth(_)
-            | Scheme::Jwt => return Err(NotAHeader),
+            | Scheme::Jwt => return Err(NotAHeader::Characters),
         };
-        let mut value = HeaderValue::from_str(&text).map_err(|_| NotAHeader)?;
-        value.set_sensitive(true);
-        Ok(Self { name, value })
+        let value = sensitive(&text)?;
+        Ok(Self(Proof::Header { name, value }))
     }
 
-    /// Writes the secret into a request's headers, over what stands there.
+    /// Writes the secret into a request's headers, over what stands there. A pair signs later: see [`sign`](Self::sign).
     pub fn apply(&self, headers: &mut HeaderMap) {
-        headers.insert(self.name.clone(), self.value.clone());
+        if let Proof::Header { name, value } = &self.0 {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+
+    /// Signs a request that is complete but for that, if this is a pair.
+    pub fn sign(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+        body: &[u8],
+        region: &str,
+        now: Timestamp,
+    ) {
+        let Proof::Pair(Pair { id, secret, token, service }) = &self.0 else { return };
+        let moment = moment(now);
+        let token = token.as_ref().and_then(|token| Some((token.to_str().ok()?, token)));
+        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut covered = vec![
+            ("host", uri.authority().map_or("", |authority| authority.as_str())),
+            ("x-amz-date", moment.as_str()),
+        ];
+        covered.extend(kind.as_deref().map(|kind| ("content-type", kind)));
+        covered.extend(token.map(|(token, _)| ("x-amz-security-token", token)));
+        let request = sigv4::Request {
+            method: method.as_str(),
+            path: uri.path(),
+            query: uri.query().unwrap_or_default(),
+            headers: &covered,
+            body_hash: &sigv4::body_hash(body),
+        };
+        let scope = sigv4::Scope { moment: &moment, region, service };
+        let authorization = sigv4::authorization(id, secret.expose(), &scope, &request);
+        if let Some((_, token)) = token {
+            headers.insert("x-amz-security-token", token.clone());
+        }
+        if let (Ok(moment), Ok(authorization)) = (HeaderValue::try_from(&moment), sensitive(&authorization)) {
+            headers.insert("x-amz-date", moment);
+            headers.insert(AUTHORIZATION, authorization);
+        }
     }
 }
 
+impl Pair {
+    fn read(text: &str, service: &str) -> Result<Self, NotAHeader> {
+        let mut parts = text.splitn(3, ':');
+        let (id, secret) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if id.is_empty() || secret.is_empty() || id.contains(['/', ',']) {
+            return Err(NotAHeader::NoPair);
+        }
+        let token = parts.next().filter(|token| !token.is_empty()).map(sensitive).transpose()?;
+        Ok(Self { id: id.into(), secret: Secret::new(secret), token, service: service.into() })
+    }
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, NotAHeader> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| NotAHeader::Characters)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 fn header_name(name: &str) -> Result<HeaderName, NotAHeader> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| NotAHeader)
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| NotAHeader::Characters)
+}
+
+/// As signatures say it: `20150830T123600Z`.
+fn moment(now: Timestamp) -> String {
+    Timestamp::from_seconds(now.seconds()).to_string().replace(['-', ':'], "")
 }

@@ -93,7 +93,7 @@ impl Registry {
     ///
     /// `model` is matched as it is; then with the provider's declared prefix put in front of it or taken off
     /// (`llama-v3` for `accounts/fireworks/models/llama-v3`); and a fine-tuned model (`ft:<base>:…`) has the row of
-    /// `ft:<base>`. Nothing is guessed beyond that: a name that is not in
+    /// `ft:<base>`; and some dialects have names that say more than the model (Bedrock's profiles). Nothing is guessed beyond that: a name that is not in
     /// the table has no price, which is better than a wrong one.
     pub fn model(&self, provider: &str, model: &str) -> Option<Model> {
         if let Some(entry) = self.find(provider, model) {
@@ -112,6 +112,10 @@ impl Registry {
                 Some(short) => self.find(owner, short),
                 None => self.find(owner, &format!("{prefix}{model}")),
             }
+        });
+        let entry = entry.or_else(|| {
+            let names = row.dialect()?.dialect().known_names(model);
+            names.iter().find_map(|name| self.find(owner, name))
         });
         entry.map(Model::from)
     }

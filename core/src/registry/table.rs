@@ -300,12 +300,11 @@ impl Scheme {
         }
     }
 
-    /// Whether this build can carry it out: what needs more than a header cannot be yet.
+    /// Whether this build can carry it out: what needs more than a header and a signature cannot be yet.
     pub const fn is_available(&self) -> bool {
         match self {
-            Self::Bearer | Self::Header(_) | Self::Prefixed(..) | Self::Basic => true,
+            Self::Bearer | Self::Header(_) | Self::Prefixed(..) | Self::Basic | Self::Sigv4(_) => true,
             Self::Query(_)
-            | Self::Sigv4(_)
             | Self::Google
             | Self::Entra
             | Self::IbmIam

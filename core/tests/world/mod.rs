@@ -32,7 +32,9 @@ providers:
   up-azure: { dialect: openai, base: "http://127.0.0.1:1/openai", path: "/deployments/{model}/chat/completions?api-version=2024-10-21", key: secret-z, auth: { header: api-key } }
   mistral: { key: secret-m }
   openai: { key: secret-p }
+  up-bedrock: { dialect: bedrock, base: "https://bedrock-runtime.eu-west-1.amazonaws.com", key: "AKIDEXAMPLE:secret:lent" }
 models:
+  converse: { targets: [ { model: "up-bedrock/eu.anthropic.claude-x-v1:0", price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
   blind: { targets: [ mistral/devstral-2512 ], retries: 0 }
   seeing: { targets: [ openai/gpt-4o ], retries: 0 }
   blind-then-seeing: { targets: [ mistral/devstral-2512, openai/gpt-4o ], retries: 0 }

@@ -109,11 +109,11 @@ fn encoded_path(path: &str) -> String {
 
 /// Appends `byte`, percent-encoded unless it is one of the unreserved characters.
 pub(crate) fn push_encoded(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
         out.push(char::from(byte));
         return;
     }
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     out.push('%');
     for half in [byte >> 4, byte & 15] {
         out.push(DIGITS.get(usize::from(half)).copied().map_or('0', char::from));

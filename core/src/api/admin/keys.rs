@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{named, page_size, query, read, reply, shard, shard_named};
 use crate::domain::account::{Account, Document, Grant, Limits, Op, Statement};
-use crate::domain::key::{Key, KeyState, KeyToken};
+use crate::domain::key::{Key, KeyState, KeyToken, SigningSecret};
 use crate::domain::{AccountId, ShardId, Timestamp};
 use crate::port::{Body, Fault, Transaction};
 use crate::refusal::Refusal;
@@ -40,6 +40,8 @@ struct Creation {
     expires: Option<String>,
     tags: Vec<String>,
     metadata: Map<String, Value>,
+    /// It gets a pair for clients of AWS.
+    aws: bool,
 }
 
 /// A key as the admin API shows it. Moments are RFC 3339, money is decimal strings.
@@ -59,6 +61,14 @@ struct View<'a> {
     version: u64,
     /// Each limit, with what is used of it now.
     usage: Statement,
+    /// None: it has no pair for clients of AWS.
+    aws: Option<Access>,
+}
+
+/// The pair for clients of AWS, as it is always shown: without its secret.
+#[derive(Serialize)]
+struct Access {
+    access_key_id: String,
 }
 
 /// `POST /admin/v1/keys`. The answer has the key itself in `key`: it is shown this once.
@@ -68,7 +78,8 @@ pub(super) async fn create(
     parts: &Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let Creation { shard: name, alias, models, limits, expires, tags, metadata } = read(parts, body).await?;
+    let Creation { shard: name, alias, models, limits, expires, tags, metadata, aws } =
+        read(parts, body).await?;
     let shard = match name {
         Some(name) => shard_named(&name)?,
         None => shard(core, parts)?,
@@ -81,6 +92,7 @@ pub(super) async fn create(
         id: token.id,
         shard: shard.clone(),
         hash: token.hash,
+        signing: aws.then(|| signing(core)),
         alias: None,
         models: None,
         limits: Limits::default(),
@@ -100,6 +112,7 @@ pub(super) async fn create(
     let account = find(core, &shard, &document.key.id).await?;
     let mut view = serde_json::to_value(view(&document, &account, now)).unwrap_or_default();
     view["key"] = Value::String(secret.expose().to_owned());
+    show_secret(&mut view, &document.key);
     Ok(tagged(reply(StatusCode::CREATED, &view), &document))
 }
 
@@ -185,6 +198,57 @@ pub(super) async fn revoke(
     id: &str,
 ) -> Result<Response<Body>, Refusal> {
     set_state(core, now, parts, id, KeyState::Revoked).await
+}
+
+/// `POST /admin/v1/keys/{id}/aws`: a pair for clients of AWS, in place of the one that it has. Its secret is in the answer,
+/// this once.
+pub(super) async fn pair(
+    core: &Core,
+    now: Timestamp,
+    parts: &Parts,
+    id: &str,
+) -> Result<Response<Body>, Refusal> {
+    let secret = signing(core);
+    let made = secret.clone();
+    let changed = change(core, now, parts, id, move |_, key| {
+        if key.state == KeyState::Revoked {
+            return Err(invalid("state", "a revoked key stays revoked: make a new one"));
+        }
+        key.signing = Some(made.clone());
+        Ok(())
+    })
+    .await?;
+    let (parts, body) = changed.into_parts();
+    let Body::Full(bytes) = body else { return Ok(Response::from_parts(parts, body)) };
+    let mut view: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
+    Ok(Response::from_parts(parts, Body::from(serde_json::to_vec(&view).unwrap_or_default())))
+}
+
+/// `DELETE /admin/v1/keys/{id}/aws`: no signature opens the key any more, from the next request on.
+pub(super) async fn unpair(
+    core: &Core,
+    now: Timestamp,
+    parts: &Parts,
+    id: &str,
+) -> Result<Response<Body>, Refusal> {
+    change(core, now, parts, id, |_, key| {
+        key.signing = None;
+        Ok(())
+    })
+    .await
+}
+
+fn signing(core: &Core) -> SigningSecret {
+    let mut chance = [0; SigningSecret::CHANCE];
+    core.ports.chance.fill(&mut chance);
+    SigningSecret::mint(&chance)
+}
+
+fn show_secret(view: &mut Value, key: &Key) {
+    if let Some(secret) = &key.signing {
+        view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
+    }
 }
 
 async fn set_state(
@@ -351,5 +415,6 @@ fn view<'a>(document: &'a Document, account: &Account, now: Timestamp) -> View<'
         updated: key.updated.to_string(),
         version: document.version,
         usage: account.statement(now),
+        aws: key.signing.as_ref().map(|_| Access { access_key_id: KeyToken::access_id(&key.shard, &key.id) }),
     }
 }

@@ -7,6 +7,7 @@ pub(super) fn document(version: u64, limits: Limits) -> Document {
         id: "7f3k2m9q4t1x".to_owned(),
         shard: ShardId::main(),
         hash: "0".repeat(64),
+        signing: None,
         alias: None,
         models: None,
         limits,

@@ -18,6 +18,7 @@ fn document(limits: serde_json::Value) -> Box<Document> {
         id: "7f3k2m9q4t1x".to_owned(),
         shard: ShardId::main(),
         hash: "0".repeat(64),
+        signing: None,
         alias: None,
         models: None,
         limits: serde_json::from_value::<Limits>(limits).unwrap(),

@@ -36,6 +36,9 @@ pub enum KeyIn {
     Bearer,
     /// A header of its own.
     Header(&'static str),
+    /// `Authorization: Bearer …`, or where the key is a pair (`id:secret`, or `id:secret:token`) AWS's signature for the
+    /// service of this name.
+    BearerOrSigned(&'static str),
 }
 
 /// A vendor's names for what is left of a limit.

@@ -134,6 +134,25 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     fn write_error(&self, error: &PublicError) -> Vec<u8>;
     /// Reads an upstream's error body; `status` is the answer's. Any bytes give some error.
     fn read_error(&self, status: u16, body: &[u8]) -> UpstreamError;
+    /// The header of an error's answer in which the vendor's SDK looks for the error's name, if it does.
+    fn error_header(&self) -> Option<&'static str> {
+        None
+    }
+    /// What stands in that header.
+    fn error_name(&self, error: &PublicError) -> Option<&'static str> {
+        let _ = error;
+        None
+    }
+    /// As [`read_error`](Self::read_error), with what stood in that header.
+    fn read_named_error(&self, status: u16, name: Option<&str>, body: &[u8]) -> UpstreamError {
+        let _ = name;
+        self.read_error(status, body)
+    }
+    /// Other names under which a model may be known, the likeliest first: a place in front of it may be left out.
+    fn known_names(&self, model: &str) -> Vec<String> {
+        let _ = model;
+        Vec::new()
+    }
     /// The error in an upstream's whole answer of status 200, if it is one.
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         let _ = body;

@@ -33,7 +33,11 @@ pub(super) fn word(error: &PublicError) -> &'static str {
         ErrorKind::Api if error.status == 424 => "ModelErrorException",
         ErrorKind::InvalidRequest | ErrorKind::TooLarge => "ValidationException",
         ErrorKind::Conflict => "ConflictException",
-        ErrorKind::Authentication => "UnrecognizedClientException",
+        ErrorKind::Authentication => match error.code.as_ref() {
+            "key_missing" => "MissingAuthenticationTokenException",
+            "signature_wrong" | "signature_expired" => "InvalidSignatureException",
+            _ => "UnrecognizedClientException",
+        },
         ErrorKind::Billing => "ServiceQuotaExceededException",
         ErrorKind::Permission => "AccessDeniedException",
         ErrorKind::NotFound => "ResourceNotFoundException",

@@ -92,9 +92,46 @@ pub(super) enum Forced {
     Named,
 }
 
+/// Where an inference profile does its work, as the beginning of its id.
+const PLACES: &[&str] = &["us.", "eu.", "apac.", "jp.", "au.", "ca.", "global.", "us-gov."];
+
+/// What a model may be known by besides its own name: an ARN's last part, and without the place in front of it.
+///
+/// A name that only an account knows (an application inference profile, a provisioned or imported model) has no other.
+pub(super) fn known_names(model: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = model;
+    if model.starts_with("arn:") {
+        let known = [":foundation-model/", ":inference-profile/"];
+        let Some(last) = known.iter().find_map(|kind| model.split_once(kind)).map(|(_, last)| last) else {
+            return names;
+        };
+        names.push(last.to_owned());
+        name = last;
+    }
+    if let Some(bare) = PLACES.iter().find_map(|place| name.strip_prefix(place)) {
+        names.push(bare.to_owned());
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Family;
+    use super::{Family, known_names};
+
+    #[test]
+    fn profiles_and_arns_are_known_by_the_models_in_them() {
+        const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+        let eu = format!("eu.{CLAUDE}");
+        assert_eq!(known_names(CLAUDE), Vec::<String>::new());
+        assert_eq!(known_names(&eu), [CLAUDE]);
+        let profile = format!("arn:aws:bedrock:eu-west-1:123456789012:inference-profile/{eu}");
+        assert_eq!(known_names(&profile), [eu.as_str(), CLAUDE]);
+        let foundation = format!("arn:aws:bedrock:us-east-1::foundation-model/{CLAUDE}");
+        assert_eq!(known_names(&foundation), [CLAUDE]);
+        let own = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdef123456";
+        assert_eq!(known_names(own), Vec::<String>::new());
+    }
 
     #[test]
     fn a_family_is_told_by_bare_ids_profiles_and_arns() {

@@ -49,7 +49,7 @@ impl Dialect for Bedrock {
     fn conventions(&self) -> &'static Conventions {
         const CONVENTIONS: Conventions = Conventions {
             framing: Framing::EventStream,
-            key: KeyIn::Bearer,
+            key: KeyIn::BearerOrSigned("bedrock"),
             headers: &[],
             passed: &[],
             request_id: "x-amzn-requestid",
@@ -119,6 +119,22 @@ impl Dialect for Bedrock {
 
     fn read_error(&self, status: u16, body: &[u8]) -> UpstreamError {
         error::read(Some(status), None, body)
+    }
+
+    fn error_header(&self) -> Option<&'static str> {
+        Some("x-amzn-errortype")
+    }
+
+    fn error_name(&self, error: &PublicError) -> Option<&'static str> {
+        Some(error::word(error))
+    }
+
+    fn read_named_error(&self, status: u16, name: Option<&str>, body: &[u8]) -> UpstreamError {
+        error::read(Some(status), name, body)
+    }
+
+    fn known_names(&self, model: &str) -> Vec<String> {
+        family::known_names(model)
     }
 
     fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {
