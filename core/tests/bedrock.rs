@@ -1,5 +1,5 @@
 //! Bedrock's clients in front of the gateway, which sign with a key's pair, and Bedrock behind it, for which we sign.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 mod world;
 

@@ -84,7 +84,7 @@ async fn run(
     prepared: Prepared,
 ) -> Result<Answer, Failed> {
     let Prepared { path, lane, body, loss, hide_usage, restore } = prepared;
-    let request = request(call.received, target, &path, body, core.ports.clock.now())
+    let request = request(call.received, target, &path, &body, core.ports.clock.now())
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
@@ -267,7 +267,7 @@ fn request(
     received: &Received<'_>,
     target: &Target,
     path: &str,
-    body: Bytes,
+    body: &Bytes,
     now: Timestamp,
 ) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
@@ -293,7 +293,7 @@ fn request(
         }
     }
     let (mut parts, full) = request.into_parts();
-    target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, &body, now);
+    target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, body, now);
     Ok(Request::from_parts(parts, full))
 }
 

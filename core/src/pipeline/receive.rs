@@ -95,24 +95,25 @@ pub(super) async fn arrive(
     body: Body,
 ) -> Result<Arrived, Refusal> {
     let signed = Signed::read(&parts, asking.addressed.model.as_deref(), started)?;
-    let (shown, document) = match signed {
-        Some(signed) => {
-            let document = signed.known(core, started).await?;
-            (Shown::Signature(signed), document)
-        }
-        None => {
-            let token = token(&parts)?;
-            let document = authenticate::known(core, &token, started).await?;
-            (Shown::Token(token), document)
-        }
+    let (shown, document) = if let Some(signed) = signed {
+        let document = signed.known(core, started).await?;
+        (Shown::Signature(signed), document)
+    } else {
+        let token = token(&parts)?;
+        let document = authenticate::known(core, &token, started).await?;
+        (Shown::Token(token), document)
     };
     let knobs = Knobs::read(&parts.headers, parts.uri.query())?;
     let most = core.settings.deadline;
     let limit = knobs.timeout.map_or(most, |asked| asked.min(most));
     let Asking { operation, dialect, addressed } = asking;
     let streamed = operation == Operation::Native;
+    // What is to be signed must be there whole.
+    let signs = native.as_ref().is_some_and(|native| native.provider.signs());
     let (proof, document, body, upload) = match shown {
-        Shown::Token(token) if streamed => (Proof::Token(token), document, Bytes::new(), Upload::of(body)),
+        Shown::Token(token) if streamed && !signs => {
+            (Proof::Token(token), document, Bytes::new(), Upload::of(body))
+        }
         shown => {
             let body = collect(body, &parts.headers, core.settings.body_limit);
             let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;

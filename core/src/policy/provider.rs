@@ -68,6 +68,11 @@ impl Provider {
         }
     }
 
+    /// Whether requests to it are signed, so that their bodies must be there whole.
+    pub fn signs(&self) -> bool {
+        self.credential.as_ref().is_some_and(Credential::signs)
+    }
+
     /// What a reader of its answers must know.
     pub fn reading(&self) -> Reading {
         Reading {

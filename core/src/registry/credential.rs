@@ -76,6 +76,10 @@ impl Credential {
         }
     }
 
+    pub fn signs(&self) -> bool {
+        matches!(self.0, Proof::Pair(_))
+    }
+
     /// Signs a request that is complete but for that, if this is a pair.
     pub fn sign(
         &self,

@@ -20,6 +20,7 @@ use super::headers;
 use super::receive::{Received, collect};
 use super::stream::{Committed, Relay};
 use super::task;
+use crate::domain::Timestamp;
 use crate::policy::{Passthrough, Provider, Target};
 use crate::port::{Body, Reach};
 use crate::refusal::{Refusal, UpstreamFailure};
@@ -68,7 +69,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
     let deadline = received.arrived.started.after(total);
     let target = plan.first().ok_or(Refusal::Timeout)?;
-    let request = request(&received, target).ok_or_else(|| unreachable(target))?;
+    let request = request(&received, target, started).ok_or_else(|| unreachable(target))?;
     books.attempt(target, "native", &Loss::default(), started);
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let sent = within(core, deadline.since(started), core.upstream(target).send(request, reach)).await;
@@ -181,7 +182,7 @@ fn tally(received: &Received<'_>, books: &mut Books, whole: &Bytes) {
 }
 
 /// The caller's own request with the provider's credential in it.
-fn request(received: &Received<'_>, target: &Target) -> Option<Request<Body>> {
+fn request(received: &Received<'_>, target: &Target, now: Timestamp) -> Option<Request<Body>> {
     let arrived = received.arrived;
     let native = arrived.native.as_ref()?;
     let body = arrived.upload.take().unwrap_or_else(|| Body::Full(arrived.body.clone()));
@@ -191,7 +192,16 @@ fn request(received: &Received<'_>, target: &Target) -> Option<Request<Body>> {
     let headers = request.headers_mut();
     *headers = words::onward(&arrived.headers);
     target.provider.apply(headers);
-    Some(request)
+    let (mut parts, body) = request.into_parts();
+    let whole = match &body {
+        Body::Full(bytes) => Some(bytes.as_ref()),
+        Body::Empty => Some(&[][..]),
+        Body::Stream(_) => None,
+    };
+    if let Some(whole) = whole {
+        target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, whole, now);
+    }
+    Some(Request::from_parts(parts, body))
 }
 
 /// Refuses what cannot be bounded because the request travels as it is: nothing can be put into it.
