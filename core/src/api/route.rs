@@ -69,7 +69,7 @@ impl<'a> Route<'a> {
                     Some(model) if !model.is_empty() => Self::Ask(Asking {
                         operation: Operation::Chat,
                         dialect: DialectId::Bedrock,
-                        addressed: Addressed { model: Some(model), stream },
+                        addressed: Addressed { model: Some(model), stream, ..Addressed::default() },
                     }),
                     _ => Self::Nowhere(DialectId::Bedrock),
                 }
