@@ -21,6 +21,10 @@ use clap::{Args, Parser, Subcommand};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// A file of models and prices, in place of those that this program carries; without it `catalogue` in the data
+    /// folder or beside the program, if there is one
+    #[arg(long, global = true, env = "GATELET_CATALOGUE", value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
     #[command(flatten)]
     pub serve: Serve,
 }
@@ -41,13 +45,29 @@ pub enum Command {
         #[command(subcommand)]
         command: Box<Keys>,
     },
-    /// List the models that a virtual key may call
+    /// List the providers that this program knows: how they are reached, and whether their variable is set here
+    Providers {
+        /// Words that the id, the name or the dialect must have; an id alone shows all that is known of it
+        words: Vec<String>,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// List models with their sizes, prices and capabilities; with a virtual key, those that it may call at a gateway
     Models {
         #[command(flatten)]
         remote: Remote,
+        /// Words that `provider/model` must have
+        words: Vec<String>,
         /// The virtual key
         #[arg(long, env = "GATELET_KEY", hide_env_values = true, value_name = "KEY")]
-        key: String,
+        key: Option<String>,
+    },
+    /// Write all that this program knows of models into a file, for the store of another host (Workers: the KV key
+    /// `catalogue`) or for `GATELET_CATALOGUE`
+    Catalogue {
+        /// The file
+        file: PathBuf,
     },
 }
 

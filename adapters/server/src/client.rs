@@ -2,6 +2,8 @@
 
 mod show;
 
+pub(crate) use show::table;
+
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
@@ -45,8 +47,15 @@ pub fn keys(remote: &Remote, command: Keys) -> Result<()> {
     }
 }
 
-pub fn models(remote: &Remote, key: &str) -> Result<()> {
-    let models = call(remote, key, Method::GET, "/v1/models", None)?;
+/// The models that a virtual key may call, whose names have every word.
+pub fn models(remote: &Remote, key: &str, words: &[String]) -> Result<()> {
+    let mut models = call(remote, key, Method::GET, "/v1/models", None)?;
+    if let Some(list) = models["data"].as_array_mut() {
+        list.retain(|model| {
+            let id = model["id"].as_str().unwrap_or_default().to_lowercase();
+            words.iter().all(|word| id.contains(&word.to_lowercase()))
+        });
+    }
     print(remote, &models, show::models)
 }
 

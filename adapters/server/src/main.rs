@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use gatelet_server::cli::{Cli, Command};
-use gatelet_server::{client, serve};
+use gatelet_server::{client, known, registry, serve};
 
 /// A fifth less time for a request than with the system's. Huge pages would make an idle process half as large again.
 #[global_allocator]
@@ -13,13 +13,21 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
+    let data = match &cli.command {
+        None => Some(&*cli.serve.data),
+        Some(Command::Serve(settings)) => Some(&*settings.data),
+        Some(_) => None,
+    };
+    let done = registry::choose(cli.catalogue.as_deref(), data).and_then(|()| match cli.command {
         None => serve::serve(&cli.serve),
         Some(Command::Serve(settings)) => serve::serve(&settings),
         Some(Command::Check { file }) => serve::check(&file),
         Some(Command::Keys { remote, command }) => client::keys(&remote, *command),
-        Some(Command::Models { remote, key }) => client::models(&remote, &key),
-    };
+        Some(Command::Providers { words, json }) => known::providers(&words, json),
+        Some(Command::Models { remote, words, key: Some(key) }) => client::models(&remote, &key, &words),
+        Some(Command::Models { remote, words, key: None }) => known::models(&words, remote.json),
+        Some(Command::Catalogue { file }) => known::catalogue(&file),
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

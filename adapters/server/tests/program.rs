@@ -372,3 +372,35 @@ fn keys_are_managed_from_the_command_line() {
     assert_eq!(closed.status.code(), Some(1), "{closed:?}");
     assert!(text(&closed.stderr).contains("no answer from http://127.0.0.1:1"), "{closed:?}");
 }
+
+#[test]
+fn providers_and_models_are_listed_and_searched_without_a_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |arguments: &[&str], success: bool| {
+        let output = gatelet(folder.path()).args(arguments).env("GROQ_API_KEY", "k").output().unwrap();
+        assert_eq!(output.status.success(), success, "{arguments:?}: {}", text(&output.stderr));
+        if success { text(&output.stdout).to_owned() } else { text(&output.stderr).to_owned() }
+    };
+    let all = said(&["providers"], true);
+    assert!(all.lines().count() > 250, "{all}");
+    let groq = all.lines().find(|line| line.starts_with("groq ")).unwrap();
+    assert!(groq.contains(" GROQ_API_KEY ") && groq.contains("chat"), "{groq}");
+    assert!(all.contains("(CEREBRAS_API_KEY)"));
+    let one = said(&["providers", "together_ai"], true);
+    assert!(one.contains("https://api.together.ai/v1") && one.contains("TOGETHER_API_KEY"), "{one}");
+    let json: Value = serde_json::from_str(&said(&["providers", "groq", "--json"], true)).unwrap();
+    assert_eq!(json[0]["auth"][0]["set"], true);
+    let models = said(&["models", "anthropic/", "opus-5"], true);
+    assert!(models.contains("anthropic/claude-opus-5 ") && !models.contains("sonnet"), "{models}");
+    let json: Value =
+        serde_json::from_str(&said(&["models", "openai/gpt-4o-mini-2024", "--json"], true)).unwrap();
+    assert!(json.as_array().unwrap().iter().any(|model| {
+        model["id"] == "openai/gpt-4o-mini-2024-07-18" && model["price"][0]["usd"]["input"] == "0.15"
+    }));
+    assert!(said(&["models", "no-such-model-anywhere"], false).contains("no model has"));
+    // What one program knows another can go by.
+    said(&["catalogue", "known"], true);
+    assert_eq!(said(&["--catalogue", "known", "models", "groq/"], true), said(&["models", "groq/"], true));
+    std::fs::write(folder.path().join("damaged"), b"gatecat").unwrap();
+    assert!(said(&["--catalogue", "damaged", "models"], false).contains("damaged"));
+}

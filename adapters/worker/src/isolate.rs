@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use gatelet_core::domain::{Secret, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::{Chance, Defer, Store};
-use gatelet_core::registry::Registry;
+use gatelet_core::registry::{CATALOGUE, Registry};
 use gatelet_core::{Gateway, Settings};
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -52,7 +52,7 @@ pub(crate) async fn gateway(env: &Env) -> Result<Gateway, JsValue> {
     }
     let ports = crate::ports(env)?;
     let text = text(&*ports.store, env).await?;
-    let policy = policy(text.as_deref(), env)?;
+    let policy = policy(&*ports.store, text.as_deref(), env).await?;
     let gateway = Gateway::new(ports, settings(env), policy);
     let isolate = Isolate { gateway: gateway.clone(), text, looked: now };
     ISOLATE.with_borrow_mut(|slot| *slot = Some(isolate));
@@ -68,7 +68,7 @@ fn refresh(env: Env) {
             let changed =
                 ISOLATE.with_borrow(|isolate| isolate.as_ref().is_some_and(|isolate| isolate.text != text));
             if changed {
-                let policy = policy(text.as_deref(), &env)?;
+                let policy = policy(&*ports.store, text.as_deref(), &env).await?;
                 ISOLATE.with_borrow_mut(|isolate| {
                     if let Some(isolate) = isolate {
                         isolate.gateway.replace_policy(policy);
@@ -94,11 +94,23 @@ async fn text(store: &dyn Store, env: &Env) -> Result<Option<String>, JsValue> {
     }
 }
 
-fn policy(text: Option<&str>, env: &Env) -> Result<Policy, JsValue> {
-    let host = Host { variable: &|name| variable(env, name), ollama: false, registry: Registry::embedded() };
-    match text {
-        Some(text) => Policy::read(CONFIG, text, &host).map_err(|problems| error(&problems)),
-        None => Ok(Policy::without_document(&host)),
+/// The policy. Where it needs models that this executable does not carry, the store's catalogue is asked for them: it is
+/// read once an isolate, and by those alone that need it.
+async fn policy(store: &dyn Store, text: Option<&str>, env: &Env) -> Result<Policy, JsValue> {
+    let read = |registry| {
+        let host = Host { variable: &|name| variable(env, name), ollama: false, registry };
+        match text {
+            Some(text) => Policy::read(CONFIG, text, &host).map_err(|problems| error(&problems)),
+            None => Ok(Policy::without_document(&host)),
+        }
+    };
+    let policy = read(Registry::embedded());
+    if policy.as_ref().is_ok_and(|policy| policy.unknown_providers().next().is_none()) {
+        return policy;
+    }
+    match store.get(CATALOGUE).await.map_err(|fault| error(&fault))? {
+        Some(document) => read(Registry::with_catalogue(document.bytes).map_err(|cause| error(&cause))?),
+        None => policy,
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Registry {
     loaded: Option<Bytes>,
 }
 
+/// The name under which a store may have a catalogue, as `gatelet catalogue` writes it.
+pub const CATALOGUE: &str = "catalogue";
+
 /// A line `<id>\t<JSON>` for each provider, `<alias>\t=<id>` for each other name; sorted.
 const PROVIDERS: &str = include_str!(concat!(env!("OUT_DIR"), "/providers.txt"));
 
@@ -221,5 +224,7 @@ fn line(id: &str) -> Option<Row> {
     None
 }
 
+#[cfg(test)]
+mod bills;
 #[cfg(test)]
 mod tests;

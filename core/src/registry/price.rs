@@ -125,6 +125,16 @@ impl Price {
         self.standard.named.get(meter)
     }
 
+    /// Every set of rates as it is said: the service's name (none: the standard one), the mark above which it holds (none:
+    /// from nothing on), and the rates, with those that it takes from the standard price.
+    pub fn sets(&self) -> impl Iterator<Item = (Option<&str>, Option<u64>, &[(Meter, Rate)])> {
+        let named = self.services.iter().map(|(name, schedule)| (Some(&**name), schedule));
+        std::iter::once((None, &self.standard)).chain(named).flat_map(|(name, schedule)| {
+            let tiers = schedule.named_tiers.iter().map(move |(over, rates)| (name, Some(*over), &*rates.0));
+            std::iter::once((name, None, &*schedule.named.0)).chain(tiers)
+        })
+    }
+
     /// Whether it prices what `operation` uses. One that names a fee for the request alone prices every operation.
     pub fn covers(&self, operation: Operation) -> bool {
         let any = |meters: &[Meter]| meters.iter().any(|meter| self.rate(*meter).is_some());
@@ -219,6 +229,7 @@ impl Rates {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Schedule {
     named: Rates,
+    named_tiers: Tiers,
     base: Resolved,
     /// By rising mark.
     tiers: Box<[(u64, Resolved)]>,
@@ -227,8 +238,9 @@ struct Schedule {
 impl Schedule {
     /// What a tier leaves out is as below its mark.
     fn new(base: &Rates, tiers: Tiers) -> Self {
-        let tiers = tiers.into_iter().map(|(over, rates)| (over, Resolved::new(&rates.or(base)))).collect();
-        Self { named: base.clone(), base: Resolved::new(base), tiers }
+        let named_tiers: Tiers = tiers.into_iter().map(|(over, rates)| (over, rates.or(base))).collect();
+        let tiers = named_tiers.iter().map(|(over, rates)| (*over, Resolved::new(rates))).collect();
+        Self { named: base.clone(), base: Resolved::new(base), named_tiers, tiers }
     }
 
     fn rates_for(&self, prompt: u64) -> &Resolved {

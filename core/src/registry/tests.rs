@@ -251,3 +251,21 @@ fn near_names_are_those_that_a_slip_of_the_hand_explains() {
     assert!(near_names("gemini", names).is_empty());
     assert_eq!(near_names("prvoiders", ["models", "providers"]), ["providers"]);
 }
+
+#[test]
+fn a_price_of_later_holds_from_its_day_on() {
+    let line = "m chat | input 1 output 1 | batch input 0.5 | from=2027-01-01 | input 3 output 1 | from=2027-06-01 | input 2 output 1";
+    let entry = gatelet_catalogue::text::entry(line).expect("a line");
+    let price = Model::from(entry).price.expect("a price");
+    let usage = Usage { input: 1_000_000, ..Usage::default() };
+    let cost = |moment: &str, service| {
+        let now = crate::domain::Timestamp::parse(moment).expect("a moment");
+        price.at(now).cost(&usage, service).to_string()
+    };
+    assert_eq!(cost("2026-12-31T23:59:59Z", None), "1");
+    assert_eq!(cost("2026-12-31T23:59:59Z", Some("batch")), "0.5");
+    assert_eq!(cost("2027-01-01T00:00:00Z", None), "3");
+    // The service was one of the older price.
+    assert_eq!(cost("2027-01-01T00:00:00Z", Some("batch")), "3");
+    assert_eq!(cost("2028-01-01T00:00:00Z", None), "2");
+}

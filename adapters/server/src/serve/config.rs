@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use gatelet_core::policy::{Host, Policy, Problems};
-use gatelet_core::registry::Registry;
+
+use crate::registry;
 
 /// Where the policy comes from.
 #[derive(Debug)]
@@ -74,7 +75,11 @@ impl Seen {
 }
 
 fn host() -> Host<'static> {
-    Host { variable: &|name| std::env::var(name).ok(), ollama: ollama_answers(), registry: Registry::full() }
+    Host {
+        variable: &|name| std::env::var(name).ok(),
+        ollama: ollama_answers(),
+        registry: registry::standing(),
+    }
 }
 
 /// Whether an Ollama listens where it usually does. One that takes longer than a moment is not there.
