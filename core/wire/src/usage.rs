@@ -72,9 +72,9 @@ impl Units {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` passes by reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
+/// For serde's `skip_serializing_if`, which passes by reference.
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
 }
 
 impl Usage {
