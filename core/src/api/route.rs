@@ -74,6 +74,34 @@ impl<'a> Route<'a> {
                     _ => Self::Nowhere(DialectId::Bedrock),
                 }
             }
+            ["v1", "messages", "count_tokens"] | ["anthropic", "v1", "messages", "count_tokens"] => {
+                Self::ask(Operation::TokenCount, DialectId::Anthropic)
+            }
+            ["v1", "responses", "input_tokens"] | ["responses", "input_tokens"] => {
+                Self::ask(Operation::TokenCount, DialectId::OpenaiResponses)
+            }
+            ["v1", "completions"] | ["completions"] => Self::ask(Operation::Completion, DialectId::Openai),
+            ["v1", "moderations"] | ["moderations"] => Self::ask(Operation::Moderation, DialectId::Openai),
+            ["v1", "rerank"] | ["rerank"] => Self::ask(Operation::Rerank, DialectId::Openai),
+            ["v2", "rerank"] | ["cohere", "v2", "rerank"] => Self::ask(Operation::Rerank, DialectId::Cohere),
+            ["v1", "images", "generations"] | ["images", "generations"] => {
+                Self::ask(Operation::Image, DialectId::Openai)
+            }
+            ["v1", "images", "edits"] | ["images", "edits"] => {
+                Self::ask(Operation::ImageEdit, DialectId::Openai)
+            }
+            ["v1", "audio", "speech"] | ["audio", "speech"] => {
+                Self::ask(Operation::Speech, DialectId::Openai)
+            }
+            ["v1", "audio", "transcriptions"] | ["audio", "transcriptions"] => {
+                Self::ask(Operation::Transcription, DialectId::Openai)
+            }
+            ["v1", "audio", "translations"] | ["audio", "translations"] => {
+                Self::ask(Operation::Translation, DialectId::Openai)
+            }
+            ["api", "embed"] | ["ollama", "api", "embed"] => {
+                Self::ask(Operation::Embedding, DialectId::Ollama)
+            }
             ["v1", "embeddings"] | ["embeddings"] => Self::ask(Operation::Embedding, DialectId::Openai),
             ["v2", "embed"] | ["cohere", "v2", "embed"] => Self::ask(Operation::Embedding, DialectId::Cohere),
             ["v1", "models"] | ["models"] => Self::Models(vendor()),

@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::{ErrorKind, Fields, Loss, Operation, Restore, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use memchr::memmem;
 
 use super::flow::{Flow, Unsaid, Waiting, Writing};
@@ -25,8 +25,18 @@ use crate::shared::Core;
 
 /// An answer that the caller may have.
 pub(super) enum Answer {
-    Whole { body: Bytes, loss: Loss },
-    Stream { upstream: ByteStream, flow: Box<Flow>, waiting: Waiting, loss: Loss },
+    Whole {
+        body: Bytes,
+        loss: Loss,
+    },
+    /// `media` is the answer's own kind, where it is not the caller's dialect that says it.
+    Stream {
+        upstream: ByteStream,
+        flow: Box<Flow>,
+        waiting: Waiting,
+        loss: Loss,
+        media: Option<HeaderValue>,
+    },
 }
 
 /// An attempt that gave no answer.
@@ -141,7 +151,7 @@ pub(super) fn failure(kind: FaultKind) -> UpstreamFailure {
 }
 
 /// Reads a stream until its first content: from there on the caller has it, before that another may answer.
-async fn commit(
+pub(super) async fn commit(
     core: &Arc<Core>,
     call: &mut Call<'_>,
     target: &Arc<Target>,
@@ -174,7 +184,7 @@ async fn commit(
         }
     }
     call.books.first_content(core.ports.clock.now());
-    Ok(Answer::Stream { upstream, flow, waiting, loss })
+    Ok(Answer::Stream { upstream, flow, waiting, loss, media: None })
 }
 
 /// Words without which no answer has an error inside. Searchers are made once: to make one takes longer than to search.
@@ -243,7 +253,8 @@ fn whole(
         Writing::Verbatim { hide_usage: false, list: false },
     );
     flow.seen.end = true;
-    Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting: Waiting::from([out.into()]), loss })
+    let waiting = Waiting::from([out.into()]);
+    Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting, loss, media: None })
 }
 
 fn options(received: &Received<'_>) -> EncoderOptions {
@@ -280,9 +291,18 @@ fn request(
         _ => Uri::try_from(format!("{}{path}", target.provider.base)).ok(),
     }
     .ok_or(())?;
+    if received.arrived.operation.takes_forms() {
+        task::send_form(received, &mut request).ok_or(())?;
+    }
     let headers = request.headers_mut();
-    headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    let accept = if stream { conventions.framing.content_type() } else { "application/json" };
+    headers.entry(CONTENT_TYPE).or_insert(http::HeaderValue::from_static("application/json"));
+    let accept = if received.arrived.operation == Operation::Speech {
+        "*/*"
+    } else if stream {
+        conventions.framing.content_type()
+    } else {
+        "application/json"
+    };
     headers.insert(ACCEPT, http::HeaderValue::from_static(accept));
     target.provider.apply(headers);
     if received.arrived.dialect == target.provider.dialect {

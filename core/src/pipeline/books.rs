@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use gatelet_wire::{Loss, Operation, Units};
 
 use super::receive::Received;
+use super::sound::{self, Sound};
 use super::tally::Tally;
 use crate::domain::account::{Document, Op, Settle};
 use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
@@ -37,6 +38,7 @@ pub(super) struct Books {
     likely_input: u64,
     /// What the request itself says of what it uses in other units than tokens.
     known_units: Units,
+    sound: Sound,
     /// For upstreams until their heads, or until they failed without one.
     waited: Duration,
     pub(super) tally: Tally,
@@ -100,6 +102,7 @@ impl Books {
             operation: received.arrived.operation,
             likely_input: 0,
             known_units: Units::default(),
+            sound: received.outline.as_deref().map(Sound::of).unwrap_or_default(),
             waited: Duration::ZERO,
             tally: Tally::default(),
         })
@@ -110,6 +113,11 @@ impl Books {
         self.state = State::Held;
         self.likely_input = likely_input;
         self.known_units = known_units;
+    }
+
+    /// What the input will be, by its size.
+    pub(super) fn likely_input(&self) -> u64 {
+        self.likely_input
     }
 
     /// Nothing is held, and there is nothing to write down.
@@ -251,9 +259,15 @@ impl Books {
         if self.operation == Operation::TokenCount {
             return;
         }
-        let (usage, estimated) = self.tally.usage(self.likely_input, &self.known_units);
+        let (mut usage, mut estimated) = self.tally.usage(self.likely_input, &self.known_units);
         let tier = self.tally.service_tier.as_deref();
         let price = target.price_of(self.operation);
+        if self.operation != Operation::Chat {
+            estimated |= self.sound.complete(self.operation, &self.tally, &mut usage);
+            if let Some(price) = price {
+                estimated = sound::once(&mut usage, price, estimated);
+            }
+        }
         self.record.cost = price.map_or(Money::ZERO, |price| price.at(self.record.at).cost(&usage, tier));
         self.record.usage = usage;
         self.record.usage_estimated = estimated;

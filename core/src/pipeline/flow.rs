@@ -127,6 +127,11 @@ impl Flow {
         }
     }
 
+    /// Events that pass as they are, but for the usage that only we asked for.
+    pub(super) fn hiding(dialect: DialectId, decoder: Box<dyn Decoder>) -> Self {
+        Self { lenient: false, writer: Writer::HideUsage, ..Self::tap(dialect, decoder) }
+    }
+
     /// Whether it passes bytes of whatever kind, among which no error can be said.
     pub(super) fn is_foreign(&self) -> bool {
         self.lenient
@@ -176,6 +181,7 @@ impl Flow {
     /// Counts what passes, until something is not understood.
     fn watch(&mut self, chunk: &[u8], tally: &mut Tally) {
         self.seen.content |= !chunk.is_empty();
+        tally.pass(chunk.len());
         let Some(decoder) = self.decoder.as_mut() else { return };
         self.framer.push(chunk);
         self.events.clear();

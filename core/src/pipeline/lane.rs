@@ -131,7 +131,7 @@ fn cap_field(target: &Target) -> &'static str {
 }
 
 /// The caller's `stream_options` with `include_usage` on.
-fn include_usage(fields: &Fields<'_>) -> Json {
+pub(super) fn include_usage(fields: &Fields<'_>) -> Json {
     let own = fields.present("stream_options").and_then(|raw| Fields::of(raw, "stream_options").ok());
     let text = own.map_or_else(
         || Cow::Borrowed(r#"{"include_usage":true}"#),

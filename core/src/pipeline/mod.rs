@@ -18,6 +18,7 @@ mod receive;
 mod relay;
 mod route;
 mod signed;
+mod sound;
 mod stream;
 mod tally;
 mod task;

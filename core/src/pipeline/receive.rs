@@ -1,12 +1,15 @@
 //! First stage: the request's own words, checked as far as they can be by themselves.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use gatelet_wire::dialect::{Addressed, Reading};
+use gatelet_wire::multipart::Form;
 use gatelet_wire::operation::{self, Operation, Outline};
-use gatelet_wire::{DialectId, Fields, Measure};
-use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use gatelet_wire::{DialectId, Fields, Malformed, Measure};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 
 use super::attempt::within;
@@ -61,17 +64,34 @@ pub(super) struct Asked {
     pub service_tier: Option<String>,
 }
 
+/// A body that does not say its length may be as long as this.
+const LENGTH_UNKNOWN: u64 = 1 << 30;
+
 /// A body, or the rest of one, that nobody here reads; so it can be sent once.
 #[derive(Debug, Default)]
-pub(super) struct Upload(Mutex<Option<Body>>);
+pub(super) struct Upload {
+    body: Mutex<Option<Body>>,
+    spent: AtomicBool,
+}
 
 impl Upload {
     fn of(body: Body) -> Self {
-        Self(Mutex::new(Some(body)))
+        Self { body: Mutex::new(Some(body)), spent: AtomicBool::new(false) }
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub(super) fn take(&self) -> Option<Body> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.spent.fetch_or(body.is_some(), Ordering::Relaxed);
+        body
+    }
+
+    /// It was there, and has been sent.
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
     }
 }
 
@@ -110,11 +130,18 @@ pub(super) async fn arrive(
     let streamed = operation == Operation::Native;
     // What is to be signed must be there whole.
     let signs = native.as_ref().is_some_and(|native| native.provider.signs());
-    let (proof, document, body, upload) = match shown {
-        Shown::Token(token) if streamed && !signs => {
+    let boundary = content_type(&parts.headers).and_then(Form::boundary);
+    let boundary = boundary.filter(|_| operation.takes_forms() && !signs);
+    let (proof, document, body, upload) = match (shown, boundary) {
+        (Shown::Token(token), _) if streamed && !signs => {
             (Proof::Token(token), document, Bytes::new(), Upload::of(body))
         }
-        shown => {
+        (Shown::Token(token), Some(boundary)) => {
+            let head = form_head(body, boundary, core.settings.body_limit);
+            let (head, rest) = within(core, limit, head).await.ok_or(Refusal::Timeout)??;
+            (Proof::Token(token), document, head, rest)
+        }
+        (shown, _) => {
             let body = collect(body, &parts.headers, core.settings.body_limit);
             let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
             // Only now is there something that a signature could be of.
@@ -152,7 +179,54 @@ enum Shown {
     Signature(Signed),
 }
 
+/// A form as far as it must be read to know the model, and the rest of it. Where the file comes before that, the file is
+/// read too, as far as bodies may be long.
+async fn form_head(body: Body, boundary: &str, most: usize) -> Result<(Bytes, Upload), Refusal> {
+    let mut stream = match body {
+        Body::Empty => return Ok((Bytes::new(), Upload::default())),
+        Body::Full(bytes) if bytes.len() > most => return Err(Refusal::BodyTooLarge { most }),
+        Body::Full(bytes) => return Ok((bytes, Upload::default())),
+        Body::Stream(stream) => stream,
+    };
+    let mut head = Vec::new();
+    // A form is read again from its beginning when it has doubled: all readings together are no longer than two.
+    let mut next = 0;
+    loop {
+        let Some(chunk) = stream.next().await.transpose().map_err(|_| Refusal::BodyBroken)? else {
+            return Ok((head.into(), Upload::default()));
+        };
+        if chunk.len() > most - head.len() {
+            return Err(Refusal::BodyTooLarge { most });
+        }
+        head.extend_from_slice(&chunk);
+        if head.len() < next {
+            continue;
+        }
+        next = head.len().saturating_mul(2).min(head.len() + (1 << 20));
+        let form = Form::read(boundary, &head)?;
+        if form.file && form.text(&head, "model").is_some() {
+            return Ok((head.into(), Upload::of(Body::Stream(stream))));
+        }
+    }
+}
+
+pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+/// A body's announced length.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 impl Arrived {
+    /// The form that the body begins with.
+    pub(super) fn form(&self) -> Option<Result<Form, Malformed>> {
+        let boundary = content_type(&self.headers).and_then(Form::boundary);
+        let boundary = boundary.filter(|_| self.operation.takes_forms())?;
+        Some(Form::read(boundary, &self.body))
+    }
+
     pub(super) fn read(&self) -> Result<Received<'_>, Refusal> {
         let mut received = self.read_body()?;
         // The names that callers use for models are not those of a provider.
@@ -166,6 +240,17 @@ impl Arrived {
         if self.operation == Operation::Native {
             let outline =
                 Outline { model: "*".to_owned(), measure: Some(Measure::default()), ..Outline::default() };
+            let asked = Asked::of(&outline);
+            let outline = Some(Box::new(outline));
+            return Ok(Received { arrived: self, fields: Fields::default(), asked, outline });
+        }
+        if let Some(form) = self.form() {
+            let length = if self.upload.is_there() {
+                announced(&self.headers).unwrap_or(LENGTH_UNKNOWN)
+            } else {
+                self.body.len() as u64
+            };
+            let outline = operation::outline_form(self.operation, &form?, &self.body, length)?;
             let asked = Asked::of(&outline);
             let outline = Some(Box::new(outline));
             return Ok(Received { arrived: self, fields: Fields::default(), asked, outline });

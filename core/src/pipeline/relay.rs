@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatelet_wire::{Loss, Operation};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response};
 
@@ -11,9 +12,9 @@ use super::attempt::{Answer, Failed, Next, attempt};
 use super::books::{Books, Ending};
 use super::receive::Received;
 use super::stream::{Committed, Relay};
-use super::{headers, native};
+use super::{headers, native, task};
 use crate::domain::Timestamp;
-use crate::policy::Timeouts;
+use crate::policy::{Target, Timeouts};
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -34,6 +35,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
     if admitted.received.arrived.native.is_some() {
         return native::relay(core, admitted).await;
+    }
+    let counts = |target: &Arc<Target>| target.provider.dialect == admitted.received.arrived.dialect;
+    if admitted.received.arrived.operation == Operation::TokenCount && !admitted.plan.iter().any(counts) {
+        return estimated(core, admitted).await;
     }
     let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
     books.soft(&soft_passed);
@@ -72,6 +77,10 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
                 Err(Failed { refusal, next }) => {
                     let hint = refusal.retry_after(core.ports.clock.now()).map(Duration::from_secs);
                     last = Some(refusal);
+                    // What was streamed cannot be sent again.
+                    if received.arrived.upload.is_spent() {
+                        break 'plan;
+                    }
                     match next {
                         Next::Nothing => break 'plan,
                         Next::Elsewhere => continue 'plan,
@@ -94,6 +103,27 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     // Nothing is charged; the caller hears it when the hold has ended, so that its next try finds the room.
     books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
     Err(refusal)
+}
+
+/// Nobody in the plan counts in the caller's dialect: an estimate, which says that it is one.
+async fn estimated(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
+    let Admitted { received, plan, mut books, headroom, .. } = admitted;
+    let body = task::estimate(&received, books.likely_input());
+    let Some(body) = body else {
+        let target = plan.first().map_or_else(String::new, ToString::to_string);
+        let refusal = Refusal::OperationUnknown { target, operation: Operation::TokenCount.name() };
+        books.refuse(&refusal);
+        return Err(refusal);
+    };
+    let mut loss = Loss::default();
+    loss.note("input_tokens=estimated");
+    let mut head = HeaderMap::with_capacity(16);
+    headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
+    headers::loss(&mut head, &loss);
+    books.lost(&loss);
+    let _ = books.close(Ending::done(200)).await;
+    headers::times(&mut head, core, &received, &books);
+    Ok(finish(head, HeaderValue::from_static("application/json"), Body::Full(body)))
 }
 
 /// Doubles from a quarter of a second, with chance in it, so that callers who failed together do not return together.
@@ -125,9 +155,9 @@ async fn respond(
             // Tried until it passes or its tries run out; the answer is the caller's in any case.
             let _ = books.close(Ending::done(200)).await;
             headers::cost(&mut head, books.cost());
-            ("application/json", Body::Full(body))
+            (HeaderValue::from_static("application/json"), Body::Full(body))
         }
-        Answer::Stream { upstream, flow, waiting, loss } => {
+        Answer::Stream { upstream, flow, waiting, loss, media } => {
             headers::loss(&mut head, &loss);
             let committed = Committed {
                 upstream,
@@ -139,20 +169,22 @@ async fn respond(
                 deadline,
             };
             headers::times(&mut head, core, &received, &books);
-            let framing = received.arrived.dialect.dialect().conventions().framing;
-            let list = received.arrived.addressed.list;
-            let content_type = if list { "application/json" } else { framing.content_type() };
+            let media = media.unwrap_or_else(|| {
+                let framing = received.arrived.dialect.dialect().conventions().framing;
+                let list = received.arrived.addressed.list;
+                HeaderValue::from_static(if list { "application/json" } else { framing.content_type() })
+            });
             let relay = Relay::new(core.clone(), received.arrived.id.clone(), books, committed);
-            return finish(head, content_type, Body::Stream(Box::pin(relay)));
+            return finish(head, media, Body::Stream(Box::pin(relay)));
         }
     };
     headers::times(&mut head, core, &received, &books);
     finish(head, content_type, body)
 }
 
-fn finish(head: HeaderMap, content_type: &'static str, body: Body) -> Response<Body> {
+fn finish(head: HeaderMap, content_type: HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.headers_mut() = head;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }

@@ -12,6 +12,8 @@ pub(super) struct Tally {
     generated: u64,
     /// Usage was said after the last content: it is the whole truth.
     last_word: bool,
+    /// Bytes that passed without being read.
+    passed: u64,
     pub(super) service_tier: Option<String>,
 }
 
@@ -65,6 +67,15 @@ impl Tally {
         self.said = Some(usage);
         self.last_word = usage.total() > 0 || !usage.units.is_empty();
         self.generated = 0;
+    }
+
+    pub(super) fn pass(&mut self, bytes: usize) {
+        self.passed = self.passed.saturating_add(bytes as u64);
+    }
+
+    /// What passed without being read.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// Nothing is counted but the request itself.

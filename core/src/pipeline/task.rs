@@ -3,28 +3,85 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use gatelet_wire::embed::{Embed, Vector};
 use gatelet_wire::operation::AnswerForm;
 use gatelet_wire::{DialectId, Json, Loss, Malformed, Operation, Restore, Usage};
-use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request};
 
-use super::attempt::{Answer, Failed, fail, no_answer};
-use super::lane::{Lane, Prepared};
-use super::receive::{Received, collect};
+use super::attempt::{Answer, Failed, commit, fail, no_answer};
+use super::flow::{Flow, Waiting};
+use super::lane::{Lane, Prepared, include_usage};
+use super::receive::{Received, announced, collect, content_type};
 use super::relay::Call;
 use crate::policy::Target;
-use crate::port::Body;
+use crate::port::{Body, ByteStream};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::shared::Core;
 
 pub(super) fn prepare(received: &Received<'_>, target: &Target) -> Result<Prepared, Refusal> {
     match received.arrived.operation {
         Operation::Embedding => embedding(received, target),
-        operation => Err(unknown(operation, target)),
+        Operation::TokenCount => token_count(received, target),
+        operation => match operation.path() {
+            Some(path) if speaks(operation, target.provider.dialect) => plain(received, target, path),
+            Some(_) | None => Err(unknown(operation, target)),
+        },
     }
 }
 
-/// Reads a whole answer of `target`, and writes it as the caller asked for it.
+/// Who knows the operations that have one form only.
+fn speaks(operation: Operation, dialect: DialectId) -> bool {
+    dialect == DialectId::Openai || (operation == Operation::Rerank && dialect == DialectId::Cohere)
+}
+
+/// The request as it is, but for the model's name, and for the usage that a stream must tell.
+fn plain(received: &Received<'_>, target: &Target, path: &'static str) -> Result<Prepared, Refusal> {
+    let arrived = received.arrived;
+    let hide_usage = form(received).hide_usage;
+    let body = match arrived.form() {
+        Some(form) => form?.splice(&arrived.body, "model", &target.model).into(),
+        None if received.asked.model == *target.model && !hide_usage => arrived.body.clone(),
+        None => {
+            let model = Json::of(&&*target.model);
+            let usage = include_usage(&received.fields);
+            let values = [("model", model.as_str()), ("stream_options", usage.as_str())];
+            received.fields.splice(if hide_usage { &values } else { &values[..1] }).into()
+        }
+    };
+    Ok(Prepared {
+        path: path.into(),
+        lane: Lane::Verbatim,
+        body,
+        loss: Loss::default(),
+        hide_usage,
+        restore: Restore::default(),
+    })
+}
+
+/// Puts a form's own type into the request, and what has not been read of it after its beginning. None: that was sent
+/// already.
+pub(super) fn send_form(received: &Received<'_>, request: &mut Request<Body>) -> Option<()> {
+    let arrived = received.arrived;
+    let media = arrived.headers.get(CONTENT_TYPE)?.clone();
+    request.headers_mut().insert(CONTENT_TYPE, media);
+    if arrived.upload.is_spent() {
+        return None;
+    }
+    let Some(Body::Stream(rest)) = arrived.upload.take() else { return Some(()) };
+    let Body::Full(head) = std::mem::take(request.body_mut()) else { return None };
+    // Another name for the model is longer or shorter by what the head is.
+    if let Some(length) = announced(&arrived.headers) {
+        let length = length.saturating_sub(arrived.body.len() as u64).saturating_add(head.len() as u64);
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let head = futures_util::stream::iter([Ok(head)]);
+    *request.body_mut() = Body::Stream(head.chain(rest).boxed());
+    Some(())
+}
+
+/// Reads an answer of `target`, and writes it as the caller asked for it.
 pub(super) async fn answer(
     core: &Arc<Core>,
     call: &mut Call<'_>,
@@ -34,17 +91,96 @@ pub(super) async fn answer(
     body: Body,
     loss: Loss,
 ) -> Result<Answer, Failed> {
+    let arrived = call.received.arrived;
+    let operation = arrived.operation;
+    let media = content_type(headers).unwrap_or_default().trim_start().to_ascii_lowercase();
+    let json = media.starts_with("application/json") || media.is_empty();
+    if media.starts_with("text/event-stream") && form(call.received).hide_usage {
+        let flow = Flow::hiding(arrived.dialect, operation.tap());
+        return commit(core, call, target, stream_of(body), Box::new(flow), loss).await;
+    }
+    // Sound, subtitles and events pass as they come; what they are is in their type.
+    let may_be_raw = matches!(
+        operation,
+        Operation::Speech
+            | Operation::Transcription
+            | Operation::Translation
+            | Operation::Image
+            | Operation::ImageEdit
+            | Operation::Completion
+    );
+    if may_be_raw && !json {
+        let flow = if media.starts_with("text/event-stream") {
+            Flow::tap(arrived.dialect, operation.tap())
+        } else {
+            Flow::bytes(arrived.dialect)
+        };
+        call.books.first_content(core.ports.clock.now());
+        let media = headers.get(CONTENT_TYPE).cloned();
+        let waiting = Waiting::new();
+        return Ok(Answer::Stream { upstream: stream_of(body), flow: Box::new(flow), waiting, loss, media });
+    }
     let body = collect(body, headers, core.settings.answer_limit)
         .await
         .map_err(|_| fail(target, UpstreamFailure::Broken))?;
-    let read = match call.received.arrived.operation {
-        Operation::Embedding => read_embedding(call.received, target, lane, &body),
-        _ => Err(Malformed::field("body", "an answer")),
+    let read = match operation {
+        Operation::Embedding => read_embedding(call.received, target, lane, &body).ok(),
+        // A whole answer in JSON is no sound.
+        Operation::Speech => None,
+        Operation::TokenCount => Some((Usage::default(), body.clone())),
+        operation => operation.usage(&body).map(|usage| (usage, body.clone())),
     };
-    let Ok((usage, body)) = read else { return Err(no_answer(target, &body)) };
+    let Some((usage, body)) = read else { return Err(no_answer(target, &body)) };
     call.books.tally.counted(usage);
     call.books.first_content(core.ports.clock.now());
     Ok(Answer::Whole { body, loss })
+}
+
+fn stream_of(body: Body) -> ByteStream {
+    match body {
+        Body::Stream(stream) => stream,
+        Body::Full(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
+        Body::Empty => futures_util::stream::empty().boxed(),
+    }
+}
+
+/// How a conversation's tokens are counted, by those who speak its dialect.
+fn token_count(received: &Received<'_>, target: &Target) -> Result<Prepared, Refusal> {
+    let dialect = received.arrived.dialect;
+    if dialect != target.provider.dialect {
+        return Err(unknown(Operation::TokenCount, target));
+    }
+    let path = match dialect {
+        DialectId::Anthropic => "/v1/messages/count_tokens",
+        DialectId::OpenaiResponses => "/responses/input_tokens",
+        // The model is in the address alone.
+        DialectId::Gemini => {
+            return Ok(Prepared {
+                path: format!("/models/{}:countTokens", target.model).into(),
+                lane: Lane::Verbatim,
+                body: received.arrived.body.clone(),
+                loss: Loss::default(),
+                hide_usage: false,
+                restore: Restore::default(),
+            });
+        }
+        _ => return Err(unknown(Operation::TokenCount, target)),
+    };
+    plain(received, target, path)
+}
+
+/// A count that nobody made: a quarter of the bytes, and of the bound of images and files. None: the dialect has no
+/// such operation.
+pub(super) fn estimate(received: &Received<'_>, likely: u64) -> Option<Bytes> {
+    let body = match received.arrived.dialect {
+        DialectId::Anthropic => format!(r#"{{"input_tokens":{likely}}}"#),
+        DialectId::OpenaiResponses => {
+            format!(r#"{{"object":"response.input_tokens","input_tokens":{likely}}}"#)
+        }
+        DialectId::Gemini => format!(r#"{{"totalTokens":{likely}}}"#),
+        _ => return None,
+    };
+    Some(body.into())
 }
 
 fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refusal> {
@@ -102,7 +238,7 @@ fn read_embedding(
 pub(super) fn usage(operation: Operation, dialect: DialectId, body: &[u8]) -> Option<Usage> {
     match operation {
         Operation::Embedding => Some(dialect.dialect().embed()?.read_response(body).ok()?.usage),
-        _ => None,
+        operation => operation.usage(body),
     }
 }
 

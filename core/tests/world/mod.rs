@@ -24,6 +24,7 @@ const CONFIG: &str = r#"
 providers:
   up-openai: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o }
   up-anthropic: { dialect: anthropic, base: "http://127.0.0.1:1", key: secret-a }
+  up-gemini: { dialect: gemini, base: "http://127.0.0.1:1/v1beta", key: secret-g }
   closed: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o, passthrough: "off" }
   search: { base: "https://search.example/api", key: secret-s, auth: { header: x-key }, headers: { x-mine: "1" }, passthrough: { request: "0.01" } }
   gratis: { base: "https://gratis.example", auth: none, passthrough: free }
@@ -52,6 +53,15 @@ models:
   "up-openai/model-q": { targets: [ { model: up-openai/model-q, price: { input: "1", output: "10", per: 1M } } ], retries: 0 }
   "up-anthropic/model-p": { targets: [ { model: up-anthropic/model-p, price: { input: "1", output: "10", per: 1M } } ], retries: 0 }
   vectors: { targets: [ { model: up-openai/vectors-o, price: { input: "1", output: "0", per: 1M } } ], retries: 0 }
+  ranker: { targets: [ { model: up-openai/ranker-o, price: { query: "0.002" } } ], retries: 0 }
+  harmless: { targets: [ { model: up-openai/harmless-o, price: { input: "0", output: "0" } } ], retries: 0 }
+  painter: { targets: [ { model: up-openai/painter-o, price: { input: "5", output: "10", image_output: "40" } } ], retries: 0 }
+  voice: { targets: [ { model: up-openai/voice-o, price: { character_input: "15" } } ], retries: 0 }
+  singer: { targets: [ { model: up-openai/singer-o, price: { second_output: "0.001" } } ], retries: 0 }
+  ear: { targets: [ { model: up-openai/ear-o, price: { second_input: "0.0001" } } ], retries: 2 }
+  sharp-ear: { targets: [ { model: up-openai/sharp-ear-o, price: { input: "2", output: "10", audio_input: "6" } } ], retries: 0 }
+  old: { targets: [ { model: up-openai/old-o, price: { input: "1", output: "2" } } ], retries: 0 }
+  gem: { targets: [ { model: up-gemini/gem-o, price: { input: "1", output: "0" } } ], retries: 0 }
   counted-otherwise: { targets: [ { model: up-openai/pictures-o, price: { picture: "0.04" } } ], retries: 0 }
   roomy: { targets: [ { model: up-anthropic/model-b, price: { input: "1", output: "10", per: 1M }, max_output: 5000 } ], retries: 0 }
   narrow:

@@ -21,6 +21,7 @@ pub mod frame;
 pub mod json;
 pub mod loss;
 pub mod measure;
+pub mod multipart;
 mod object;
 pub mod operation;
 pub mod peek;

@@ -33,6 +33,8 @@ pub(super) fn ask(segments: &[&str], query: Option<&str>) -> Option<Asking> {
     let (operation, stream) = match method.as_str() {
         "generateContent" => (Operation::Chat, false),
         "streamGenerateContent" => (Operation::Chat, true),
+        "embedContent" | "batchEmbedContents" => (Operation::Embedding, false),
+        "countTokens" => (Operation::TokenCount, false),
         _ => return None,
     };
     // Without this word the stream is one list.

@@ -158,8 +158,15 @@ async fn count(
         return Ok(Counted::Stream(Box::new(Flow::bytes(dialect)), body));
     }
     if media.trim_start().starts_with(framing.content_type()) {
-        let decoder = dialect.dialect().decoder(received.native_reading());
+        let decoder = match arrived.operation {
+            Operation::Chat => dialect.dialect().decoder(received.native_reading()),
+            operation => operation.tap(),
+        };
         return Ok(Counted::Stream(Box::new(Flow::tap(dialect, decoder)), body));
+    }
+    // Sound and subtitles are told by their type.
+    if !media.starts_with("application/json") && !media.is_empty() {
+        return Ok(Counted::Stream(Box::new(Flow::bytes(dialect)), body));
     }
     let whole = collect(body, headers, core.settings.answer_limit).await.map_err(|_| {
         Refusal::UpstreamFailed { target: received.asked.model.clone(), failure: UpstreamFailure::Broken }

@@ -22,7 +22,11 @@ impl Embed for Cohere {
     fn form(&self, fields: &Fields<'_>) -> AnswerForm {
         let types = fields.present("embedding_types");
         let types = types.and_then(|raw| serde_json::from_str::<Vec<String>>(raw.get()).ok());
-        AnswerForm { base64: types.is_some_and(|types| types == ["base64"]), single: false }
+        AnswerForm {
+            base64: types.is_some_and(|types| types == ["base64"]),
+            single: false,
+            ..AnswerForm::default()
+        }
     }
 
     fn read_request(&self, fields: &Fields<'_>) -> Result<Request, Malformed> {

@@ -21,7 +21,7 @@ impl Embed for Gemini {
     }
 
     fn form(&self, fields: &Fields<'_>) -> AnswerForm {
-        AnswerForm { base64: false, single: fields.present("requests").is_none() }
+        AnswerForm { base64: false, single: fields.present("requests").is_none(), ..AnswerForm::default() }
     }
 
     fn read_request(&self, fields: &Fields<'_>) -> Result<Request, Malformed> {

@@ -21,7 +21,11 @@ impl Embed for Openai {
     }
 
     fn form(&self, fields: &Fields<'_>) -> AnswerForm {
-        AnswerForm { base64: says(fields, "encoding_format", "base64"), single: false }
+        AnswerForm {
+            base64: says(fields, "encoding_format", "base64"),
+            single: false,
+            ..AnswerForm::default()
+        }
     }
 
     fn read_request(&self, fields: &Fields<'_>) -> Result<Request, Malformed> {

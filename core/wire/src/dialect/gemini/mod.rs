@@ -30,6 +30,7 @@ use serde_json::value::RawValue;
 
 use super::{Addressed, Conventions, KeyIn, RateHeaders, Reading};
 use crate::chat::{Request, Response};
+use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
     Decoder, Dialect, DialectId, Encoder, EncoderOptions, Fields, Json, Loss, Malformed, Peek, PublicError,
@@ -172,6 +173,10 @@ impl Dialect for Gemini {
     fn runs_at_provider(&self, tool: &RawValue) -> bool {
         let Ok(fields) = Fields::of(tool, "tools[]") else { return false };
         fields.iter().any(|(name, _)| !matches!(name, "functionDeclarations" | "function_declarations"))
+    }
+
+    fn embed(&self) -> Option<&'static dyn Embed> {
+        Some(&embed::Gemini)
     }
 
     fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {
