@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 mod bench;
+mod catalogue;
 mod dev;
 mod project;
 mod setup;
@@ -39,6 +40,11 @@ const COMMANDS: &[Command] = &[
         does: "bench [server|worker] [--rounds N] [--long]: what a request costs, beside the least of proxies",
         run: bench::run,
     },
+    Command {
+        name: "catalogue",
+        does: "catalogue [--check]: models and prices from the packages that publish them, compared and written",
+        run: catalogue::run,
+    },
     Command { name: "size", does: "sizes of the artefacts, against their budgets", run: size::run },
 ];
 
@@ -51,7 +57,7 @@ fn main() -> ExitCode {
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
         println!("cargo xtask <command>\n");
         for Command { name, does, .. } in COMMANDS {
-            println!("  {name:<8} {does}");
+            println!("  {name:<9} {does}");
         }
         return ExitCode::from(if matches!(name, "help" | "-h" | "--help") { 0 } else { 2 });
     };

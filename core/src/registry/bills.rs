@@ -53,7 +53,7 @@ const BILLS: &[(&str, &str, Usage, &str, u64)] = &[
     ("bedrock", "amazon.nova-pro-v1:0", Usage { input: 10_000, output: 1_000, ..ZERO }, "priority", 19_600_000),
     ("bedrock", "amazon.nova-pro-v1:0", Usage { input: 10_000, cache_read: 700, output: 1_000, ..ZERO }, "flex", 5_670_000),
     ("azure", "eu/gpt-4.1", Usage { input: 1_000, cache_read: 1_000, output: 100, ..ZERO }, "", 3_630_000),
-    ("azure", "hd/1024-x-1024/dall-e-3", Usage { units: Units { pictures: 2, ..NONE }, ..ZERO }, "", 176_160_768),
+    ("azure", "hd/1024-x-1024/dall-e-3", Usage { units: Units { pictures: 2, ..NONE }, ..ZERO }, "", 176_001_385),
     ("mistral", "mistral-ocr-latest", Usage { units: Units { pages: 12, ..NONE }, ..ZERO }, "", 48_000_000),
     ("mistral", "mistral-ocr-latest", Usage { units: Units { pages: 12, ..NONE }, ..ZERO }, "batch", 24_000_000),
     ("mistral", "mistral-large-latest", Usage { input: 7, cache_read: 70, output: 700, ..ZERO }, "", 1_057_000),
