@@ -21,6 +21,7 @@ use crate::domain::Timestamp;
 use crate::policy::Target;
 use crate::port::{Body, ByteStream, FaultKind, Reach};
 use crate::refusal::{Refusal, UpstreamFailure};
+use crate::registry::token::Unproven;
 use crate::shared::Core;
 
 /// An answer that the caller may have.
@@ -94,6 +95,7 @@ async fn run(
     prepared: Prepared,
 ) -> Result<Answer, Failed> {
     let Prepared { path, lane, body, loss, hide_usage, restore } = prepared;
+    target.provider.prove(&core.ports).await.map_err(|unproven| self::unproven(target, &unproven))?;
     let request = request(call.received, target, &path, &body, core.ports.clock.now())
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
@@ -315,6 +317,26 @@ fn request(
     let (mut parts, full) = request.into_parts();
     target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, body, now);
     Ok(Request::from_parts(parts, full))
+}
+
+/// No token was to be had for the provider's credential: the admin's matter, and not the caller's.
+fn unproven(target: &Target, unproven: &Unproven) -> Failed {
+    match unproven {
+        Unproven::Unreachable => fail(target, UpstreamFailure::Unreachable),
+        Unproven::Denied { .. } => {
+            let error = gatelet_wire::UpstreamError {
+                kind: ErrorKind::Authentication,
+                status: 401,
+                code: Some("credential_refused".to_owned()),
+                message: unproven.to_string(),
+                param: None,
+                context_window: false,
+                content_policy: false,
+                retry_after: None,
+            };
+            said(target, error, None)
+        }
+    }
 }
 
 /// An answer with an error's status.

@@ -108,6 +108,7 @@ fn same_dialect(
     if hide_usage {
         draft.set("stream_options", &include_usage(fields));
     }
+    take_name(&mut draft, target);
     draft.apply(&target.edits, &mut loss)?;
     Ok(Prepared {
         path,
@@ -117,6 +118,14 @@ fn same_dialect(
         hide_usage,
         restore: Restore::default(),
     })
+}
+
+/// Takes the model's name out for a provider that has it in its path and refuses it in the body: nothing of the caller's is
+/// lost by that.
+fn take_name(draft: &mut Draft<'_>, target: &Target) {
+    if target.edits.iter().any(|edit| matches!(edit, Edit::Drop(path) if path == "model")) {
+        draft.remove("model");
+    }
 }
 
 /// The target's own name for the cap on output.
@@ -191,6 +200,7 @@ fn translated(
                 draft
                     .apply(&[Edit::Rename("max_completion_tokens".into(), "max_tokens".into())], &mut loss)?;
             }
+            take_name(&mut draft, target);
             draft.apply(&target.edits, &mut loss)?;
             draft.write()
         };

@@ -5,6 +5,8 @@ use gatelet_wire::{DialectId, Edit};
 use http::HeaderMap;
 
 use crate::domain::Timestamp;
+use crate::port::{Ports, Reach};
+use crate::registry::token::Unproven;
 use crate::registry::{Catalogue, Credential, Kind, Price, Quirks, Reasoning, Scheme, When};
 
 /// A provider that can be called. `Debug` shows no secret.
@@ -88,6 +90,18 @@ impl Provider {
             self.base.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
         let below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
         own.and_then(|own| rest.strip_prefix(own)).filter(below).unwrap_or(rest)
+    }
+
+    /// Sees to it that the credential is ready: some are tokens that must be bought first.
+    ///
+    /// # Errors
+    /// The credential is refused, or nobody answers where its tokens are.
+    pub async fn prove(&self, ports: &Ports) -> Result<(), Unproven> {
+        let reach = if self.allow_private { Reach::Private } else { Reach::Public };
+        match &self.credential {
+            Some(credential) => credential.prove(ports, reach).await,
+            None => Ok(()),
+        }
     }
 
     /// Where a conversation with `model` is sent.

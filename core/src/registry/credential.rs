@@ -1,5 +1,7 @@
 //! The one place where a provider's secret is opened.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatelet_wire::sigv4;
@@ -7,7 +9,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use http::{Method, Uri};
 
 use super::Scheme;
+use super::token::{Grant, Tokens, Unproven};
 use crate::domain::{Secret, Timestamp};
+use crate::port::{Ports, Reach};
 
 /// What proves to a provider who sends a request. It never prints.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ enum Proof {
         value: HeaderValue,
     },
     Pair(Pair),
+    /// A token that the secret buys.
+    Token(Arc<Tokens>),
 }
 
 /// What signs requests to AWS.
@@ -40,25 +46,29 @@ pub enum NotAHeader {
     Characters,
     #[error("expected a pair `id:secret`, or `id:secret:token`")]
     NoPair,
+    #[error("expected {0}")]
+    NoGrant(&'static str),
 }
 
 impl Credential {
     /// Holds a secret that is proven to fit its header. A pair that signs is one text, parted by colons.
     pub fn new(scheme: &Scheme, secret: &Secret) -> Result<Self, NotAHeader> {
+        if let Some(tokens) = bought(scheme, secret) {
+            return tokens.map(|tokens| Self(Proof::Token(Arc::new(tokens))));
+        }
         let text = secret.expose();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(NotAHeader::Characters);
         }
         let (name, text) = match scheme {
-            Scheme::Bearer => (AUTHORIZATION, format!("Bearer {text}")),
+            // A token that somebody else has bought.
+            Scheme::Bearer | Scheme::Google | Scheme::Entra => (AUTHORIZATION, format!("Bearer {text}")),
             Scheme::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(text))),
             Scheme::Header(name) => (header_name(name)?, text.to_owned()),
             Scheme::Prefixed(name, prefix) => (header_name(name)?, format!("{prefix}{text}")),
             Scheme::Sigv4(service) => return Pair::read(text, service).map(|pair| Self(Proof::Pair(pair))),
             // The policy refuses them, since no header says them.
             Scheme::Query(_)
-            | Scheme::Google
-            | Scheme::Entra
             | Scheme::IbmIam
             | Scheme::Oci
             | Scheme::SnowflakeJwt
@@ -71,8 +81,23 @@ impl Credential {
 
     /// Writes the secret into a request's headers, over what stands there. A pair signs later: see [`sign`](Self::sign).
     pub fn apply(&self, headers: &mut HeaderMap) {
-        if let Proof::Header { name, value } = &self.0 {
-            headers.insert(name.clone(), value.clone());
+        match &self.0 {
+            Proof::Header { name, value } => {
+                headers.insert(name.clone(), value.clone());
+            }
+            Proof::Token(tokens) => headers.extend(tokens.kept().map(|value| (AUTHORIZATION, value))),
+            Proof::Pair(_) => {}
+        }
+    }
+
+    /// Sees to it that [`apply`](Self::apply) has something to write.
+    ///
+    /// # Errors
+    /// No token is to be had.
+    pub async fn prove(&self, ports: &Ports, reach: Reach) -> Result<(), Unproven> {
+        match &self.0 {
+            Proof::Token(tokens) => tokens.header(ports, reach).await.map(|_| ()),
+            Proof::Header { .. } | Proof::Pair(_) => Ok(()),
         }
     }
 
@@ -117,6 +142,31 @@ impl Credential {
             headers.insert(AUTHORIZATION, authorization);
         }
     }
+}
+
+/// What buys tokens with a secret, where that is what the scheme means; a secret that is a token itself buys none.
+fn bought(scheme: &Scheme, secret: &Secret) -> Option<Result<Tokens, NotAHeader>> {
+    let text = secret.expose();
+    let json = text.trim_start().starts_with('{');
+    let (grant, expected) = match scheme {
+        Scheme::Google if json => {
+            (Grant::google(secret), "the key file of a service account, as JSON with an RSA key")
+        }
+        // The variable that usually names it holds the name of a file, which this core cannot read.
+        Scheme::Google if text.contains(['/', '\\']) => {
+            (None, "the JSON of a service account's key file, not its path, or an access token")
+        }
+        Scheme::Entra if json => {
+            (Grant::entra(secret), "JSON with `tenant_id`, `client_id` and `client_secret`")
+        }
+        Scheme::IbmIam => (Grant::ibm(secret), "an API key"),
+        Scheme::Oauth(address) => (
+            Grant::client_credentials(secret, address),
+            "`<client id>:<client secret>`, or JSON with `client_id` and `client_secret`",
+        ),
+        _ => return None,
+    };
+    Some(grant.map(Tokens::new).ok_or(NotAHeader::NoGrant(expected)))
 }
 
 impl Pair {

@@ -10,6 +10,7 @@ mod near;
 mod price;
 mod provider;
 mod table;
+pub mod token;
 
 use bytes::Bytes;
 use gatelet_wire::DialectId;

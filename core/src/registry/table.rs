@@ -300,18 +300,19 @@ impl Scheme {
         }
     }
 
-    /// Whether this build can carry it out: what needs more than a header and a signature cannot be yet.
+    /// Whether this build can carry it out: what needs more than a header, a signature or a token cannot be yet.
     pub const fn is_available(&self) -> bool {
         match self {
-            Self::Bearer | Self::Header(_) | Self::Prefixed(..) | Self::Basic | Self::Sigv4(_) => true,
-            Self::Query(_)
+            Self::Bearer
+            | Self::Header(_)
+            | Self::Prefixed(..)
+            | Self::Basic
+            | Self::Sigv4(_)
             | Self::Google
             | Self::Entra
             | Self::IbmIam
-            | Self::Oci
-            | Self::SnowflakeJwt
-            | Self::Oauth(_)
-            | Self::Jwt => false,
+            | Self::Oauth(_) => true,
+            Self::Query(_) | Self::Oci | Self::SnowflakeJwt | Self::Jwt => false,
         }
     }
 }

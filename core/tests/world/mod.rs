@@ -80,11 +80,20 @@ impl World {
         Self::with(|ports| ports)
     }
 
+    /// A world with another document.
+    pub fn of(config: &str) -> Self {
+        Self::made(config, |ports| ports)
+    }
+
     /// A world some of whose ports are replaced.
     pub fn with(change: impl FnOnce(Ports) -> Ports) -> Self {
+        Self::made(CONFIG, change)
+    }
+
+    fn made(config: &str, change: impl FnOnce(Ports) -> Ports) -> Self {
         let (ports, handles) = ports();
         let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
-        let policy = Policy::read("gatelet.yaml", CONFIG, &host).expect("the tests' policy is right");
+        let policy = Policy::read("gatelet.yaml", config, &host).expect("the tests' policy is right");
         let gateway = Gateway::new(change(ports), Settings::new(Secret::new(ADMIN)), policy);
         Self { gateway, handles }
     }

@@ -22,7 +22,7 @@ use super::stream::{Committed, Relay};
 use super::task;
 use crate::domain::Timestamp;
 use crate::policy::{Passthrough, Provider, Target};
-use crate::port::{Body, Reach};
+use crate::port::{Body, Fault, FaultKind, Reach};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::registry::Kind;
 use crate::shared::Core;
@@ -69,10 +69,15 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
     let deadline = received.arrived.started.after(total);
     let target = plan.first().ok_or(Refusal::Timeout)?;
+    let proven = target.provider.prove(&core.ports).await;
     let request = request(&received, target, started).ok_or_else(|| unreachable(target))?;
     books.attempt(target, "native", &Loss::default(), started);
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
-    let sent = within(core, deadline.since(started), core.upstream(target).send(request, reach)).await;
+    let sent = match proven {
+        Ok(()) => within(core, deadline.since(started), core.upstream(target).send(request, reach)).await,
+        // Whatever the credential lacks, its provider cannot be asked with it.
+        Err(unproven) => Some(Err(Fault::new(FaultKind::Denied, "credential", unproven.to_string()))),
+    };
     let answer = match sent {
         Some(Ok(answer)) => Ok(answer),
         Some(Err(fault)) => Err(failure(fault.kind)),

@@ -194,6 +194,22 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder>;
 }
 
+/// A model's name in a path: what is no letter, digit or one of `-._~/@` is escaped.
+fn in_path(model: &str) -> String {
+    let mut out = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for half in [byte >> 4, byte & 15] {
+                out.extend(char::from_digit(u32::from(half), 16).map(|digit| digit.to_ascii_uppercase()));
+            }
+        }
+    }
+    out
+}
+
 /// The kinds of tools that the caller runs: `custom`, and those of a provider whose calls come back to it.
 const CALLERS: &[&str] = &[
     "custom",

@@ -8,7 +8,7 @@ use crate::object::{ListWriter, ObjectWriter, object};
 use crate::{DialectId, Encoder, EncoderOptions, Json, Loss, PublicError, Usage};
 
 use super::response::{
-    function_call, is_blocked, redacted, thought, write_end, write_nested, write_part, write_top,
+    function_call, is_blocked, note_tier, redacted, thought, write_end, write_nested, write_part, write_top,
 };
 use super::{error, logprobs, usage};
 
@@ -29,7 +29,6 @@ pub(super) struct StreamEncoder {
     spoke: bool,
     choices: BTreeMap<u32, Choice>,
     usage: Usage,
-    service_tier: Option<String>,
     extra: Extra,
 }
 
@@ -251,7 +250,7 @@ impl StreamEncoder {
                 });
             }
             object.object("usageMetadata", |object| {
-                usage::write(object, &this.usage, this.service_tier.as_deref());
+                usage::write(object, &this.usage);
                 write_nested(object, &this.extra, "usageMetadata.");
             });
             write_top(object, &this.extra);
@@ -282,9 +281,7 @@ impl Encoder for StreamEncoder {
             }
             Event::Usage(usage) => self.usage = *usage,
             Event::Meta { service_tier, extra } => {
-                if service_tier.is_some() {
-                    self.service_tier.clone_from(service_tier);
-                }
+                note_tier(service_tier.as_deref(), loss);
                 for name in extra.foreign_to(HERE) {
                     loss.note(name.to_owned());
                 }

@@ -91,7 +91,7 @@ impl Dialect for Gemini {
     }
 
     fn path(&self, model: &str, stream: bool) -> Cow<'static, str> {
-        let model = escaped(model);
+        let model = super::in_path(model);
         // Tuned models have a collection of their own.
         let collection = if model.starts_with("tunedModels/") { "" } else { "models/" };
         let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
@@ -186,22 +186,6 @@ impl Dialect for Gemini {
     fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder> {
         Box::new(encode::StreamEncoder::new(options))
     }
-}
-
-/// A model's name in a path: what is no letter, digit or one of `-._~/@` is escaped.
-fn escaped(model: &str) -> String {
-    let mut out = String::with_capacity(model.len());
-    for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            for half in [byte >> 4, byte & 15] {
-                out.extend(char::from_digit(u32::from(half), 16).map(|digit| digit.to_ascii_uppercase()));
-            }
-        }
-    }
-    out
 }
 
 /// JSON that a writer of ours made.

@@ -84,6 +84,7 @@ pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
     for name in response.extra.foreign_to(HERE) {
         loss.note(name.to_owned());
     }
+    note_tier(response.service_tier.as_deref(), loss);
     let mut body = Vec::with_capacity(512);
     object(&mut body, |object| {
         if !is_blocked(&response.extra) {
@@ -94,7 +95,7 @@ pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
             });
         }
         object.object("usageMetadata", |object| {
-            usage::write(object, &response.usage, response.service_tier.as_deref());
+            usage::write(object, &response.usage);
             write_nested(object, &response.extra, "usageMetadata.");
         });
         object.string("modelVersion", &response.model);
@@ -102,6 +103,13 @@ pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
         write_top(object, &response.extra);
     });
     body
+}
+
+/// Answers have no place for the tier that served them; the usual one needs no word.
+pub(super) fn note_tier(tier: Option<&str>, loss: &mut Loss) {
+    if tier.is_some_and(|tier| super::config::tier_word(tier) != Some("standard")) {
+        loss.note("service_tier");
+    }
 }
 
 /// Whether the prompt itself was refused by the provider of this dialect: then there is no candidate.

@@ -94,7 +94,7 @@ pub(super) fn read(raw: &RawValue) -> Option<Counted> {
 }
 
 /// Fills usage metadata.
-pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage, service_tier: Option<&str>) {
+pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage) {
     let spoken = usage.output_total().saturating_sub(usage.reasoning);
     object.count("promptTokenCount", usage.input_total());
     object.count("candidatesTokenCount", spoken);
@@ -113,9 +113,6 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage, service_tier: 
     if usage.audio_output > 0 {
         let kinds = [("TEXT", spoken - usage.audio_output.min(spoken)), ("AUDIO", usage.audio_output)];
         details(object, "candidatesTokensDetails", &kinds);
-    }
-    if let Some(tier) = service_tier {
-        object.string("serviceTier", super::config::tier_word(tier).unwrap_or(tier));
     }
 }
 
