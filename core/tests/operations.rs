@@ -494,3 +494,25 @@ fn tokens_are_counted_by_who_can_or_estimated() {
     assert_eq!(spent(&world, &id), "0");
     block_on(world.handles.defer.run_all());
 }
+
+#[test]
+fn a_model_is_listed_with_what_it_can_and_costs() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "models": ["plain", "voice"] }));
+    let get = |path: &str| {
+        let request =
+            Request::get(format!("http://gate{path}")).header("authorization", format!("Bearer {key}"));
+        let response = world.send(request.body(Body::Empty).unwrap());
+        (response.status().as_u16(), read_json(response))
+    };
+    let (_, list) = get("/v1/models");
+    let names: Vec<&str> =
+        list["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str()).collect();
+    assert_eq!(names, ["plain", "voice"]);
+    assert_eq!(list["data"][0]["pricing"], json!({ "input": "0.000001", "output": "0.00001" }));
+    assert_eq!(list["data"][0]["max_output_tokens"], 1000);
+    let (status, voice) = get("/v1/models/voice");
+    assert_eq!((status, &voice["pricing"]), (200, &json!({ "character_input": "0.000015" })));
+    assert!(voice.get("context_window").is_none());
+    assert_eq!(get("/v1/models/claude").0, 403);
+}

@@ -10,18 +10,24 @@ use super::reply;
 use crate::domain::Timestamp;
 use crate::domain::account::Document;
 use crate::pipeline;
-use crate::policy::Resolution;
+use crate::policy::{Model, Resolution};
 use crate::port::Body;
 use crate::refusal::Refusal;
+use crate::registry::Capability;
 use crate::shared::Core;
 
 /// `GET /v1/models`, in the form of the vendor whose SDK asks.
 pub(super) async fn list(core: &Core, now: Timestamp, parts: &Parts) -> Result<Response<Body>, Refusal> {
     let document = caller(core, now, parts).await?;
-    let names = core.policy().names();
+    let policy = core.policy();
+    let names = policy.names();
     let mine = names.iter().filter(|name| pipeline::may_call(&document, name));
     let anthropic = parts.headers.contains_key("anthropic-version");
-    let data: Vec<Value> = mine.map(|name| model(name, anthropic)).collect();
+    let known = |name: &String| match policy.resolve(name) {
+        Resolution::Found(found) => model(name, &found, now, anthropic),
+        Resolution::Unknown { .. } => bare(name, anthropic),
+    };
+    let data: Vec<Value> = mine.map(known).collect();
     let body = if anthropic {
         json!({ "has_more": false, "first_id": data.first().map(|model| &model["id"]),
             "last_id": data.last().map(|model| &model["id"]), "data": data })
@@ -40,8 +46,9 @@ pub(super) async fn show(
 ) -> Result<Response<Body>, Refusal> {
     let document = caller(core, now, parts).await?;
     match core.policy().resolve(name) {
-        Resolution::Found(_) if pipeline::may_call(&document, name) => {
-            Ok(reply(StatusCode::OK, &model(name, parts.headers.contains_key("anthropic-version"))))
+        Resolution::Found(found) if pipeline::may_call(&document, name) => {
+            let anthropic = parts.headers.contains_key("anthropic-version");
+            Ok(reply(StatusCode::OK, &model(name, &found, now, anthropic)))
         }
         Resolution::Found(_) => Err(Refusal::ModelForbidden { model: name.to_owned() }),
         Resolution::Unknown { near } => {
@@ -59,7 +66,35 @@ async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Docume
     Ok(document)
 }
 
-fn model(name: &str, anthropic: bool) -> Value {
+/// What is known of a model: that of the first of its targets, which answers unless it fails. Rates are in US dollars for
+/// one unit each, as decimal strings; what nobody knows is left out.
+fn model(name: &str, found: &Model, now: Timestamp, anthropic: bool) -> Value {
+    let mut shown = bare(name, anthropic);
+    let Some((target, fields)) = found.targets.first().zip(shown.as_object_mut()) else { return shown };
+    let mut set = |key: &str, value: Value| fields.insert(key.to_owned(), value);
+    set("context_window", json!(target.context));
+    set("max_output_tokens", json!(target.max_output));
+    let capabilities: Vec<&str> =
+        Capability::ALL.iter().filter(|known| target.has(**known)).map(|known| known.word()).collect();
+    set("capabilities", json!(capabilities));
+    if let Some(price) = &target.price {
+        let rates = price.at(now).rates().iter();
+        let pricing: serde_json::Map<String, Value> =
+            rates.map(|(meter, rate)| (meter.word().to_owned(), json!(dollars(rate.picos())))).collect();
+        set("pricing", Value::Object(pricing));
+    }
+    fields.retain(|_, value| !value.is_null());
+    shown
+}
+
+/// Pico-dollars as a decimal number of dollars.
+fn dollars(picos: u64) -> String {
+    const ONE: u64 = 1_000_000_000_000;
+    let text = format!("{}.{:012}", picos / ONE, picos % ONE);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn bare(name: &str, anthropic: bool) -> Value {
     if anthropic {
         json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
     } else {
