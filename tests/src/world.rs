@@ -15,6 +15,9 @@ use crate::upstream::{Dialect, Upstream};
 pub const UPSTREAM_KEYS: [(Dialect, &str); 2] =
     [(Dialect::OpenAi, "provider-key-openai"), (Dialect::Anthropic, "provider-key-anthropic")];
 
+/// What requests to the scripted Bedrock are signed with.
+pub const SIGNING_PAIR: &str = "AKIDSCRIPT:secret-of-the-script:lent-for-an-hour";
+
 /// Nano-dollars for one token of input and of output of the scripted models.
 pub const INPUT: u64 = 500;
 pub const OUTPUT: u64 = 4_000;
@@ -150,10 +153,14 @@ pub fn config(upstream: &Upstream) -> String {
         r#"providers:
   up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai} }}
   up-anthropic: {{ dialect: anthropic, base: "{base}", key: {anthropic} }}
+  up-bedrock:   {{ dialect: bedrock, base: "{base}", key: "{SIGNING_PAIR}", region: eu-west-1 }}
   up-refusing:  {{ dialect: openai, base: "{refusing}/v1", key: {openai} }}
 models:
   "chat/*":
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "converse/*":
+    targets: [ {{ model: up-bedrock/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0
   "claude/*":
     targets: [ {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]

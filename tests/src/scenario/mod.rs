@@ -17,6 +17,7 @@ macro_rules! scenarios {
 }
 
 mod bad_input;
+mod bedrock;
 mod chat;
 mod clients;
 mod faults;
@@ -57,6 +58,7 @@ pub fn all() -> Vec<Scenario> {
         chat::scenarios(),
         verbatim::scenarios(),
         clients::scenarios(),
+        bedrock::scenarios(),
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),

@@ -180,7 +180,7 @@ async fn answer(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| play::Dropped)?.to_bytes();
     let read: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let model = read["model"].as_str().unwrap_or_default().to_owned();
+    let model = read["model"].as_str().map(str::to_owned).unwrap_or_else(|| in_path(head.uri.path()));
     let dialect = if head.uri.path().ends_with("/messages") { Dialect::Anthropic } else { Dialect::OpenAi };
     let received = Arc::new(Received {
         method: head.method,
@@ -198,6 +198,12 @@ async fn answer(
         Play::json(404, &json!({"error": {"message": format!("no script for `{model}`"), "type": "invalid_request_error"}}))
     });
     play.perform(dialect, &model, &read, received).await
+}
+
+/// The model that Bedrock's paths name, and no body: `/model/{id}/converse`.
+fn in_path(path: &str) -> String {
+    let model = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/')).unwrap_or_default().0;
+    model.replace("%3A", ":").replace("%2F", "/")
 }
 
 impl Shared {

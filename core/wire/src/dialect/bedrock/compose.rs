@@ -243,11 +243,12 @@ impl Composer<'_> {
                     };
                     return self.document(&content.into(), path);
                 }
-                let format = format.or_else(|| kind.format(media_type));
+                let format = format.and_then(|format| kind.known(format)).or_else(|| kind.format(media_type));
                 (format.map(str::to_owned), Place::Bytes(data.clone()))
             }
             Source::Url(url) => {
                 let place = Place::s3(url, &part.extra).ok_or_else(|| Malformed::field(path, bytes()))?;
+                let format = format.and_then(|format| kind.known(format));
                 let format = format.or_else(|| media::format_of_name(kind, url));
                 (format.map(str::to_owned), place)
             }

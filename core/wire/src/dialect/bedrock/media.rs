@@ -40,6 +40,7 @@ const AUDIO: &[(&str, &str)] = &[
     ("mpeg", "audio/mpeg"),
     ("mpga", "audio/mpga"),
     ("pcm", "audio/pcm"),
+    ("pcm", "audio/L16"),
     ("webm", "audio/webm"),
 ];
 
@@ -64,6 +65,11 @@ impl Kind {
     pub(super) fn media_type(self, format: &str) -> String {
         let known = self.table().iter().find(|(known, _)| *known == format).map(|(_, media)| *media);
         known.map_or_else(|| format!("application/{format}"), str::to_owned)
+    }
+
+    /// A format by the word that somebody has for it, if it is one of this dialect's.
+    pub(super) fn known(self, format: &str) -> Option<&'static str> {
+        self.table().iter().find(|(known, _)| *known == format).map(|(known, _)| *known)
     }
 
     /// The format of a media type, without its parameters.

@@ -202,7 +202,8 @@ pub(super) fn body(part: &Part, loss: &mut Loss) -> Option<Body> {
             }
         }
         Content::Audio { source: Source::Base64 { media_type, data }, format } => {
-            match (format.as_deref().or_else(|| Kind::Audio.format(media_type)), standard_base64(data)) {
+            let said = format.as_deref().and_then(|format| Kind::Audio.known(format));
+            match (said.or_else(|| Kind::Audio.format(media_type)), standard_base64(data)) {
                 (Some(format), Some(data)) => Body::Media {
                     kind: Kind::Audio,
                     format: Some(format.to_owned()),
