@@ -5,15 +5,12 @@ Bytes in arguments are {"base64": "…"}. boto3 blocks, so each call has a threa
 
 import asyncio
 import base64
-import os
-import threading
 
 import boto3
 from botocore.config import Config
+from botocore.tokens import FrozenAuthToken
 
 from clients import describe, plain
-
-ENVIRONMENT = threading.Lock()
 
 
 async def perform(request):
@@ -44,13 +41,22 @@ def connect(base_url, api_key):
         identity, secret = api_key.split(":", 1)
         session = boto3.Session(aws_access_key_id=identity, aws_secret_access_key=secret)
         return session.client("bedrock-runtime", **arguments)
-    # Bearer tokens are taken from the environment alone, when the client is made.
-    with ENVIRONMENT:
-        os.environ["AWS_BEARER_TOKEN_BEDROCK"] = api_key
-        try:
-            return boto3.Session().client("bedrock-runtime", **arguments)
-        finally:
-            del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
+    # The client takes bearer tokens from the environment alone, which all calls of this process share: so it is told of
+    # this one by the same door. That there is a token it asks the environment again with each call, unless it was told.
+    session = boto3.Session()
+    session._session.register_component("token_provider", Shown(api_key))
+    arguments["config"] = config.merge(Config(auth_scheme_preference="httpBearerAuth"))
+    return session.client("bedrock-runtime", **arguments)
+
+
+class Shown:
+    """What the client asks for a token."""
+
+    def __init__(self, token):
+        self.token = FrozenAuthToken(token)
+
+    def load_token(self, **_):
+        return self.token
 
 
 def with_bytes(value):

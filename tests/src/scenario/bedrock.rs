@@ -65,7 +65,7 @@ async fn boto3_shows_a_key_as_a_bearer(world: Arc<World>) -> Result<()> {
     let key = world.host.key(json!({"limits": {"budget": ["1 USD / day"]}})).await?;
     let arguments = arguments(&model(Dialect::OpenAi, script));
     let answer = ask(&world, &key.secret, "converse", &arguments).await?;
-    check_eq!(answer["result"]["output"]["message"]["content"], json!([{"text": "Yes."}]));
+    check_eq!(answer["result"]["output"]["message"]["content"], json!([{"text": "Yes."}]), "{answer}");
     check_eq!(world.closed_books(&key).await?.spent, cost(3, 2));
     Ok(())
 }
