@@ -18,8 +18,8 @@ fn sent_to(model: &str, request: &Value) -> Result<(Value, Vec<String>), Malform
     let read = dialect(DialectId::Openai).read_request(request.to_string().as_bytes())?;
     let mut loss = Loss::default();
     let written = dialect(HERE).write_request(&read, &TargetHints::unknown(model), &mut loss)?;
-    let lost = loss.items().map(str::to_owned).collect();
-    Ok((serde_json::from_slice(&written.body).unwrap(), lost))
+    let items = loss.items().map(str::to_owned).collect();
+    Ok((serde_json::from_slice(&written.body).unwrap(), items))
 }
 
 fn sent(request: &Value) -> (Value, Vec<String>) {

@@ -180,7 +180,7 @@ async fn answer(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| play::Dropped)?.to_bytes();
     let read: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let model = read["model"].as_str().map(str::to_owned).unwrap_or_else(|| in_path(head.uri.path()));
+    let model = read["model"].as_str().map_or_else(|| in_path(head.uri.path()), str::to_owned);
     let dialect = if head.uri.path().ends_with("/messages") { Dialect::Anthropic } else { Dialect::OpenAi };
     let received = Arc::new(Received {
         method: head.method,
