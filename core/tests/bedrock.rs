@@ -274,3 +274,30 @@ fn requests_to_bedrock_are_signed_with_the_providers_pair() {
     assert_eq!(header("authorization"), sigv4::authorization("AKIDEXAMPLE", "secret", &scope, &request));
     assert!(sent.headers["authorization"].is_sensitive());
 }
+
+#[test]
+fn what_only_the_provider_knows_the_cost_of_is_refused_under_a_budget() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "limits": { "budget": ["1 USD / day"] } }));
+    let plain: Value = serde_json::from_str(&Ask::new("converse").body).unwrap();
+    for (field, value) in [
+        ("guardrailConfig", json!({ "guardrailIdentifier": "a", "guardrailVersion": "1" })),
+        ("toolConfig", json!({ "tools": [{ "systemTool": { "name": "nova_grounding" } }] })),
+        ("additionalModelRequestFields", json!({ "max_tokens": 1_000_000 })),
+        (
+            "additionalModelRequestFields",
+            json!({ "top_k": 5, "inferenceConfig": { "maxTokens": 1_000_000 } }),
+        ),
+    ] {
+        let mut body = plain.clone();
+        body[field] = value;
+        let ask = world::chat("/model/converse/converse", &key, body.to_string());
+        let (status, name, code) = refused(world.send(ask));
+        assert_eq!(
+            (status, name.as_str(), code.as_str()),
+            (403, "AccessDeniedException", "cost_unbounded"),
+            "{field}"
+        );
+    }
+    assert!(world.handles.upstream.asked().is_empty(), "nothing was sent");
+}

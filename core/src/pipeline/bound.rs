@@ -126,6 +126,9 @@ fn unbounded(received: &Received<'_>) -> Result<(), Refusal> {
     if let Some(name) = names.iter().find(|name| fields.present(name).is_some()) {
         return refuse(name);
     }
+    if let Some(param) = received.arrived.dialect.dialect().unbounded(fields) {
+        return refuse(&param);
+    }
     let fast = |raw: &RawValue| raw.get() != "\"standard\"";
     if received.arrived.dialect == DialectId::Anthropic && fields.present("speed").is_some_and(fast) {
         return refuse("speed");

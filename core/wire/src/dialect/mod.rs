@@ -96,6 +96,12 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`Malformed::Field`] names what is missing or of the wrong type.
     fn peek<'a>(&self, fields: &Fields<'a>, addressed: &'a Addressed) -> Result<Peek<'a>, Malformed>;
+    /// A field inside of another by which a provider spends or generates by itself, as [`Conventions::unbounded`] names
+    /// outer ones.
+    fn unbounded(&self, fields: &Fields<'_>) -> Option<String> {
+        let _ = fields;
+        None
+    }
     fn read_request(&self, body: &[u8]) -> Result<chat::Request, Malformed>;
     /// Writes a request for `target`, noting in `loss` what this dialect cannot carry.
     ///

@@ -88,6 +88,10 @@ impl Dialect for Bedrock {
         })
     }
 
+    fn unbounded(&self, fields: &Fields<'_>) -> Option<String> {
+        request::unbounded(fields)
+    }
+
     fn read_request(&self, body: &[u8]) -> Result<Request, Malformed> {
         request::read(body)
     }

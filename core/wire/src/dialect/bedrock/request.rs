@@ -166,6 +166,37 @@ fn read_output(object: &Object<'_>, request: &mut Request) -> Result<(), Malform
     Ok(())
 }
 
+/// The models' own fields that generate nothing beyond the cap and call nobody.
+const HARMLESS: &[&str] = &[
+    "thinking",
+    "reasoning_config",
+    "reasoningConfig",
+    "reasoning_effort",
+    "output_config",
+    "top_k",
+    "topK",
+    "anthropic_beta",
+];
+
+/// A tool that the provider runs by itself, or a model's own field that nobody here knows: it may lift the cap.
+pub(super) fn unbounded(fields: &crate::Fields<'_>) -> Option<String> {
+    let inner = |key: &str| crate::Fields::of(fields.present(key)?, key).ok();
+    if let Some(config) = inner("toolConfig")
+        && let Some(tools) = config.present("tools")
+        && let Ok(tools) = serde_json::from_str::<Vec<&RawValue>>(tools.get())
+    {
+        let own = |tool: &&RawValue| {
+            crate::Fields::of(tool, "").is_ok_and(|tool| tool.present("systemTool").is_some())
+        };
+        if let Some(at) = tools.iter().position(own) {
+            return Some(format!("toolConfig.tools[{at}]"));
+        }
+    }
+    let additional = inner("additionalModelRequestFields")?;
+    let unknown = additional.iter().map(|(name, _)| name).find(|name| !HARMLESS.contains(name))?;
+    Some(format!("additionalModelRequestFields.{unknown}"))
+}
+
 /// Keeps a field under its path: one with a dot stands inside another.
 pub(super) fn keep(extra: &mut Extra, path: &str, json: Option<Json>) {
     if let Some(json) = json {
