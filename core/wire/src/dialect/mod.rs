@@ -130,6 +130,12 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
         let _ = options;
         self.write_response(response, loss)
     }
+    /// The fields of a request without what only the gateway put into earlier answers, of other providers, that the
+    /// caller sends back: the dialect's own vendor could not read it.
+    fn cleaned(&self, fields: &Fields<'_>) -> Option<(&'static str, Json)> {
+        let _ = fields;
+        None
+    }
     /// The fields of a request that its answers repeat.
     fn echo(&self, body: &[u8]) -> Vec<(String, Json)> {
         let _ = body;

@@ -455,6 +455,9 @@ impl Encoder for StreamEncoder {
             Event::Meta { service_tier, extra } => {
                 if service_tier.is_some() {
                     self.head.service_tier.clone_from(service_tier);
+                    if self.head.tier().is_none() {
+                        loss.note("service_tier");
+                    }
                 }
                 if !extra.of(HERE).is_empty() {
                     self.head.extra = extra.clone();
@@ -499,4 +502,13 @@ pub(super) fn whole(response: &Response, options: EncoderOptions, loss: &mut Los
     out.clear();
     encoder.head.write(&mut out, encoder.status, &encoder.output, Some(&response.usage));
     out
+}
+
+/// The object of an answer that is only promised yet.
+pub fn begun(options: EncoderOptions, model: &str) -> Json {
+    let mut encoder = StreamEncoder::new(options, true);
+    model.clone_into(&mut encoder.head.model);
+    let mut out = Vec::new();
+    encoder.head.write(&mut out, Status::Queued, &[], None);
+    std::str::from_utf8(&out).ok().and_then(|text| Json::parse(text).ok()).unwrap_or_else(|| Json::of(&()))
 }

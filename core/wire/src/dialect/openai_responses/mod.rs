@@ -32,8 +32,9 @@ use crate::{
     Usage, peek,
 };
 
+pub use encode::begun;
 pub use item::reference;
-pub use thought::without_foreign_thoughts;
+pub use thought::compacted;
 
 const HERE: DialectId = DialectId::OpenaiResponses;
 
@@ -111,6 +112,10 @@ impl Dialect for OpenaiResponses {
 
     fn write_answer(&self, response: &Response, options: &EncoderOptions, loss: &mut Loss) -> Vec<u8> {
         encode::whole(response, options.clone(), loss)
+    }
+
+    fn cleaned(&self, fields: &Fields<'_>) -> Option<(&'static str, Json)> {
+        thought::cleaned(fields.present("input")?).map(|input| ("input", input))
     }
 
     fn echo(&self, body: &[u8]) -> Vec<(String, Json)> {

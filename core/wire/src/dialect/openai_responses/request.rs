@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::item::{self, Turns};
-use super::{HERE, content};
+use super::item::{self, Item, Turns};
+use super::{HERE, content, thought};
 use crate::chat::{Extra, Format, Message, Reasoning, Request, Role, Tool, ToolChoice};
 use crate::json::string;
 use crate::object::{Object, is_string};
@@ -142,6 +142,17 @@ fn read_items(whole: &Object<'_>, key: &str, turns: &mut Turns) -> Result<(), Ma
         }
         let kind = Object::of(raw, path.as_str())?.string("type")?;
         if kind.as_deref() == Some("compaction") {
+            let item = Object::of(raw, path.as_str())?;
+            if let Some(text) = item.string("encrypted_content")?.as_deref().and_then(thought::summary) {
+                let parts = vec![content::text_of(text)];
+                turns.push(Item::Message(Message {
+                    role: Role::Developer,
+                    parts,
+                    name: None,
+                    extra: Extra::default(),
+                }));
+                continue;
+            }
             let expected = "a history that can be read: only the vendor that compacted it can read this one";
             return Err(Malformed::field(path, expected));
         }

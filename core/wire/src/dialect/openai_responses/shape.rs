@@ -54,6 +54,7 @@ pub(super) struct Head {
 /// How far an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
+    Queued,
     InProgress,
     Completed,
     /// With the reason.
@@ -63,6 +64,7 @@ pub(super) enum Status {
 impl Status {
     pub(super) fn word(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::InProgress => "in_progress",
             Self::Completed => "completed",
             Self::Incomplete(_) => "incomplete",
@@ -71,6 +73,16 @@ impl Status {
 }
 
 impl Head {
+    /// The tier, if this dialect has a word for it.
+    pub(super) fn tier(&self) -> Option<&str> {
+        match self.service_tier.as_deref() {
+            Some("standard") => Some("default"),
+            tier => tier.filter(|tier| {
+                ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"].contains(tier)
+            }),
+        }
+    }
+
     /// Writes the whole object; `output` is the inside of its list.
     pub(super) fn write(&self, out: &mut Vec<u8>, status: Status, output: &[u8], counts: Option<&Usage>) {
         object(out, |object| {
@@ -83,7 +95,9 @@ impl Head {
                 Status::Incomplete(reason) => {
                     object.object("incomplete_details", |details| details.string("reason", reason));
                 }
-                Status::InProgress | Status::Completed => object.raw("incomplete_details", "null"),
+                Status::Queued | Status::InProgress | Status::Completed => {
+                    object.raw("incomplete_details", "null");
+                }
             }
             object.string("model", &self.model);
             object.bytes("output", |out| {
@@ -97,7 +111,7 @@ impl Head {
                     None => object.raw(name, default),
                 }
             }
-            object.string("service_tier", self.service_tier.as_deref().unwrap_or("default"));
+            object.string("service_tier", self.tier().unwrap_or("default"));
             for (name, json) in self.extra.of(HERE) {
                 if !ECHOED.iter().any(|(echoed, _)| echoed == name) {
                     object.json(name, json);

@@ -99,20 +99,49 @@ pub(super) fn fill(item: &mut ObjectWriter<'_>, id: &str, text: &str, encrypted:
     }
 }
 
-/// The request without the thoughts that other providers had in it, where there are any: this dialect's vendor could not
-/// read their proofs, and refuses what it cannot read.
-pub fn without_foreign_thoughts(fields: &Fields<'_>) -> Option<Vec<u8>> {
-    let input = fields.present("input")?;
+/// The items of `input` as this dialect's vendor can read them: without the thoughts of other providers, whose proofs it
+/// could not read, and with what the gateway made short in plain words. None where it can read all of them as they are.
+pub(super) fn cleaned(input: &RawValue) -> Option<Json> {
     if !input.get().contains("\"gatelet:") {
         return None;
     }
     let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
-    let foreign = |raw: &&&RawValue| {
-        let proof = Fields::of(raw, "input[]")
-            .ok()
-            .and_then(|item| item.present("encrypted_content").and_then(string).map(Cow::into_owned));
-        proof.is_some_and(|proof| proof.starts_with(SIGNED) || proof.starts_with(REDACTED))
-    };
-    let kept: Vec<&str> = items.iter().filter(|raw| !foreign(raw)).map(|raw| raw.get()).collect();
-    (kept.len() < items.len()).then(|| fields.splice(&[("input", &format!("[{}]", kept.join(",")))]))
+    let mut changed = false;
+    let mut kept: Vec<Json> = Vec::with_capacity(items.len());
+    for raw in items {
+        let item = Fields::of(raw, "input[]").ok();
+        let proof = item.and_then(|item| item.present("encrypted_content").and_then(string));
+        match proof.as_deref() {
+            Some(proof) if proof.starts_with(SIGNED) || proof.starts_with(REDACTED) => changed = true,
+            Some(proof) => match summary(proof) {
+                Some(text) => {
+                    changed = true;
+                    kept.push(super::shape::json(|item| {
+                        item.string("type", "message");
+                        item.string("role", "developer");
+                        item.string("content", &text);
+                    }));
+                }
+                None => kept.push(Json::from(raw)),
+            },
+            None => kept.push(Json::from(raw)),
+        }
+    }
+    changed.then(|| Json::of(&kept))
+}
+
+/// In front of conversations that the gateway made short.
+const COMPACTED: &str = "gatelet:c:";
+
+/// The `encrypted_content` of a conversation that was made short, which is no secret: it goes on over every provider.
+pub fn compacted(text: &str) -> String {
+    use base64::Engine;
+    format!("{COMPACTED}{}", base64::engine::general_purpose::STANDARD.encode(text))
+}
+
+/// What a conversation came to that the gateway made short, in words for the model.
+pub(super) fn summary(encrypted: &str) -> Option<String> {
+    let bytes = crate::source::decoded(encrypted.strip_prefix(COMPACTED)?)?;
+    let text = String::from_utf8(bytes).ok()?;
+    Some(format!("A summary of the conversation so far:\n\n{text}"))
 }

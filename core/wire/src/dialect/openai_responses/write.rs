@@ -442,9 +442,22 @@ fn write_said(list: &mut ListWriter<'_>, thoughts: &mut Vec<(&str, &str, &str)>,
         return;
     }
     write_thoughts(list, thoughts);
+    let plain = said.iter().map(|part| match &part.content {
+        Content::Text { text, citations } if citations.is_empty() => Some(text.as_str()),
+        _ => None,
+    });
+    let plain = plain.collect::<Option<String>>();
     list.object(|item| {
         item.string("type", "message");
         item.string("role", "assistant");
+        if let Some(text) = plain {
+            // Parts of one answer are pieces of one text.
+            item.string("content", &text);
+            return said.iter().for_each(|part| item.extra(&part.extra, HERE));
+        }
+        // What is said in parts must have been an answer, with an id and an end.
+        item.string("id", "msg_0");
+        item.string("status", "completed");
         item.list("content", |list| {
             for part in said.iter() {
                 list.object(|object| match &part.content {
