@@ -32,6 +32,7 @@ fn write(limits: serde_json::Value) -> Transaction {
         tags: Vec::new(),
         metadata: serde_json::Map::new(),
         state: KeyState::Active,
+        signing: None,
         expires: None,
         created: now(),
         updated: now(),
