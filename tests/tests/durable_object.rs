@@ -15,7 +15,7 @@ use bytes::Bytes;
 use gatelet_core::domain::account::{Account, Op};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{
-    Entry, Expect, Fault, FaultKind, Ledger, Outcome, Page, Store, Transaction, Versioned,
+    Entry, Expect, Fault, FaultKind, Ledger, MOST_KEPT, Outcome, Page, Store, Transaction, Versioned,
 };
 use gatelet_tests::check_eq;
 use gatelet_tests::client::Call;
@@ -25,7 +25,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use ask::{Ask, Blob, DIRECTORY, Document, Transact, Transacted};
+use ask::{Ask, Blob, DIRECTORY, Document, Transact, Transacted, keeper};
 
 #[expect(dead_code, reason = "the object's side of it")]
 #[path = "../../adapters/worker/src/ask.rs"]
@@ -233,5 +233,23 @@ impl Store for Documents {
         let names: Vec<String> = self.0.ask("store.list", DIRECTORY, &ask).await?;
         let next = names.last().filter(|_| names.len() == limit).cloned();
         Ok(Page { names, next })
+    }
+
+    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
+        if bytes.len() > MOST_KEPT {
+            return Err(Fault::new(FaultKind::TooLarge, "store.keep", name));
+        }
+        let ask = Ask::Keep { name: name.to_owned(), bytes: Blob(bytes), until };
+        self.0.ask("store.keep", &keeper(home), &ask).await
+    }
+
+    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
+        let ask = Ask::Kept { name: name.to_owned(), now };
+        let kept: Option<Blob> = self.0.ask("store.kept", &keeper(home), &ask).await?;
+        Ok(kept.map(|blob| blob.0))
+    }
+
+    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
+        self.0.ask("store.discard", &keeper(home), &Ask::Discard { name: name.to_owned() }).await
     }
 }

@@ -5,6 +5,7 @@
 //! | pk | sk | attributes |
 //! | --- | --- | --- |
 //! | `documents` | name | `bytes`, `version`, `writer`; without `bytes` it was deleted |
+//! | `kept#<home>#<name>` | `-` | `bytes`, `until` (seconds since 1970; the table takes out what is over) |
 //! | `account#<shard>#<account>` | `-` | `base`, `version`, `log` (see [`crate::journal`]) |
 //! | `accounts#<shard>` | account | |
 //! | `outbox#<shard>#<lane>` | entry | `line`, `settle` |
@@ -20,7 +21,8 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use bytes::Bytes;
-use gatelet_core::port::{Chance, Expect, Fault, FaultKind, Page, Store, Versioned};
+use gatelet_core::domain::Timestamp;
+use gatelet_core::port::{Chance, Expect, Fault, FaultKind, MOST_KEPT, Page, Store, Versioned};
 
 use crate::aws::{Aws, fault};
 
@@ -205,6 +207,47 @@ impl Store for Table {
         });
         Ok(Page { names, next: next.flatten() })
     }
+
+    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
+        const OPERATION: &str = "store.keep";
+        if bytes.len() > MOST_KEPT {
+            return Err(Fault::new(FaultKind::TooLarge, OPERATION, format!("{name}: {} bytes", bytes.len())));
+        }
+        let mut item = key(&kept(home, name), ALONE);
+        item.insert("bytes".to_owned(), AttributeValue::B(Blob::new(bytes)));
+        // The second that has begun counts whole: the table may take it out from then on.
+        let until = until.micros().div_euclid(1_000_000) + 1;
+        item.insert("until".to_owned(), AttributeValue::N(until.to_string()));
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        put.send().await.map(drop).map_err(fault(OPERATION))
+    }
+
+    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
+        const OPERATION: &str = "store.kept";
+        let Some(item) = Table::get(self, OPERATION, &kept(home, name), ALONE).await? else {
+            return Ok(None);
+        };
+        // The table takes its time to take out what is over.
+        let until = number(OPERATION, &item, "until")?;
+        if i64::try_from(until).unwrap_or(i64::MAX) <= now.micros().div_euclid(1_000_000) {
+            return Ok(None);
+        }
+        let Some(AttributeValue::B(bytes)) = item.get("bytes") else { return Ok(None) };
+        Ok(Some(Bytes::copy_from_slice(bytes.as_ref())))
+    }
+
+    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
+        let delete =
+            self.client.delete_item().table_name(&self.name).set_key(Some(key(&kept(home, name), ALONE)));
+        delete.send().await.map(drop).map_err(fault("store.discard"))
+    }
+}
+
+/// The sort key of an item that is alone in its partition.
+const ALONE: &str = "-";
+
+fn kept(home: &str, name: &str) -> String {
+    format!("kept#{home}#{name}")
 }
 
 /// The item that did not meet the condition; empty where there is none.

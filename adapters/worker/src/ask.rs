@@ -15,6 +15,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The object that keeps the documents and the list of shards. No shard is called so: its name has a tilde.
 pub(crate) const DIRECTORY: &str = "~directory";
 
+/// How the names of objects begin that keep things at a home. No shard is called so: there is a tilde.
+pub(crate) const KEEPERS: &str = "~kept/";
+
+/// The object that keeps what is kept at `home`.
+pub(crate) fn keeper(home: &str) -> String {
+    format!("{KEEPERS}{home}")
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Ask {
@@ -43,6 +51,13 @@ pub(crate) enum Ask {
     DeleteDocument { name: String },
     /// To the directory: answers names.
     ListDocuments { prefix: String, after: Option<String>, limit: usize },
+
+    /// To a home's object: answers null.
+    Keep { name: String, bytes: Blob, until: Timestamp },
+    /// To a home's object: answers a [`Blob`], or null.
+    Kept { name: String, now: Timestamp },
+    /// To a home's object: answers null.
+    Discard { name: String },
 }
 
 /// A transaction, and the moment at which it was asked for.

@@ -39,6 +39,8 @@ const SCHEMA: &str = "
         body blob, -- null: deleted; its version is never used again
         published integer not null
     ) without rowid;
+    create table if not exists kept (name text primary key, until integer not null, body blob not null);
+    create index if not exists kept_until on kept (until);
 ";
 
 impl Books {
@@ -208,6 +210,44 @@ impl Books {
         Ok(made)
     }
 
+    pub(crate) fn put_kept(
+        &self,
+        name: &str,
+        bytes: &Blob,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), Failed> {
+        self.run(
+            "insert or replace into kept values (?, ?, ?)",
+            vec![name.into(), moment(until), SqlStorageValue::Blob(bytes.0.to_vec())],
+        )?;
+        self.sweep(now)
+    }
+
+    pub(crate) fn kept(&self, name: &str, now: Timestamp) -> Result<Option<Blob>, Failed> {
+        let query = "select body from kept where name = ? and until > ?";
+        let Some(row) = self.rows(query, vec![name.into(), moment(now)])?.pop() else { return Ok(None) };
+        let [body] = columns(row)?;
+        Ok(Some(Blob(blob(body)?.into())))
+    }
+
+    pub(crate) fn discard(&self, name: &str) -> Result<(), Failed> {
+        self.run("delete from kept where name = ?", vec![name.into()])
+    }
+
+    /// Takes out what is over.
+    pub(crate) fn sweep(&self, now: Timestamp) -> Result<(), Failed> {
+        self.run("delete from kept where until <= ?", vec![moment(now)])
+    }
+
+    /// When something that is kept will be over next.
+    pub(crate) fn next_over(&self) -> Result<Option<Timestamp>, Failed> {
+        let query = "select until from kept order by until limit 1";
+        let Some(row) = self.rows(query, vec![])?.pop() else { return Ok(None) };
+        let [until] = columns(row)?;
+        Ok(Some(Timestamp::from_micros(integer(&until)?)))
+    }
+
     /// Writes.
     fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), Failed> {
         if !self.is_made()? {
@@ -330,6 +370,10 @@ fn integer(value: &SqlStorageValue) -> Result<i64, Failed> {
         SqlStorageValue::Integer(integer) => Ok(*integer),
         other => Err(format!("expected an integer in the database, found {other:?}").into()),
     }
+}
+
+fn moment(at: Timestamp) -> SqlStorageValue {
+    SqlStorageValue::Integer(at.micros().clamp(0, 1 << 53))
 }
 
 fn count(limit: usize) -> SqlStorageValue {

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gatelet_core::port::{Expect, Fault, FaultKind, Page, Store, Versioned};
+use gatelet_core::domain::Timestamp;
+use gatelet_core::port::{Expect, Fault, FaultKind, MOST_KEPT, Page, Store, Versioned};
 use serde::{Deserialize, Serialize};
 use worker::kv::{KvError, KvStore};
 
-use crate::ask::{Ask, Blob, DIRECTORY, Document};
+use crate::ask::{Ask, Blob, DIRECTORY, Document, keeper};
 use crate::js;
 use crate::ledger::Shards;
 
@@ -101,5 +102,30 @@ impl Store for Documents {
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
         js::js(Self::list(self, prefix, after, limit)).await
+    }
+
+    // Not in KV: whoever keeps something goes on from it at once, maybe elsewhere.
+    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
+        const OPERATION: &str = "store.keep";
+        if bytes.len() > MOST_KEPT {
+            return Err(Fault::new(
+                FaultKind::TooLarge,
+                OPERATION,
+                format!("{name} has {} bytes", bytes.len()),
+            ));
+        }
+        let ask = Ask::Keep { name: name.to_owned(), bytes: Blob(bytes), until };
+        js::js(self.shards.ask(OPERATION, &keeper(home), &ask)).await
+    }
+
+    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
+        let (ask, keeper) = (Ask::Kept { name: name.to_owned(), now }, keeper(home));
+        let kept: Option<Blob> = js::js(self.shards.ask("store.kept", &keeper, &ask)).await?;
+        Ok(kept.map(|blob| blob.0))
+    }
+
+    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
+        let (ask, keeper) = (Ask::Discard { name: name.to_owned() }, keeper(home));
+        js::js(self.shards.ask("store.discard", &keeper, &ask)).await
     }
 }

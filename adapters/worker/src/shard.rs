@@ -116,9 +116,17 @@ impl Shard {
         };
         // What came in while the alarm rang has found it "set".
         let left = self.books.outbox(1).is_ok_and(|entries| !entries.is_empty());
-        self.alarm.set(match again.or(left.then_some(GATHER)) {
-            Some(wait) => Alarm::Due(ports::now().after(wait)),
-            None => Alarm::Off,
+        // What is kept here and over is nobody's any more.
+        let keeps = self.name.as_deref().is_some_and(|name| name.starts_with(ask::KEEPERS));
+        let over = if keeps {
+            self.books.sweep(now).and_then(|()| self.books.next_over()).unwrap_or(None)
+        } else {
+            None
+        };
+        self.alarm.set(match (again.or(left.then_some(GATHER)), over) {
+            (Some(wait), _) => Alarm::Due(ports::now().after(wait)),
+            (None, Some(at)) => Alarm::Due(at),
+            (None, None) => Alarm::Off,
         });
     }
 }
@@ -155,6 +163,15 @@ impl Shard {
             Ask::ListDocuments { prefix, after, limit } => {
                 json(&books.documents(&prefix, &after.unwrap_or_default(), limit)?)
             }
+            Ask::Keep { name, bytes, until } => {
+                books.put_kept(&name, &bytes, ports::now(), until)?;
+                if self.alarm.get() == Alarm::Off {
+                    self.alarm.set(Alarm::Due(until));
+                }
+                json(&())
+            }
+            Ask::Kept { name, now } => json(&books.kept(&name, now)?),
+            Ask::Discard { name } => json(&books.discard(&name)?),
         }
     }
 
@@ -188,6 +205,9 @@ impl Shard {
             let Some(document) = self.books.document(&name)? else { continue };
             kv::publish(&crate::documents(&self.env)?, &name, &document.bytes.0, document.version).await?;
             self.books.set_published(&name, document.version)?;
+        }
+        if self.books.outbox(1)?.is_empty() {
+            return Ok(());
         }
         let Some(name) = &self.name else { return Err("the runtime has not told the object's name".into()) };
         let ledger = Arc::new(Own(SendWrapper::new(Rc::clone(&self.books))));

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Fault;
+use crate::domain::Timestamp;
 
 /// Small documents by name, such as `config`. Reads may be old by the host's bound (Workers KV: a minute).
 #[async_trait]
@@ -14,7 +15,22 @@ pub trait Store: Send + Sync {
     async fn delete(&self, name: &str) -> Result<(), Fault>;
     /// Names that begin with `prefix`, in order, after `after`.
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault>;
+
+    /// Keeps `bytes` at `home` until a moment: no document, for it has no version and is in no list. What was kept under
+    /// the same name is replaced; whoever asks after the answer reads it. `home` says what is kept together, such as all
+    /// of one key's: a host may have a place for each. Done twice it is done once.
+    ///
+    /// # Errors
+    /// [`FaultKind::TooLarge`](super::FaultKind) above [`MOST_KEPT`] bytes at the latest.
+    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault>;
+    /// What is kept, unless its time is over.
+    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault>;
+    /// What was kept is gone when this answers.
+    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault>;
 }
+
+/// The most bytes that every host keeps under one name.
+pub const MOST_KEPT: usize = 320 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use gatelet_core::port::{Expect, FaultKind, Store};
+use gatelet_core::domain::Timestamp;
+use gatelet_core::port::{Expect, FaultKind, MOST_KEPT, Store};
 
 use crate::check_eq;
 
@@ -17,6 +18,9 @@ super::rules![gatelet_core::port::Store:
     a_deleted_name_is_gone_and_its_version_never_comes_back,
     names_are_listed_in_order_over_pages,
     of_many_writers_of_one_version_one_wins,
+    what_is_kept_is_read_until_its_time_is_over,
+    what_is_kept_at_one_home_is_not_at_another_and_is_no_document,
+    what_is_kept_again_is_replaced_and_what_is_discarded_is_gone,
 ];
 
 async fn a_name_that_was_never_written_is_none(store: Arc<dyn Store>) -> Result<()> {
@@ -124,6 +128,58 @@ async fn of_many_writers_of_one_version_one_wins(store: Arc<dyn Store>) -> Resul
         let got = store.get(name).await?.context("gone")?;
         check_eq!((got.version, got.bytes), (*version, Bytes::from(format!("{number}"))));
     }
+    Ok(())
+}
+
+/// Years ahead of every clock, so that nothing is taken out while a rule looks at it.
+fn later(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(4_000_000_000 + seconds)
+}
+
+async fn what_is_kept_is_read_until_its_time_is_over(store: Arc<dyn Store>) -> Result<()> {
+    let home = "main/until";
+    check_eq!(store.kept(home, "never", later(0)).await?, None);
+    let every_byte: Vec<u8> = (0..=255).cycle().take(MOST_KEPT).collect();
+    store.keep(home, "one", Bytes::from(every_byte.clone()), later(10)).await?;
+    let kept = store.kept(home, "one", later(0)).await?.context("not kept")?;
+    ensure!(kept == every_byte, "what is kept came back changed");
+    ensure!(store.kept(home, "one", later(9)).await?.is_some(), "it is gone before its time");
+    check_eq!(store.kept(home, "one", later(11)).await?, None);
+    match store.keep(home, "two", Bytes::from(vec![0; 2_100_000]), later(10)).await {
+        Err(fault) if fault.kind == FaultKind::TooLarge => {}
+        other => bail!("what is too large gives {other:?}"),
+    }
+    // Longer than that is not kept: nobody can ask for it at a time before.
+    store.keep(home, "over", Bytes::from_static(b"1"), Timestamp::from_seconds(1_000_000_000)).await?;
+    check_eq!(store.kept(home, "over", later(0)).await?, None);
+    Ok(())
+}
+
+async fn what_is_kept_at_one_home_is_not_at_another_and_is_no_document(store: Arc<dyn Store>) -> Result<()> {
+    store.keep("main/a", "one", Bytes::from_static(b"a"), later(10)).await?;
+    store.keep("main/b", "one", Bytes::from_static(b"b"), later(10)).await?;
+    check_eq!(store.kept("main/a", "one", later(0)).await?, Some(Bytes::from_static(b"a")));
+    check_eq!(store.kept("main/b", "one", later(0)).await?, Some(Bytes::from_static(b"b")));
+    check_eq!(store.kept("main/c", "one", later(0)).await?, None);
+    check_eq!(store.get("one").await?, None);
+    ensure!(
+        !store.list("", None, 1_000).await?.names.contains(&"one".to_owned()),
+        "it is among the documents"
+    );
+    Ok(())
+}
+
+async fn what_is_kept_again_is_replaced_and_what_is_discarded_is_gone(store: Arc<dyn Store>) -> Result<()> {
+    let home = "main/again";
+    store.discard(home, "one").await?;
+    for text in ["1", "22", ""] {
+        store.keep(home, "one", Bytes::from_static(text.as_bytes()), later(10)).await?;
+        check_eq!(store.kept(home, "one", later(0)).await?, Some(Bytes::from_static(text.as_bytes())));
+    }
+    store.keep(home, "two", Bytes::from_static(b"2"), later(10)).await?;
+    store.discard(home, "one").await?;
+    check_eq!(store.kept(home, "one", later(0)).await?, None);
+    check_eq!(store.kept(home, "two", later(0)).await?, Some(Bytes::from_static(b"2")));
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gatelet_core::port::{Expect, Fault, FaultKind, Page, Store, Versioned};
+use gatelet_core::domain::Timestamp;
+use gatelet_core::port::{Clock as _, Expect, Fault, FaultKind, Page, Store, Versioned};
+use gatelet_tokio::SystemClock;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{Embedded, Writer, fault};
@@ -27,6 +29,18 @@ impl Store for Embedded {
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
         names(&self.shared.lock().db, prefix, after.unwrap_or_default(), limit)
+    }
+
+    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
+        self.shared.kept.keep(home, name, &bytes, SystemClock.now(), until)
+    }
+
+    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
+        self.shared.kept.get(home, name, now)
+    }
+
+    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
+        self.shared.kept.discard(home, name)
     }
 }
 

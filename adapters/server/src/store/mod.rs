@@ -15,6 +15,7 @@ mod accounts;
 mod commit;
 mod documents;
 mod journal;
+mod kept;
 mod ledger;
 mod schema;
 mod sync;
@@ -46,6 +47,7 @@ struct Shared {
     writer: Mutex<Writer>,
     /// Held for microseconds: requests wait for it.
     state: Mutex<State>,
+    kept: kept::Kept,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -112,6 +114,7 @@ impl Embedded {
                 folder: folder.to_owned(),
                 writer: Mutex::new(Writer { db, entries }),
                 state: Mutex::new(state),
+                kept: kept::Kept::open(folder)?,
                 _lock: lock,
             }),
         })

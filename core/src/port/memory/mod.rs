@@ -16,8 +16,8 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, poll_fn};
 
 use super::{
-    Archive, Body, Chance, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, Outcome, Page, Ports,
-    Reach, Store, Transaction, Upstream, Versioned, Written,
+    Archive, Body, Chance, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, MOST_KEPT, Outcome, Page,
+    Ports, Reach, Store, Transaction, Upstream, Versioned, Written,
 };
 use crate::domain::account::{Account, distinct, transact};
 use crate::domain::{AccountId, ShardId, Timestamp};
@@ -75,6 +75,8 @@ fn names<'a, V>(map: &'a BTreeMap<String, V>, prefix: &'a str, after: Option<&'a
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     documents: Mutex<Documents>,
+    /// By home and name: until when, and what.
+    kept: Mutex<BTreeMap<(String, String), (Timestamp, Bytes)>>,
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +120,25 @@ impl Store for MemoryStore {
         let names: Vec<String> = all.iter().take(limit).map(|name| (*name).clone()).collect();
         let next = names.last().filter(|_| names.len() < all.len()).cloned();
         Ok(Page { names, next })
+    }
+
+    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
+        if bytes.len() > MOST_KEPT {
+            return Err(Fault::new(FaultKind::TooLarge, "store.keep", name));
+        }
+        lock(&self.kept).insert((home.to_owned(), name.to_owned()), (until, bytes));
+        Ok(())
+    }
+
+    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
+        let mut kept = lock(&self.kept);
+        kept.retain(|_, (until, _)| *until > now);
+        Ok(kept.get(&(home.to_owned(), name.to_owned())).map(|(_, bytes)| bytes.clone()))
+    }
+
+    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
+        lock(&self.kept).remove(&(home.to_owned(), name.to_owned()));
+        Ok(())
     }
 }
 
