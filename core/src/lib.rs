@@ -13,6 +13,7 @@ pub mod port;
 pub mod record;
 pub mod refusal;
 pub mod registry;
+pub mod responses;
 pub mod settings;
 pub mod shared;
 

@@ -19,6 +19,8 @@ pub struct Settings {
     pub answer_limit: usize,
     /// The longest that one request may take, its stream included: the hold dies a little later.
     pub deadline: Duration,
+    /// Whether work goes on in this process when its request is answered: answers can be made in the background.
+    pub background: bool,
 }
 
 impl Settings {
@@ -33,6 +35,7 @@ impl Settings {
             body_limit: Self::BODY_LIMIT,
             answer_limit: Self::ANSWER_LIMIT,
             deadline: Self::DEADLINE,
+            background: false,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::identity::KeyCache;
 use crate::policy::{Policy, Target};
 use crate::port::{Ports, Upstream};
 use crate::registry::Kind;
+use crate::responses::Runs;
 use crate::settings::Settings;
 
 /// One gateway's ports, settings and policy in force.
@@ -15,6 +16,8 @@ pub struct Core {
     pub ports: Ports,
     pub settings: Settings,
     pub(crate) keys: KeyCache,
+    /// Answers that are made in the background.
+    pub(crate) runs: Runs,
     demo: Demo,
     policy: RwLock<Arc<Policy>>,
 }
@@ -30,7 +33,7 @@ impl Core {
     pub(crate) fn new(ports: Ports, settings: Settings, policy: Policy) -> Self {
         let demo = Demo::new(ports.clock.clone());
         let policy = RwLock::new(Arc::new(policy));
-        Self { ports, settings, keys: KeyCache::default(), demo, policy }
+        Self { ports, settings, keys: KeyCache::default(), runs: Runs::default(), demo, policy }
     }
 
     pub(crate) fn replace_policy(&self, policy: Policy) {

@@ -154,6 +154,7 @@ pub fn config(upstream: &Upstream) -> String {
   up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai} }}
   up-anthropic: {{ dialect: anthropic, base: "{base}", key: {anthropic} }}
   up-bedrock:   {{ dialect: bedrock, base: "{base}", key: "{SIGNING_PAIR}", region: eu-west-1 }}
+  up-responses: {{ dialect: openai-responses, base: "{base}/v1", key: {openai} }}
   up-refusing:  {{ dialect: openai, base: "{refusing}/v1", key: {openai} }}
 models:
   "chat/*":
@@ -164,6 +165,9 @@ models:
     retries: 0
   "claude/*":
     targets: [ {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "resp/*":
+    targets: [ {{ model: up-responses/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0
   "twice/*":
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]

@@ -76,7 +76,8 @@ async fn run(serve: &Serve) -> Result<()> {
         defer: Arc::new(tasks.clone()),
     };
     let admin = first::admin_key(&ports).await?;
-    let gateway = Gateway::new(ports, Settings::new(admin.key()), policy);
+    let settings = Settings { background: true, ..Settings::new(admin.key()) };
+    let gateway = Gateway::new(ports, settings, policy);
 
     let house = house::keep(gateway.clone(), store.clone(), config, stop.clone())?;
     let first_key = if admin.is_new() { Some(first::key(&gateway, &admin).await?) } else { None };

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod health;
 mod models;
+mod responses;
 mod route;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(crate) async fn answer(
             let rest = rest.to_owned();
             pipeline::pass(core, id, now, provider, &rest, known, parts, body).await
         }
+        Route::Responses(asked) => responses::answer(core, id, now, asked, parts, body).await,
         Route::Models(_) => {
             only(&parts.method, &Method::GET)?;
             models::list(core, now, &parts).await

@@ -19,6 +19,8 @@ mod google;
 pub(crate) enum Route<'a> {
     /// Something of a model.
     Ask(Asking),
+    /// Answers that the caller goes on from.
+    Responses(Responses<'a>),
     Models(DialectId),
     /// One model, by the name that callers use.
     Model(DialectId, String),
@@ -31,6 +33,18 @@ pub(crate) enum Route<'a> {
     Native(Arc<Provider>, &'a str, Option<Asking>),
     /// None of ours; the dialect is guessed, for the error's shape.
     Nowhere(DialectId),
+}
+
+/// What is asked of answers that are kept; with an answer's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Responses<'a> {
+    Create,
+    /// To make a conversation short.
+    Compact,
+    One(&'a str),
+    Cancel(&'a str),
+    /// What an answer was given to.
+    Input(&'a str),
 }
 
 impl<'a> Route<'a> {
@@ -56,7 +70,6 @@ impl<'a> Route<'a> {
                 dialect: DialectId::Openai,
                 addressed: Addressed { model: Some((*deployment).to_owned()), ..Addressed::default() },
             }),
-            ["v1", "responses"] | ["responses"] => Self::ask(Operation::Chat, DialectId::OpenaiResponses),
             ["v1", "messages"] | ["anthropic", "v1", "messages"] => {
                 Self::ask(Operation::Chat, DialectId::Anthropic)
             }
@@ -80,6 +93,7 @@ impl<'a> Route<'a> {
             ["v1", "responses", "input_tokens"] | ["responses", "input_tokens"] => {
                 Self::ask(Operation::TokenCount, DialectId::OpenaiResponses)
             }
+            ["v1", "responses", rest @ ..] | ["responses", rest @ ..] => Self::responses(rest),
             ["v1", "completions"] | ["completions"] => Self::ask(Operation::Completion, DialectId::Openai),
             ["v1", "moderations"] | ["moderations"] => Self::ask(Operation::Moderation, DialectId::Openai),
             ["v1", "rerank"] | ["rerank"] => Self::ask(Operation::Rerank, DialectId::Openai),
@@ -147,6 +161,17 @@ impl<'a> Route<'a> {
         Self::Ask(Asking { operation, dialect, addressed: Addressed::default() })
     }
 
+    fn responses(rest: &[&'a str]) -> Self {
+        Self::Responses(match *rest {
+            [] => Responses::Create,
+            ["compact"] => Responses::Compact,
+            [id] => Responses::One(id),
+            [id, "cancel"] => Responses::Cancel(id),
+            [id, "input_items"] => Responses::Input(id),
+            _ => return Self::Nowhere(DialectId::OpenaiResponses),
+        })
+    }
+
     /// The dialect in which a refusal is said.
     pub(crate) fn dialect(&self) -> DialectId {
         match self {
@@ -155,6 +180,7 @@ impl<'a> Route<'a> {
                 known.as_ref().map_or(provider.dialect, |asking| asking.dialect)
             }
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Nowhere(dialect) => *dialect,
+            Self::Responses(_) => DialectId::OpenaiResponses,
             Self::Live | Self::Ready | Self::Admin(_) | Self::Hello => DialectId::Openai,
         }
     }

@@ -398,11 +398,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
 }
 
 /// What `work` answers, if it does so in time.
-pub(super) async fn within<T>(
-    core: &Core,
-    limit: Duration,
-    work: impl Future<Output = T> + Send,
-) -> Option<T> {
+pub async fn within<T>(core: &Core, limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
     let work = std::pin::pin!(work);
     match select(work, core.ports.clock.sleep(limit)).await {
         Either::Left((answer, _)) => Some(answer),

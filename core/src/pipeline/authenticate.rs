@@ -37,7 +37,7 @@ pub(super) async fn authenticate<'a>(
 
 /// The document that a token opens; refuses one that opens none. A "no" from the cache may be an old one: that is read
 /// anew.
-pub(super) async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<Arc<Document>, Refusal> {
+pub async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<Arc<Document>, Refusal> {
     if let Some(cached) =
         core.keys.get(&token.shard, &token.id).filter(|cached| check(cached, token, now).is_ok())
     {

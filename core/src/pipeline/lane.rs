@@ -79,7 +79,8 @@ fn same_dialect(
         && !asked.stream_usage
         && target.provider.quirks.stream_usage == StreamUsage::Ask;
     let model = Json::of(&&*target.model);
-    if target.edits.is_empty() && output_cap.is_none() && !hide_usage {
+    let cleaned = received.arrived.dialect.dialect().cleaned(fields);
+    if target.edits.is_empty() && output_cap.is_none() && !hide_usage && cleaned.is_none() {
         let said = received.arrived.addressed.model.is_none() && asked.model == *target.model;
         let body = if conventions.model_in_path || said {
             received.arrived.body.clone()
@@ -96,6 +97,9 @@ fn same_dialect(
         });
     }
     let mut draft = Draft::from(fields);
+    if let Some((name, json)) = &cleaned {
+        draft.set(name, json);
+    }
     if !conventions.model_in_path {
         draft.set("model", &model);
     }

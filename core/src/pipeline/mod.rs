@@ -38,7 +38,8 @@ use crate::shared::Core;
 
 use native::Native;
 
-pub use authenticate::{check, may_call, read};
+pub use attempt::within;
+pub use authenticate::{check, known, may_call, read};
 pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 

@@ -27,6 +27,7 @@ mod leaving;
 mod limits;
 mod money;
 mod records;
+mod responses;
 mod verbatim;
 
 /// A sentence, and what makes it true.
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Scenario> {
         verbatim::scenarios(),
         clients::scenarios(),
         bedrock::scenarios(),
+        responses::scenarios(),
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),
