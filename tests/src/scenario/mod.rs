@@ -26,6 +26,7 @@ mod keys;
 mod leaving;
 mod limits;
 mod money;
+mod operations;
 mod records;
 mod responses;
 mod verbatim;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Scenario> {
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),
+        operations::scenarios(),
         leaving::scenarios(),
         bad_input::scenarios(),
         faults::scenarios(),
