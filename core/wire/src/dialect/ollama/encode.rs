@@ -2,7 +2,7 @@
 
 use super::response::{write_call, write_logprobs, write_usage};
 use super::{HERE, error, stop_word, time};
-use crate::chat::{Content, Source, Stop};
+use crate::chat::Stop;
 use crate::event::{Delta, Event, PartKind};
 use crate::object::{ObjectWriter, object};
 use crate::{Encoder, EncoderOptions, Loss, PublicError, Usage};
@@ -57,20 +57,14 @@ impl StreamEncoder {
         self.line(out, message, |object| object.flag("done", false));
     }
 
-    fn part(&mut self, kind: &PartKind, out: &mut Vec<u8>, loss: &mut Loss) {
+    fn part(&mut self, kind: &PartKind, loss: &mut Loss) {
         match kind {
             PartKind::Text | PartKind::Thinking => {}
             PartKind::Refusal => loss.note("content.refusal"),
             PartKind::ToolCall { id, name, .. } => {
                 self.call = Some(Call { id: id.clone(), name: name.clone(), arguments: String::new() });
             }
-            PartKind::Whole(content) => match content.as_ref() {
-                Content::Image { source: Source::Base64 { data, .. }, .. } => self.says(out, |message| {
-                    message.string("content", "");
-                    message.list("images", |list| list.string(data));
-                }),
-                _ => loss.note("content.media"),
-            },
+            PartKind::Whole(_) => loss.note("content.media"),
             PartKind::RedactedThinking { .. } => loss.note("content.redacted_thinking"),
             PartKind::Foreign { .. } => loss.note("content.foreign"),
         }
@@ -136,7 +130,7 @@ impl Encoder for StreamEncoder {
                 let model = self.options.model.as_deref().unwrap_or(model);
                 self.head = head(model, created.unwrap_or(self.options.created));
             }
-            Event::PartStart { kind, .. } => self.part(kind, out, loss),
+            Event::PartStart { kind, .. } => self.part(kind, loss),
             Event::Delta { delta, .. } => self.delta(delta, out, loss),
             Event::PartStop { .. } => self.part_stop(out, loss),
             Event::Stop { stop, .. } => self.stop = Some(stop.clone()),

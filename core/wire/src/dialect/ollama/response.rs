@@ -177,7 +177,7 @@ pub(super) fn write_usage(object: &mut ObjectWriter<'_>, usage: &Usage) {
 }
 
 fn write_message(message: &mut ObjectWriter<'_>, parts: &[Part], loss: &mut Loss) {
-    let (mut text, mut thoughts, mut calls, mut images) = (String::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut text, mut thoughts, mut calls) = (String::new(), Vec::new(), Vec::new());
     for part in parts {
         for name in part.extra.foreign_to(HERE) {
             loss.note(format!("content.{name}"));
@@ -200,8 +200,8 @@ fn write_message(message: &mut ObjectWriter<'_>, parts: &[Part], loss: &mut Loss
                 thoughts.push(more.as_str());
             }
             Content::ToolCall(call) => calls.push(call),
-            Content::Image { source: Source::Base64 { data, .. }, .. } => images.push(data),
             Content::RedactedThinking { .. } => loss.note("content.redacted_thinking"),
+            // There is a field for images, but the vendor's own client throws at one in an answer.
             Content::Image { .. } | Content::Audio { .. } | Content::Document { .. } => {
                 loss.note("content.media");
             }
@@ -214,9 +214,6 @@ fn write_message(message: &mut ObjectWriter<'_>, parts: &[Part], loss: &mut Loss
     thoughts.retain(|thought| !thought.is_empty());
     if !thoughts.is_empty() {
         message.string("thinking", &thoughts.join("\n\n"));
-    }
-    if !images.is_empty() {
-        message.list("images", |list| images.iter().for_each(|data| list.string(data)));
     }
     if !calls.is_empty() {
         message.list("tool_calls", |list| {
