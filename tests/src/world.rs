@@ -155,8 +155,16 @@ pub fn config(upstream: &Upstream) -> String {
   up-anthropic: {{ dialect: anthropic, base: "{base}", key: {anthropic} }}
   up-bedrock:   {{ dialect: bedrock, base: "{base}", key: "{SIGNING_PAIR}", region: eu-west-1 }}
   up-responses: {{ dialect: openai-responses, base: "{base}/v1", key: {openai} }}
+  up-cohere:    {{ dialect: cohere, base: "{base}/v2", key: {openai} }}
+  up-ollama:    {{ dialect: ollama, base: "{base}", key: {openai} }}
   up-refusing:  {{ dialect: openai, base: "{refusing}/v1", key: {openai} }}
 models:
+  "command/*":
+    targets: [ {{ model: up-cohere/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "llama/*":
+    targets: [ {{ model: up-ollama/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
   "chat/*":
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0

@@ -33,6 +33,9 @@ enum Form {
     /// The AI SDK with one of its providers.
     AiSdk(&'static str),
     Langchain,
+    /// Version 2 of the cohere package.
+    Cohere,
+    Ollama,
 }
 
 const CLIENTS: &[Client] = &[
@@ -65,6 +68,8 @@ const CLIENTS: &[Client] = &[
     },
     Client { name: "openai_node_responses", vendor: Vendor::OpenAiNode, base: "/v1", form: Form::Responses },
     Client { name: "langchain_openai", vendor: Vendor::Langchain, base: "/v1", form: Form::Langchain },
+    Client { name: "cohere", vendor: Vendor::Cohere, base: "", form: Form::Cohere },
+    Client { name: "ollama", vendor: Vendor::Ollama, base: "", form: Form::Ollama },
 ];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -197,6 +202,24 @@ impl Form {
                 }
                 (if streamed { "stream" } else { "invoke" }.to_owned(), arguments)
             }
+            Self::Cohere => {
+                let mut arguments = json!({"model": model, "messages": messages, "max_tokens": 100});
+                if let Some(schema) = schema {
+                    let function = json!({"name": "weather", "description": about, "parameters": schema});
+                    arguments["tools"] = json!([{"type": "function", "function": function}]);
+                }
+                (if streamed { "chat_stream" } else { "chat" }.to_owned(), arguments)
+            }
+            Self::Ollama => {
+                let mut arguments = json!({"model": model, "messages": messages, "stream": streamed, "options": {"num_predict": 100}});
+                if schema.is_some() {
+                    // Its own types know no `additionalProperties`.
+                    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+                    let function = json!({"name": "weather", "description": about, "parameters": schema});
+                    arguments["tools"] = json!([{"type": "function", "function": function}]);
+                }
+                ("chat".to_owned(), arguments)
+            }
         }
     }
 
@@ -250,7 +273,52 @@ impl Form {
                 )
             }
             Self::Langchain => Self::read_langchain(answer),
+            Self::Cohere => Self::read_cohere(answer),
+            Self::Ollama => Self::read_ollama(answer),
         }
+    }
+
+    fn read_cohere(answer: &Value) -> Result<Said> {
+        let mut text = String::new();
+        let (mut name, mut arguments) = (None, String::new());
+        let mut usage = &answer["result"]["usage"];
+        let message = &answer["result"]["message"];
+        let items = message["content"].as_array().into_iter().flatten();
+        text.extend(items.filter_map(|item| item["text"].as_str()));
+        if let Some(call) = message["tool_calls"].get(0) {
+            name = call["function"]["name"].as_str();
+            arguments.push_str(call["function"]["arguments"].as_str().unwrap_or_default());
+        }
+        for event in answer["events"].as_array().into_iter().flatten() {
+            let message = &event["delta"]["message"];
+            match event["type"].as_str().unwrap_or_default() {
+                "content-delta" => text.push_str(message["content"]["text"].as_str().unwrap_or_default()),
+                "tool-call-start" => name = message["tool_calls"]["function"]["name"].as_str(),
+                "tool-call-delta" => {
+                    let more = message["tool_calls"]["function"]["arguments"].as_str();
+                    arguments.push_str(more.unwrap_or_default());
+                }
+                "message-end" => usage = &event["delta"]["usage"],
+                _ => {}
+            }
+        }
+        // Its types hold counts as floats.
+        let billed = |name: &str| usage["billed_units"][name].as_f64().map(|count| count.to_string());
+        let count = |name: &str| billed(name).and_then(|count| count.parse::<u64>().ok());
+        let usage = json!({"input": count("input_tokens"), "output": count("output_tokens")});
+        Said::new(Some(&text), name.map(|name| (name, arguments.as_str())), &usage, ["input", "output"])
+    }
+
+    fn read_ollama(answer: &Value) -> Result<Said> {
+        let result = std::slice::from_ref(&answer["result"]);
+        let lines = answer["events"].as_array().map_or(result, Vec::as_slice);
+        let text: String = lines.iter().filter_map(|line| line["message"]["content"].as_str()).collect();
+        let call =
+            lines.iter().find_map(|line| line["message"]["tool_calls"].get(0)).map(|call| &call["function"]);
+        let arguments = call.map(|call| call["arguments"].to_string());
+        let name = call.and_then(|call| call["name"].as_str());
+        let last = lines.last().context("no lines")?;
+        Said::new(Some(&text), name.zip(arguments.as_deref()), last, ["prompt_eval_count", "eval_count"])
     }
 
     /// A stream is chunks, which its users add up.

@@ -29,6 +29,7 @@ mod money;
 mod operations;
 mod records;
 mod responses;
+mod vendors;
 mod verbatim;
 
 /// A sentence, and what makes it true.
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Scenario> {
         clients::scenarios(),
         bedrock::scenarios(),
         responses::scenarios(),
+        vendors::scenarios(),
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),
