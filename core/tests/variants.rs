@@ -200,3 +200,18 @@ fn a_model_that_takes_no_images_is_not_asked_with_one_and_models_that_do_are_nam
     world.handles.upstream.push_response(whole(200, &completion("hi", 7, 3)));
     assert_eq!(world.send(openai(&key, &picture("plain"))).status(), 200);
 }
+
+#[test]
+fn ollamas_clients_find_the_models_that_their_key_may_call_and_a_version() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "models": ["llama", "plain"] }));
+    let get = |path: &str| {
+        let mut request = chat(path, &key, "");
+        *request.method_mut() = http::Method::GET;
+        read_json(world.send(request))
+    };
+    let names: Vec<Value> =
+        get("/api/tags")["models"].as_array().unwrap().iter().map(|model| model["name"].clone()).collect();
+    assert_eq!(names, ["llama", "plain"]);
+    assert!(get("/api/version")["version"].is_string());
+}

@@ -32,3 +32,9 @@ pub(super) async fn ready(core: &Core) -> Result<Response<Body>, Refusal> {
 pub(super) fn hello() -> Response<Body> {
     reply(StatusCode::OK, &json!({ "name": "gatelet", "version": env!("CARGO_PKG_VERSION") }))
 }
+
+/// `GET /api/version`: clients of Ollama ask what it can before they ask it for anything; this is the one whose words
+/// are spoken here.
+pub(super) fn version() -> Response<Body> {
+    reply(StatusCode::OK, &json!({ "version": "0.12.0" }))
+}

@@ -41,10 +41,11 @@ pub(crate) async fn answer(
             pipeline::pass(core, id, now, provider, &rest, known, parts, body).await
         }
         Route::Responses(asked) => responses::answer(core, id, now, asked, parts, body).await,
-        Route::Models(_) => {
+        Route::Models(dialect) => {
             only(&parts.method, &Method::GET)?;
-            models::list(core, now, &parts).await
+            models::list(core, now, &parts, dialect).await
         }
+        Route::Version => Ok(health::version()),
         Route::Model(_, model) => {
             only(&parts.method, &Method::GET)?;
             models::show(core, now, &parts, &model).await

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gatelet_wire::DialectId;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -17,11 +18,20 @@ use crate::registry::Capability;
 use crate::shared::Core;
 
 /// `GET /v1/models`, in the form of the vendor whose SDK asks.
-pub(super) async fn list(core: &Core, now: Timestamp, parts: &Parts) -> Result<Response<Body>, Refusal> {
+pub(super) async fn list(
+    core: &Core,
+    now: Timestamp,
+    parts: &Parts,
+    dialect: DialectId,
+) -> Result<Response<Body>, Refusal> {
     let document = caller(core, now, parts).await?;
     let policy = core.policy();
     let names = policy.names();
     let mine = names.iter().filter(|name| pipeline::may_call(&document, name));
+    if dialect == DialectId::Ollama {
+        let models: Vec<Value> = mine.map(|name| tag(name)).collect();
+        return Ok(reply(StatusCode::OK, &json!({ "models": models })));
+    }
     let anthropic = parts.headers.contains_key("anthropic-version");
     let known = |name: &String| match policy.resolve(name) {
         Resolution::Found(found) => model(name, &found, now, anthropic),
@@ -92,6 +102,11 @@ fn dollars(picos: u64) -> String {
     const ONE: u64 = 1_000_000_000_000;
     let text = format!("{}.{:012}", picos / ONE, picos % ONE);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A model as Ollama lists what lies on its disk.
+fn tag(name: &str) -> Value {
+    json!({ "name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0, "digest": "", "details": {} })
 }
 
 fn bare(name: &str, anthropic: bool) -> Value {

@@ -24,6 +24,8 @@ pub(crate) enum Route<'a> {
     Models(DialectId),
     /// One model, by the name that callers use.
     Model(DialectId, String),
+    /// The version, for clients that ask before they speak.
+    Version,
     Live,
     Ready,
     /// What follows `/admin/v1`.
@@ -133,6 +135,8 @@ impl<'a> Route<'a> {
             ["admin", "v1", rest @ ..] => Self::Admin(rest.to_vec()),
             [] => Self::Hello,
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
+            ["api", "tags"] | ["ollama", "api", "tags"] => Self::Models(DialectId::Ollama),
+            ["api", "version"] | ["ollama", "api", "version"] => Self::Version,
             ["api" | "ollama", ..] => Self::Nowhere(DialectId::Ollama),
             ["v1beta" | "gemini", ..] => Self::Nowhere(DialectId::Gemini),
             ["model" | "bedrock", ..] => Self::Nowhere(DialectId::Bedrock),
@@ -181,7 +185,7 @@ impl<'a> Route<'a> {
             }
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Nowhere(dialect) => *dialect,
             Self::Responses(_) => DialectId::OpenaiResponses,
-            Self::Live | Self::Ready | Self::Admin(_) | Self::Hello => DialectId::Openai,
+            Self::Version | Self::Live | Self::Ready | Self::Admin(_) | Self::Hello => DialectId::Openai,
         }
     }
 }

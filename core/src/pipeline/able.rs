@@ -86,10 +86,22 @@ fn near(policy: &Policy, document: &Document, model: &Model, needs: Needs) -> Ve
     others.take(MOST_LOOKED_AT).filter(can).take(MOST_NAMED).collect()
 }
 
-/// Whether the catalogue tells anything of what a model can do.
+/// Whether the catalogue tells anything of what a model can do; what it cannot is no sign that the rest is complete.
 fn is_known(capabilities: Capabilities) -> bool {
-    capabilities != Capabilities::default()
+    TOLD.iter().any(|capability| capabilities.has(*capability))
 }
+
+/// What the sources of the catalogue tell of nearly every model that has it.
+const TOLD: &[Capability] = &[
+    Capability::Tools,
+    Capability::ToolChoice,
+    Capability::ParallelTools,
+    Capability::Schema,
+    Capability::Vision,
+    Capability::Pdf,
+    Capability::AudioInput,
+    Capability::VideoInput,
+];
 
 impl Needs {
     fn of(received: &Received<'_>) -> Self {
