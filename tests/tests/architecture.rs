@@ -23,9 +23,10 @@ const CRATES: &[(&str, &str, &[&str])] = &[
 const BASE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("port", &["domain"]),
-    ("registry", &["domain"]),
-    ("policy", &["domain", "registry"]),
     ("exchange", &["domain", "port"]),
+    // A credential may buy tokens, which is an exchange.
+    ("registry", &["domain", "port", "exchange"]),
+    ("policy", &["domain", "port", "registry"]),
     ("refusal", &["domain", "port"]),
 ];
 
