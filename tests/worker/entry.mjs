@@ -34,10 +34,11 @@ const doors = {
 export default {
   ...gateway,
   async fetch(request, env, context) {
-    const [, test, door, name] = new URL(request.url).pathname.split("/");
+    // Names of objects have slashes of their own.
+    const [, test, door, ...name] = new URL(request.url).pathname.split("/");
     if (test !== "test") return gateway.fetch(request, env, context);
     try {
-      return await doors[door](request, env, name);
+      return await doors[door](request, env, name.join("/"));
     } catch (error) {
       return new Response(String(error), { status: 500 });
     }

@@ -27,12 +27,18 @@ pub(super) struct Accounts {
 }
 
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, and most answers go together"
+)]
 struct Slot {
     account: Account,
     /// It differs from its row.
     changed: bool,
     /// It is in the list of those to be written.
     marked: bool,
+    /// It is on its way to its row, which does not show it yet.
+    writing: bool,
     /// It was taken out to be worked on. Where it did not come back, a panic has lost it: its row counts.
     out: bool,
     /// The round of its last use.
@@ -144,7 +150,8 @@ impl Accounts {
             .map_err(|error| Fault::new(FaultKind::Corrupt, "ledger.write", id.as_str()).with_source(error))
     }
 
-    /// The same, if its row is another. From here on it counts as written; [`Accounts::not_written`] takes that back.
+    /// The same, if its row is another. From here on it is on its way: [`Accounts::written`] or
+    /// [`Accounts::not_written`] says how that ended.
     pub(super) fn unwritten(&mut self, shard: &ShardId, id: &AccountId) -> Result<Option<Vec<u8>>, Fault> {
         if !self.slot(shard, id).is_some_and(|slot| slot.changed && !slot.out) {
             return Ok(None);
@@ -152,12 +159,20 @@ impl Accounts {
         let bytes = self.bytes(shard, id)?;
         if let Some(slot) = self.slot(shard, id) {
             slot.changed = false;
+            slot.writing = true;
         }
         Ok(bytes)
     }
 
+    pub(super) fn written(&mut self, shard: &ShardId, id: &AccountId) {
+        if let Some(slot) = self.slot(shard, id) {
+            slot.writing = false;
+        }
+    }
+
     pub(super) fn not_written(&mut self, shard: &ShardId, id: &AccountId) {
         if let Some(slot) = self.slot(shard, id) {
+            slot.writing = false;
             slot.changed = true;
             if !slot.marked {
                 slot.marked = true;
@@ -172,7 +187,8 @@ impl Accounts {
         let slots = self.slots.get(shard).into_iter().flatten();
         slots
             .filter(|(id, slot)| {
-                slot.changed && !slot.out && id.as_str().starts_with(prefix) && id.as_str() > after
+                let ahead = slot.changed || slot.writing;
+                ahead && !slot.out && id.as_str().starts_with(prefix) && id.as_str() > after
             })
             .map(|(id, slot)| (id.clone(), slot.account.clone()))
             .collect()
@@ -188,7 +204,9 @@ impl Accounts {
                 return;
             }
             for slots in self.slots.values_mut() {
-                slots.retain(|_, slot| slot.changed || slot.marked || slot.used + rest >= round);
+                slots.retain(|_, slot| {
+                    slot.changed || slot.marked || slot.writing || slot.used + rest >= round
+                });
             }
             self.slots.retain(|_, slots| !slots.is_empty());
         }

@@ -54,6 +54,9 @@ impl Embedded {
             }
             return Err(fault);
         }
+        for Row { shard, id, .. } in &rows {
+            state.accounts.written(shard, id);
+        }
         writer.entries += entries.len();
         for key in entries.keys() {
             state.outbox.remove(key);
