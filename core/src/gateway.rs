@@ -1,4 +1,4 @@
-//! The only public door.
+//! The only public door, and what a host says while it cannot open it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use gatelet_wire::DialectId;
 use http::{HeaderName, HeaderValue, Request, Response};
 
 use crate::api::{self, Route};
-use crate::domain::RequestId;
+use crate::domain::{RequestId, Timestamp};
 use crate::policy::Policy;
 use crate::port::{Body, Fault, Ports};
 use crate::refusal::Refusal;
@@ -32,26 +32,14 @@ impl Gateway {
     /// cancelled, and what was generated is charged.
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let core = &self.core;
-        let now = core.ports.clock.now();
-        let mut chance = [0; 16];
-        core.ports.chance.fill(&mut chance);
-        let id = RequestId::mint(now, chance);
+        let (now, id) = arrived(&core.ports);
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query();
         let route = Route::of(&path, query, &parts.headers).or_native(&path, &parts.headers, core);
         let dialect = route.dialect();
-        let mut response = match Box::pin(api::answer(core, id.clone(), now, route, parts, body)).await {
-            Ok(response) => response,
-            Err(refusal) => self.refused(&id, dialect, &refusal),
-        };
-        if let Ok(id) = HeaderValue::try_from(id.as_str()) {
-            let headers = response.headers_mut();
-            // The names under which the vendors' SDKs look for it, and ours.
-            headers.insert(dialect.dialect().conventions().request_id, id.clone());
-            headers.insert(&REQUEST_ID, id);
-        }
-        response
+        let answer = Box::pin(api::answer(core, id.clone(), now, route, parts, body)).await;
+        signed(answer.unwrap_or_else(|refusal| refused(&id, now, dialect, &refusal)), &id, dialect)
     }
 
     /// What is to be done from time to time: archives records. Hosts call it every second, or by their schedule.
@@ -71,24 +59,66 @@ impl Gateway {
     pub fn ports(&self) -> &Ports {
         &self.core.ports
     }
+}
 
-    fn refused(&self, id: &RequestId, dialect: DialectId, refusal: &Refusal) -> Response<Body> {
-        let public = refusal.public(id);
-        let mut response = Response::new(Body::from(dialect.dialect().write_error(&public)));
-        *response.status_mut() =
-            http::StatusCode::from_u16(public.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+/// Why a host cannot make a [`Gateway`] yet.
+#[derive(Debug, thiserror::Error)]
+pub enum Unready {
+    #[error(transparent)]
+    Store(#[from] Fault),
+    /// The policy document is wrong: all of its problems.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// What a host answers while it has no [`Gateway`]: a refusal in the caller's dialect, or that the process lives.
+pub fn unready(ports: &Ports, request: &Request<Body>, why: Unready) -> Response<Body> {
+    let (now, id) = arrived(ports);
+    let uri = request.uri();
+    let route = Route::of(uri.path(), uri.query(), request.headers());
+    let dialect = route.dialect();
+    let answer = match (route, why) {
+        (Route::Live, _) => api::live(),
+        (_, Unready::Store(fault)) => refused(&id, now, dialect, &Refusal::Internal(fault)),
+        (_, Unready::Config(_)) => refused(&id, now, dialect, &Refusal::Unconfigured),
+    };
+    signed(answer, &id, dialect)
+}
+
+/// When a request came, and the name it gets.
+fn arrived(ports: &Ports) -> (Timestamp, RequestId) {
+    let now = ports.clock.now();
+    let mut chance = [0; 16];
+    ports.chance.fill(&mut chance);
+    (now, RequestId::mint(now, chance))
+}
+
+/// The answer with its request's id, under the names for which the vendors' SDKs look, and ours.
+fn signed(mut response: Response<Body>, id: &RequestId, dialect: DialectId) -> Response<Body> {
+    if let Ok(id) = HeaderValue::try_from(id.as_str()) {
         let headers = response.headers_mut();
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let said = dialect.dialect();
-        if let Some((header, name)) = said.error_header().zip(said.error_name(&public)) {
-            headers.insert(header, HeaderValue::from_static(name));
-        }
-        if let Some(seconds) = refusal.retry_after(self.core.ports.clock.now()) {
-            headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Refusal::WrongMethod { allow } = refusal {
-            headers.insert(http::header::ALLOW, HeaderValue::from_static(allow));
-        }
-        response
+        headers.insert(dialect.dialect().conventions().request_id, id.clone());
+        headers.insert(&REQUEST_ID, id);
     }
+    response
+}
+
+fn refused(id: &RequestId, now: Timestamp, dialect: DialectId, refusal: &Refusal) -> Response<Body> {
+    let public = refusal.public(id);
+    let mut response = Response::new(Body::from(dialect.dialect().write_error(&public)));
+    *response.status_mut() =
+        http::StatusCode::from_u16(public.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let said = dialect.dialect();
+    if let Some((header, name)) = said.error_header().zip(said.error_name(&public)) {
+        headers.insert(header, HeaderValue::from_static(name));
+    }
+    if let Some(seconds) = refusal.retry_after(now) {
+        headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Refusal::WrongMethod { allow } = refusal {
+        headers.insert(http::header::ALLOW, HeaderValue::from_static(allow));
+    }
+    response
 }

@@ -17,6 +17,6 @@ pub mod responses;
 pub mod settings;
 pub mod shared;
 
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Unready, unready};
 pub use settings::{AdminKey, Settings};
 pub use shared::Ticked;

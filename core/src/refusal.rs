@@ -68,6 +68,9 @@ pub enum Refusal {
     Conflict,
     #[error("limit reached: {}", .0.limit)]
     Denied(Box<Denial>),
+    /// The policy document is wrong, and there was none before it.
+    #[error("the gateway has no policy")]
+    Unconfigured,
     #[error("a part of the gateway failed")]
     Internal(#[source] Fault),
     /// An upstream answered with an error of its own.
@@ -348,6 +351,12 @@ impl Refusal {
                 "Somebody else changed it first. Read it again, then send your change.",
             ),
             Self::Denied(denial) => denied(denial),
+            Self::Unconfigured => row(
+                503,
+                Kind::Overloaded,
+                "gateway_unconfigured",
+                "The gateway's configuration is wrong, so it serves nobody yet. Its log says what to change.",
+            ),
             Self::Internal(fault) => match fault.kind {
                 FaultKind::Unavailable | FaultKind::Timeout | FaultKind::Conflict => row(
                     503,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gatelet_core::Unready;
 use gatelet_core::domain::account::{Account, Op};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Body, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
@@ -337,4 +338,30 @@ fn a_document_that_is_only_named_is_held_as_a_long_one() {
     assert_eq!(ask(inline), 200);
     assert_eq!(ask(json!({ "type": "url", "url": "https://example.com/long.pdf" })), 402);
     assert_eq!(ask(json!({ "type": "file", "file_id": "file_1" })), 402);
+}
+
+#[test]
+fn without_a_policy_everybody_is_refused_in_their_dialect_and_the_process_lives() {
+    let world = World::new();
+    let ports = world.gateway.ports();
+    let say = |path: &str, why: Unready| {
+        let request = Request::builder().uri(format!("http://gate{path}")).body(Body::Empty).unwrap();
+        gatelet_core::unready(ports, &request, why)
+    };
+    let store = || Unready::Store(Fault::new(FaultKind::Unavailable, "store.get", "the table's address"));
+    let config = || Unready::Config("config:3: `modells` is unknown".to_owned());
+    for (why, code) in [
+        (store as fn() -> Unready, "gateway_unavailable"),
+        (config as fn() -> Unready, "gateway_unconfigured"),
+    ] {
+        assert_eq!(refused(say("/v1/chat/completions", why())), (503, code.to_owned()));
+        assert_eq!(refused(say("/health/ready", why())), (503, code.to_owned()));
+        let answer = say("/v1/messages", why());
+        assert!(answer.headers().contains_key("request-id"));
+        let body = read_json(answer);
+        assert_eq!(body["type"], "error", "{body}");
+        assert!(!body.to_string().contains("table's") && !body.to_string().contains("modells"), "{body}");
+        assert_eq!(say("/health/live", why()).status(), 200);
+    }
+    assert!(say("/v1/messages", store()).headers().contains_key("retry-after"));
 }

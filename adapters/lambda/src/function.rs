@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gatelet_core::domain::{Secret, Timestamp};
 use gatelet_core::policy::{Host, Policy};
-use gatelet_core::port::{Body, Fault, Ports};
+use gatelet_core::port::{Body, Ports};
 use gatelet_core::registry::Registry;
-use gatelet_core::{Gateway, Settings};
+use gatelet_core::{Gateway, Settings, Unready};
 use gatelet_tokio::Tasks;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use lambda_http::request::RequestContext;
@@ -42,22 +42,6 @@ struct Standing {
     looked: Timestamp,
 }
 
-/// Why there is no policy.
-#[derive(Debug)]
-enum Unready {
-    Store(Fault),
-    Config(String),
-}
-
-impl std::fmt::Display for Unready {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Store(fault) => write!(f, "{fault}"),
-            Self::Config(problems) => f.write_str(problems),
-        }
-    }
-}
-
 impl Function {
     /// Opens no connection yet, so that a sandbox is up in milliseconds.
     pub fn new(
@@ -77,10 +61,11 @@ impl Function {
     /// that failed, which the URL answers with 502.
     pub async fn serve(&self, request: Request) -> Result<Response<Answer>, Infallible> {
         let (gateway, is_tick) = (self.gateway(time_left(&request)).await, is_tick(&request));
+        let request = to_core(request);
         let answer = match gateway {
-            Err(unready) => {
-                log::error("the gateway cannot be made", &unready);
-                plain(StatusCode::SERVICE_UNAVAILABLE, "the gateway is not configured; its log says why")
+            Err(why) => {
+                log::error("the gateway cannot be made", &why);
+                gatelet_core::unready(&self.ports, &request, why)
             }
             Ok(gateway) if is_tick => match gateway.tick().await {
                 Ok(ticked) => plain(StatusCode::OK, &format!("archived {}", ticked.archived)),
@@ -89,7 +74,7 @@ impl Function {
                     plain(StatusCode::SERVICE_UNAVAILABLE, "the tick did not end; the next one goes on")
                 }
             },
-            Ok(gateway) => gateway.handle(to_core(request)).await,
+            Ok(gateway) => gateway.handle(request).await,
         };
         let (mut parts, body) = answer.into_parts();
         parts.headers = joined(parts.headers);

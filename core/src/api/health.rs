@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::shared::Core;
 
 /// `GET /health/live`: the process answers.
-pub(super) fn live() -> Response<Body> {
+pub(crate) fn live() -> Response<Body> {
     reply(StatusCode::OK, &json!({ "status": "ok" }))
 }
 

@@ -19,6 +19,7 @@ use crate::record;
 use crate::refusal::Refusal;
 use crate::shared::{Core, Ticked};
 
+pub(crate) use health::live;
 pub(crate) use route::Route;
 
 /// Finds who answers.
@@ -50,7 +51,7 @@ pub(crate) async fn answer(
             only(&parts.method, &Method::GET)?;
             models::show(core, now, &parts, &model).await
         }
-        Route::Live => Ok(health::live()),
+        Route::Live => Ok(live()),
         Route::Ready => health::ready(core).await,
         Route::Admin(rest) => admin::answer(core, now, &parts, body, &rest).await,
         Route::Hello => Ok(health::hello()),
