@@ -104,6 +104,12 @@ impl Json {
         Self::from(raw.unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 
+    /// JSON that a writer of ours made.
+    pub(crate) fn written(bytes: &[u8]) -> Self {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        Self::parse(text).unwrap_or_else(|_| Self::of(&()))
+    }
+
     pub fn as_str(&self) -> &str {
         self.0.get()
     }

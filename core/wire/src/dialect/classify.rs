@@ -1,9 +1,54 @@
 //! What providers mean by their errors, where only their sentences tell.
 
-use crate::ErrorKind;
+use crate::{ErrorKind, UpstreamError};
+
+/// The longest text that is taken over from a body that is no error object.
+pub(super) const MOST_TEXT: usize = 500;
+/// No hint is taken from a provider to come back later than in a day.
+const MOST_SECONDS: u64 = 86_400;
+
+impl UpstreamError {
+    /// An error with what its words mean besides. An empty message: the provider said nothing.
+    pub(crate) fn of(kind: ErrorKind, status: u16, code: Option<String>, message: String) -> Self {
+        let message = if message.is_empty() {
+            format!("the provider answered {status} and said nothing more")
+        } else {
+            message
+        };
+        Self {
+            kind,
+            status,
+            context_window: is_context_window(code.as_deref(), &message),
+            content_policy: is_content_policy(code.as_deref(), &message),
+            code,
+            message,
+            param: None,
+            retry_after: None,
+        }
+    }
+}
+
+/// The words of a body that is no error object: the start of its text. A page for browsers is no words.
+pub(super) fn plain_text(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    if text == "{}" || text.starts_with('<') {
+        return String::new();
+    }
+    text.chars().take(MOST_TEXT).collect()
+}
+
+/// Whole seconds of `34.074824224s`, rounded up.
+pub(super) fn retry_delay(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('s')?;
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let more = part.bytes().any(|digit| digit != b'0');
+    let seconds = whole.parse::<u64>().ok()?.saturating_add(u64::from(more));
+    (seconds <= MOST_SECONDS).then_some(seconds)
+}
 
 /// What a status means where the body says nothing.
-pub fn kind_of_status(status: u16) -> ErrorKind {
+pub(super) fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         401 => ErrorKind::Authentication,
         402 => ErrorKind::Billing,
@@ -22,7 +67,7 @@ pub fn kind_of_status(status: u16) -> ErrorKind {
 /// Whether an error says that the input is longer than the model takes.
 ///
 /// Only the provider's own sentence counts: a prompt that is echoed in quotes or after a line break does not.
-pub fn is_context_window(code: Option<&str>, message: &str) -> bool {
+pub(super) fn is_context_window(code: Option<&str>, message: &str) -> bool {
     const SPELLINGS: &[&str] = &[
         "maximum context length is",
         "maximum context length of",
@@ -63,7 +108,7 @@ pub fn is_context_window(code: Option<&str>, message: &str) -> bool {
 }
 
 /// Whether an error says that the provider's content policy refused the request or the answer.
-pub fn is_content_policy(code: Option<&str>, message: &str) -> bool {
+pub(super) fn is_content_policy(code: Option<&str>, message: &str) -> bool {
     const CODES: &[&str] = &[
         "content_policy_violation",
         "content_filter",

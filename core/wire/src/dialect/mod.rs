@@ -1,18 +1,20 @@
 //! The wire languages, one file (or folder) each.
 
 pub mod anthropic;
+mod arguments;
 pub mod bedrock;
-pub mod classify;
+mod classify;
 pub mod cohere;
 mod conventions;
 pub mod gemini;
 mod lax;
+mod names;
 pub mod ollama;
 pub mod openai;
 pub mod openai_responses;
 mod sequence;
 mod tags;
-mod tool_name;
+mod turns;
 
 pub use conventions::{Addressed, Conventions, KeyIn, RateHeaders};
 

@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::chat::{CacheMark, Citation, Content, Extra, Part, Source, ToolCall, ToolKind, ToolResult};
+use crate::chat::{CacheMark, Citation, Content, Part, Source, ToolCall, ToolKind, ToolResult};
+use crate::dialect::turns;
 use crate::object::{ListWriter, Object, ObjectWriter, is_string};
 use crate::source::standard_base64;
 use crate::{DialectId, Json, Malformed};
@@ -141,28 +142,10 @@ pub(super) fn citation_for_reader(citation: &Citation) -> Option<Json> {
         object.string("cited_text", citation.cited_text.as_deref().unwrap_or_default());
         object.string("encrypted_index", "");
     });
-    Some(json_of(&out))
+    Some(Json::written(&out))
 }
 
-/// JSON that a writer of ours made.
-pub(super) fn json_of(bytes: &[u8]) -> Json {
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
-    Json::parse(text).unwrap_or_else(|_| Json::of(&()))
-}
-
-/// A block as it will be written: whatever this dialect cannot say is no longer in it.
-#[derive(Clone, Debug)]
-pub(super) struct Block {
-    pub(super) body: Body,
-    pub(super) cache: Option<CacheMark>,
-    pub(super) extra: Extra,
-}
-
-impl From<Body> for Block {
-    fn from(body: Body) -> Self {
-        Self { body, cache: None, extra: Extra::default() }
-    }
-}
+pub(super) type Block = turns::Block<Body>;
 
 #[derive(Clone, Debug)]
 pub(super) enum Body {
@@ -200,17 +183,25 @@ pub(super) enum Body {
     Raw(Json),
 }
 
-impl Body {
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self::Text { text: text.into(), citations: Vec::new() }
+impl turns::Body for Body {
+    fn text(text: String) -> Self {
+        Self::Text { text, citations: Vec::new() }
     }
 
-    pub(super) fn is_result(&self) -> bool {
+    fn text_mut(&mut self) -> Option<&mut String> {
+        if let Self::Text { text, .. } = self { Some(text) } else { None }
+    }
+
+    fn is_result(&self) -> bool {
         matches!(self, Self::Result { .. })
     }
 
-    pub(super) fn is_thinking(&self) -> bool {
+    fn is_thinking(&self) -> bool {
         matches!(self, Self::Thinking { .. } | Self::Redacted { .. })
+    }
+
+    fn called(&self) -> Option<&str> {
+        if let Self::Call { name, .. } = self { Some(name) } else { None }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::frame::Frame;
 use crate::object::Object;
 use crate::{Decoder, DialectId, Json, Malformed};
 
-use super::block::{json_of, read_block, read_citation};
+use super::block::{read_block, read_citation};
 use super::error;
 use super::response::{read_stop, whole_extra};
 use super::usage::Counts;
@@ -337,7 +337,7 @@ fn with_input(start: Json, input: &str) -> Json {
         return start;
     }
     match crate::Fields::read(start.as_str().as_bytes()) {
-        Ok(fields) => json_of(&fields.splice(&[("input", input)])),
+        Ok(fields) => Json::written(&fields.splice(&[("input", input)])),
         Err(_) => start,
     }
 }

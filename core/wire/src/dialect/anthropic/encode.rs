@@ -1,6 +1,7 @@
 //! Streams of this dialect, written.
 
 use crate::chat::{Content, Extra, Part, Stop, ToolKind};
+use crate::dialect::turns::Body as _;
 use crate::event::{Delta, Event, PartKind};
 use crate::fold::settled_stop;
 use crate::object::{ObjectWriter, object};
@@ -125,7 +126,7 @@ impl StreamEncoder {
             loss.note(format!("content.{name}"));
         }
         self.open = match kind {
-            PartKind::Text | PartKind::Refusal => Open::Waiting(Body::text(""), extra.clone()),
+            PartKind::Text | PartKind::Refusal => Open::Waiting(Body::text(String::new()), extra.clone()),
             PartKind::Thinking => {
                 let body = Body::Thinking { text: String::new(), signature: String::new() };
                 Open::Waiting(body, extra.clone())

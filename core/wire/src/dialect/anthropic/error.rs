@@ -1,6 +1,6 @@
 //! Errors, in whole answers and in streams.
 
-use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::dialect::classify::{kind_of_status, plain_text};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::object::{Object, ObjectWriter, object};
 
@@ -34,9 +34,6 @@ fn word(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// The longest text that is taken over from a body that is no error object.
-const MOST_TEXT: usize = 500;
-
 /// Reads an error; `status` is none inside a stream, where only the words tell. Any bytes give some error.
 pub(super) fn read(status: Option<u16>, body: &[u8]) -> UpstreamError {
     let said = said(body).unwrap_or_default();
@@ -51,16 +48,7 @@ pub(super) fn read(status: Option<u16>, body: &[u8]) -> UpstreamError {
         (kind, _) => kind,
     };
     let message = said.message.unwrap_or_else(|| plain_text(body));
-    UpstreamError {
-        kind,
-        status,
-        context_window: is_context_window(said.kind.as_deref(), &message),
-        content_policy: is_content_policy(said.kind.as_deref(), &message),
-        code: said.kind,
-        message,
-        param: None,
-        retry_after: None,
-    }
+    UpstreamError::of(kind, status, said.kind, message)
 }
 
 #[derive(Debug, Default)]
@@ -77,15 +65,6 @@ fn said(body: &[u8]) -> Option<Said> {
     };
     let text = |key: &str| error.string(key).ok().flatten();
     Some(Said { kind: text("type"), message: text("message") })
-}
-
-fn plain_text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if text.is_empty() {
-        return "the provider said nothing more".to_owned();
-    }
-    text.chars().take(MOST_TEXT).collect()
 }
 
 /// The body of an error.

@@ -1,6 +1,7 @@
 //! How much may be generated, and how much of it thought.
 
 use crate::chat::{Reasoning, Request};
+use crate::dialect::turns::History;
 use crate::object::ObjectWriter;
 use crate::{Loss, Malformed, TargetHints};
 
@@ -22,15 +23,6 @@ pub(in crate::dialect) struct Limits {
     pub(in crate::dialect) max_tokens: u64,
     pub(in crate::dialect) thinking: Thinking,
     pub(in crate::dialect) effort: Option<String>,
-}
-
-/// What the thoughts of a conversation so far allow.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::dialect) struct History {
-    /// It ends inside a loop of tools in which the assistant showed no thinking.
-    pub(in crate::dialect) thoughtless_loop: bool,
-    /// There is a thought somewhere in it.
-    pub(in crate::dialect) thinking: bool,
 }
 
 impl Limits {

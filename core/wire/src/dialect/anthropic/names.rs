@@ -1,106 +1,18 @@
 //! Names of tools and ids of calls, as this dialect takes them.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-
 use crate::Restore;
 use crate::chat::ToolKind;
+use crate::dialect::names::{CallIds, conforming, sent_name_within};
 
 /// The longest name of a tool.
 const MOST_NAME: usize = 128;
 
-/// `text` if it is made of letters, digits, `_` and `-` and no longer than `most`. Else every other character becomes
-/// `_`, and a hash of the whole is appended, so that different texts stay different.
-fn conforming(text: &str, most: usize) -> Cow<'_, str> {
-    let fits = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '-';
-    if !text.is_empty() && text.len() <= most && text.chars().all(fits) {
-        return Cow::Borrowed(text);
-    }
-    let changed: String = text
-        .chars()
-        .take(most.saturating_sub(9))
-        .map(|character| if fits(character) { character } else { '_' })
-        .collect();
-    Cow::Owned(format!("{changed}_{:08x}", hash(text)))
-}
-
-/// FNV-1a: stable over versions, and collisions among a few names are no matter of attack.
-fn hash(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
-/// The name under which a tool is sent, noted for its way back where it differs or its arguments are wrapped.
+/// The name under which a tool is sent.
 pub(super) fn tool(name: &str, kind: ToolKind, key: Option<&'static str>, restore: &mut Restore) -> String {
-    let sent = conforming(name, MOST_NAME);
-    if sent != name || key.is_some() || kind == ToolKind::Custom {
-        restore.tool(&sent, name, kind, key);
-    }
-    sent.into_owned()
+    sent_name_within(MOST_NAME, name, kind, key, restore)
 }
 
-/// The ids of calls in one conversation: each sent once, though the caller (or its last provider) repeats itself.
-///
-/// An id is a function of the conversation up to it, so that a growing conversation keeps its prefix, and its cache.
-#[derive(Debug)]
-pub(in crate::dialect) struct CallIds {
-    /// An id as the target takes it; a function of it alone.
-    form: fn(&str) -> String,
-    sent: BTreeSet<String>,
-    open: Vec<Call>,
-}
-
-#[derive(Debug)]
-struct Call {
-    id: String,
-    sent: String,
-    path: String,
-    answered: bool,
-}
-
-impl Default for CallIds {
-    fn default() -> Self {
-        Self::of(|id| conforming(id, usize::MAX).into_owned())
-    }
-}
-
-impl CallIds {
-    /// For targets that take ids of another form.
-    pub(in crate::dialect) fn of(form: fn(&str) -> String) -> Self {
-        Self { form, sent: BTreeSet::new(), open: Vec::new() }
-    }
-
-    /// A call, with the path of its message; gives the id to send.
-    pub(in crate::dialect) fn call(&mut self, id: &str, path: &str) -> String {
-        let conforming = (self.form)(id);
-        let mut sent = conforming.clone();
-        let mut copy = 2;
-        while !self.sent.insert(sent.clone()) {
-            sent = (self.form)(&format!("{conforming}_{copy}"));
-            copy += 1;
-        }
-        self.open.push(Call {
-            id: id.to_owned(),
-            sent: sent.clone(),
-            path: path.to_owned(),
-            answered: false,
-        });
-        sent
-    }
-
-    /// The id to send with the result of the call `id`, if that call stands directly before and has none yet.
-    pub(in crate::dialect) fn result(&mut self, id: &str) -> Option<String> {
-        let call = self.open.iter_mut().find(|call| call.id == id && !call.answered)?;
-        call.answered = true;
-        Some(call.sent.clone())
-    }
-
-    /// The first call without a result: its id and its message.
-    pub(in crate::dialect) fn unanswered(&self) -> Option<(&str, &str)> {
-        self.open.iter().find(|call| !call.answered).map(|call| (call.id.as_str(), call.path.as_str()))
-    }
-
-    /// A new turn of the assistant begins.
-    pub(in crate::dialect) fn close(&mut self) {
-        self.open.clear();
-    }
+/// The ids of a conversation's calls.
+pub(super) fn call_ids() -> CallIds {
+    CallIds::of(|id| conforming(id, usize::MAX).into_owned())
 }

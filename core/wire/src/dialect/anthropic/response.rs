@@ -1,13 +1,14 @@
 //! Whole answers.
 
 use crate::chat::{Choice, Content, Extra, Part, Response, Stop, ToolKind};
+use crate::dialect::turns::Body as _;
 use crate::fold::settled_stop;
 use crate::object::{Object, ObjectWriter, object};
 use crate::{DialectId, Json, Loss, Malformed, Restore};
 
 use super::block::{Block, Body, citation_for_reader, read_content, write_blocks};
-use super::compose::{Input, input_of, wrapped};
 use super::usage::{self, Counts};
+use crate::dialect::arguments::{Input, input_of, wrapped};
 
 const HERE: DialectId = DialectId::Anthropic;
 

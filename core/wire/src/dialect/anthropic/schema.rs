@@ -41,7 +41,7 @@ pub(in crate::dialect) fn described(schema: Json, description: Option<&str>) -> 
     if fields.present("description").is_some() {
         return schema;
     }
-    super::block::json_of(&fields.splice(&[("description", Json::of(&description).as_str())]))
+    Json::written(&fields.splice(&[("description", Json::of(&description).as_str())]))
 }
 
 /// The schema of a tool's arguments: an object at its root; what is none is wrapped under the key that is given back.

@@ -1,11 +1,11 @@
 //! Tools, the choice among them, and the tool that stands in for a schema of the output.
 
 use crate::chat::{CacheMark, Format, Request, Tool, ToolChoice, ToolKind};
+use crate::dialect::turns::Conversation;
 use crate::object::ObjectWriter;
 use crate::{DialectId, Json, Loss, Malformed, Restore, TargetHints};
 
-use super::block::write_cache;
-use super::compose::Conversation;
+use super::block::{Body, write_cache};
 use super::limits::{Limits, Thinking};
 use super::{names, schema};
 
@@ -160,7 +160,7 @@ impl Tools {
     }
 
     /// A history that speaks of tools needs some: where the caller sends none now, they are named after their calls.
-    pub(super) fn complete(&mut self, conversation: &Conversation) {
+    pub(super) fn complete(&mut self, conversation: &Conversation<Body>) {
         if !self.ready.is_empty() {
             return;
         }

@@ -1,12 +1,14 @@
 //! Requests: writing what this dialect can say, and noting what it cannot.
 
 use crate::chat::{CacheMark, Request};
+use crate::dialect::turns::{Composer, Conversation};
 use crate::object::{ObjectWriter, object};
 use crate::{DialectId, Json, Loss, Malformed, Restore, TargetHints, Written};
 
-use super::block::{Body, write_content};
-use super::compose::{Composer, Conversation};
-use super::limits::{History, Limits};
+use super::block::{Block, Body, write_content};
+use super::compose::Words;
+use super::limits::Limits;
+use super::names;
 use super::tools::{Ready, Shape, Tools};
 
 const HERE: DialectId = DialectId::Anthropic;
@@ -21,14 +23,17 @@ pub(super) fn write(request: &Request, hints: &TargetHints, loss: &mut Loss) -> 
     let shape = Shape::of(request.format.as_ref(), hints, loss)?;
     let mut tools = Tools::of(request, hints, &shape, loss, &mut restore)?;
     let keys = |name: &str| tools.keys.iter().find(|(known, _)| known == name).and_then(|(_, key)| *key);
-    let composer = Composer { keys: &keys, mid_system: hints.mid_system, loss, restore: &mut restore };
+    let composer = Composer {
+        speech: Words,
+        keys: &keys,
+        ids: names::call_ids(),
+        mid_system: hints.mid_system,
+        loss,
+        restore: &mut restore,
+    };
     let mut conversation = composer.compose(&request.messages)?;
     let own = request.extra.of(HERE).iter().any(|(name, _)| name == "thinking");
-    let history = History {
-        thoughtless_loop: conversation.ends_in_thoughtless_loop(),
-        thinking: conversation.has_thinking(),
-    };
-    let limits = Limits::of(request, hints, history, own, loss)?;
+    let limits = Limits::of(request, hints, conversation.history(), own, loss)?;
     tools.complete(&conversation);
     let choice = tools.choice(request, hints, &limits, &shape, loss, &mut restore);
     // A mark on the whole request counts as one.
@@ -192,7 +197,7 @@ fn service_tier(object: &mut ObjectWriter<'_>, request: &Request, loss: &mut Los
 }
 
 /// At most so many marks, the longer-lived before the others. The last ones stay: each covers all that stands before it.
-fn limit_marks(tools: &mut Tools, conversation: &mut Conversation, most: usize, loss: &mut Loss) {
+fn limit_marks(tools: &mut Tools, conversation: &mut Conversation<Body>, most: usize, loss: &mut Loss) {
     let raw_marks =
         tools.ready.iter().filter(|tool| matches!(tool, Ready::Raw(json) if is_marked(json))).count()
             + conversation
@@ -209,7 +214,7 @@ fn limit_marks(tools: &mut Tools, conversation: &mut Conversation, most: usize, 
             Ready::Raw(_) => None,
         })
         .collect();
-    marks.append(&mut conversation.marks());
+    marks.append(&mut marks_of(conversation));
     let surplus = marks.len().saturating_sub(most.saturating_sub(raw_marks));
     for mark in marks.drain(..surplus) {
         loss.note("cache_control");
@@ -240,4 +245,19 @@ fn note_foreign(request: &Request, loss: &mut Loss) {
     for name in request.extra.foreign_to(HERE) {
         loss.note(name.to_owned());
     }
+}
+
+/// The marks of the conversation in the order in which the prompt is read.
+fn marks_of(conversation: &mut Conversation<Body>) -> Vec<&mut Option<CacheMark>> {
+    fn collect<'a>(block: &'a mut Block, marks: &mut Vec<&'a mut Option<CacheMark>>) {
+        if let Body::Result { content, .. } = &mut block.body {
+            content.iter_mut().for_each(|block| collect(block, marks));
+        }
+        if block.cache.is_some() {
+            marks.push(&mut block.cache);
+        }
+    }
+    let mut marks = Vec::new();
+    conversation.blocks_mut().for_each(|block| collect(block, &mut marks));
+    marks
 }

@@ -1,6 +1,6 @@
 //! Errors, in whole answers and in streams.
 
-use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::dialect::classify::{kind_of_status, plain_text};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::frame::eventstream;
 use crate::object::{Object, object};
@@ -48,9 +48,6 @@ pub(super) fn word(error: &PublicError) -> &'static str {
     }
 }
 
-/// The longest text that is taken over from a body that is no error object.
-const MOST_TEXT: usize = 500;
-
 /// Reads an error. `status` is none inside a stream, where only the words tell; `name` is what a header or a frame
 /// calls it, which wins over the body's own word. Any bytes give some error.
 pub(super) fn read(status: Option<u16>, name: Option<&str>, body: &[u8]) -> UpstreamError {
@@ -83,25 +80,7 @@ pub(super) fn read(status: Option<u16>, name: Option<&str>, body: &[u8]) -> Upst
     };
     let message = text("message").or_else(|| text("Message")).or_else(|| text("originalMessage"));
     let message = message.filter(|message| !message.is_empty()).unwrap_or_else(|| plain_text(body));
-    UpstreamError {
-        kind,
-        status,
-        context_window: is_context_window(code.as_deref(), &message),
-        content_policy: is_content_policy(code.as_deref(), &message),
-        code: known.map(|(word, ..)| (*word).to_owned()).or(code),
-        message,
-        param: None,
-        retry_after: None,
-    }
-}
-
-fn plain_text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if text.is_empty() || text == "{}" {
-        return "the provider said nothing more".to_owned();
-    }
-    text.chars().take(MOST_TEXT).collect()
+    UpstreamError::of(kind, status, known.map(|(word, ..)| (*word).to_owned()).or(code), message)
 }
 
 /// The body of an error.

@@ -1,7 +1,8 @@
 //! `additionalModelRequestFields`: what a vendor's own models take beside the common words.
 
 use crate::chat::{Reasoning, Request};
-use crate::dialect::anthropic::limits::{History, Limits, Thinking};
+use crate::dialect::anthropic::limits::{Limits, Thinking};
+use crate::dialect::turns::History;
 use crate::object::{Object, ObjectWriter, object};
 use crate::{Json, Loss, Malformed, TargetHints};
 

@@ -1,7 +1,8 @@
 //! Whole answers. They have neither an id nor a model's name: whoever relays them knows both.
 
 use crate::chat::{Choice, Citation, Content, Extra, Part, Response, Source, Stop, ToolKind};
-use crate::dialect::anthropic::compose::{Input, input_of, wrapped};
+use crate::dialect::arguments::{Input, input_of, wrapped};
+use crate::dialect::turns::Body as _;
 use crate::fold::settled_stop;
 use crate::object::{Object, ObjectWriter, object};
 use crate::source::standard_base64;

@@ -2,7 +2,7 @@
 
 use crate::chat::{CacheMark, Content, Extra, Format, Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::anthropic::schema;
-use crate::dialect::tool_name::sent_name;
+use crate::dialect::names::sent_name;
 use crate::object::ObjectWriter;
 use crate::{Json, Loss, Malformed, Restore, TargetHints};
 

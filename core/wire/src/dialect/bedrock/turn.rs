@@ -2,52 +2,15 @@
 
 use crate::Json;
 use crate::chat::CacheMark;
+use crate::dialect::turns;
 use crate::object::{ListWriter, ObjectWriter};
 
 use super::media::{Kind, Place};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaker {
-    User,
-    Assistant,
-    /// In the middle of a conversation, for models that take it.
-    System,
-}
-
-impl Speaker {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::System => "system",
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Turn {
-    pub(super) speaker: Speaker,
-    pub(super) blocks: Vec<Block>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Conversation {
-    pub(super) system: Vec<Block>,
-    pub(super) turns: Vec<Turn>,
-}
-
+pub(super) type Turn = turns::Turn<Body>;
+pub(super) type Conversation = turns::Conversation<Body>;
 /// A block, and the cache point after it.
-#[derive(Clone, Debug)]
-pub(super) struct Block {
-    pub(super) body: Body,
-    pub(super) cache: Option<CacheMark>,
-}
-
-impl From<Body> for Block {
-    fn from(body: Body) -> Self {
-        Self { body, cache: None }
-    }
-}
+pub(super) type Block = turns::Block<Body>;
 
 #[derive(Clone, Debug)]
 pub(super) enum Body {
@@ -90,19 +53,29 @@ pub(super) enum Body {
     Raw(Json),
 }
 
-impl Body {
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self::Text { text: text.into(), citations: Vec::new() }
+impl turns::Body for Body {
+    fn text(text: String) -> Self {
+        Self::Text { text, citations: Vec::new() }
     }
 
-    pub(super) fn is_result(&self) -> bool {
+    fn text_mut(&mut self) -> Option<&mut String> {
+        if let Self::Text { text, .. } = self { Some(text) } else { None }
+    }
+
+    fn is_result(&self) -> bool {
         matches!(self, Self::Result { .. })
     }
 
-    pub(super) fn is_thinking(&self) -> bool {
+    fn is_thinking(&self) -> bool {
         matches!(self, Self::Thinking { .. } | Self::Redacted { .. })
     }
 
+    fn called(&self) -> Option<&str> {
+        if let Self::Call { name, .. } = self { Some(name) } else { None }
+    }
+}
+
+impl Body {
     pub(super) fn is_text(&self) -> bool {
         matches!(self, Self::Text { .. } | Self::Named(..))
     }

@@ -1,17 +1,17 @@
 //! Requests: writing what this dialect can say, and noting what it cannot.
 
-use std::collections::BTreeSet;
-
 use crate::chat::{CacheMark, Request};
+use crate::dialect::names::CallIds;
+use crate::dialect::turns::Composer;
 use crate::object::{ObjectWriter, object};
 use crate::{Json, Loss, Malformed, Restore, TargetHints, Written};
 
-use super::HERE;
-use super::compose::Composer;
+use super::compose::Words;
 use super::family::{Family, Forced};
 use super::fields::Additional;
 use super::tools::{Shape, Tools};
 use super::turn::{Conversation, write_blocks};
+use super::{HERE, ids};
 
 const MOST_MARKS: usize = 4;
 
@@ -25,10 +25,10 @@ pub(super) fn write(request: &Request, hints: &TargetHints, loss: &mut Loss) -> 
     let mut tools = Tools::of(request, hints, family, &shape, loss, &mut restore)?;
     let keys = |name: &str| tools.keys.iter().find(|(known, _)| known == name).and_then(|(_, key)| *key);
     let composer = Composer {
+        speech: Words::of(family),
         keys: &keys,
-        family,
+        ids: CallIds::of(if family == Family::Mistral { ids::nine } else { ids::conforming }),
         mid_system: hints.mid_system,
-        documents: BTreeSet::new(),
         loss,
         restore: &mut restore,
     };

@@ -1,11 +1,8 @@
 //! Errors, in whole answers and in streams.
 
-use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::dialect::classify::{kind_of_status, plain_text};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::object::{Object, object};
-
-/// The longest text that is taken over from a body that is no error object.
-const MOST_TEXT: usize = 500;
 
 /// Reads an error body; any bytes give some error.
 pub(super) fn read(status: u16, body: &[u8]) -> UpstreamError {
@@ -43,31 +40,12 @@ pub(super) fn stopped(reason: &str, said: Option<&str>) -> Option<UpstreamError>
 /// `status` is none where only the words tell.
 pub(super) fn of_words(status: Option<u16>, message: String, code: Option<String>) -> UpstreamError {
     let status = status.filter(|status| *status >= 400).unwrap_or(500);
-    let context_window = is_context_window(code.as_deref(), &message);
     let kind = match status {
         // Its own number for a token that is not valid.
         498 => ErrorKind::Authentication,
         status => kind_of_status(status),
     };
-    UpstreamError {
-        kind,
-        status,
-        context_window,
-        content_policy: is_content_policy(code.as_deref(), &message),
-        code,
-        message,
-        param: None,
-        retry_after: None,
-    }
-}
-
-fn plain_text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if text.is_empty() || text.starts_with('<') {
-        return "the provider said nothing more".to_owned();
-    }
-    text.chars().take(MOST_TEXT).collect()
+    UpstreamError::of(kind, status, code, message)
 }
 
 /// The body of an error.

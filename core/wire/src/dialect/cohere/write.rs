@@ -3,7 +3,7 @@
 use super::message::{note_extra, write_call};
 use super::{HERE, document};
 use crate::chat::{Content, Format, Message, Part, Request, Role, Tool, ToolChoice, ToolKind, ToolResult};
-use crate::dialect::tool_name::sent_name;
+use crate::dialect::names::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, ObjectWriter, object};
 use crate::{Json, Loss, Malformed, Restore};

@@ -5,13 +5,14 @@
 //! A call without a result is refused, as is a result without its call: the model would take what we made up for true.
 
 use crate::chat::{Content, Message, Part, Role, Source, ToolCall, ToolKind, ToolResult};
-use crate::dialect::anthropic::compose::{Input, input_of, wrapped};
-use crate::dialect::tool_name::sent_name;
+use crate::dialect::arguments;
+use crate::dialect::names::sent_name;
+use crate::dialect::turns::Keys;
 use crate::object::{ListWriter, ObjectWriter, object};
 use crate::{DialectId, Json, Loss, Malformed, Restore};
 
 use super::model::{Generation, Model};
-use super::{calls, json_of, part, proof};
+use super::{calls, part, proof};
 
 const HERE: DialectId = DialectId::Gemini;
 
@@ -30,9 +31,6 @@ struct Turn {
     kind: Kind,
     parts: Vec<Json>,
 }
-
-/// How a tool that the caller knows by a name takes its arguments.
-pub(super) type Keys<'a> = &'a dyn Fn(&str) -> Option<&'static str>;
 
 pub(super) struct Composer<'a> {
     pub(super) model: Model,
@@ -194,19 +192,7 @@ impl<'a> Composer<'a> {
             ToolKind::Custom => Some(Restore::FREE_TEXT),
             ToolKind::Function => (self.keys)(&call.name),
         };
-        let args = match key {
-            Some(key) => wrapped(&call.arguments, key),
-            None => match input_of(&call.arguments) {
-                Input::Object(json) => json,
-                Input::Several => {
-                    return Err(Malformed::field(path, "one JSON object as arguments, not several in a row"));
-                }
-                Input::Other(json) => {
-                    self.loss.note(format!("{path}.arguments"));
-                    json
-                }
-            },
-        };
+        let args = arguments::sent(&call.arguments, key, path, self.loss)?;
         let name = sent_name(&call.name, call.kind, key, self.restore);
         // The newest models refuse a step whose first call nobody signed.
         let unknown = (first && self.model.generation == Generation::Levels).then(proof::unknown);
@@ -411,7 +397,7 @@ fn write_parts(content: &mut ObjectWriter<'_>, parts: &[Json]) {
 fn part_of(fill: impl FnOnce(&mut ObjectWriter<'_>)) -> Json {
     let mut out = Vec::new();
     object(&mut out, fill);
-    json_of(&out)
+    Json::written(&out)
 }
 
 fn thought(text: &str, signature: Option<&str>) -> Json {
@@ -445,7 +431,7 @@ fn with_extra(json: Json, part: &Part) -> Json {
         return json;
     }
     match crate::Fields::read(json.as_str().as_bytes()) {
-        Ok(fields) => json_of(&fields.splice(&own)),
+        Ok(fields) => Json::written(&fields.splice(&own)),
         Err(_) => json,
     }
 }

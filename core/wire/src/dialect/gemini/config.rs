@@ -155,7 +155,7 @@ pub(super) fn read_tools(body: &Object<'_>) -> Result<Vec<Tool>, Malformed> {
         for (name, json) in tool.rest(&["functionDeclarations"], HERE).fields {
             if json.as_str() != "null" {
                 let json =
-                    super::json_of(format!("{{{}:{}}}", Json::of(&name).as_str(), json.as_str()).as_bytes());
+                    Json::written(format!("{{{}:{}}}", Json::of(&name).as_str(), json.as_str()).as_bytes());
                 tools.push(Tool::Foreign { dialect: HERE, json });
             }
         }

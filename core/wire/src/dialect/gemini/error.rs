@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::dialect::classify::{kind_of_status, plain_text, retry_delay};
 use crate::dialect::lax::{Count, Word};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::object::{ObjectWriter, object};
@@ -41,11 +41,6 @@ fn word(kind: ErrorKind) -> &'static str {
         ErrorKind::Api => "INTERNAL",
     }
 }
-
-/// The longest text that is taken over from a body that is no error object.
-const MOST_TEXT: usize = 500;
-/// The longest time to wait that is believed.
-const MOST_SECONDS: u64 = 86_400;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -90,10 +85,7 @@ pub(super) fn read(status: Option<u16>, body: &[u8]) -> UpstreamError {
     if let Some(raw) = inside(&text) {
         return of_object(status, raw);
     }
-    let plain = text.trim();
-    let page = plain.starts_with('<') || plain.is_empty();
-    let message = if page { None } else { Some(plain.chars().take(MOST_TEXT).collect()) };
-    finish(status, Known { message, ..Known::default() })
+    finish(status, Known { message: plain_text(body), ..Known::default() })
 }
 
 /// The error in a body of an answer, if it is one.
@@ -116,7 +108,7 @@ fn inside(text: &str) -> Option<&RawValue> {
 /// What stands under `error`.
 pub(super) fn of_object(status: Option<u16>, raw: &RawValue) -> UpstreamError {
     if let Some(text) = crate::json::string(raw) {
-        return finish(status, Known { message: Some(text.into_owned()), ..Known::default() });
+        return finish(status, Known { message: text.into_owned(), ..Known::default() });
     }
     let said: Said<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
     let details: Vec<Detail<'_>> =
@@ -126,7 +118,7 @@ pub(super) fn of_object(status: Option<u16>, raw: &RawValue) -> UpstreamError {
         Known {
             code: said.code.0.and_then(|code| u16::try_from(code).ok()),
             word: said.status.text().map(str::to_owned),
-            message: said.message.text().map(str::to_owned),
+            message: said.message.text().unwrap_or_default().to_owned(),
             reason: details.iter().find_map(|detail| detail.reason.text()).map(str::to_owned),
             param: details
                 .iter()
@@ -134,25 +126,16 @@ pub(super) fn of_object(status: Option<u16>, raw: &RawValue) -> UpstreamError {
                 .flatten()
                 .find_map(|violation| violation.field.text())
                 .map(str::to_owned),
-            retry_after: details.iter().find_map(|detail| seconds(detail.retry_delay.text()?)),
+            retry_after: details.iter().find_map(|detail| retry_delay(detail.retry_delay.text()?)),
         },
     )
-}
-
-/// Whole seconds of `34.074824224s`, rounded up.
-fn seconds(text: &str) -> Option<u64> {
-    let text = text.strip_suffix('s')?;
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let more = part.bytes().any(|digit| digit != b'0');
-    let seconds = whole.parse::<u64>().ok()?.saturating_add(u64::from(more));
-    (seconds <= MOST_SECONDS).then_some(seconds)
 }
 
 #[derive(Debug, Default)]
 struct Known {
     code: Option<u16>,
     word: Option<String>,
-    message: Option<String>,
+    message: String,
     reason: Option<String>,
     param: Option<String>,
     retry_after: Option<u64>,
@@ -173,17 +156,10 @@ fn finish(status: Option<u16>, known: Known) -> UpstreamError {
         (ErrorKind::Api, Some((_, kind, own))) if *own >= 500 => *kind,
         (kind, _) => kind,
     };
-    let message =
-        known.message.unwrap_or_else(|| format!("the provider answered {status} and said nothing more"));
     UpstreamError {
-        kind,
-        status,
-        context_window: is_context_window(known.word.as_deref(), &message),
-        content_policy: is_content_policy(known.word.as_deref(), &message),
-        code: known.reason.or(known.word),
-        message,
         param: known.param,
         retry_after: known.retry_after,
+        ..UpstreamError::of(kind, status, known.reason.or(known.word), known.message)
     }
 }
 

@@ -11,8 +11,6 @@ use crate::chat::Citation;
 use crate::dialect::lax::{Count, Word};
 use crate::object::object;
 
-use super::json_of;
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Grounding<'a> {
@@ -225,7 +223,7 @@ pub(super) fn write(parts: &[(usize, &str, &[Citation])]) -> Option<Json> {
             }
         });
     });
-    Some(json_of(&out))
+    Some(Json::written(&out))
 }
 
 fn byte_of(text: &str, character: u64) -> usize {

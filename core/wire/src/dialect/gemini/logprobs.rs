@@ -6,8 +6,6 @@ use crate::Json;
 use crate::dialect::lax::Word;
 use crate::object::{ObjectWriter, object};
 
-use super::json_of;
-
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Said<'a> {
@@ -55,7 +53,7 @@ pub(super) fn read(raw: &RawValue) -> Option<Json> {
         });
         object.raw("refusal", "null");
     });
-    Some(json_of(&out))
+    Some(Json::written(&out))
 }
 
 fn fill(object: &mut ObjectWriter<'_>, token: &Token<'_>) {
@@ -109,5 +107,5 @@ pub(super) fn write(json: &Json) -> Option<Json> {
             }
         });
     });
-    Some(json_of(&out))
+    Some(Json::written(&out))
 }

@@ -33,7 +33,7 @@ use crate::chat::{Request, Response};
 use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
-    Decoder, Dialect, DialectId, Encoder, EncoderOptions, Fields, Json, Loss, Malformed, Peek, PublicError,
+    Decoder, Dialect, DialectId, Encoder, EncoderOptions, Fields, Loss, Malformed, Peek, PublicError,
     TargetHints, UpstreamError, Usage, Written, peek,
 };
 
@@ -186,10 +186,4 @@ impl Dialect for Gemini {
     fn encoder(&self, options: EncoderOptions) -> Box<dyn Encoder> {
         Box::new(encode::StreamEncoder::new(options))
     }
-}
-
-/// JSON that a writer of ours made.
-fn json_of(bytes: &[u8]) -> Json {
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
-    Json::parse(text).unwrap_or_else(|_| Json::of(&()))
 }

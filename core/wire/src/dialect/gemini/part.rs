@@ -8,7 +8,6 @@ use crate::source::standard_base64;
 use crate::{DialectId, Json, Malformed};
 
 use super::calls::Ids;
-use super::json_of;
 use super::proof::{self, Proof};
 
 const HERE: DialectId = DialectId::Gemini;
@@ -215,7 +214,7 @@ pub(super) fn write_media(source: &Source, media_type: Option<&str>) -> Option<J
             file.string("fileUri", uri);
         }),
     });
-    Some(json_of(&out))
+    Some(Json::written(&out))
 }
 
 fn inline(part: &mut crate::object::ObjectWriter<'_>, media_type: &str, data: &str) {

@@ -4,13 +4,13 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::chat::{Choice, Citation, Content, Extra, Part, Response, Stop};
-use crate::dialect::anthropic::compose::{Input, input_of, wrapped};
+use crate::dialect::arguments::{Input, input_of, wrapped};
 use crate::fold::Fold;
 use crate::object::{ObjectWriter, object};
 use crate::{DialectId, Event, Json, Loss, Malformed, Usage};
 
 use super::decode::StreamDecoder;
-use super::{calls, grounding, json_of, logprobs, part, proof, usage};
+use super::{calls, grounding, logprobs, part, proof, usage};
 
 const HERE: DialectId = DialectId::Gemini;
 
@@ -308,5 +308,5 @@ pub(super) fn function_call(
 pub(super) fn part_of(fill: impl FnOnce(&mut ObjectWriter<'_>)) -> Json {
     let mut out = Vec::new();
     object(&mut out, fill);
-    json_of(&out)
+    Json::written(&out)
 }

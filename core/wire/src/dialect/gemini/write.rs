@@ -2,7 +2,7 @@
 
 use crate::chat::{Format, Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::anthropic::schema::arguments;
-use crate::dialect::tool_name::sent_name;
+use crate::dialect::names::sent_name;
 use crate::object::{ListWriter, ObjectWriter, object};
 use crate::{DialectId, Json, Loss, Malformed, Restore, TargetHints, Written};
 
@@ -99,7 +99,7 @@ fn generation(
             object.json(name, json);
         }
     });
-    Ok(super::json_of(&out))
+    Ok(Json::written(&out))
 }
 
 fn sampling(object: &mut ObjectWriter<'_>, request: &Request, hints: &TargetHints, loss: &mut Loss) {

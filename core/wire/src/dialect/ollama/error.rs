@@ -2,13 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::dialect::classify::{MOST_TEXT, kind_of_status, plain_text};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::json::string;
 use crate::object::{Object, ObjectWriter, object};
-
-/// The longest text that is taken over from a body that is no error object.
-const MOST_TEXT: usize = 500;
 
 /// Reads an error body; any bytes give some error.
 pub(super) fn read(status: u16, body: &[u8]) -> UpstreamError {
@@ -52,16 +49,7 @@ fn of_words(status: Option<u16>, message: String) -> UpstreamError {
         }
     };
     let status = status.filter(|status| *status >= 400).unwrap_or_else(said);
-    UpstreamError {
-        kind: kind_of_status(status),
-        status,
-        context_window: is_context_window(None, &message),
-        content_policy: is_content_policy(None, &message),
-        code: None,
-        message,
-        param: None,
-        retry_after: None,
-    }
+    UpstreamError::of(kind_of_status(status), status, None, message)
 }
 
 /// A string as its text; an object, as relays say it, as its message; anything else as its JSON.
@@ -69,15 +57,6 @@ fn words(raw: &RawValue) -> String {
     let message = || Object::of(raw, "error").ok()?.string("message").ok()?;
     let text = string(raw).map(String::from).or_else(message).unwrap_or_else(|| raw.get().to_owned());
     text.chars().take(4 * MOST_TEXT).collect()
-}
-
-fn plain_text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if text.is_empty() || text.starts_with('<') {
-        return "the provider said nothing more".to_owned();
-    }
-    text.chars().take(MOST_TEXT).collect()
 }
 
 /// The body of an error.

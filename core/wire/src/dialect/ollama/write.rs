@@ -9,7 +9,7 @@ use crate::chat::{
     CacheMark, Content, Extra, Format, Message, Part, Request, Role, Source, Tool, ToolChoice, ToolKind,
     ToolResult,
 };
-use crate::dialect::tool_name::sent_name;
+use crate::dialect::names::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, ObjectWriter, object};
 use crate::source::decoded;

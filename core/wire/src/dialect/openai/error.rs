@@ -3,14 +3,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::classify::{is_content_policy, is_context_window, kind_of_status};
+use crate::dialect::classify::{MOST_TEXT, kind_of_status, plain_text, retry_delay};
 use crate::dialect::lax::{Count, Word};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::json::string;
 use crate::object::{ObjectWriter, object};
-
-/// The longest text that is taken over from a body that is no error object.
-const MOST_TEXT: usize = 500;
 
 /// The words for kinds of errors, and the status that each means where none is said.
 const WORDS: &[(&str, ErrorKind, u16)] = &[
@@ -129,7 +126,8 @@ struct Metadata<'a> {
 pub(in crate::dialect) fn read(status: u16, body: &[u8]) -> UpstreamError {
     let text = String::from_utf8_lossy(body);
     let said = whole(&text).or_else(|| first_of_list(&text));
-    said.map_or_else(|| plain(status, &text), |said| said.into_error(Some(status)))
+    let said = said.unwrap_or_else(|| Plain { message: plain_text(body), ..Plain::default() });
+    said.into_error(Some(status))
 }
 
 /// The error in an answer of status 200, if it is one.
@@ -228,16 +226,8 @@ fn of_said(said: &Said<'_>) -> Plain {
         code: own(&said.code),
         param: own(&said.param),
         status_word: own(&said.status),
-        retry_after: delay.and_then(seconds),
+        retry_after: delay.and_then(retry_delay),
     }
-}
-
-/// `34s` or `33.5s` in whole seconds, rounded up.
-fn seconds(delay: &str) -> Option<u64> {
-    let (whole, fraction) =
-        delay.strip_suffix('s')?.split_once('.').unwrap_or((delay.strip_suffix('s')?, ""));
-    let part = u64::from(fraction.bytes().any(|digit| digit != b'0'));
-    whole.parse::<u64>().ok().map(|whole| whole.saturating_add(part))
 }
 
 /// A string as its text, anything else as its JSON.
@@ -265,29 +255,12 @@ impl Plain {
             (kind, _) => kind,
         };
         let code = self.code.or(self.kind).or(self.status_word);
-        let message = if self.message.is_empty() { nothing_said(status) } else { self.message };
         UpstreamError {
-            kind,
-            status,
-            context_window: is_context_window(code.as_deref(), &message),
-            content_policy: is_content_policy(code.as_deref(), &message),
-            code,
-            message,
             param: self.param,
             retry_after: self.retry_after,
+            ..UpstreamError::of(kind, status, code, self.message)
         }
     }
-}
-
-fn plain(status: u16, text: &str) -> UpstreamError {
-    let text = text.trim();
-    let page = text.starts_with('<');
-    let message = if page { String::new() } else { text.chars().take(MOST_TEXT).collect() };
-    Plain { message, ..Plain::default() }.into_error(Some(status))
-}
-
-fn nothing_said(status: u16) -> String {
-    format!("the provider answered {status} and said nothing more")
 }
 
 /// The body of an error.

@@ -8,7 +8,7 @@ use crate::chat::{
     Content, Extra, Format, Message, Part, Reasoning, Request, Role, Source, Tool, ToolChoice, ToolKind,
     ToolResult,
 };
-use crate::dialect::tool_name::sent_name;
+use crate::dialect::names::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, ObjectWriter, object};
 use crate::{DialectId, Json, Loss, Restore};

@@ -7,8 +7,8 @@ use super::{HERE, content, thought};
 use crate::chat::{
     Content, Extra, Format, Message, Part, Request, Role, Tool, ToolChoice, ToolKind, ToolResult,
 };
+use crate::dialect::names::sent_name;
 use crate::dialect::openai::write::{SHARED, effort_of};
-use crate::dialect::tool_name::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, Object, ObjectWriter, object};
 use crate::{DialectId, Json, Loss, Malformed, Restore};
