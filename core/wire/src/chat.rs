@@ -4,7 +4,7 @@
 //! keeps fields that only their own dialect knows; they are written again only into that same dialect, and noted as
 //! [`Loss`](crate::Loss) elsewhere.
 
-use crate::{DialectId, Json, Usage};
+use crate::{DialectId, Json, Loss, Usage};
 
 /// A request for one answer (or `choices` of them).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -246,6 +246,18 @@ pub struct Choice {
     /// As the `OpenAI` dialect says it, `{"content": [{"token", "logprob", "bytes", "top_logprobs"}]}`; each dialect
     /// brings its own form to this one and back.
     pub logprobs: Option<Json>,
+}
+
+impl Response {
+    /// The choice, for dialects that give one answer. What they cannot carry of the others is noted.
+    pub(crate) fn only_choice(&self, here: DialectId, loss: &mut Loss) -> &Choice {
+        static SILENCE: Choice = Choice { parts: Vec::new(), stop: None, logprobs: None };
+        if self.choices.len() > 1 {
+            loss.note("choices");
+        }
+        loss.note_extra(&self.extra, here, "");
+        self.choices.first().unwrap_or(&SILENCE)
+    }
 }
 
 /// Why the model stopped.

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::DialectId;
+use crate::chat::Extra;
+
 /// The parts of a request or an answer that the target dialect has no place for.
 ///
 /// Nothing is dropped silently: every writer notes here what it leaves out or changes, as a short path such as
@@ -25,6 +28,13 @@ impl Loss {
             self.items.push(item);
         } else if self.items.len() == Self::MOST {
             self.items.push(Cow::Borrowed("more"));
+        }
+    }
+
+    /// Notes the fields of `extra` that are in another dialect's words, each below `path`.
+    pub(crate) fn note_extra(&mut self, extra: &Extra, here: DialectId, path: &str) {
+        for name in extra.foreign_to(here) {
+            self.note(if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") });
         }
     }
 

@@ -6,6 +6,7 @@ pub mod bedrock;
 mod classify;
 pub mod cohere;
 mod conventions;
+mod function;
 pub mod gemini;
 mod lax;
 mod names;

@@ -135,9 +135,7 @@ impl<S: Speech> Composer<'_, S> {
             if message.name.is_some() {
                 self.loss.note(format!("{path}.name"));
             }
-            for name in message.extra.foreign_to(S::HERE) {
-                self.loss.note(format!("{path}.{name}"));
-            }
+            self.loss.note_extra(&message.extra, S::HERE, &path);
             let system = matches!(message.role, Role::System | Role::Developer);
             leading &= system;
             let speaker = match message.role {
@@ -204,9 +202,7 @@ impl<S: Speech> Composer<'_, S> {
             }
             return Ok(());
         };
-        for name in part.extra.foreign_to(S::HERE) {
-            self.loss.note(format!("{path}.{name}"));
-        }
+        self.loss.note_extra(&part.extra, S::HERE, path);
         let cache = S::mark(part).filter(|_| !body.is_thinking());
         blocks.push(Block { body, cache, extra: part.extra.clone() });
         Ok(())

@@ -17,6 +17,13 @@ pub struct Frame<'a> {
     pub raw: &'a [u8],
 }
 
+impl Frame<'_> {
+    /// Whether it says nothing but that the stream lives. A line's end alone does not: it may belong to the frame before.
+    pub fn is_ping(&self) -> bool {
+        self.data.trim().is_empty() && self.raw.contains(&b':')
+    }
+}
+
 /// How a dialect's streams are cut into frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {

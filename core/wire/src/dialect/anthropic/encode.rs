@@ -63,9 +63,7 @@ impl Encoder for StreamEncoder {
                 if service_tier.is_some() {
                     self.service_tier.clone_from(service_tier);
                 }
-                for name in extra.foreign_to(HERE) {
-                    loss.note(name.to_owned());
-                }
+                loss.note_extra(extra, HERE, "");
                 if extra.dialect == Some(HERE) {
                     self.extra.dialect = Some(HERE);
                     self.extra.fields.extend(extra.fields.iter().cloned());
@@ -122,9 +120,7 @@ impl StreamEncoder {
     }
 
     fn start_part(&mut self, kind: &PartKind, extra: &Extra, out: &mut Vec<u8>, loss: &mut Loss) {
-        for name in extra.foreign_to(HERE) {
-            loss.note(format!("content.{name}"));
-        }
+        loss.note_extra(extra, HERE, "content");
         self.open = match kind {
             PartKind::Text | PartKind::Refusal => Open::Waiting(Body::text(String::new()), extra.clone()),
             PartKind::Thinking => {

@@ -115,9 +115,7 @@ impl Tools {
                             loss.note(format!("{path}.strict"));
                         }
                     }
-                    for field in extra.foreign_to(HERE) {
-                        loss.note(format!("{path}.{field}"));
-                    }
+                    loss.note_extra(extra, HERE, &path);
                     tools.keys.push((name.clone(), key));
                     tools.ready.push(Ready::Function {
                         name: names::tool(name, ToolKind::Function, key, restore),

@@ -242,16 +242,16 @@ fn is_marked(json: &Json) -> bool {
 }
 
 fn note_foreign(request: &Request, loss: &mut Loss) {
-    for name in request.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
+    loss.note_extra(&request.extra, HERE, "");
 }
 
 /// The marks of the conversation in the order in which the prompt is read.
 fn marks_of(conversation: &mut Conversation<Body>) -> Vec<&mut Option<CacheMark>> {
     fn collect<'a>(block: &'a mut Block, marks: &mut Vec<&'a mut Option<CacheMark>>) {
         if let Body::Result { content, .. } = &mut block.body {
-            content.iter_mut().for_each(|block| collect(block, marks));
+            for block in content {
+                collect(block, marks);
+            }
         }
         if block.cache.is_some() {
             marks.push(&mut block.cache);

@@ -56,9 +56,7 @@ impl Encoder for StreamEncoder {
                 if service_tier.is_some() {
                     self.service_tier.clone_from(service_tier);
                 }
-                for name in extra.foreign_to(HERE) {
-                    loss.note(name.to_owned());
-                }
+                loss.note_extra(extra, HERE, "");
                 if extra.dialect == Some(HERE) {
                     self.extra.dialect = Some(HERE);
                     let known = &mut self.extra.fields;
@@ -83,9 +81,7 @@ impl Encoder for StreamEncoder {
 
 impl StreamEncoder {
     fn start_part(&mut self, kind: &PartKind, extra: &Extra, out: &mut Vec<u8>, loss: &mut Loss) {
-        for name in extra.foreign_to(HERE) {
-            loss.note(format!("content.{name}"));
-        }
+        loss.note_extra(extra, HERE, "content");
         self.open = match kind {
             PartKind::Text | PartKind::Thinking => Open::Waiting,
             PartKind::Refusal => {

@@ -78,16 +78,9 @@ pub(super) fn beside(object: &Object<'_>) -> (Option<String>, Extra) {
 }
 
 pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
-    let empty = Choice::default();
-    let choice = response.choices.first().unwrap_or(&empty);
-    if response.choices.len() > 1 {
-        loss.note("choices");
-    }
+    let choice = response.only_choice(HERE, loss);
     if choice.logprobs.is_some() {
         loss.note("logprobs");
-    }
-    for name in response.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
     }
     let bodies: Vec<Body> = choice.parts.iter().filter_map(|part| body(part, loss)).collect();
     let calls = choice.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
@@ -219,9 +212,7 @@ pub(super) fn body(part: &Part, loss: &mut Loss) -> Option<Body> {
         Content::ToolResult(_) => return lost("content.tool_result", loss),
         Content::Foreign { .. } => return lost("content.foreign", loss),
     };
-    for name in part.extra.foreign_to(HERE) {
-        loss.note(format!("content.{name}"));
-    }
+    loss.note_extra(&part.extra, HERE, "content");
     Some(body)
 }
 

@@ -144,9 +144,7 @@ impl Tools {
                     if !family.takes_references() {
                         schema = inlined(&schema, &place)?;
                     }
-                    for field in extra.foreign_to(HERE) {
-                        loss.note(format!("{path}.{field}"));
-                    }
+                    loss.note_extra(extra, HERE, &path);
                     tools.keys.push((name.clone(), key));
                     let name = sent_name(name, ToolKind::Function, key, restore);
                     let description = described(description.as_deref(), &name);

@@ -220,9 +220,7 @@ fn limit_marks(tools: &mut Tools, conversation: &mut Conversation, family: Famil
 }
 
 fn note_lost(request: &Request, loss: &mut Loss) {
-    for name in request.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
+    loss.note_extra(&request.extra, HERE, "");
     for (name, penalty) in
         [("frequency_penalty", request.frequency_penalty), ("presence_penalty", request.presence_penalty)]
     {

@@ -199,9 +199,7 @@ impl Encoder for StreamEncoder {
                 if service_tier.is_some() {
                     loss.note("service_tier");
                 }
-                for name in extra.foreign_to(HERE) {
-                    loss.note(name.to_owned());
-                }
+                loss.note_extra(extra, HERE, "");
             }
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
             Event::Logprobs { json, .. } => self.logprobs(json, out, loss),

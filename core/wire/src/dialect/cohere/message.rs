@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{HERE, document};
-use crate::chat::{Content, Extra, Part, Source, Stop, ToolCall, ToolKind};
+use crate::chat::{Content, Part, Source, Stop, ToolCall, ToolKind};
 use crate::json::string;
 use crate::object::{Object, ObjectWriter};
 use crate::{Json, Loss, Malformed};
@@ -151,12 +151,5 @@ pub(super) fn stop_word(stop: &Stop, calls: bool, loss: &mut Loss) -> &'static s
             loss.note("finish_reason");
             "COMPLETE"
         }
-    }
-}
-
-/// Notes what only another dialect knows of a part.
-pub(super) fn note_extra(extra: &Extra, path: &str, loss: &mut Loss) {
-    for name in extra.foreign_to(HERE) {
-        loss.note(format!("{path}.{name}"));
     }
 }

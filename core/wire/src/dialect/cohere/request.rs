@@ -2,9 +2,8 @@
 
 use super::message::{read_assistant, read_content};
 use super::{HERE, document};
-use crate::chat::{
-    Content, Extra, Format, Message, Part, Reasoning, Request, Role, Tool, ToolChoice, ToolResult,
-};
+use crate::chat::{Content, Extra, Format, Message, Part, Reasoning, Request, Role, ToolChoice, ToolResult};
+use crate::dialect::function;
 use crate::object::Object;
 use crate::{Json, Malformed};
 
@@ -36,7 +35,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, Malformed> {
     extra.fields.retain(|(_, json)| json.as_str() != "null");
     let mut request = Request {
         model: whole.need("model")?,
-        tools: read_tools(&whole)?,
+        tools: function::read(&whole, whole.flag("strict_tools")?.filter(|strict| *strict), HERE)?,
         tool_choice: read_tool_choice(&whole)?,
         max_output_tokens: whole.count("max_tokens")?,
         temperature: whole.number("temperature")?,
@@ -145,31 +144,6 @@ fn read_citation_options(whole: &Object<'_>, extra: &mut Extra) -> Result<bool, 
         extra.fields.push(("citation_options".to_owned(), json));
     }
     Ok(!off)
-}
-
-fn read_tools(whole: &Object<'_>) -> Result<Vec<Tool>, Malformed> {
-    let strict = whole.flag("strict_tools")?.filter(|strict| *strict);
-    let tools = whole.items("tools")?.unwrap_or_default().into_iter().enumerate();
-    tools
-        .map(|(nth, raw)| {
-            let tool = Object::of(raw, format!("tools[{nth}]"))?;
-            let function = tool.object("function")?;
-            let function =
-                function.ok_or_else(|| Malformed::field(tool.path("function"), "an object with a name"))?;
-            let name = function.need("name")?;
-            if name.is_empty() {
-                return Err(Malformed::field(function.path("name"), "a name"));
-            }
-            Ok(Tool::Function {
-                name,
-                description: function.string("description")?,
-                parameters: function.object("parameters")?.and_then(|_| function.json("parameters")),
-                strict,
-                cache: None,
-                extra: function.rest(&["name", "description", "parameters"], HERE),
-            })
-        })
-        .collect()
 }
 
 fn read_tool_choice(whole: &Object<'_>) -> Result<Option<ToolChoice>, Malformed> {

@@ -38,17 +38,10 @@ fn has_calls(parts: &[Part]) -> bool {
 }
 
 pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
-    for name in response.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
-    if response.choices.len() > 1 {
-        loss.note("choices");
-    }
+    let choice = response.only_choice(HERE, loss);
     if response.service_tier.is_some() {
         loss.note("service_tier");
     }
-    let none = Choice::default();
-    let choice = response.choices.first().unwrap_or(&none);
     let calls = has_calls(&choice.parts);
     let reason = choice.stop.as_ref().map_or("COMPLETE", |stop| stop_word(stop, calls, loss));
     let mut out = Vec::with_capacity(512);
@@ -78,9 +71,7 @@ fn write_message(message: &mut ObjectWriter<'_>, parts: &[Part], loss: &mut Loss
     message.list("content", |list| {
         let mut index = 0;
         for part in parts.iter().filter(|part| !silent(part)) {
-            for name in part.extra.foreign_to(HERE) {
-                loss.note(format!("content.{name}"));
-            }
+            loss.note_extra(&part.extra, HERE, "content");
             let mut item = |kind: &str, key: &str, text: &str| {
                 index += 1;
                 list.object(|object| {

@@ -1,8 +1,10 @@
 //! Requests to upstreams.
 
-use super::message::{note_extra, write_call};
+use super::message::write_call;
 use super::{HERE, document};
-use crate::chat::{Content, Format, Message, Part, Request, Role, Tool, ToolChoice, ToolKind, ToolResult};
+use crate::chat::{Content, Format, Message, Part, Request, Role, Tool, ToolChoice, ToolResult};
+use crate::dialect::arguments::wrapped;
+use crate::dialect::function;
 use crate::dialect::names::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, ObjectWriter, object};
@@ -28,9 +30,7 @@ pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) ->
         return Err(Malformed::field("n", "1: this model's API gives one answer a call"));
     }
     let mut writing = Writing { loss, restore: Restore::default(), documents: Vec::new(), cites: false };
-    for name in request.extra.foreign_to(HERE) {
-        writing.loss.note(name.to_owned());
-    }
+    writing.loss.note_extra(&request.extra, HERE, "");
     let mut failed = None;
     let mut body = Vec::with_capacity(1024);
     object(&mut body, |object| {
@@ -64,9 +64,9 @@ impl Writing<'_> {
         if message.name.is_some() {
             self.loss.note(format!("{path}.name"));
         }
-        note_extra(&message.extra, &path, self.loss);
+        self.loss.note_extra(&message.extra, HERE, &path);
         for part in &message.parts {
-            note_extra(&part.extra, &format!("{path}.content"), self.loss);
+            self.loss.note_extra(&part.extra, HERE, &format!("{path}.content"));
             if part.cache.is_some() {
                 self.loss.note("cache_control");
             }
@@ -196,7 +196,7 @@ impl Writing<'_> {
     ) -> Result<(), Malformed> {
         let mut items = Vec::new();
         for part in &result.parts {
-            note_extra(&part.extra, &format!("{path}.content"), self.loss);
+            self.loss.note_extra(&part.extra, HERE, &format!("{path}.content"));
             match &part.content {
                 Content::Text { text, .. } => items.push(Item::Text(text)),
                 Content::Document { citations, .. } => {
@@ -298,10 +298,10 @@ impl Writing<'_> {
             if !calls.is_empty() {
                 object.list("tool_calls", |list| {
                     for call in calls {
-                        let key = key_of(call.kind);
+                        let key = function::key_of(call.kind);
                         let name = sent_name(&call.name, call.kind, key, &mut self.restore);
                         let arguments = match key {
-                            Some(key) => wrapped(key, &call.arguments),
+                            Some(key) => wrapped(&call.arguments, key).as_str().to_owned(),
                             None => call.arguments.clone(),
                         };
                         list.object(|object| write_call(object, &call.id, &name, &arguments));
@@ -349,7 +349,7 @@ impl Writing<'_> {
         }
         object.list("tools", |list| {
             for tool in &tools {
-                self.tool(list, tool);
+                function::write(list, tool, HERE, self.loss, &mut self.restore);
             }
         });
         let is_strict = |tool: &&Tool| matches!(tool, Tool::Function { strict: Some(true), .. });
@@ -372,43 +372,6 @@ impl Writing<'_> {
         if request.parallel_tool_calls == Some(false) {
             self.loss.note("parallel_tool_calls");
         }
-    }
-
-    fn tool(&mut self, list: &mut ListWriter<'_>, tool: &Tool) {
-        let (name, kind, description) = match tool {
-            Tool::Function { name, description, .. } => (name, ToolKind::Function, description),
-            Tool::Custom { name, description, format } => {
-                if format.is_some() {
-                    self.loss.note("tools.*.format");
-                }
-                (name, ToolKind::Custom, description)
-            }
-            Tool::Foreign { .. } => return,
-        };
-        let sent = sent_name(name, kind, key_of(kind), &mut self.restore);
-        list.object(|object| {
-            object.string("type", "function");
-            object.object("function", |function| {
-                function.string("name", &sent);
-                if let Some(description) = description {
-                    function.string("description", description);
-                }
-                match tool {
-                    Tool::Function { parameters: Some(schema), .. } => function.json("parameters", schema),
-                    Tool::Custom { .. } => function.raw("parameters", FREE_TEXT_SCHEMA),
-                    Tool::Function { .. } | Tool::Foreign { .. } => {
-                        function.raw("parameters", r#"{"type":"object","properties":{}}"#);
-                    }
-                }
-                if let Tool::Function { extra, cache, .. } = tool {
-                    note_extra(extra, "tools.*", self.loss);
-                    function.extra(extra, HERE);
-                    if cache.is_some() {
-                        self.loss.note("cache_control");
-                    }
-                }
-            });
-        });
     }
 
     fn sampling(&mut self, object: &mut ObjectWriter<'_>, request: &Request, target: &TargetHints) {
@@ -531,23 +494,6 @@ impl Item<'_> {
             }
         });
     }
-}
-
-const FREE_TEXT_SCHEMA: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-
-/// A tool of free text takes it under a key.
-fn key_of(kind: ToolKind) -> Option<&'static str> {
-    match kind {
-        ToolKind::Function => None,
-        ToolKind::Custom => Some(Restore::FREE_TEXT),
-    }
-}
-
-fn wrapped(key: &str, text: &str) -> String {
-    let mut out = Vec::new();
-    object(&mut out, |object| object.string(key, text));
-    String::from_utf8(out).unwrap_or_default()
 }
 
 fn of_document(part: &Part, path: &str) -> Result<Json, Malformed> {

@@ -77,9 +77,7 @@ impl<'a> Composer<'a> {
             if message.name.is_some() {
                 self.loss.note(format!("{path}.name"));
             }
-            for name in message.extra.foreign_to(HERE) {
-                self.loss.note(format!("{path}.{name}"));
-            }
+            self.loss.note_extra(&message.extra, HERE, &path);
             let system = matches!(message.role, Role::System | Role::Developer);
             leading &= system;
             if message.role == Role::Assistant {
@@ -329,9 +327,7 @@ impl<'a> Composer<'a> {
         if part.cache.is_some() {
             self.loss.note(format!("{path}.cache_control"));
         }
-        for name in part.extra.foreign_to(HERE) {
-            self.loss.note(format!("{path}.{name}"));
-        }
+        self.loss.note_extra(&part.extra, HERE, path);
     }
 }
 

@@ -269,9 +269,7 @@ impl Encoder for StreamEncoder {
                 self.options.model.as_ref().unwrap_or(model).clone_into(&mut self.model);
             }
             Event::PartStart { choice, kind, extra, .. } => {
-                for name in extra.foreign_to(HERE) {
-                    loss.note(format!("content.{name}"));
-                }
+                loss.note_extra(extra, HERE, "content");
                 self.start(*choice, kind, out, loss);
             }
             Event::Delta { choice, delta, .. } => self.delta(*choice, delta, out),
@@ -282,9 +280,7 @@ impl Encoder for StreamEncoder {
             Event::Usage(usage) => self.usage = *usage,
             Event::Meta { service_tier, extra } => {
                 note_tier(service_tier.as_deref(), loss);
-                for name in extra.foreign_to(HERE) {
-                    loss.note(name.to_owned());
-                }
+                loss.note_extra(extra, HERE, "");
                 if extra.dialect == Some(HERE) {
                     self.extra.dialect = Some(HERE);
                     self.extra.fields.extend(extra.fields.iter().cloned());

@@ -81,9 +81,7 @@ pub(super) fn stop_word<'s>(stop: &'s Stop, loss: &mut Loss) -> &'s str {
 }
 
 pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
-    for name in response.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
+    loss.note_extra(&response.extra, HERE, "");
     note_tier(response.service_tier.as_deref(), loss);
     let mut body = Vec::with_capacity(512);
     object(&mut body, |object| {
@@ -208,9 +206,7 @@ pub(super) fn write_part(
     proof: Option<&str>,
     loss: &mut Loss,
 ) -> Option<Json> {
-    for name in part.extra.foreign_to(HERE) {
-        loss.note(format!("content.{name}"));
-    }
+    loss.note_extra(&part.extra, HERE, "content");
     Some(match &part.content {
         Content::Text { text, .. } | Content::Refusal { text } => {
             return (!text.is_empty()).then(|| spoken(text));

@@ -18,9 +18,7 @@ const MOST_STOPS: usize = 5;
 
 pub(super) fn write(request: &Request, hints: &TargetHints, loss: &mut Loss) -> Result<Written, Malformed> {
     let model = Model::of(if hints.model.is_empty() { &request.model } else { &hints.model });
-    for name in request.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
+    loss.note_extra(&request.extra, HERE, "");
     let mut restore = Restore::default();
     let tools = Tools::of(request, model, loss, &mut restore)?;
     let keys = |name: &str| tools.keys.iter().find(|(known, _)| known == name).and_then(|(_, key)| *key);
@@ -218,9 +216,7 @@ impl Tools {
                     if cache.is_some() {
                         loss.note(format!("{path}.cache_control"));
                     }
-                    for field in extra.foreign_to(HERE) {
-                        loss.note(format!("{path}.{field}"));
-                    }
+                    loss.note_extra(extra, HERE, &path);
                     let (parameters, key) = parameters_of(parameters.as_ref(), &path, model, loss)?;
                     tools.keys.push((name.clone(), key));
                     tools.functions.push(Function {

@@ -139,9 +139,7 @@ impl Encoder for StreamEncoder {
                 if service_tier.is_some() {
                     loss.note("service_tier");
                 }
-                for name in extra.foreign_to(HERE) {
-                    loss.note(name.to_owned());
-                }
+                loss.note_extra(extra, HERE, "");
             }
             // A blank line, which every reader of lines would take for one that is broken, says nothing here.
             Event::Ping | Event::Foreign { .. } => {}

@@ -2,7 +2,8 @@
 
 use super::HERE;
 use super::response::{read_calls, read_images};
-use crate::chat::{Content, Extra, Format, Message, Part, Reasoning, Request, Role, Tool, ToolResult};
+use crate::chat::{Content, Extra, Format, Message, Part, Reasoning, Request, Role, ToolResult};
+use crate::dialect::function;
 use crate::json::string;
 use crate::object::Object;
 use crate::{Json, Malformed};
@@ -25,7 +26,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request, Malformed> {
     let mut request = Request {
         model: whole.need("model")?,
         messages: read_messages(&whole)?,
-        tools: read_tools(&whole)?,
+        tools: function::read(&whole, None, HERE)?,
         logprobs: whole.flag("logprobs")?,
         top_logprobs: whole.count("top_logprobs")?,
         reasoning: read_think(&whole)?,
@@ -155,30 +156,6 @@ impl Calls {
             None => Ok(id.or(name).unwrap_or_else(|| "call_unknown".to_owned())),
         }
     }
-}
-
-fn read_tools(whole: &Object<'_>) -> Result<Vec<Tool>, Malformed> {
-    let tools = whole.items("tools")?.unwrap_or_default().into_iter().enumerate();
-    tools
-        .map(|(nth, raw)| {
-            let tool = Object::of(raw, format!("tools[{nth}]"))?;
-            let function = tool.object("function")?;
-            let function =
-                function.ok_or_else(|| Malformed::field(tool.path("function"), "an object with a name"))?;
-            let name = function.need("name")?;
-            if name.is_empty() {
-                return Err(Malformed::field(function.path("name"), "a name"));
-            }
-            Ok(Tool::Function {
-                name,
-                description: function.string("description")?,
-                parameters: function.object("parameters")?.and_then(|_| function.json("parameters")),
-                strict: None,
-                cache: None,
-                extra: function.rest(&["name", "description", "parameters"], HERE),
-            })
-        })
-        .collect()
 }
 
 /// True, false, or an effort.

@@ -143,17 +143,10 @@ pub(super) fn read(body: &[u8], reading: Reading) -> Result<Response, Malformed>
 }
 
 pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
-    for name in response.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
-    if response.choices.len() > 1 {
-        loss.note("choices");
-    }
+    let choice = response.only_choice(HERE, loss);
     if response.service_tier.is_some() {
         loss.note("service_tier");
     }
-    let none = Choice::default();
-    let choice = response.choices.first().unwrap_or(&none);
     let reason = choice.stop.as_ref().map_or("stop", |stop| stop_word(stop, loss));
     let mut out = Vec::with_capacity(512);
     object(&mut out, |object| {
@@ -179,9 +172,7 @@ pub(super) fn write_usage(object: &mut ObjectWriter<'_>, usage: &Usage) {
 fn write_message(message: &mut ObjectWriter<'_>, parts: &[Part], loss: &mut Loss) {
     let (mut text, mut thoughts, mut calls) = (String::new(), Vec::new(), Vec::new());
     for part in parts {
-        for name in part.extra.foreign_to(HERE) {
-            loss.note(format!("content.{name}"));
-        }
+        loss.note_extra(&part.extra, HERE, "content");
         match &part.content {
             Content::Text { text: more, citations } => {
                 if !citations.is_empty() {

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use super::HERE;
 use super::response::object_of;
 use crate::chat::{
-    CacheMark, Content, Extra, Format, Message, Part, Request, Role, Source, Tool, ToolChoice, ToolKind,
-    ToolResult,
+    CacheMark, Content, Extra, Format, Message, Part, Request, Role, Source, Tool, ToolChoice, ToolResult,
 };
+use crate::dialect::arguments::wrapped;
+use crate::dialect::function;
 use crate::dialect::names::sent_name;
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, ObjectWriter, object};
@@ -33,9 +34,7 @@ pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) ->
     if request.choices.is_some_and(|choices| choices > 1) {
         return Err(Malformed::field("n", "1: this model's API gives one answer a call"));
     }
-    for name in request.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
+    loss.note_extra(&request.extra, HERE, "");
     let mut writing = Writing { loss, restore: Restore::default(), called: BTreeMap::new() };
     let mut failed = None;
     let mut body = Vec::with_capacity(1024);
@@ -80,7 +79,7 @@ impl<'a> Writing<'a> {
         if message.name.is_some() {
             self.loss.note(format!("{path}.name"));
         }
-        self.note_extra(&message.extra, &path);
+        self.loss.note_extra(&message.extra, HERE, &path);
         for part in &message.parts {
             self.note_part(&part.extra, part.cache.as_ref(), &path);
         }
@@ -91,14 +90,8 @@ impl<'a> Writing<'a> {
         }
     }
 
-    fn note_extra(&mut self, extra: &Extra, path: &str) {
-        for name in extra.foreign_to(HERE) {
-            self.loss.note(format!("{path}.{name}"));
-        }
-    }
-
     fn note_part(&mut self, extra: &Extra, cache: Option<&CacheMark>, path: &str) {
-        self.note_extra(extra, &format!("{path}.content"));
+        self.loss.note_extra(extra, HERE, &format!("{path}.content"));
         if cache.is_some() {
             self.loss.note("cache_control");
         }
@@ -221,11 +214,11 @@ impl<'a> Writing<'a> {
                 }
                 Content::Refusal { text: more } => text.push_str(more),
                 Content::ToolCall(call) => {
-                    let key = key_of(call.kind);
+                    let key = function::key_of(call.kind);
                     let name = sent_name(&call.name, call.kind, key, &mut self.restore);
                     self.called.insert(&call.id, name.clone());
                     let arguments = match key {
-                        Some(key) => Some(wrapped(key, &call.arguments)),
+                        Some(key) => Some(wrapped(&call.arguments, key)),
                         None => object_of(&call.arguments),
                     };
                     let arguments = arguments.ok_or_else(|| {
@@ -293,48 +286,13 @@ impl<'a> Writing<'a> {
         if tools.is_empty() {
             return;
         }
-        object.list("tools", |list| tools.iter().for_each(|tool| self.tool(list, tool)));
-    }
-
-    fn tool(&mut self, list: &mut ListWriter<'_>, tool: &Tool) {
-        let (name, kind, description) = match tool {
-            Tool::Function { name, description, strict, cache, extra, .. } => {
-                self.note_extra(extra, "tools.*");
-                if cache.is_some() {
-                    self.loss.note("cache_control");
-                }
-                if *strict == Some(true) {
-                    self.loss.note("tools.*.strict");
-                }
-                (name, ToolKind::Function, description)
+        if tools.iter().any(|tool| matches!(tool, Tool::Function { strict: Some(true), .. })) {
+            self.loss.note("tools.*.strict");
+        }
+        object.list("tools", |list| {
+            for tool in &tools {
+                function::write(list, tool, HERE, self.loss, &mut self.restore);
             }
-            Tool::Custom { name, description, format } => {
-                if format.is_some() {
-                    self.loss.note("tools.*.format");
-                }
-                (name, ToolKind::Custom, description)
-            }
-            Tool::Foreign { .. } => return,
-        };
-        let sent = sent_name(name, kind, key_of(kind), &mut self.restore);
-        list.object(|object| {
-            object.string("type", "function");
-            object.object("function", |function| {
-                function.string("name", &sent);
-                if let Some(description) = description {
-                    function.string("description", description);
-                }
-                match tool {
-                    Tool::Function { parameters: Some(schema), .. } => function.json("parameters", schema),
-                    Tool::Custom { .. } => function.raw("parameters", FREE_TEXT_SCHEMA),
-                    Tool::Function { .. } | Tool::Foreign { .. } => {
-                        function.raw("parameters", r#"{"type":"object","properties":{}}"#);
-                    }
-                }
-                if let Tool::Function { extra, .. } = tool {
-                    function.extra(extra, HERE);
-                }
-            });
         });
     }
 
@@ -447,19 +405,4 @@ fn document(source: &Source) -> Option<Cow<'_, str>> {
         }
         Source::Base64 { .. } | Source::Url(_) | Source::File(_) => None,
     }
-}
-
-const FREE_TEXT_SCHEMA: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-
-/// A tool of free text takes it under a key.
-fn key_of(kind: ToolKind) -> Option<&'static str> {
-    match kind {
-        ToolKind::Function => None,
-        ToolKind::Custom => Some(Restore::FREE_TEXT),
-    }
-}
-
-fn wrapped(key: &str, text: &str) -> Json {
-    Json::of(&serde_json::json!({ key: text }))
 }

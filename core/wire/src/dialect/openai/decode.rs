@@ -206,10 +206,7 @@ impl Decoder for StreamDecoder {
             return Ok(());
         }
         if data.is_empty() {
-            // Nothing but a line's end is no sign of life: it may belong to the frame before.
-            if frame.raw.contains(&b':') {
-                out.push(Event::Ping);
-            }
+            out.extend(frame.is_ping().then_some(Event::Ping));
             return Ok(());
         }
         if data == "[DONE]" {

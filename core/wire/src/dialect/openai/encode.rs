@@ -250,9 +250,7 @@ impl Encoder for StreamEncoder {
                     self.service_tier.clone_from(service_tier);
                 }
                 self.beside.extend(extra.of(HERE).iter().cloned());
-                for name in extra.foreign_to(HERE) {
-                    loss.note(name.to_owned());
-                }
+                loss.note_extra(extra, HERE, "");
             }
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
             Event::Logprobs { choice, json } => {

@@ -137,9 +137,7 @@ fn annotate(message: &Object<'_>, parts: &mut Vec<Part>) -> Result<(), Malformed
 }
 
 pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
-    for name in response.extra.foreign_to(HERE) {
-        loss.note(name.to_owned());
-    }
+    loss.note_extra(&response.extra, HERE, "");
     let mut out = Vec::with_capacity(512);
     object(&mut out, |object| {
         object.string("id", &response.id);
@@ -198,9 +196,7 @@ fn write_message(message: &mut ObjectWriter<'_>, parts: &[Part], loss: &mut Loss
             Content::ToolResult(_) => loss.note("content.tool_result"),
             Content::Foreign { .. } => loss.note("content.foreign"),
         }
-        for name in part.extra.foreign_to(HERE) {
-            loss.note(format!("content.{name}"));
-        }
+        loss.note_extra(&part.extra, HERE, "content");
     }
     message.string("role", "assistant");
     message.maybe("content", text.as_deref());

@@ -78,13 +78,9 @@ fn write_message(
     restore: &mut Restore,
     loss: &mut Loss,
 ) {
-    for name in message.extra.foreign_to(HERE) {
-        loss.note(format!("messages.*.{name}"));
-    }
+    loss.note_extra(&message.extra, HERE, "messages.*");
     for part in &message.parts {
-        for name in part.extra.foreign_to(HERE) {
-            loss.note(format!("messages.*.content.*.{name}"));
-        }
+        loss.note_extra(&part.extra, HERE, "messages.*.content.*");
     }
     match message.role {
         Role::System => write_plain(list, "system", message, &message.parts.iter().collect::<Vec<_>>(), loss),
@@ -284,9 +280,7 @@ fn write_tools(
 fn write_tool(list: &mut ListWriter<'_>, tool: &Tool, restore: &mut Restore, loss: &mut Loss) {
     match tool {
         Tool::Function { name, description, parameters, strict, cache, extra } => list.object(|object| {
-            for name in extra.foreign_to(HERE) {
-                loss.note(format!("tools.*.{name}"));
-            }
+            loss.note_extra(extra, HERE, "tools.*");
             object.string("type", "function");
             object.object("function", |function| {
                 function.string("name", &sent_name(name, ToolKind::Function, None, restore));

@@ -439,9 +439,7 @@ impl Encoder for StreamEncoder {
             | Event::Logprobs { choice: 1.., .. }
             | Event::Foreign { .. } => {}
             Event::PartStart { kind, extra, .. } => {
-                for name in extra.foreign_to(HERE) {
-                    loss.note(format!("content.{name}"));
-                }
+                loss.note_extra(extra, HERE, "content");
                 let own = ["phase", "namespace"];
                 let own = extra.of(HERE).iter().find(|(name, _)| own.contains(&name.as_str()));
                 self.part(kind, own.map(|(_, json)| json), out, loss);
@@ -462,9 +460,7 @@ impl Encoder for StreamEncoder {
                 if !extra.of(HERE).is_empty() {
                     self.head.extra = extra.clone();
                 }
-                for name in extra.foreign_to(HERE) {
-                    loss.note(name.to_owned());
-                }
+                loss.note_extra(extra, HERE, "");
             }
             Event::Ping if self.quiet => {}
             Event::Ping => out.extend_from_slice(b": ping\n\n"),

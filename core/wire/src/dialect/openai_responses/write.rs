@@ -26,9 +26,7 @@ fn known<'a>(extra: &'a Extra, loss: &mut Loss) -> Vec<&'a (String, Json)> {
             known
         }
         _ => {
-            for name in extra.foreign_to(HERE) {
-                loss.note(name.to_owned());
-            }
+            loss.note_extra(extra, HERE, "");
             Vec::new()
         }
     }
@@ -106,13 +104,9 @@ impl Writer<'_> {
         if message.name.is_some() {
             self.loss.note("messages.*.name");
         }
-        for name in message.extra.foreign_to(HERE) {
-            self.loss.note(format!("messages.*.{name}"));
-        }
+        self.loss.note_extra(&message.extra, HERE, "messages.*");
         for part in &message.parts {
-            for name in part.extra.foreign_to(HERE) {
-                self.loss.note(format!("messages.*.content.*.{name}"));
-            }
+            self.loss.note_extra(&part.extra, HERE, "messages.*.content.*");
             if content::loses_mark(part) {
                 self.loss.note("messages.*.content.*.cache_control");
             }
@@ -288,9 +282,7 @@ impl Writer<'_> {
     fn tool(&mut self, list: &mut ListWriter<'_>, tool: &Tool) {
         match tool {
             Tool::Function { name, description, parameters, strict, cache, extra } => list.object(|object| {
-                for name in extra.foreign_to(HERE) {
-                    self.loss.note(format!("tools.*.{name}"));
-                }
+                self.loss.note_extra(extra, HERE, "tools.*");
                 if cache.is_some() {
                     self.loss.note("tools.*.cache_control");
                 }
