@@ -178,14 +178,17 @@ fn wrong(row: &ProviderRow, stem: &str) -> Vec<String> {
             problems.push(format!("base `{base}`: expected an http(s) URL without a slash at its end"));
         }
     }
-    for path in [&row.path, &row.stream_path].into_iter().flatten() {
-        let filled = path.replace("{model}", "m");
+    for path in [&row.path, &row.stream_path, &row.count_path].into_iter().flatten() {
+        let filled = filled(&path.replace("{model}", "m").replace("{path}", "/p"));
         if !filled.starts_with('/') || filled.contains(['{', '}', '#', ' ']) {
-            problems.push(format!("path `{path}`: expected what follows the base, with {{model}} at most"));
+            problems.push(format!(
+                "path `{path}`: expected what follows the base, with {{model}}, {{path}} or a place"
+            ));
         }
     }
-    for place in row.fill.keys().filter(|place| !PLACES.contains(&place.as_str())) {
-        problems.push(format!("fill: `{place}` is no place: expected one of {}", PLACES.join(", ")));
+    let places = row.fill.keys().chain(row.usual.keys()).chain(&row.needs);
+    for place in places.filter(|place| !PLACES.contains(&place.as_str())) {
+        problems.push(format!("`{place}` is no place: expected one of {}", PLACES.join(", ")));
     }
     let mut variables = row.auth.iter().flat_map(|auth| auth.env.iter().chain(&auth.with));
     let upper = |name: &str| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
@@ -199,9 +202,13 @@ fn wrong(row: &ProviderRow, stem: &str) -> Vec<String> {
     problems
 }
 
+/// A text with something in each of its places.
+fn filled(text: &str) -> String {
+    PLACES.iter().fold(text.to_owned(), |text, place| text.replace(&format!("{{{place}}}"), "example"))
+}
+
 fn is_base(base: &str) -> bool {
-    let filled =
-        PLACES.iter().fold(base.to_owned(), |base, place| base.replace(&format!("{{{place}}}"), "example"));
+    let filled = filled(base);
     let host = filled.strip_prefix("https://").or_else(|| filled.strip_prefix("http://"));
     host.is_some_and(|host| !host.is_empty())
         && !filled.contains(['{', '}', ' ', '?', '#', '\n', '\t'])

@@ -12,6 +12,7 @@ use crate::policy::Provider;
 use crate::registry::Catalogue;
 use crate::shared::Core;
 
+mod aws;
 mod google;
 
 /// What is asked for. Paths are those of the vendors' own SDKs, so that only the base URL changes.
@@ -63,6 +64,9 @@ impl<'a> Route<'a> {
         if let Some(asking) = google::ask(&segments, query) {
             return Self::Ask(asking);
         }
+        if let Some(asking) = aws::ask(&segments) {
+            return Self::Ask(asking);
+        }
         match segments.as_slice() {
             ["v1", "chat", "completions"]
             | ["openai", "v1", "chat", "completions"]
@@ -77,18 +81,6 @@ impl<'a> Route<'a> {
             }
             ["api", "chat"] | ["ollama", "api", "chat"] => Self::ask(Operation::Chat, DialectId::Ollama),
             ["v2", "chat"] | ["cohere", "v2", "chat"] => Self::ask(Operation::Chat, DialectId::Cohere),
-            ["model", model @ .., last @ ("converse" | "converse-stream")]
-            | ["bedrock", "model", model @ .., last @ ("converse" | "converse-stream")] => {
-                let stream = Some(*last == "converse-stream");
-                match decoded(&model.join("/")) {
-                    Some(model) if !model.is_empty() => Self::Ask(Asking {
-                        operation: Operation::Chat,
-                        dialect: DialectId::Bedrock,
-                        addressed: Addressed { model: Some(model), stream, ..Addressed::default() },
-                    }),
-                    _ => Self::Nowhere(DialectId::Bedrock),
-                }
-            }
             ["v1", "messages", "count_tokens"] | ["anthropic", "v1", "messages", "count_tokens"] => {
                 Self::ask(Operation::TokenCount, DialectId::Anthropic)
             }

@@ -1,17 +1,20 @@
 //! One call of one target, up to the point where the caller may have its answer.
 
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use gatelet_wire::dialect::EncoderOptions;
+use gatelet_wire::frame::envelope::Envelope;
 use gatelet_wire::{ErrorKind, Fields, Loss, Operation, Restore, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use memchr::memmem;
 
+use super::betas;
 use super::flow::{Flow, Unsaid, Waiting, Writing};
 use super::lane::{Lane, Prepared, prepare};
 use super::receive::{Received, collect};
@@ -19,9 +22,10 @@ use super::relay::Call;
 use super::task;
 use crate::domain::Timestamp;
 use crate::policy::Target;
-use crate::port::{Body, ByteStream, FaultKind, Reach};
+use crate::port::{Body, Broken, ByteStream, FaultKind, Reach};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::registry::token::Unproven;
+use crate::registry::{Capabilities, Capability};
 use crate::shared::Core;
 
 /// An answer that the caller may have.
@@ -95,6 +99,8 @@ async fn run(
     prepared: Prepared,
 ) -> Result<Answer, Failed> {
     let Prepared { path, lane, body, loss, hide_usage, restore } = prepared;
+    // Such answers are written anew, whoever reads them.
+    let anew = lane == Lane::Translated || answers_in_parts(target);
     target.provider.prove(&core.ports).await.map_err(|unproven| self::unproven(target, &unproven))?;
     let request = request(call.received, target, &path, &body, core.ports.clock.now())
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
@@ -112,14 +118,17 @@ async fn run(
         return task::answer(core, call, target, lane, &head.headers, body, loss).await;
     }
     let framing = target.provider.dialect.dialect().conventions().framing;
-    let streams = head
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().starts_with(framing.content_type()));
+    let media = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is = |kind: &str| media.trim_start().starts_with(kind);
+    let envelope = target.provider.quirks.envelope.filter(|envelope| is(envelope.content_type()));
+    let streams = envelope.is_some() || is(framing.content_type());
+    let body = match (envelope, body) {
+        (Some(envelope), Body::Stream(stream)) => Body::Stream(opened(stream, envelope)),
+        (_, body) => body,
+    };
     match body {
         Body::Stream(upstream) if call.received.asked.stream && streams => {
-            let writing = if lane == Lane::Translated {
+            let writing = if anew {
                 Writing::Translate {
                     restore,
                     options: options(call.received),
@@ -135,9 +144,44 @@ async fn run(
             let body = collect(body, &head.headers, core.settings.answer_limit)
                 .await
                 .map_err(|_| fail(target, UpstreamFailure::Broken))?;
-            whole(core, call, target, lane, body, &restore, loss)
+            whole(core, call, target, anew, body, &restore, loss)
         }
     }
+}
+
+/// Whether an answer's content may be a list: that of a model that thinks, or of which nobody knows what it does.
+fn answers_in_parts(target: &Target) -> bool {
+    let thinks = target.has(Capability::Reasoning) || target.capabilities == Capabilities::default();
+    target.provider.quirks.content_lists && thinks
+}
+
+/// A stream without what its provider puts around it.
+fn opened(mut stream: ByteStream, envelope: Envelope) -> ByteStream {
+    let mut opener = Some(envelope.opener());
+    let pieces = futures_util::stream::poll_fn(move |context| {
+        loop {
+            let Some(open) = opener.as_mut() else { return Poll::Ready(None) };
+            let piece = match stream.poll_next_unpin(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(piece))) => open.push(&piece).map_err(|wrong| Broken(wrong.to_string())),
+                Poll::Ready(Some(Err(broken))) => Err(broken),
+                Poll::Ready(None) => match open.finish() {
+                    Ok(()) => return Poll::Ready(None),
+                    Err(wrong) => Err(Broken(wrong.to_string())),
+                },
+            };
+            match piece {
+                // What gives nothing is no piece.
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => return Poll::Ready(Some(Ok(piece.into()))),
+                Err(broken) => {
+                    opener = None;
+                    return Poll::Ready(Some(Err(broken)));
+                }
+            }
+        }
+    });
+    pieces.boxed()
 }
 
 /// What it means for the caller that the network failed.
@@ -198,7 +242,7 @@ fn whole(
     core: &Arc<Core>,
     call: &mut Call<'_>,
     target: &Arc<Target>,
-    lane: Lane,
+    anew: bool,
     body: Bytes,
     restore: &Restore,
     mut loss: Loss,
@@ -206,7 +250,7 @@ fn whole(
     let upstream = target.provider.dialect.dialect();
     let reading = target.provider.reading();
     let asked = &call.received.asked;
-    let verbatim = !asked.stream && lane != Lane::Translated;
+    let verbatim = !asked.stream && !anew;
     let suspicious = ERRORS.iter().any(|word| word.find(&body).is_some());
     // What nobody rewrites is read no further than the books need.
     if verbatim
@@ -290,7 +334,7 @@ fn request(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = match received.arrived.operation {
         Operation::Chat => target.address(stream).cloned(),
-        _ => Uri::try_from(format!("{}{path}", target.provider.base)).ok(),
+        _ => Uri::try_from(target.provider.address(&target.model, path)).ok(),
     }
     .ok_or(())?;
     if received.arrived.operation.takes_forms() {
@@ -301,7 +345,8 @@ fn request(
     let accept = if received.arrived.operation == Operation::Speech {
         "*/*"
     } else if stream {
-        conventions.framing.content_type()
+        let envelope = target.provider.quirks.envelope;
+        envelope.map_or_else(|| conventions.framing.content_type(), Envelope::content_type)
     } else {
         "application/json"
     };
@@ -309,8 +354,9 @@ fn request(
     target.provider.apply(headers);
     if received.arrived.dialect == target.provider.dialect {
         for name in conventions.passed {
-            if let Some(value) = received.arrived.headers.get(*name) {
-                headers.insert(*name, value.clone());
+            let value = received.arrived.headers.get(*name);
+            if let Some(value) = value.and_then(|value| betas::passed(target, name, value)) {
+                headers.insert(*name, value);
             }
         }
     }

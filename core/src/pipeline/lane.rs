@@ -7,6 +7,7 @@ use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
 use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written};
 
+use super::betas;
 use super::receive::Received;
 use super::task;
 use crate::policy::Target;
@@ -112,7 +113,8 @@ fn same_dialect(
     if hide_usage {
         draft.set("stream_options", &include_usage(fields));
     }
-    take_name(&mut draft, target);
+    take_addressed(&mut draft, target);
+    betas::write(received, target, &mut draft, &mut loss);
     draft.apply(&target.edits, &mut loss)?;
     Ok(Prepared {
         path,
@@ -124,11 +126,13 @@ fn same_dialect(
     })
 }
 
-/// Takes the model's name out for a provider that has it in its path and refuses it in the body: nothing of the caller's is
-/// lost by that.
-fn take_name(draft: &mut Draft<'_>, target: &Target) {
-    if target.edits.iter().any(|edit| matches!(edit, Edit::Drop(path) if path == "model")) {
-        draft.remove("model");
+/// Takes out what a provider has in its path and refuses in the body, the model's name and whether to stream: nothing of
+/// the caller's is lost by that.
+fn take_addressed(draft: &mut Draft<'_>, target: &Target) {
+    for name in ["model", "stream"] {
+        if target.edits.iter().any(|edit| matches!(edit, Edit::Drop(path) if path == name)) {
+            draft.remove(name);
+        }
     }
 }
 
@@ -156,7 +160,18 @@ pub(super) fn include_usage(fields: &Fields<'_>) -> Json {
     Json::parse(&text).unwrap_or_else(|_| Json::of(&serde_json::json!({ "include_usage": true })))
 }
 
-const FILL_REASONING: Edit = Edit::Messages(MessageEdit::FillReasoning);
+/// Where an assistant's reasoning stands in requests, before the target's edits put it where the provider wants it.
+fn reasoning_field(target: &Target) -> Option<&'static str> {
+    let mut edits = target.edits.iter().rev().filter_map(|edit| match edit {
+        Edit::Messages(edit) if edit.keeps_reasoning() => Some(edit),
+        _ => None,
+    });
+    edits.next().map(|edit| match edit {
+        // The proofs are wanted too.
+        MessageEdit::ReasoningToThinking | MessageEdit::ReasoningToSummary => "thinking_blocks",
+        _ => "reasoning_content",
+    })
+}
 
 fn translated(
     received: &Received<'_>,
@@ -190,7 +205,7 @@ fn translated(
         forced_tool: !target.has(Capability::NoForcedTool),
         mid_system: target.has(Capability::SystemAnywhere),
         // A provider that wants reasoning where it was lost takes it where it was not.
-        reasoning_field: target.edits.contains(&FILL_REASONING).then(|| "reasoning_content".to_owned()),
+        reasoning_field: reasoning_field(target).map(str::to_owned),
     };
     let dialect = target.provider.dialect.dialect();
     let path = dialect.path(&target.model, request.stream);
@@ -204,7 +219,7 @@ fn translated(
                 draft
                     .apply(&[Edit::Rename("max_completion_tokens".into(), "max_tokens".into())], &mut loss)?;
             }
-            take_name(&mut draft, target);
+            take_addressed(&mut draft, target);
             draft.apply(&target.edits, &mut loss)?;
             draft.write()
         };

@@ -7,6 +7,7 @@ mod able;
 mod admit;
 mod attempt;
 mod authenticate;
+mod betas;
 mod books;
 mod bound;
 mod flow;

@@ -1,5 +1,6 @@
 //! Operations other than conversations: what a target is sent, and how its answer is read.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ pub(super) fn prepare(received: &Received<'_>, target: &Target) -> Result<Prepar
         Operation::Embedding => embedding(received, target),
         Operation::TokenCount => token_count(received, target),
         operation => match operation.path() {
-            Some(path) if speaks(operation, target.provider.dialect) => plain(received, target, path),
+            Some(path) if speaks(operation, target.provider.dialect) => plain(received, target, path.into()),
             Some(_) | None => Err(unknown(operation, target)),
         },
     }
@@ -37,7 +38,7 @@ fn speaks(operation: Operation, dialect: DialectId) -> bool {
 }
 
 /// The request as it is, but for the model's name, and for the usage that a stream must tell.
-fn plain(received: &Received<'_>, target: &Target, path: &'static str) -> Result<Prepared, Refusal> {
+fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> Result<Prepared, Refusal> {
     let arrived = received.arrived;
     let hide_usage = form(received).hide_usage;
     let body = match arrived.form() {
@@ -51,7 +52,7 @@ fn plain(received: &Received<'_>, target: &Target, path: &'static str) -> Result
         }
     };
     Ok(Prepared {
-        path: path.into(),
+        path,
         lane: Lane::Verbatim,
         body,
         loss: Loss::default(),
@@ -150,22 +151,31 @@ fn token_count(received: &Received<'_>, target: &Target) -> Result<Prepared, Ref
     if dialect != target.provider.dialect {
         return Err(unknown(Operation::TokenCount, target));
     }
-    let path = match dialect {
-        DialectId::Anthropic => "/v1/messages/count_tokens",
-        DialectId::OpenaiResponses => "/responses/input_tokens",
-        // The model is in the address alone.
-        DialectId::Gemini => {
-            return Ok(Prepared {
-                path: format!("/models/{}:countTokens", target.model).into(),
-                lane: Lane::Verbatim,
-                body: received.arrived.body.clone(),
-                loss: Loss::default(),
-                hide_usage: false,
-                restore: Restore::default(),
-            });
+    let own = target.provider.count_path(&target.model);
+    let path = match (dialect, own) {
+        (_, Some(path)) => path.into(),
+        (DialectId::Anthropic, None) => "/v1/messages/count_tokens".into(),
+        (DialectId::OpenaiResponses, None) => "/responses/input_tokens".into(),
+        (DialectId::Gemini, None) => format!("/models/{}:countTokens", target.model).into(),
+        (DialectId::Bedrock, None) => {
+            let path = dialect.dialect().path(&target.model, false);
+            path.strip_suffix("converse")
+                .map_or_else(String::new, |model| format!("{model}count-tokens"))
+                .into()
         }
         _ => return Err(unknown(Operation::TokenCount, target)),
     };
+    // Where the model is in the address alone, the body is what it is.
+    if dialect.dialect().conventions().model_in_path {
+        return Ok(Prepared {
+            path,
+            lane: Lane::Verbatim,
+            body: received.arrived.body.clone(),
+            loss: Loss::default(),
+            hide_usage: false,
+            restore: Restore::default(),
+        });
+    }
     plain(received, target, path)
 }
 
@@ -178,6 +188,7 @@ pub(super) fn estimate(received: &Received<'_>, likely: u64) -> Option<Bytes> {
             format!(r#"{{"object":"response.input_tokens","input_tokens":{likely}}}"#)
         }
         DialectId::Gemini => format!(r#"{{"totalTokens":{likely}}}"#),
+        DialectId::Bedrock => format!(r#"{{"inputTokens":{likely}}}"#),
         _ => return None,
     };
     Some(body.into())

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gatelet_wire::DialectId;
 use gatelet_wire::dialect::KeyIn;
+use gatelet_wire::{DialectId, Edit};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::document::{AuthEntry, ProviderEntry};
@@ -21,31 +21,36 @@ pub(super) type Providers = BTreeMap<Box<str>, Option<Arc<Provider>>>;
 
 /// What the host's variables alone configure.
 pub(super) fn usual(host: &Host<'_>) -> Providers {
-    let served = host.registry.known_providers().filter_map(|row| of_variables(row, host));
+    let served = host.registry.known_providers().filter_map(|row| of_variables(&row, host));
     served.map(|provider| (provider.id.clone(), Some(Arc::new(provider)))).collect()
 }
 
-fn of_variables(row: registry::Provider, host: &Host<'_>) -> Option<Provider> {
+fn of_variables(row: &registry::Provider, host: &Host<'_>) -> Option<Provider> {
     if row.confirm {
         return None;
     }
-    let credential = usual_secret(&row, host);
-    let places = |_: &str| None;
-    let base = filled(&row.base, &row, &places, host);
+    let credential = usual_secret(row, host);
     let served = match row.kind {
-        Kind::Hosted | Kind::Gateway => credential.is_some() && !base.contains('{'),
+        Kind::Hosted | Kind::Gateway => credential.is_some(),
         Kind::Local => row.id == OLLAMA && host.ollama,
         Kind::BuiltIn => true,
     };
     if !served {
         return None;
     }
-    let credential = match credential {
-        Some((scheme, secret)) => Some(Credential::new(&scheme, &secret).ok()?),
-        None => None,
-    };
-    let region = usual_place("region", &row, host).map(Into::into);
-    Some(Provider { credential, base: base.into(), region, ..follow(&row.id.clone(), row)? })
+    let filling = Filling { row, given: &|_| None, host };
+    let mut provider = follow(&row.id, row.clone())?;
+    filling.fit(&mut provider);
+    provider.base = filling.text(&row.base).into();
+    if filling.missing(&provider).is_some() {
+        return None;
+    }
+    if let Some((mut scheme, secret)) = credential {
+        filling.scheme(&mut scheme);
+        provider.credential = Some(Credential::new(&scheme, &secret).ok()?);
+    }
+    provider.region = usual_place("region", row, host).map(Into::into);
+    Some(provider)
 }
 
 /// The one local server that is looked for.
@@ -64,8 +69,19 @@ fn usual_secret(row: &registry::Provider, host: &Host<'_>) -> Option<(Scheme, Se
 
 /// The secret of a scheme whose parts stand in variables of their own, in one text; none where one is missing.
 fn whole(scheme: &Scheme, first: String, with: &[String], host: &Host<'_>) -> Option<String> {
-    if !matches!(scheme, Scheme::Sigv4(_)) {
+    let parts = scheme.parts();
+    if with.is_empty() {
         return Some(first);
+    }
+    if !parts.is_empty() {
+        // A variable may also hold all of them, or a token that is none of them.
+        if first.trim_start().starts_with('{') {
+            return Some(first);
+        }
+        let rest = with.iter().map(|name| variable(name, host)).collect::<Option<Vec<_>>>()?;
+        let texts = std::iter::once(first).chain(rest).map(serde_json::Value::from);
+        let object: serde_json::Map<_, _> = parts.iter().map(|part| (*part).to_owned()).zip(texts).collect();
+        return Some(serde_json::Value::from(object).to_string());
     }
     let mut rest = with.iter();
     let secret = variable(rest.next()?, host)?;
@@ -94,23 +110,89 @@ pub(super) fn is_place(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
 }
 
-/// A base with its places filled, as far as they are given or the host knows.
-fn filled(
-    base: &str,
-    row: &registry::Provider,
-    given: &dyn Fn(&str) -> Option<String>,
-    host: &Host<'_>,
-) -> String {
-    PLACES.iter().fold(base.to_owned(), |base, place| {
-        let braced = format!("{{{place}}}");
-        if !base.contains(&braced) {
-            return base;
+/// Who says what stands for a place.
+struct Filling<'a> {
+    row: &'a registry::Provider,
+    given: &'a dyn Fn(&str) -> Option<String>,
+    host: &'a Host<'a>,
+}
+
+impl Filling<'_> {
+    /// The configuration, then a variable, then what is usual.
+    fn value(&self, place: &str) -> Option<String> {
+        let usual =
+            || self.row.usual.iter().find(|(known, _)| known == place).map(|(_, value)| value.clone());
+        (self.given)(place).or_else(|| usual_place(place, self.row, self.host)).or_else(usual)
+    }
+
+    /// A text with its places filled, as far as anybody knows them.
+    fn text(&self, text: &str) -> String {
+        PLACES.iter().fold(text.to_owned(), |text, place| {
+            let braced = format!("{{{place}}}");
+            if !text.contains(&braced) {
+                return text;
+            }
+            match self.value(place) {
+                Some(value) => text.replace(&braced, &value),
+                None => text,
+            }
+        })
+    }
+
+    /// Fills all of a provider but its base. Headers and edits whose places nobody knows are left out.
+    fn fit(&self, provider: &mut Provider) {
+        for path in provider.paths.iter_mut().chain([&mut provider.count_path]).flatten() {
+            *path = self.text(path).into();
         }
-        match given(place).or_else(|| usual_place(place, row, host)) {
-            Some(value) => base.replace(&braced, &value),
-            None => base,
+        let named = self.row.headers.iter().map(|(name, value)| (name, self.text(value)));
+        let whole: Vec<(&String, String)> = named.filter(|(_, value)| open(value).is_none()).collect();
+        provider.headers = headers(whole.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let edits = std::mem::take(&mut provider.edits);
+        provider.edits = edits.into_iter().filter_map(|edit| self.edit(edit)).collect();
+        if let Some(scheme) = &mut provider.scheme {
+            self.scheme(scheme);
         }
-    })
+    }
+
+    fn edit(&self, mut edit: Edit) -> Option<Edit> {
+        if let Edit::Set(_, json) | Edit::Default(_, json) = &mut edit
+            && let Some(text) = json.as_str()
+        {
+            let text = self.text(text);
+            if open(&text).is_some() {
+                return None;
+            }
+            *json = text.into();
+        }
+        Some(edit)
+    }
+
+    fn scheme(&self, scheme: &mut Scheme) {
+        if let Scheme::Oauth(address) = scheme {
+            *address = self.text(address);
+        }
+    }
+
+    /// A place without which there is no address, or no account; in words.
+    fn missing(&self, provider: &Provider) -> Option<String> {
+        let paths = provider.paths.iter().chain([&provider.count_path]).flatten();
+        let in_address = std::iter::once(&provider.base).chain(paths).find_map(|text| {
+            open(text).map(|place| format!("expected `{place}`, the name in {text}, or `base`"))
+        });
+        let needs = &self.row.needs;
+        let needed = (!needs.is_empty() && needs.iter().all(|place| self.value(place).is_none()))
+            .then(|| format!("expected {}", either(needs)));
+        in_address.or(needed)
+    }
+}
+
+/// The first place in a text that is still open.
+fn open(text: &str) -> Option<&'static str> {
+    PLACES.iter().find(|place| text.contains(&format!("{{{place}}}"))).copied()
+}
+
+fn either(words: &[String]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
 }
 
 pub(super) fn declared(reader: &mut Reader<'_>, entries: Vec<ProviderEntry>) -> Providers {
@@ -195,6 +277,14 @@ fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provid
             }
         }
     };
+    let place = |place: &str| {
+        entry.places.iter().find(|(known, _)| *known == place).map(|(_, (value, _))| value.clone())
+    };
+    let host = reader.host();
+    let filling = Filling { row, given: &place, host };
+    if other.is_none() {
+        filling.fit(&mut provider);
+    }
     provider.kind = row.kind;
     provider.free = row.free;
     // What serves no models has no rows of them.
@@ -202,7 +292,12 @@ fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provid
         provider.follows = Some(row.id.as_str().into());
         provider.catalogue = row.catalogue;
     }
-    if entry.base.is_some() {
+    provider.region = place("region").or_else(|| usual_place("region", row, host)).map(Into::into);
+    if let Some(base) = &entry.base {
+        provider.base = base.as_str().into();
+        if let Some(missing) = filling.missing(&provider).filter(|_| other.is_none()) {
+            reader.note(&entry.spot, missing);
+        }
         return Some(provider);
     }
     if row.confirm && entry.confirm != Some(true) {
@@ -213,15 +308,9 @@ fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provid
         reader.note(&entry.spot, message);
     }
     let base = regional(reader, entry, row, base);
-    let place = |place: &str| {
-        entry.places.iter().find(|(known, _)| *known == place).map(|(_, (value, _))| value.clone())
-    };
-    let host = reader.host();
-    provider.region = place("region").or_else(|| usual_place("region", row, host)).map(Into::into);
-    provider.base = filled(&base, row, &place, host).into();
-    if let Some(missing) = PLACES.iter().find(|place| provider.base.contains(&format!("{{{place}}}"))) {
-        let message = format!("expected `{missing}`, the name in {}, or `base`", provider.base);
-        reader.note(&entry.spot, message);
+    provider.base = filling.text(&base).into();
+    if let Some(missing) = filling.missing(&provider) {
+        reader.note(&entry.spot, missing);
     }
     Some(provider)
 }
@@ -239,9 +328,7 @@ fn regional(
         {
             return regional.clone();
         }
-        let known =
-            base.contains(&format!("{{{place}}}")) || row.fill.iter().any(|(known, _)| known == place);
-        if known {
+        if row.has_place(place) || base.contains(&format!("{{{place}}}")) {
             continue;
         }
         let regions: Vec<&str> = row.bases.iter().map(|(region, _)| region.as_str()).collect();
@@ -289,7 +376,18 @@ fn credential(
                 reader.note(&spot, no_scheme(row));
                 return;
             }
-            Some(default_scheme(provider, row, secret.as_ref()))
+            let mut scheme = default_scheme(provider, row, secret.as_ref());
+            if let Some(row) = row {
+                let given = |place: &str| {
+                    entry
+                        .places
+                        .iter()
+                        .find(|(known, _)| *known == place)
+                        .map(|(_, (value, _))| value.clone())
+                };
+                Filling { row, given: &given, host }.scheme(&mut scheme);
+            }
+            Some(scheme)
         }
     };
     match (scheme, secret) {
@@ -364,6 +462,7 @@ fn follow(id: &str, row: registry::Provider) -> Option<Provider> {
         kind: row.kind,
         base: row.base.into(),
         paths: row.paths.map(|path| path.map(Into::into)),
+        count_path: row.count_path.map(Into::into),
         region: None,
         credential: None,
         edits: row.edits,
@@ -396,6 +495,7 @@ fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
         dialect,
         base: base.into(),
         paths: [None, None],
+        count_path: None,
         region: None,
         scheme: None,
         credential: None,
@@ -410,8 +510,8 @@ fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
     })
 }
 
-/// The scheme of the provider's row, or its dialect's. Where both a key alone and a pair that signs are taken, the
-/// secret's own form tells which it is.
+/// The scheme of the provider's row, or its dialect's. Where both a key alone and a pair that signs are taken, or JSON of
+/// several parts, the secret's own form tells which it is.
 fn default_scheme(provider: &Provider, row: Option<&registry::Provider>, secret: Option<&Secret>) -> Scheme {
     let usual = provider.dialect.dialect().conventions().key;
     let signing = match usual {
@@ -421,6 +521,13 @@ fn default_scheme(provider: &Provider, row: Option<&registry::Provider>, secret:
             schemes.find(|scheme| matches!(scheme, Scheme::Sigv4(_))).cloned()
         }
     };
+    let json = secret.is_some_and(|secret| secret.expose().trim_start().starts_with('{'));
+    let by_json = row.filter(|_| json).and_then(|row| {
+        row.auth.iter().map(|auth| &auth.scheme).find(|scheme| scheme.reads_json() && scheme.is_available())
+    });
+    if let Some(by_json) = by_json {
+        return by_json.clone();
+    }
     if let Some(signing) = signing.filter(|_| secret.is_some_and(|secret| secret.expose().contains(':'))) {
         return signing;
     }

@@ -97,7 +97,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
     }
 }
 
-const PROVIDER: [&str; 17] = [
+const PROVIDER: [&str; 20] = [
     "key",
     "like",
     "dialect",
@@ -105,11 +105,14 @@ const PROVIDER: [&str; 17] = [
     "path",
     "confirm",
     "account",
+    "compartment",
     "gateway",
     "host",
     "project",
     "region",
     "resource",
+    "space",
+    "version",
     "auth",
     "headers",
     "edits",
@@ -232,7 +235,7 @@ fn edits(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Edit> {
                 &at,
                 "one of { drop: path }, { rename: [from, to] }, { move: [from, to] }, { default: [path, value] }, \
                  { set: [path, value] }, { clamp: [path, least, most] }, { replace: [path, from, to] }, \
-                 { messages: edit }",
+                 { rename-text: [from, to] }, { messages: edit }",
             ),
         }
     }
@@ -501,11 +504,9 @@ fn boolean(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
 /// Every key that has a meaning, for the test that the reference explains it.
 #[cfg(test)]
 pub(super) fn known_keys() -> Vec<&'static str> {
-    // `project` waits for a provider that has one and whose dialect is spoken.
-    let provider: Vec<&str> = PROVIDER.into_iter().filter(|key| *key != "project").collect();
     let fixed = [
         &SECTIONS[..],
-        &provider,
+        &PROVIDER,
         &MODEL,
         &TARGET,
         &PRICE,

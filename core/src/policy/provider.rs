@@ -21,8 +21,10 @@ pub struct Provider {
     /// Where it listens, by the convention of its dialect, without a slash at its end.
     pub base: Box<str>,
     /// Where conversations are sent after the base, whole ones and streams, where that is not the dialect's own path:
-    /// `{model}` stands for the model.
+    /// `{model}` stands for the model, and `{path}`, if it is there, for the dialect's own path, of whatever operation.
     pub(super) paths: [Option<Box<str>>; 2],
+    /// The same for the counting of tokens.
+    pub(super) count_path: Option<Box<str>>,
     /// The region that the base is in, where it has one: prices may be a region's own.
     pub region: Option<Box<str>>,
     /// How its secret is sent, as its row says.
@@ -107,10 +109,29 @@ impl Provider {
     /// Where a conversation with `model` is sent.
     pub(super) fn chat(&self, model: &str, stream: bool) -> String {
         let [whole, streamed] = &self.paths;
+        let own = || self.dialect.dialect().path(model, stream);
         match if stream { streamed } else { whole } {
-            Some(path) => format!("{}{}", self.base, path.replace("{model}", &in_path(model))),
-            None => format!("{}{}", self.base, self.dialect.dialect().path(model, stream)),
+            Some(path) if path.contains(OWN_PATH) => self.filled(path, model, &own()),
+            Some(path) => self.filled(path, model, ""),
+            None => format!("{}{}", self.base, own()),
         }
+    }
+
+    /// Where another operation is asked of `model` for which the dialect has `path`.
+    pub fn address(&self, model: &str, path: &str) -> String {
+        match self.paths.iter().flatten().find(|own| own.contains(OWN_PATH)) {
+            Some(own) => self.filled(own, model, path),
+            None => format!("{}{path}", self.base),
+        }
+    }
+
+    /// Where tokens are counted after the base, if that is not where the dialect's owner does it.
+    pub fn count_path(&self, model: &str) -> Option<String> {
+        self.count_path.as_ref().map(|path| path.replace("{model}", &in_path(model)))
+    }
+
+    fn filled(&self, path: &str, model: &str, own: &str) -> String {
+        format!("{}{}", self.base, path.replace("{model}", &in_path(model)).replace(OWN_PATH, own))
     }
 
     /// Writes what every request to it carries: its declared headers and the credential.
@@ -124,9 +145,12 @@ impl Provider {
     }
 }
 
+/// What stands for the dialect's own path.
+const OWN_PATH: &str = "{path}";
+
 /// A model's name as one segment of a path.
 fn in_path(model: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
     let segment = model
         .bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });

@@ -476,7 +476,7 @@ fn an_address_that_nobody_has_confirmed_is_used_only_if_the_admin_says_so() {
 #[test]
 fn what_this_version_cannot_speak_or_prove_is_said() {
     let speaks = |word: &str| crate::registry::dialect(word).is_some();
-    for (id, dialect) in [("replicate", "replicate"), ("watsonx", "watsonx")] {
+    for (id, dialect) in [("replicate", "replicate"), ("gigachat", "gigachat")] {
         if !speaks(dialect) {
             let wrong = faults(&format!("providers: {{ {id}: {{ key: k }} }}"));
             assert!(
@@ -494,6 +494,58 @@ fn what_this_version_cannot_speak_or_prove_is_said() {
     assert!(
         faults("providers: { groq: { key: k, dialect: anthropic } }").contains("does not speak `anthropic`")
     );
+}
+
+#[test]
+fn what_stands_in_paths_headers_and_bodies_is_asked_for_by_name() {
+    let wrong = faults("providers: { watsonx: { region: eu-de, key: k } }");
+    assert!(wrong.contains("expected `project` or `space`"), "{wrong}");
+    let wrong = faults("providers: { openai: { key: k, version: '1' } }");
+    assert!(wrong.contains("`version` is no part of"), "{wrong}");
+    policy("providers: { watsonx: { region: eu-de, project: p, version: 2025-01-01, key: k } }");
+    policy("providers: { oci: { region: us-chicago-1, compartment: ocid1.compartment.oc1..c, key: k } }");
+    // An address of one's own needs what stands in the rest all the same.
+    let wrong = faults("providers: { watsonx: { base: https://cpd.example, key: k } }");
+    assert!(wrong.contains("expected `project` or `space`"), "{wrong}");
+}
+
+#[test]
+fn secrets_of_several_parts_are_json_or_variables_one_by_one() {
+    let wrong = faults("providers: { oci: { region: r, key: '{\"user\":\"u\"}' } }");
+    assert!(wrong.contains("`tenancy`, `user`, `fingerprint` and `key`"), "{wrong}");
+    let wrong = faults("providers: { snowflake: { account: a, key: '{\"user\":\"u\"}' } }");
+    assert!(wrong.contains("`account`, `user` and `private_key`"), "{wrong}");
+    let key = include_str!("../registry/token/test_key.pem");
+    let variables = [
+        ("OCI_REGION", "us-chicago-1"),
+        ("OCI_KEY", key),
+        ("OCI_USER", "u"),
+        ("OCI_FINGERPRINT", "f"),
+        ("OCI_TENANCY", "t"),
+        ("SNOWFLAKE_PRIVATE_KEY", key),
+        ("SNOWFLAKE_USER", "u"),
+        ("SNOWFLAKE_ACCOUNT_ID", "a"),
+        ("AZURE_RESOURCE_NAME", "r"),
+        ("AZURE_CLIENT_SECRET", "s"),
+        ("AZURE_CLIENT_ID", "c"),
+        ("AZURE_TENANT_ID", "t"),
+    ];
+    let variable =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let host = Host { variable: &variable, ollama: false, registry: Registry::full() };
+    let policy = Policy::without_document(&host);
+    for id in ["oci", "snowflake", "azure", "azure-deployments"] {
+        assert!(policy.provider(id).is_some_and(|provider| provider.credential.is_some()), "{id}");
+    }
+    let base = |id: &str| policy.provider(id).map(|provider| provider.base.to_string());
+    assert_eq!(
+        base("oci").as_deref(),
+        Some("https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1")
+    );
+    // A part alone is nothing.
+    let variable = |name: &str| (name == "OCI_KEY" || name == "OCI_REGION").then(|| key.to_owned());
+    let host = Host { variable: &variable, ollama: false, registry: Registry::full() };
+    assert!(Policy::without_document(&host).provider("oci").is_none());
 }
 
 #[test]

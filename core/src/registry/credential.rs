@@ -8,6 +8,12 @@ use gatelet_wire::sigv4;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 
+mod claim;
+mod oracle;
+
+use claim::Claims;
+use oracle::Oracle;
+
 use super::Scheme;
 use super::token::{Grant, Tokens, Unproven};
 use crate::domain::{Secret, Timestamp};
@@ -27,6 +33,10 @@ enum Proof {
     Pair(Pair),
     /// A token that the secret buys.
     Token(Arc<Tokens>),
+    /// A token that the secret signs.
+    Claim(Arc<Claims>),
+    /// Oracle's signatures.
+    Oracle(Arc<Oracle>),
 }
 
 /// What signs requests to AWS.
@@ -48,6 +58,8 @@ pub enum NotAHeader {
     NoPair,
     #[error("expected {0}")]
     NoGrant(&'static str),
+    #[error("expected {0}, with an RSA key in PEM that has no password")]
+    NoKey(&'static str),
 }
 
 impl Credential {
@@ -55,6 +67,22 @@ impl Credential {
     pub fn new(scheme: &Scheme, secret: &Secret) -> Result<Self, NotAHeader> {
         if let Some(tokens) = bought(scheme, secret) {
             return tokens.map(|tokens| Self(Proof::Token(Arc::new(tokens))));
+        }
+        match scheme {
+            Scheme::Oci => return Oracle::read(secret).map(|oracle| Self(Proof::Oracle(Arc::new(oracle)))),
+            Scheme::SnowflakeJwt | Scheme::Jwt => {
+                return Claims::read(scheme, secret).map(|claims| Self(Proof::Claim(Arc::new(claims))));
+            }
+            Scheme::Bearer
+            | Scheme::Header(_)
+            | Scheme::Prefixed(..)
+            | Scheme::Basic
+            | Scheme::Query(_)
+            | Scheme::Sigv4(_)
+            | Scheme::Google
+            | Scheme::Entra
+            | Scheme::IbmIam
+            | Scheme::Oauth(_) => {}
         }
         let text = secret.expose();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -86,7 +114,8 @@ impl Credential {
                 headers.insert(name.clone(), value.clone());
             }
             Proof::Token(tokens) => headers.extend(tokens.kept().map(|value| (AUTHORIZATION, value))),
-            Proof::Pair(_) => {}
+            Proof::Claim(claims) => claims.apply(headers),
+            Proof::Pair(_) | Proof::Oracle(_) => {}
         }
     }
 
@@ -97,15 +126,23 @@ impl Credential {
     pub async fn prove(&self, ports: &Ports, reach: Reach) -> Result<(), Unproven> {
         match &self.0 {
             Proof::Token(tokens) => tokens.header(ports, reach).await.map(|_| ()),
-            Proof::Header { .. } | Proof::Pair(_) => Ok(()),
+            Proof::Claim(claims) => {
+                claims.renew(ports.clock.now());
+                Ok(())
+            }
+            Proof::Header { .. } | Proof::Pair(_) | Proof::Oracle(_) => Ok(()),
         }
     }
 
+    /// Whether each request is signed, so that its body must be there whole.
     pub fn signs(&self) -> bool {
-        matches!(self.0, Proof::Pair(_))
+        match self.0 {
+            Proof::Pair(_) | Proof::Oracle(_) => true,
+            Proof::Header { .. } | Proof::Token(_) | Proof::Claim(_) => false,
+        }
     }
 
-    /// Signs a request that is complete but for that, if this is a pair.
+    /// Signs a request that is complete but for that, if this is what signs.
     pub fn sign(
         &self,
         method: &Method,
@@ -115,6 +152,9 @@ impl Credential {
         region: &str,
         now: Timestamp,
     ) {
+        if let Proof::Oracle(oracle) = &self.0 {
+            oracle.sign(method, uri, headers, body, now);
+        }
         let Proof::Pair(Pair { id, secret, token, service }) = &self.0 else { return };
         let moment = moment(now);
         let token = token.as_ref().and_then(|token| Some((token.to_str().ok()?, token)));

@@ -22,7 +22,7 @@ pub use near::near_names;
 pub use price::{Bound, Price, Rates, Tiers};
 pub use provider::{Model, Provider};
 pub use table::{
-    Also, Auth, Catalogue, Endpoint, Kind, Quirks, Reasoning, Scheme, StatedCost, StreamUsage, ToolIds, When,
+    Also, Auth, Betas, Catalogue, Endpoint, Kind, Quirks, Reasoning, Scheme, StatedCost, StreamUsage, When,
 };
 pub(crate) use table::{NATIVE, PLACES};
 

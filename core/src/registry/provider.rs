@@ -21,6 +21,8 @@ pub struct Provider {
     pub base: String,
     /// Where conversations are sent after the base, whole ones and streams, where that is not the dialect's own path.
     pub paths: [Option<String>; 2],
+    /// Where tokens are counted after the base, where that is not the dialect's own path.
+    pub count_path: Option<String>,
     /// Nobody has confirmed the base: it is used only where the admin says that it is right.
     pub confirm: bool,
     /// Bases of single regions, by their words.
@@ -30,6 +32,10 @@ pub struct Provider {
     pub auth: Vec<Auth>,
     /// By place in the base, the variables that usually hold what stands for it.
     pub fill: Vec<(String, Vec<String>)>,
+    /// What stands for a place that nothing else fills.
+    pub usual: Vec<(String, String)>,
+    /// Places of which one at least must be filled.
+    pub needs: Vec<String>,
     /// Headers that every request carries.
     pub headers: Vec<(String, String)>,
     pub endpoints: Vec<Endpoint>,
@@ -61,11 +67,14 @@ impl Provider {
             kind: row.kind,
             base: row.base,
             paths: [row.path.clone(), row.stream_path.or(row.path)],
+            count_path: row.count_path,
             confirm: row.confirm,
             bases: row.bases.into_iter().collect(),
             also: row.also,
             auth: row.auth,
             fill: row.fill.into_iter().collect(),
+            usual: row.usual.into_iter().collect(),
+            needs: row.needs,
             headers: row.headers.into_iter().collect(),
             endpoints: row.endpoints,
             regions: row.regions,
@@ -87,6 +96,20 @@ impl Provider {
     /// The first way to prove who sends a request that this build can go.
     pub fn scheme(&self) -> Option<&Scheme> {
         self.auth.iter().map(|auth| &auth.scheme).find(|scheme| scheme.is_available())
+    }
+
+    /// Whether `place` stands anywhere in it: what the configuration says of others has no meaning.
+    pub fn has_place(&self, place: &str) -> bool {
+        let braced = format!("{{{place}}}");
+        let edits = serde_json::to_string(&self.edits).unwrap_or_default();
+        let texts = self.paths.iter().chain([&self.count_path]).flatten();
+        let texts = texts.chain(self.headers.iter().map(|(_, value)| value)).chain([&self.base, &edits]);
+        let schemes = self.auth.iter().filter_map(|auth| match &auth.scheme {
+            Scheme::Oauth(address) => Some(address),
+            _ => None,
+        });
+        texts.chain(schemes).any(|text| text.contains(&braced))
+            || self.fill.iter().any(|(known, _)| known == place)
     }
 
     /// Every request needs a secret.

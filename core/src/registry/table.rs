@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use gatelet_catalogue::Capability;
 use gatelet_wire::Edit;
+use gatelet_wire::frame::envelope::Envelope;
 use serde::{Deserialize, Serialize};
 
 /// One provider, as its file in `core/registry/` declares it.
@@ -27,12 +28,16 @@ pub(super) struct ProviderRow {
     /// configuration or from a variable that `fill` names.
     pub base: String,
     /// Where conversations are sent after the base, where that is not the dialect's own path: `{model}` stands for the
-    /// model, and a query may follow.
+    /// model, any of [`PLACES`] for what the base could have too, and a query may follow. With `{path}`, which stands for
+    /// the dialect's own path, it holds for every operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The same for those that are to be streamed, where that is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_path: Option<String>,
+    /// The same for the question how many tokens a conversation has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count_path: Option<String>,
     /// Nobody has confirmed the base: whoever uses it says so in the configuration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirm: bool,
@@ -48,7 +53,13 @@ pub(super) struct ProviderRow {
     /// Variables that usually hold what stands for a place in the base.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fill: BTreeMap<String, Vec<String>>,
-    /// Headers that every request carries.
+    /// What stands for a place that neither the configuration nor a variable fills.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub usual: BTreeMap<String, String>,
+    /// Places of which one at least must be filled, though they are no part of an address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// Headers that every request carries; one with a place that nothing fills is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// What it serves itself, as far as known. Anything else may be reached by its own paths.
@@ -69,6 +80,7 @@ pub(super) struct ProviderRow {
     /// It speaks its dialect as it was at first: `max_tokens`, no role `developer`, no marks for caches.
     #[serde(default, skip_serializing_if = "is_default")]
     pub classic: bool,
+    /// Changes to requests. Texts that `set` and `default` put in may hold places; one that nothing fills is not put in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
     /// Edits for those models only that are known to have a capability.
@@ -90,8 +102,9 @@ pub(super) struct ProviderRow {
 /// paths alone.
 pub(crate) const NATIVE: &str = "native";
 
-/// What may stand in braces in a base.
-pub(crate) const PLACES: &[&str] = &["account", "gateway", "host", "project", "region", "resource"];
+/// What may stand in braces in a base, a path, a header or an edit.
+pub(crate) const PLACES: &[&str] =
+    &["account", "compartment", "gateway", "host", "project", "region", "resource", "space", "version"];
 
 /// Which of a provider's models every executable carries, beside the full catalogue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,7 +288,7 @@ pub enum Scheme {
     Oci,
     /// A token that is signed with the account's key pair.
     SnowflakeJwt,
-    /// Client credentials become a token at this address.
+    /// Client credentials become a token at this address, in which places may stand; its query may name the scope.
     Oauth(String),
     /// A token that is signed with the secret itself.
     Jwt,
@@ -300,6 +313,41 @@ impl Scheme {
         }
     }
 
+    /// Whether its secret is JSON with several parts, or may be.
+    pub const fn reads_json(&self) -> bool {
+        match self {
+            Self::Google | Self::Entra | Self::Oci | Self::SnowflakeJwt | Self::Oauth(_) => true,
+            Self::Bearer
+            | Self::Header(_)
+            | Self::Prefixed(..)
+            | Self::Basic
+            | Self::Query(_)
+            | Self::Sigv4(_)
+            | Self::IbmIam
+            | Self::Jwt => false,
+        }
+    }
+
+    /// The parts of a secret whose variables the host has one by one, in the order of these: as names in JSON; none where
+    /// they are parted by colons, or where there is one alone.
+    pub const fn parts(&self) -> &'static [&'static str] {
+        match self {
+            Self::Oci => &["key", "user", "fingerprint", "tenancy"],
+            Self::SnowflakeJwt => &["private_key", "user", "account"],
+            Self::Entra => &["client_secret", "client_id", "tenant_id"],
+            Self::Bearer
+            | Self::Header(_)
+            | Self::Prefixed(..)
+            | Self::Basic
+            | Self::Query(_)
+            | Self::Sigv4(_)
+            | Self::Google
+            | Self::IbmIam
+            | Self::Oauth(_)
+            | Self::Jwt => &[],
+        }
+    }
+
     /// Whether this build can carry it out: what needs more than a header, a signature or a token cannot be yet.
     pub const fn is_available(&self) -> bool {
         match self {
@@ -311,8 +359,11 @@ impl Scheme {
             | Self::Google
             | Self::Entra
             | Self::IbmIam
+            | Self::Oci
+            | Self::SnowflakeJwt
+            | Self::Jwt
             | Self::Oauth(_) => true,
-            Self::Query(_) | Self::Oci | Self::SnowflakeJwt | Self::Jwt => false,
+            Self::Query(_) => false,
         }
     }
 }
@@ -344,15 +395,16 @@ pub struct Quirks {
     /// Reasoning stands between `<think>` and `</think>` inside the content.
     #[serde(skip_serializing_if = "is_default")]
     pub think_tags: bool,
-    /// The one form of tool call id that is accepted.
+    /// What is around the dialect's stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<Envelope>,
+    /// Content of answers may be a list of parts, reasoning among them, where the dialect's clients read text: answers are
+    /// written anew.
     #[serde(skip_serializing_if = "is_default")]
-    pub tool_ids: ToolIds,
-    /// Two turns of one role in a row are refused, so they are merged.
-    #[serde(skip_serializing_if = "is_default")]
-    pub alternate: bool,
-    /// A user turn directly after a tool's result is refused by some models.
-    #[serde(skip_serializing_if = "is_default")]
-    pub assistant_after_tool: bool,
+    pub content_lists: bool,
+    /// Which of the betas that Anthropic's callers ask for in a header it takes; none: all, in that header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub betas: Option<Betas>,
 }
 
 impl Quirks {
@@ -396,11 +448,23 @@ pub enum StreamUsage {
     Unasked,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ToolIds {
-    #[default]
-    Any,
-    /// Exactly nine characters of `a-z A-Z 0-9`.
-    Nine,
+/// Anthropic's betas at another vendor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Betas {
+    /// Their names; `name=other` where it is called otherwise there.
+    pub taken: Vec<String>,
+    /// They are asked for in the body, as `anthropic_beta`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub in_body: bool,
+}
+
+impl Betas {
+    /// What is sent for `name`; none: the vendor does not know it.
+    pub fn sent(&self, name: &str) -> Option<&str> {
+        self.taken.iter().find_map(|taken| {
+            let (known, sent) = taken.split_once('=').unwrap_or((taken, taken));
+            (known == name).then_some(sent)
+        })
+    }
 }

@@ -2,6 +2,7 @@
 
 mod google;
 mod grant;
+mod signing;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 pub use grant::{Denied, Grant, Granted};
+pub(super) use signing::SigningKey;
 
 use crate::domain::Timestamp;
 use crate::port::{FaultKind, Ports, Reach};

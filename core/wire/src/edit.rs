@@ -28,6 +28,7 @@ pub use message::MessageEdit;
 /// { set = ["safe_prompt", true] }
 /// { replace = ["tool_choice", "required", "any"] }
 /// { replace = ["messages.*.role", "developer", "system"] }
+/// { rename-text = ["tool_choice", "tool_choice_option"] }
 /// { messages = "flatten-text" }                             # see MessageEdit
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub enum Edit {
     /// `[from, to]`: the same value under another name, which stays in its place where both paths have one parent. A
     /// value that is already there wins over it.
     Rename(String, String),
+    /// `[from, to]`: an outer field under another name where its value is a string, as a choice by one word is.
+    RenameText(String, String),
     /// `[from, to]`: as [`Rename`](Self::Rename); the parents of `to` are made.
     Move(String, String),
     /// The field is left out.
@@ -97,6 +100,11 @@ impl<'a> Draft<'a> {
     fn apply_one(&mut self, edit: &Edit, loss: &mut Loss) -> Result<(), Malformed> {
         match edit {
             Edit::Rename(from, to) | Edit::Move(from, to) => self.relocate(from, to)?,
+            Edit::RenameText(from, to) => {
+                if self.get(from).is_some_and(|value| value.get().starts_with('"')) {
+                    self.rename(from, to);
+                }
+            }
             Edit::Drop(path) => {
                 self.at(path, false, &mut |value| {
                     if value.is_some_and(|value| !is_null(value)) {

@@ -194,3 +194,80 @@ fn an_edit_that_makes_no_sense_is_refused() {
         assert!(serde_json::from_str::<Edit>(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_choice_by_a_word_has_another_name_than_one_by_an_object() {
+    let rename = r#"[{"rename-text":["tool_choice","tool_choice_option"]}]"#;
+    check(r#"{"tool_choice":"auto","x":1}"#, rename, r#"{"tool_choice_option":"auto","x":1}"#, &[]);
+    check(r#"{"tool_choice":{"type":"function"}}"#, rename, r#"{"tool_choice":{"type":"function"}}"#, &[]);
+    check(r#"{"x":1}"#, rename, r#"{"x":1}"#, &[]);
+}
+
+#[test]
+fn ids_of_calls_have_nine_characters_the_same_wherever_they_stand() {
+    let nine = r#"[{"messages":"nine-character-ids"}]"#;
+    let body = r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"call_abc","type":"function"},{"id":"Ab3dEf6hI"}]},{"role":"tool","tool_call_id":"call_abc","content":"1"},{"role":"tool","tool_call_id":"Ab3dEf6hI","content":"2"}]}"#;
+    let (text, loss) = edited(body, nine);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let id = json["messages"][0]["tool_calls"][0]["id"].as_str().unwrap();
+    assert_eq!(id.len(), 9);
+    assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+    assert_eq!(json["messages"][1]["tool_call_id"], id);
+    assert_eq!(json["messages"][0]["tool_calls"][1]["id"], "Ab3dEf6hI");
+    assert_eq!(text, body.replace("call_abc", id));
+    assert!(loss.is_empty());
+    // What fits already keeps its bytes.
+    let fits = r#"{"messages":[{"role":"tool","tool_call_id": "Ab3dEf6hI"}]}"#;
+    check(fits, nine, fits, &[]);
+}
+
+#[test]
+fn an_assistant_speaks_between_a_tools_result_and_the_user() {
+    let edit = r#"[{"messages":"assistant-after-tool"}]"#;
+    check(
+        r#"{"messages":[{"role":"tool","content":"1"},{"role":"user","content":"and?"}]}"#,
+        edit,
+        r#"{"messages":[{"role":"tool","content":"1"},{"role":"assistant","content":"OK."},{"role":"user","content":"and?"}]}"#,
+        &[],
+    );
+    let fine = r#"{"messages":[ {"role":"tool"},{"role":"assistant"},{"role":"user"}]}"#;
+    check(fine, edit, fine, &[]);
+}
+
+#[test]
+fn turns_of_one_role_in_a_row_become_one() {
+    let edit = r#"[{"messages":"merge-turns"}]"#;
+    check(
+        r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"},{"role":"user","content":[{"type":"text","text":"c"}]},{"role":"assistant","content":"d"}]}"#,
+        edit,
+        r#"{"messages":[{"role":"user","content":[{"type":"text","text":"a\n\nb"},{"type":"text","text":"c"}]},{"role":"assistant","content":"d"}]}"#,
+        &[],
+    );
+    let fine = r#"{"messages":[{"role":"user","name":"x","content":"a"},{"role":"user","content":"b"},{"role":"tool","content":"c"},{"role":"tool","content":"d"}]}"#;
+    check(fine, edit, fine, &[]);
+}
+
+#[test]
+fn reasoning_goes_back_as_a_part_of_content() {
+    let mistral = r#"[{"messages":"reasoning-to-thinking"}]"#;
+    check(
+        r#"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","reasoning_content":"hm"}]}"#,
+        mistral,
+        r#"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"}]}]}"#,
+        &[],
+    );
+    check(
+        r#"{"messages":[{"role":"assistant","content":null,"reasoning_content":"hm","thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s1"}],"tool_calls":[]}]}"#,
+        r#"[{"messages":"reasoning-to-summary"}]"#,
+        r#"{"messages":[{"role":"assistant","content":[{"type":"reasoning","summary":[{"type":"summary_text","text":"hm","signature":"s1"}]}],"tool_calls":[]}]}"#,
+        &[],
+    );
+    check(
+        r#"{"messages":[{"role":"assistant","content":"a","reasoning_content":""}]}"#,
+        mistral,
+        r#"{"messages":[{"role":"assistant","content":"a"}]}"#,
+        &[],
+    );
+    let fine = r#"{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":[]}]}]}"#;
+    check(fine, mistral, fine, &[]);
+}

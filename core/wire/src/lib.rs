@@ -30,6 +30,7 @@ pub mod restore;
 mod scan;
 pub mod sigv4;
 pub mod source;
+mod tool_id;
 pub mod usage;
 
 pub use dialect::{Decoder, Dialect, DialectId, Encoder, EncoderOptions, TargetHints, Written};

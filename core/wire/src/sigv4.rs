@@ -134,7 +134,8 @@ fn day<'a>(scope: &Scope<'a>) -> &'a str {
     scope.moment.get(..8).unwrap_or(scope.moment)
 }
 
-fn authenticated(key: &[u8], text: &str) -> [u8; 32] {
+/// HMAC-SHA256 of a text.
+pub fn authenticated(key: &[u8], text: &str) -> [u8; 32] {
     // A key of any length is one, so this does not fail.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(text.as_bytes());

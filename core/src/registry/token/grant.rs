@@ -97,7 +97,8 @@ impl Grant {
         Some(Self { address: IBM.parse().ok()?, proof: Proof::Fields(fields) })
     }
 
-    /// Client credentials at `address`: JSON with `client_id` and `client_secret`, or `<id>:<secret>`.
+    /// Client credentials at `address`, whose query may name the scope: JSON with `client_id` and `client_secret`, or
+    /// `<id>:<secret>`.
     pub fn client_credentials(secret: &Secret, address: &str) -> Option<Self> {
         let text = secret.expose();
         let client = if text.starts_with('{') {
@@ -107,7 +108,9 @@ impl Grant {
             let (id, secret) = (id.to_owned(), secret.to_owned());
             Client { id, secret, tenant_id: None, token_uri: None, scope: None }
         };
-        Self::client(client, address, None)
+        let (address, query) = address.split_once('?').unwrap_or((address, ""));
+        let scope = query.strip_prefix("scope=");
+        Self::client(client, address, scope)
     }
 
     fn client(client: Client, usual: &str, scope: Option<&str>) -> Option<Self> {

@@ -71,7 +71,7 @@ fn a_service_account_signs_a_claim_and_buys_a_token_with_it() {
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3_600);
     let key = rsa::RsaPrivateKey::from_pkcs8_pem(KEY.trim()).unwrap().to_public_key();
     let signed = format!("{}.{}", pieces[0], pieces[1]);
-    let scheme = rsa::Pkcs1v15Sign { hash_len: Some(32), prefix: super::google::SHA_256.into() };
+    let scheme = rsa::Pkcs1v15Sign { hash_len: Some(32), prefix: super::signing::SHA_256.into() };
     let signature = URL_SAFE_NO_PAD.decode(pieces[2]).unwrap();
     key.verify(scheme, &sha2::Sha256::digest(signed.as_bytes()), &signature).unwrap();
 }

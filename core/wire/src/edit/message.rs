@@ -9,6 +9,10 @@ use super::{Draft, Edit, elements, list, raw_string};
 use crate::json::{is_null, string};
 use crate::{Fields, Loss, Malformed};
 
+mod calls;
+mod thought;
+mod turns;
+
 /// A change to every message that it concerns; written in data files by its name (`flatten-text`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,6 +31,34 @@ pub enum MessageEdit {
     DropReasoning,
     /// Gives an assistant's tool calls a blank reasoning, where a provider wants one and the caller lost it.
     FillReasoning,
+    /// Puts an assistant's reasoning among the parts of its content, as `thinking`: Mistral's way.
+    ReasoningToThinking,
+    /// Puts an assistant's reasoning among the parts of its content, as `reasoning` with a summary: Databricks' way.
+    ReasoningToSummary,
+    /// Gives calls of tools, and their results, ids of nine letters and digits.
+    NineCharacterIds,
+    /// Lets an assistant say something between a tool's result and the user.
+    AssistantAfterTool,
+    /// Makes two turns of one role in a row one.
+    MergeTurns,
+}
+
+impl MessageEdit {
+    /// Whether it carries an assistant's reasoning back to the model, in whatever words.
+    pub fn keeps_reasoning(self) -> bool {
+        match self {
+            Self::FillReasoning | Self::ReasoningToThinking | Self::ReasoningToSummary => true,
+            Self::DropName
+            | Self::DropNull
+            | Self::FlattenText
+            | Self::DeveloperToSystem
+            | Self::DropCacheMarks
+            | Self::DropReasoning
+            | Self::NineCharacterIds
+            | Self::AssistantAfterTool
+            | Self::MergeTurns => false,
+        }
+    }
 }
 
 const CACHE_MARKS: [&str; 8] = [
@@ -52,9 +84,21 @@ impl MessageEdit {
             Self::DropCacheMarks => {
                 CACHE_MARKS.iter().try_for_each(|path| draft.apply(&[Edit::Drop((*path).to_owned())], loss))
             }
-            Self::DropNull | Self::FlattenText | Self::DropReasoning | Self::FillReasoning => {
-                self.each(draft, loss)
+            Self::AssistantAfterTool => {
+                turns::assistant_after_tool(draft);
+                Ok(())
             }
+            Self::MergeTurns => {
+                turns::merge(draft);
+                Ok(())
+            }
+            Self::DropNull
+            | Self::FlattenText
+            | Self::DropReasoning
+            | Self::FillReasoning
+            | Self::ReasoningToThinking
+            | Self::ReasoningToSummary
+            | Self::NineCharacterIds => self.each(draft, loss),
         }
     }
 
@@ -117,11 +161,18 @@ impl MessageEdit {
                 }
                 calls && blank
             }
+            Self::ReasoningToThinking if by_assistant => thought::to_parts(message, thought::thinking),
+            Self::ReasoningToSummary if by_assistant => thought::to_parts(message, thought::summary),
+            Self::NineCharacterIds => calls::nine_characters(message),
             Self::DropReasoning
             | Self::FillReasoning
+            | Self::ReasoningToThinking
+            | Self::ReasoningToSummary
             | Self::DropName
             | Self::DeveloperToSystem
-            | Self::DropCacheMarks => false,
+            | Self::DropCacheMarks
+            | Self::AssistantAfterTool
+            | Self::MergeTurns => false,
         }
     }
 }

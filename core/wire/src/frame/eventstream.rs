@@ -56,6 +56,18 @@ impl Framer {
     /// corrupt, the next one may be read.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from its own buffer")]
     pub fn next(&mut self) -> Option<Result<Frame<'_>, Malformed>> {
+        let raw = match self.next_raw()? {
+            Ok(raw) => raw,
+            Err(wrong) => return Some(Err(wrong)),
+        };
+        Some(Message::parts(raw).map(|message| Frame { name: Some(message.name), data: message.data, raw }))
+    }
+
+    /// The bytes of the next whole message, whose lengths and checksums are right.
+    ///
+    /// # Errors
+    /// As those of [`next`](Self::next) after which nothing more comes.
+    pub fn next_raw(&mut self) -> Option<Result<&[u8], Malformed>> {
         let rest = self.buffer.get(self.start..).filter(|rest| rest.len() >= PRELUDE)?;
         let length = match length(rest) {
             Ok(length) if length > rest.len() => return None,
@@ -67,8 +79,7 @@ impl Framer {
         }
         let start = self.start;
         self.start += length;
-        let raw = self.buffer.get(start..self.start).unwrap_or_default();
-        Some(Message::parts(raw).map(|message| Frame { name: Some(message.name), data: message.data, raw }))
+        Some(Ok(self.buffer.get(start..self.start).unwrap_or_default()))
     }
 
     /// The bytes ended. What is left is no whole message.
@@ -107,6 +118,15 @@ pub struct Message<'a> {
     pub data: &'a str,
 }
 
+/// One message whose payload need not be text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawMessage<'a> {
+    pub kind: Kind,
+    pub name: &'a str,
+    /// Of an error its message.
+    pub payload: &'a [u8],
+}
+
 impl<'a> Message<'a> {
     /// Reads a whole message.
     ///
@@ -120,15 +140,24 @@ impl<'a> Message<'a> {
         Self::parts(raw)
     }
 
-    /// The parts of a message whose lengths and checksums are right.
+    /// The parts of a message whose lengths and checksums are right, and whose payload is text.
     fn parts(raw: &'a [u8]) -> Result<Self, Malformed> {
+        let RawMessage { kind, name, payload } = Self::of_bytes(raw)?;
+        let data =
+            std::str::from_utf8(payload).map_err(|error| Malformed::Utf8 { at: error.valid_up_to() })?;
+        Ok(Self { kind, name, data })
+    }
+
+    /// The parts of a message whose lengths and checksums are right.
+    ///
+    /// # Errors
+    /// Its headers are wrong.
+    pub fn of_bytes(raw: &'a [u8]) -> Result<RawMessage<'a>, Malformed> {
         let headers = number(raw, 4).unwrap_or_default();
         let (headers, payload) = raw
             .get(PRELUDE..raw.len().saturating_sub(CHECKSUM))
             .and_then(|inner| inner.split_at_checked(headers))
             .ok_or_else(|| broken("its headers are longer than it is"))?;
-        let payload =
-            || std::str::from_utf8(payload).map_err(|error| Malformed::Utf8 { at: error.valid_up_to() });
         let (mut kind, mut event, mut exception, mut code, mut message) = (Kind::Event, "", "", "", "");
         for header in Headers::of(headers) {
             let (name, value) = header?;
@@ -150,9 +179,9 @@ impl<'a> Message<'a> {
             }
         }
         Ok(match kind {
-            Kind::Event => Self { kind, name: event, data: payload()? },
-            Kind::Exception => Self { kind, name: exception, data: payload()? },
-            Kind::Error => Self { kind, name: code, data: message },
+            Kind::Event => RawMessage { kind, name: event, payload },
+            Kind::Exception => RawMessage { kind, name: exception, payload },
+            Kind::Error => RawMessage { kind, name: code, payload: message.as_bytes() },
         })
     }
 }

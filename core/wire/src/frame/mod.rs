@@ -1,5 +1,6 @@
 //! Splitting bytes into frames, and nothing else.
 
+pub mod envelope;
 pub mod eventstream;
 pub mod ndjson;
 pub mod sse;

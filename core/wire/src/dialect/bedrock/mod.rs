@@ -14,7 +14,6 @@ mod encode;
 mod error;
 mod family;
 mod fields;
-mod ids;
 mod inline;
 mod media;
 mod request;

@@ -4,14 +4,14 @@ use crate::chat::{CacheMark, Request};
 use crate::dialect::names::CallIds;
 use crate::dialect::turns::Composer;
 use crate::object::{ObjectWriter, object};
-use crate::{Json, Loss, Malformed, Restore, TargetHints, Written};
+use crate::{Json, Loss, Malformed, Restore, TargetHints, Written, tool_id};
 
+use super::HERE;
 use super::compose::Words;
 use super::family::{Family, Forced};
 use super::fields::Additional;
 use super::tools::{Shape, Tools};
 use super::turn::{Conversation, write_blocks};
-use super::{HERE, ids};
 
 const MOST_MARKS: usize = 4;
 
@@ -27,7 +27,7 @@ pub(super) fn write(request: &Request, hints: &TargetHints, loss: &mut Loss) -> 
     let composer = Composer {
         speech: Words::of(family),
         keys: &keys,
-        ids: CallIds::of(if family == Family::Mistral { ids::nine } else { ids::conforming }),
+        ids: CallIds::of(if family == Family::Mistral { tool_id::nine } else { tool_id::conforming }),
         mid_system: hints.mid_system,
         loss,
         restore: &mut restore,

@@ -147,6 +147,9 @@ pub(super) struct Piece<'a> {
     pub(super) text: Word<'a>,
     #[serde(borrow)]
     pub(super) thinking: Said<'a>,
+    /// Databricks' place for thoughts.
+    #[serde(borrow)]
+    pub(super) summary: Said<'a>,
     #[serde(borrow)]
     pub(super) signature: Word<'a>,
     #[serde(borrow)]
@@ -154,6 +157,15 @@ pub(super) struct Piece<'a> {
 }
 
 impl Said<'_> {
+    /// The proofs in its pieces.
+    pub(super) fn signatures(&self) -> impl Iterator<Item = &str> {
+        let pieces = match self {
+            Self::Nothing | Self::Text(_) => &[][..],
+            Self::Pieces(pieces) => pieces,
+        };
+        pieces.iter().filter_map(|piece| piece.signature.text()).filter(|proof| !proof.is_empty())
+    }
+
     /// All text in it.
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {

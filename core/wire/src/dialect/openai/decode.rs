@@ -267,6 +267,10 @@ impl Choice {
             Said::Pieces(pieces) => {
                 for piece in pieces {
                     self.think(&piece.thinking.text(), out);
+                    self.think(&piece.summary.text(), out);
+                    for signature in piece.summary.signatures() {
+                        self.parts.signature(signature, out);
+                    }
                     if let Some(signature) = piece.signature.text() {
                         self.parts.signature(signature, out);
                     }

@@ -32,6 +32,7 @@ const KNOWN_OF_PARTS: &[&str] = &[
     "refusal",
     "thinking",
     "signature",
+    "summary",
     "data",
     "cache_control",
     "prompt_cache_breakpoint",
@@ -52,6 +53,7 @@ fn read_part(raw: &RawValue, path: String) -> Result<Vec<Part>, Malformed> {
         "file" => read_file(&part)?,
         "refusal" => Content::Refusal { text: part.need("refusal")? },
         "thinking" => Content::Thinking { text: thought(&part)?, signature: part.string("signature")? },
+        "reasoning" => summarized(&part)?,
         "redacted_thinking" => Content::RedactedThinking { data: part.need("data")? },
         _ => Content::Foreign { dialect: HERE, json: Json::from(raw) },
     };
@@ -66,6 +68,18 @@ fn thought(part: &Object<'_>) -> Result<String, Malformed> {
     let Some(raw) = part.raw("thinking") else { return Ok(String::new()) };
     let parts = read_content(raw, &part.path("thinking"))?;
     Ok(parts.iter().filter_map(|part| text_of(&part.content)).collect())
+}
+
+/// A thought in `summary`, each piece of which may have the proof of all: Databricks' way.
+fn summarized(part: &Object<'_>) -> Result<Content, Malformed> {
+    let mut text = String::new();
+    let mut signature = None;
+    for (nth, raw) in part.items("summary")?.unwrap_or_default().into_iter().enumerate() {
+        let piece = Object::of(raw, format!("{}[{nth}]", part.path("summary")))?;
+        text.push_str(&piece.string("text")?.unwrap_or_default());
+        signature = signature.or(piece.string("signature")?.filter(|proof| !proof.is_empty()));
+    }
+    Ok(Content::Thinking { text, signature })
 }
 
 fn text_of(content: &Content) -> Option<&str> {

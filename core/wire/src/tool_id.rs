@@ -1,11 +1,11 @@
-//! Ids of calls, as the models take them.
+//! Ids of calls of tools, as some models take them.
 
 /// The longest id.
 const MOST: usize = 64;
 
 /// An id of letters, digits, `_`, `.`, `:` and `-`, no longer than they may be: itself if it is one, else its letters
 /// and a hash of the whole.
-pub(super) fn conforming(id: &str) -> String {
+pub(crate) fn conforming(id: &str) -> String {
     let fits = |character: char| character.is_ascii_alphanumeric() || "_.:-".contains(character);
     if !id.is_empty() && id.len() <= MOST && id.chars().all(fits) {
         return id.to_owned();
@@ -15,7 +15,7 @@ pub(super) fn conforming(id: &str) -> String {
 }
 
 /// The one form that Mistral's models take: nine letters and digits.
-pub(super) fn nine(id: &str) -> String {
+pub(crate) fn nine(id: &str) -> String {
     if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return id.to_owned();
     }
