@@ -76,10 +76,24 @@ impl Seen {
 
 fn host() -> Host<'static> {
     Host {
-        variable: &|name| std::env::var(name).ok(),
+        variable: &|name| variable(name).map(|value| content(name, value)),
         ollama: ollama_answers(),
         registry: registry::standing(),
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What the file says whose path a variable holds, where that is what variables of such a name hold; else the value.
+fn content(name: &str, value: String) -> String {
+    let names_a_file = name == "GOOGLE_APPLICATION_CREDENTIALS" || name.ends_with("_FILE");
+    if !names_a_file || value.trim_start().starts_with(['{', '-']) {
+        return value;
+    }
+    // A path that leads nowhere is told as what it is where it is used.
+    fs::read_to_string(value.trim()).unwrap_or(value)
 }
 
 /// Whether an Ollama listens where it usually does. One that takes longer than a moment is not there.
