@@ -102,6 +102,14 @@ impl<'a> Object<'a> {
         scan::list(raw.get()).map(Some).ok_or_else(|| Malformed::field(self.path(key), "a list"))
     }
 
+    /// The items of a list, which may be one object that stands there by itself.
+    pub(crate) fn items_or_one(&self, key: &str) -> Result<Option<Vec<&'a RawValue>>, Malformed> {
+        match self.raw(key) {
+            Some(raw) if raw.get().starts_with('{') => Ok(Some(vec![raw])),
+            _ => self.items(key),
+        }
+    }
+
     /// The fields that are not among `known`, kept for `dialect`.
     pub(crate) fn rest(&self, known: &[&str], dialect: DialectId) -> Extra {
         let is_known = |name: &str| {

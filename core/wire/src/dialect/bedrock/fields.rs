@@ -58,8 +58,17 @@ pub(super) fn read_additional(object: &Object<'_>, request: &mut Request) -> Res
     Ok(())
 }
 
-/// Whether the mode of thinking is one that others know.
+/// Whether the mode of thinking is one that others know. Some models take a bare word for how hard they shall try.
 fn read_thinking(fields: &Object<'_>, name: &str, request: &mut Request) -> Result<bool, Malformed> {
+    match fields.raw(name).map(|raw| raw.get().as_bytes().first()) {
+        Some(Some(b'"')) => {
+            request.reasoning.get_or_insert_default().effort = fields.string(name)?;
+            return Ok(true);
+        }
+        Some(Some(b'{')) | None => {}
+        // Whatever it is, it is its model's own.
+        Some(_) => return Ok(false),
+    }
     let Some(thinking) = fields.object(name)? else { return Ok(true) };
     let mut reasoning = Reasoning { display: thinking.string("display")?, ..Reasoning::default() };
     match thinking.need("type")?.as_str() {
@@ -162,9 +171,10 @@ impl Additional {
                 self.fields.push(("reasoningConfig".to_owned(), Json::of(&config)));
             }
             Family::GptOss => self.fields.push(("reasoning_effort".to_owned(), Json::of(&effort))),
+            Family::Qwen => self.fields.push(("reasoning_config".to_owned(), Json::of(&effort))),
             // Behind a name that tells nothing the common word is the only one.
             Family::Other => self.effort = Some(effort.to_owned()),
-            Family::Claude | Family::Mistral | Family::Llama | Family::Qwen => loss.note("reasoning"),
+            Family::Claude | Family::Mistral | Family::Llama => loss.note("reasoning"),
         }
     }
 

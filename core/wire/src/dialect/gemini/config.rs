@@ -136,9 +136,11 @@ fn read_thinking(thinking: &Object<'_>, extra: &mut Extra) -> Result<Reasoning, 
 pub(super) fn read_tools(body: &Object<'_>) -> Result<Vec<Tool>, Malformed> {
     const KNOWN: &[&str] = &["name", "description", "parameters", "parametersJsonSchema"];
     let mut tools = Vec::new();
-    for (at, raw) in body.items("tools")?.unwrap_or_default().into_iter().enumerate() {
+    for (at, raw) in body.items_or_one("tools")?.unwrap_or_default().into_iter().enumerate() {
         let tool = Object::of(raw, format!("tools[{at}]"))?.either_case();
-        for (nth, raw) in tool.items("functionDeclarations")?.unwrap_or_default().into_iter().enumerate() {
+        for (nth, raw) in
+            tool.items_or_one("functionDeclarations")?.unwrap_or_default().into_iter().enumerate()
+        {
             let path = format!("tools[{at}].functionDeclarations[{nth}]");
             let function = Object::of(raw, path)?.either_case();
             let own = || function.json("parameters").map(|own| schema::to_standard(&own));

@@ -49,7 +49,7 @@ fn messages(body: &Object<'_>) -> Result<Vec<Message>, Malformed> {
         }
     }
     let contents =
-        body.items("contents")?.ok_or_else(|| Malformed::field("contents", "a list of contents"))?;
+        body.items_or_one("contents")?.ok_or_else(|| Malformed::field("contents", "a list of contents"))?;
     for (at, raw) in contents.into_iter().enumerate() {
         let content = Object::of(raw, format!("contents[{at}]"))?.either_case();
         let role = match content.string("role")?.as_deref() {
@@ -74,7 +74,7 @@ fn read_parts(
     ids: &mut Ids,
     out: &mut Vec<crate::chat::Part>,
 ) -> Result<(), Malformed> {
-    for (at, raw) in content.items("parts")?.unwrap_or_default().into_iter().enumerate() {
+    for (at, raw) in content.items_or_one("parts")?.unwrap_or_default().into_iter().enumerate() {
         part::read(raw, &format!("{}[{at}]", content.path("parts")), ids, out)?;
     }
     Ok(())

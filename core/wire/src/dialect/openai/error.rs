@@ -243,9 +243,12 @@ impl Plain {
         let known = names.into_iter().flatten().find_map(|name| WORDS.iter().find(|(word, ..)| word == name));
         let number = self.code.as_deref().and_then(|code| code.parse::<u16>().ok());
         let said = number.filter(|code| (400..600).contains(code));
+        let word = self.code.as_deref().or(self.kind.as_deref()).or(self.status_word.as_deref());
+        let context_window = is_context_window(word, &self.message);
         let status = match status.filter(|status| *status >= 400).or(said) {
             Some(status) => status,
-            None => known.map_or(500, |(.., status)| *status),
+            // The request is at fault: no other try will make it fit.
+            None => known.map_or(if context_window { 400 } else { 500 }, |(.., status)| *status),
         };
         let kind = match (kind_of_status(status), known) {
             // The status wins over words, but for money: many providers say 429 or 403 when the account is empty.

@@ -395,6 +395,8 @@ impl StreamEncoder {
                 loss.note("status");
                 Status::Incomplete("max_output_tokens")
             }
+            Stop::Other(word) if word == super::QUEUED => Status::Queued,
+            Stop::Other(word) if word == super::IN_PROGRESS => Status::InProgress,
             Stop::Other(_) => {
                 loss.note("status");
                 Status::Completed

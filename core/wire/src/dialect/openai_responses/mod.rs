@@ -38,6 +38,10 @@ pub use thought::compacted;
 
 const HERE: DialectId = DialectId::OpenaiResponses;
 
+/// Words for an answer that is not there yet, as its status and as the reason why it is not complete.
+const QUEUED: &str = "queued";
+const IN_PROGRESS: &str = "in_progress";
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenaiResponses;
 

@@ -112,8 +112,11 @@ fn says_something(part: &Part) -> bool {
 
 /// Why the model stopped.
 ///
+/// An answer that is only promised, or still made, has its own word for a reason, so that it is never taken for a complete
+/// one: whoever asked in the background looks again.
+///
 /// # Errors
-/// The answer is none: it failed, was cancelled, or is not there yet.
+/// The answer is none: it failed or was cancelled.
 pub(super) fn stop(whole: &Object<'_>, parts: &[Part]) -> Result<Stop, Malformed> {
     let calls = parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
     let status = whole.string("status")?;
@@ -122,6 +125,7 @@ pub(super) fn stop(whole: &Object<'_>, parts: &[Part]) -> Result<Stop, Malformed
     match status.as_deref().unwrap_or("completed") {
         "completed" => Ok(settled_stop(Stop::EndTurn, calls)),
         "incomplete" => Ok(stop_of(reason.as_deref())),
+        word @ (super::QUEUED | super::IN_PROGRESS) => Ok(Stop::Other(word.to_owned())),
         _ => Err(Malformed::field("status", "an answer that is complete, or at least begun")),
     }
 }

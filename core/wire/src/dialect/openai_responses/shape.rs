@@ -64,8 +64,8 @@ pub(super) enum Status {
 impl Status {
     pub(super) fn word(self) -> &'static str {
         match self {
-            Self::Queued => "queued",
-            Self::InProgress => "in_progress",
+            Self::Queued => super::QUEUED,
+            Self::InProgress => super::IN_PROGRESS,
             Self::Completed => "completed",
             Self::Incomplete(_) => "incomplete",
         }
