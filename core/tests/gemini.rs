@@ -115,12 +115,18 @@ fn tools_that_run_at_the_provider_are_refused_where_a_budget_applies() {
     let world = World::of(CONFIG);
     let (_, key) = world.key(&json!({ "limits": { "budget": ["1 USD / day"] } }));
     let mut body = question();
-    body["tools"] = json!([{ "functionDeclarations": [{ "name": "f" }] }, { "googleSearch": {} }]);
-    let response = world.send(ask(&key, "team/flash", "generateContent", &body));
-    assert_eq!(response.status(), 403);
-    let error: Value = serde_json::from_str(&text(response)).unwrap();
-    assert_eq!(error["error"]["status"], "PERMISSION_DENIED");
-    assert_eq!(error["error"]["details"][0]["reason"], "cost_unbounded");
+    // The vendor takes one tool without the list around it, too.
+    for tools in [
+        json!([{ "functionDeclarations": [{ "name": "f" }] }, { "googleSearch": {} }]),
+        json!({ "googleSearch": {} }),
+    ] {
+        body["tools"] = tools;
+        let response = world.send(ask(&key, "team/flash", "generateContent", &body));
+        assert_eq!(response.status(), 403);
+        let error: Value = serde_json::from_str(&text(response)).unwrap();
+        assert_eq!(error["error"]["status"], "PERMISSION_DENIED");
+        assert_eq!(error["error"]["details"][0]["reason"], "cost_unbounded");
+    }
     assert!(world.handles.upstream.asked().is_empty());
 }
 

@@ -47,9 +47,9 @@ pub(crate) async fn answer(
             models::list(core, now, &parts, dialect).await
         }
         Route::Version => Ok(health::version()),
-        Route::Model(_, model) => {
+        Route::Model(dialect, model) => {
             only(&parts.method, &Method::GET)?;
-            models::show(core, now, &parts, &model).await
+            models::show(core, now, &parts, dialect, &model).await
         }
         Route::Live => Ok(live()),
         Route::Ready => health::ready(core).await,

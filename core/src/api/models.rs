@@ -28,21 +28,21 @@ pub(super) async fn list(
     let policy = core.policy();
     let names = policy.names();
     let mine = names.iter().filter(|name| pipeline::may_call(&document, name));
-    if dialect == DialectId::Ollama {
-        let models: Vec<Value> = mine.map(|name| tag(name)).collect();
-        return Ok(reply(StatusCode::OK, &json!({ "models": models })));
-    }
-    let anthropic = parts.headers.contains_key("anthropic-version");
-    let known = |name: &String| match policy.resolve(name) {
-        Resolution::Found(found) => model(name, &found, now, anthropic),
-        Resolution::Unknown { .. } => bare(name, anthropic),
-    };
-    let data: Vec<Value> = mine.map(known).collect();
-    let body = if anthropic {
-        json!({ "has_more": false, "first_id": data.first().map(|model| &model["id"]),
+    let data: Vec<Value> = mine
+        .map(|name| match policy.resolve(name) {
+            Resolution::Found(found) => model(name, &found, now, dialect),
+            Resolution::Unknown { .. } => bare(name, dialect),
+        })
+        .collect();
+    let body = match dialect {
+        DialectId::Ollama | DialectId::Gemini => json!({ "models": data }),
+        DialectId::Anthropic => {
+            json!({ "has_more": false, "first_id": data.first().map(|model| &model["id"]),
             "last_id": data.last().map(|model| &model["id"]), "data": data })
-    } else {
-        json!({ "object": "list", "data": data })
+        }
+        DialectId::Openai | DialectId::OpenaiResponses | DialectId::Bedrock | DialectId::Cohere => {
+            json!({ "object": "list", "data": data })
+        }
     };
     Ok(reply(StatusCode::OK, &body))
 }
@@ -52,13 +52,13 @@ pub(super) async fn show(
     core: &Core,
     now: Timestamp,
     parts: &Parts,
+    dialect: DialectId,
     name: &str,
 ) -> Result<Response<Body>, Refusal> {
     let document = caller(core, now, parts).await?;
     match core.policy().resolve(name) {
         Resolution::Found(found) if pipeline::may_call(&document, name) => {
-            let anthropic = parts.headers.contains_key("anthropic-version");
-            Ok(reply(StatusCode::OK, &model(name, &found, now, anthropic)))
+            Ok(reply(StatusCode::OK, &model(name, &found, now, dialect)))
         }
         Resolution::Found(_) => Err(Refusal::ModelForbidden { model: name.to_owned() }),
         Resolution::Unknown { near } => {
@@ -78,12 +78,20 @@ async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Docume
 
 /// What is known of a model: that of the first of its targets, which answers unless it fails. Rates are in US dollars for
 /// one unit each, as decimal strings; what nobody knows is left out.
-fn model(name: &str, found: &Model, now: Timestamp, anthropic: bool) -> Value {
-    let mut shown = bare(name, anthropic);
+fn model(name: &str, found: &Model, now: Timestamp, dialect: DialectId) -> Value {
+    let mut shown = bare(name, dialect);
     let Some((target, fields)) = found.targets.first().zip(shown.as_object_mut()) else { return shown };
     let mut set = |key: &str, value: Value| fields.insert(key.to_owned(), value);
-    set("context_window", json!(target.context));
-    set("max_output_tokens", json!(target.max_output));
+    if dialect == DialectId::Ollama {
+        return shown; // What lies on a disk has no price, and its clients' types know no such fields.
+    }
+    // Google's clients keep what they know and drop the rest.
+    let [context, output] = match dialect {
+        DialectId::Gemini => ["inputTokenLimit", "outputTokenLimit"],
+        _ => ["context_window", "max_output_tokens"],
+    };
+    set(context, json!(target.context));
+    set(output, json!(target.max_output));
     let capabilities: Vec<&str> =
         Capability::ALL.iter().filter(|known| target.has(**known)).map(|known| known.word()).collect();
     set("capabilities", json!(capabilities));
@@ -104,15 +112,21 @@ fn dollars(picos: u64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A model as Ollama lists what lies on its disk.
-fn tag(name: &str) -> Value {
-    json!({ "name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0, "digest": "", "details": {} })
-}
-
-fn bare(name: &str, anthropic: bool) -> Value {
-    if anthropic {
-        json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
-    } else {
-        json!({ "id": name, "object": "model", "created": 0, "owned_by": "gatelet" })
+/// A model's name, in the form of the vendor whose SDK asks.
+fn bare(name: &str, dialect: DialectId) -> Value {
+    match dialect {
+        DialectId::Anthropic => {
+            json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
+        }
+        DialectId::Gemini => json!({ "name": format!("models/{name}"), "displayName": name,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens", "embedContent"] }),
+        // As what lies on a disk.
+        DialectId::Ollama => {
+            json!({ "name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0,
+            "digest": "", "details": {} })
+        }
+        DialectId::Openai | DialectId::OpenaiResponses | DialectId::Bedrock | DialectId::Cohere => {
+            json!({ "id": name, "object": "model", "created": 0, "owned_by": "gatelet" })
+        }
     }
 }

@@ -121,7 +121,7 @@ impl<'a> Route<'a> {
             ["anthropic", "v1", "models", model @ ..] | ["anthropic", "models", model @ ..] => {
                 Self::Model(DialectId::Anthropic, model.join("/"))
             }
-            ["v1", "models", model @ ..] => Self::Model(vendor(), model.join("/")),
+            ["v1", "models", model @ ..] | ["models", model @ ..] => Self::Model(vendor(), model.join("/")),
             ["health", "live"] => Self::Live,
             ["health", "ready"] => Self::Ready,
             ["admin", "v1", rest @ ..] => Self::Admin(rest.to_vec()),

@@ -28,6 +28,8 @@ pub(super) fn ask(segments: &[&str], query: Option<&str>) -> Option<Asking> {
         ("models", None | Some("google")) => name.into_owned(),
         ("models", Some(publisher)) => format!("{publisher}/{name}"),
         ("tunedModels", None) => format!("tunedModels/{name}"),
+        // A client that takes a name with a slash for a resource's whole name: `provider/model`.
+        (collection, None) if !collection.is_empty() => format!("{}/{name}", decoded(collection)),
         _ => return None,
     };
     let (operation, stream) = match method.as_str() {
@@ -73,6 +75,7 @@ mod tests {
             ("/v1beta/models/ollama/llama3:8b:generateContent", "ollama/llama3:8b"),
             ("/v1beta/models/a+b%2Bc%20d:generateContent", "a+b+c d"),
             ("/v1beta/tunedModels/mine:generateContent", "tunedModels/mine"),
+            ("/v1beta/openai/gpt-4o:generateContent", "openai/gpt-4o"),
             (
                 "/v1beta1/projects/p/locations/l/publishers/google/models/gemini-3-pro:generateContent",
                 "gemini-3-pro",
@@ -83,7 +86,8 @@ mod tests {
         }
         assert_eq!(asked("/v1/models/gpt-4o", None), None);
         assert_eq!(asked("/v1beta/models/x:dance", None), None);
-        assert_eq!(asked("/v1beta/files/x:generateContent", None), None);
+        assert_eq!(asked("/v1beta/files/x:download", None), None);
+        assert_eq!(asked("/v1beta/publishers/google/endpoints/x:generateContent", None), None);
     }
 
     #[test]
