@@ -16,6 +16,7 @@ CLIENTS = {
     "bedrock": "clients.bedrock",
     "cohere": "clients.cohere_client",
     "google": "clients.google_client",
+    "google-token": "clients.google_token",
     "langchain": "clients.langchain_client",
     "ollama": "clients.ollama_client",
     "openai": "clients.stainless",

@@ -32,6 +32,8 @@ pub enum Vendor {
     Cohere,
     /// google-genai.
     Google,
+    /// google-auth, which judges claims and calls nobody.
+    GoogleToken,
     /// langchain-openai.
     Langchain,
     Ollama,
@@ -49,6 +51,7 @@ impl Vendor {
             Self::Bedrock => "bedrock",
             Self::Cohere => "cohere",
             Self::Google => "google",
+            Self::GoogleToken => "google-token",
             Self::Langchain => "langchain",
             Self::Ollama => "ollama",
             Self::OpenAi => "openai",

@@ -15,8 +15,28 @@ use crate::upstream::{Dialect, Upstream};
 pub const UPSTREAM_KEYS: [(Dialect, &str); 2] =
     [(Dialect::OpenAi, "provider-key-openai"), (Dialect::Anthropic, "provider-key-anthropic")];
 
+/// What the gateway shows to the scripted Gemini.
+pub const GOOGLE_KEY: &str = "provider-key-google";
+
 /// What requests to the scripted Bedrock are signed with.
 pub const SIGNING_PAIR: &str = "AKIDSCRIPT:secret-of-the-script:lent-for-an-hour";
+
+/// Whose key file buys tokens of the scripted Vertex AI.
+pub const SERVICE_ACCOUNT: &str = "bot@p-1.iam.gserviceaccount.com";
+
+/// The account's private key, which the scripts know too, so that they can judge what it signed.
+pub fn service_account_key() -> &'static str {
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/registry/token/test_key.pem"))
+}
+
+/// The key file as its vendor gives it, as a string of YAML. Tokens are sold under `/tokens/{script}`.
+fn service_account(upstream: &Upstream, script: &str) -> Value {
+    let file = json!({
+        "type": "service_account", "project_id": "p-1", "private_key_id": "key-1", "client_email": SERVICE_ACCOUNT,
+        "private_key": service_account_key(), "token_uri": format!("{}/tokens/{script}", upstream.base()),
+    });
+    Value::String(file.to_string())
+}
 
 /// Nano-dollars for one token of input and of output of the scripted models.
 pub const INPUT: u64 = 500;
@@ -149,6 +169,11 @@ pub fn model(dialect: Dialect, script: &str) -> String {
 pub fn config(upstream: &Upstream) -> String {
     let (base, refusing) = (upstream.base(), upstream.refusing_base());
     let [(_, openai), (_, anthropic)] = UPSTREAM_KEYS;
+    let google = GOOGLE_KEY;
+    let account = |script: &str| service_account(upstream, script);
+    let (on_vertex, claude_on_vertex) = (account("vertex-google"), account("vertex-anthropic"));
+    let refused_account = account("vertex-refused");
+    let project = format!("{base}/v1/projects/p-1/locations/us-east5");
     format!(
         r#"providers:
   up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai} }}
@@ -157,6 +182,10 @@ pub fn config(upstream: &Upstream) -> String {
   up-responses: {{ dialect: openai-responses, base: "{base}/v1", key: {openai} }}
   up-cohere:    {{ dialect: cohere, base: "{base}/v2", key: {openai} }}
   up-ollama:    {{ dialect: ollama, base: "{base}", key: {openai} }}
+  up-gemini:    {{ dialect: gemini, base: "{base}/v1beta", key: {google} }}
+  vertex:           {{ base: "{project}", key: {on_vertex}, region: us-east5, project: p-1 }}
+  vertex-anthropic: {{ base: "{project}", key: {claude_on_vertex}, region: us-east5, project: p-1 }}
+  vertex-refused:   {{ like: vertex, base: "{project}", key: {refused_account}, region: us-east5, project: p-1 }}
   up-refusing:  {{ dialect: openai, base: "{refusing}/v1", key: {openai} }}
 models:
   "command/*":
@@ -170,6 +199,18 @@ models:
     retries: 0
   "converse/*":
     targets: [ {{ model: up-bedrock/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "gem/*":
+    targets: [ {{ model: up-gemini/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "vert/*":
+    targets: [ {{ model: vertex/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "vertclaude/*":
+    targets: [ {{ model: vertex-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+  "vertrefused/*":
+    targets: [ {{ model: vertex-refused/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0
   "claude/*":
     targets: [ {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]

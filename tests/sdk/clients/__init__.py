@@ -14,7 +14,7 @@ def describe(error):
         "status": getattr(error, "status_code", None) or metadata.get("HTTPStatusCode"),
         "code": getattr(error, "code", None) or named,
         "type": getattr(error, "type", None),
-        "body": plain(getattr(error, "body", None)),
+        "body": plain(getattr(error, "body", None) or getattr(error, "details", None)),
         "headers": {str(name): str(value) for name, value in dict(headers).items()},
     }
 

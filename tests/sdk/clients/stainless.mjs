@@ -7,7 +7,7 @@ const CLIENTS = { "anthropic-node": Anthropic, "openai-node": OpenAI };
 
 export async function perform({ sdk, base_url: baseURL, api_key: apiKey, method, arguments: body, options }) {
   const client = new CLIENTS[sdk]({ baseURL, apiKey, maxRetries: 0, timeout: 60_000, ...options });
-  const path = method.split(".");
+  const path = method.replace("input_items", "inputItems").split(".");
   const verb = path.pop();
   const owner = path.reduce((resource, name) => resource[name], client);
   if (verb === "stream") {
@@ -18,7 +18,14 @@ export async function perform({ sdk, base_url: baseURL, api_key: apiKey, method,
     const name = ["finalChatCompletion", "finalResponse", "finalMessage"].find((name) => name in stream);
     return { events, final: await stream[name]() };
   }
-  const found = await owner[verb](body);
+  // Here an answer's id stands by itself before the rest.
+  const { response_id: id, ...rest } = body ?? {};
+  const found = await (id === undefined ? owner[verb](body) : owner[verb](id, rest));
+  if (verb === "list") {
+    const items = [];
+    for await (const item of found) items.push(item);
+    return { result: items };
+  }
   if (!body?.stream) return { result: found };
   const events = [];
   for await (const event of found) events.push(event);

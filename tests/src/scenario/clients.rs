@@ -36,6 +36,8 @@ enum Form {
     /// Version 2 of the cohere package.
     Cohere,
     Ollama,
+    /// `models` of the google-genai package.
+    Google,
 }
 
 const CLIENTS: &[Client] = &[
@@ -66,6 +68,8 @@ const CLIENTS: &[Client] = &[
         base: "/v1",
         form: Form::AiSdk("open-responses"),
     },
+    Client { name: "ai_sdk_google", vendor: Vendor::AiSdk, base: "/v1beta", form: Form::AiSdk("google") },
+    Client { name: "google", vendor: Vendor::Google, base: "", form: Form::Google },
     Client { name: "openai_node_responses", vendor: Vendor::OpenAiNode, base: "/v1", form: Form::Responses },
     Client { name: "langchain_openai", vendor: Vendor::Langchain, base: "/v1", form: Form::Langchain },
     Client { name: "cohere", vendor: Vendor::Cohere, base: "", form: Form::Cohere },
@@ -220,6 +224,17 @@ impl Form {
                 }
                 ("chat".to_owned(), arguments)
             }
+            Self::Google => {
+                let mut config = json!({"max_output_tokens": 100});
+                if let Some(schema) = schema {
+                    let declared =
+                        json!({"name": "weather", "description": about, "parameters_json_schema": schema});
+                    config["tools"] = json!([{"function_declarations": [declared]}]);
+                }
+                let arguments = json!({"model": model, "contents": "How cold is Zürich?", "config": config});
+                let method = if streamed { "generate_content_stream" } else { "generate_content" };
+                (method.to_owned(), arguments)
+            }
         }
     }
 
@@ -275,6 +290,7 @@ impl Form {
             Self::Langchain => Self::read_langchain(answer),
             Self::Cohere => Self::read_cohere(answer),
             Self::Ollama => Self::read_ollama(answer),
+            Self::Google => Self::read_google(answer),
         }
     }
 
@@ -319,6 +335,26 @@ impl Form {
         let name = call.and_then(|call| call["name"].as_str());
         let last = lines.last().context("no lines")?;
         Said::new(Some(&text), name.zip(arguments.as_deref()), last, ["prompt_eval_count", "eval_count"])
+    }
+
+    /// The same object, whole or in pieces; the last one has the usage.
+    fn read_google(answer: &Value) -> Result<Said> {
+        let result = std::slice::from_ref(&answer["result"]);
+        let chunks = answer["events"].as_array().map_or(result, Vec::as_slice);
+        let parts = || {
+            chunks.iter().filter_map(|chunk| chunk["candidates"][0]["content"]["parts"].as_array()).flatten()
+        };
+        let text: String = parts().filter_map(|part| part["text"].as_str()).collect();
+        let call = parts().map(|part| &part["function_call"]).find(|call| !call.is_null());
+        let arguments = call.map(|call| call["args"].to_string());
+        let name = call.and_then(|call| call["name"].as_str());
+        let usage = chunks.last().map_or(&Value::Null, |chunk| &chunk["usage_metadata"]);
+        Said::new(
+            Some(&text),
+            name.zip(arguments.as_deref()),
+            usage,
+            ["prompt_token_count", "candidates_token_count"],
+        )
     }
 
     /// A stream is chunks, which its users add up.

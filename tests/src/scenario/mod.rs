@@ -21,6 +21,7 @@ mod bedrock;
 mod chat;
 mod clients;
 mod faults;
+mod google;
 mod headers;
 mod keys;
 mod leaving;
@@ -31,6 +32,7 @@ mod records;
 mod responses;
 mod vendors;
 mod verbatim;
+mod vertex;
 
 /// A sentence, and what makes it true.
 #[derive(Clone)]
@@ -64,6 +66,8 @@ pub fn all() -> Vec<Scenario> {
         bedrock::scenarios(),
         responses::scenarios(),
         vendors::scenarios(),
+        google::scenarios(),
+        vertex::scenarios(),
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),

@@ -70,8 +70,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 Box::pin(streams(world, vendor, behind, what.replace('_', "-")))
             }));
         }
-        let what = format!("a_response_of_{}_is_gone_on_from_listed_and_deleted", behind.name());
-        scenarios.push(Scenario::new(what, move |world| Box::pin(goes_on(world, behind))));
+        for (name, vendor) in [("openai", Vendor::OpenAi), ("openai_node", Vendor::OpenAiNode)] {
+            let what =
+                format!("a_response_of_{}_is_gone_on_from_listed_and_deleted_by_{name}", behind.name());
+            scenarios.push(Scenario::new(what, move |world| Box::pin(goes_on(world, vendor, behind))));
+        }
     }
     let mut add = |name: &str, run: Run| scenarios.push(Scenario::new(name, run));
     add("a_streamed_response_is_kept_when_its_last_event_is_read", |world| {
@@ -166,7 +169,11 @@ async fn call(world: &World, vendor: Vendor, key: &Key, method: &str, arguments:
 
 /// A call that must succeed; what it gave.
 async fn told(world: &World, key: &Key, method: &str, arguments: Value) -> Result<Value> {
-    let mut answer = call(world, Vendor::OpenAi, key, method, arguments).await?;
+    told_by(world, Vendor::OpenAi, key, method, arguments).await
+}
+
+async fn told_by(world: &World, vendor: Vendor, key: &Key, method: &str, arguments: Value) -> Result<Value> {
+    let mut answer = call(world, vendor, key, method, arguments).await?;
     ensure!(answer["error"].is_null(), "the client threw: {}", answer["error"]);
     Ok(answer["result"].take())
 }
@@ -237,15 +244,16 @@ async fn streams(world: Arc<World>, vendor: Vendor, behind: Behind, script: Stri
     Ok(())
 }
 
-async fn goes_on(world: Arc<World>, behind: Behind) -> Result<()> {
-    let script = format!("goes-on-{}", behind.name());
+async fn goes_on(world: Arc<World>, vendor: Vendor, behind: Behind) -> Result<()> {
+    let script = format!("goes-on-{}-{vendor:?}", behind.name());
     let plays = [behind.play("Hello, Ada.", 11, 7, false), behind.play("Your name is Ada.", 30, 9, false)];
     world.upstream.script(&script, plays);
     let key = budgeted(&world).await?;
     let model = behind.model(&script);
-    let first = told(&world, &key, "create", json!({"model": model, "input": "My name is Ada."})).await?;
+    let first =
+        told_by(&world, vendor, &key, "create", json!({"model": model, "input": "My name is Ada."})).await?;
     let second = json!({"model": model, "input": "What is my name?", "previous_response_id": first["id"]});
-    let second = told(&world, &key, "create", second).await?;
+    let second = told_by(&world, vendor, &key, "create", second).await?;
     check_eq!(text_of(&second), "Your name is Ada.");
     check_eq!(second["previous_response_id"], first["id"]);
 
@@ -257,23 +265,24 @@ async fn goes_on(world: Arc<World>, behind: Behind) -> Result<()> {
     check_eq!(said, ["My name is Ada.", "Hello, Ada.", "What is my name?"]);
     ensure!(sent["previous_response_id"].is_null(), "{sent}");
 
-    let again = told(&world, &key, "retrieve", json!({"response_id": second["id"]})).await?;
+    let again = told_by(&world, vendor, &key, "retrieve", json!({"response_id": second["id"]})).await?;
     check_eq!(again, second);
     let items =
-        told(&world, &key, "input_items.list", json!({"response_id": second["id"], "limit": 2})).await?;
+        told_by(&world, vendor, &key, "input_items.list", json!({"response_id": second["id"], "limit": 2}))
+            .await?;
     let said: Vec<String> =
         items.as_array().into_iter().flatten().map(|item| words(&item["content"])).collect();
     check_eq!(said, ["What is my name?", "Hello, Ada.", "My name is Ada."]);
     let order = json!({"response_id": second["id"], "order": "asc"});
-    let items = told(&world, &key, "input_items.list", order).await?;
+    let items = told_by(&world, vendor, &key, "input_items.list", order).await?;
     check_eq!(words(&items[0]["content"]), "My name is Ada.");
 
-    told(&world, &key, "delete", json!({"response_id": first["id"]})).await?;
-    let gone = call(&world, Vendor::OpenAi, &key, "retrieve", json!({"response_id": first["id"]})).await?;
+    told_by(&world, vendor, &key, "delete", json!({"response_id": first["id"]})).await?;
+    let gone = call(&world, vendor, &key, "retrieve", json!({"response_id": first["id"]})).await?;
     check_eq!(gone["error"]["class"], json!("NotFoundError"), "{gone}");
     check_eq!(gone["error"]["code"], json!("not_found"));
     let gone = json!({"model": model, "input": "And now?", "previous_response_id": first["id"]});
-    let gone = call(&world, Vendor::OpenAi, &key, "create", gone).await?;
+    let gone = call(&world, vendor, &key, "create", gone).await?;
     check_eq!(gone["error"]["class"], json!("BadRequestError"), "{gone}");
     check_eq!(world.closed_books(&key).await?.spent, cost(11, 7) + cost(30, 9));
     Ok(())

@@ -181,7 +181,9 @@ async fn answer(
     let body = body.collect().await.map_err(|_| play::Dropped)?.to_bytes();
     let read: Value = serde_json::from_slice(&body).unwrap_or_default();
     let model = read["model"].as_str().map_or_else(|| in_path(head.uri.path()), str::to_owned);
-    let dialect = if head.uri.path().ends_with("/messages") { Dialect::Anthropic } else { Dialect::OpenAi };
+    let path = head.uri.path();
+    let anthropic = path.ends_with("/messages") || path.contains("/publishers/anthropic/");
+    let dialect = if anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
     let received = Arc::new(Received {
         method: head.method,
         path: head.uri.path().to_owned(),
@@ -200,9 +202,15 @@ async fn answer(
     play.perform(dialect, &model, &read, received).await
 }
 
-/// The model that Bedrock's paths name, and no body: `/model/{id}/converse`.
+/// The model that a path names, and no body: `/model/{id}/converse` of Bedrock, `…/models/{id}:generateContent` of Google;
+/// and the script of who sells tokens, `/tokens/{script}`.
 fn in_path(path: &str) -> String {
-    let model = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/')).unwrap_or_default().0;
+    if let Some(script) = path.strip_prefix("/tokens/") {
+        return script.to_owned();
+    }
+    let bedrock = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/'));
+    let google = || path.rsplit_once("/models/").and_then(|(_, rest)| rest.rsplit_once(':'));
+    let model = bedrock.or_else(google).unwrap_or_default().0;
     model.replace("%3A", ":").replace("%2F", "/")
 }
 
