@@ -498,7 +498,11 @@ pub(super) fn whole(response: &Response, options: EncoderOptions, loss: &mut Los
         encoder.push(&event, &mut out, loss);
     }
     out.clear();
-    encoder.head.write(&mut out, encoder.status, &encoder.output, Some(&response.usage));
+    let counts = match encoder.status {
+        Status::Queued | Status::InProgress => None,
+        Status::Completed | Status::Incomplete(_) => Some(&response.usage),
+    };
+    encoder.head.write(&mut out, encoder.status, &encoder.output, counts);
     out
 }
 
