@@ -102,6 +102,12 @@ impl<'a> Object<'a> {
         scan::list(raw.get()).map(Some).ok_or_else(|| Malformed::field(self.path(key), "a list"))
     }
 
+    /// The `name` that something is called by, and so must have.
+    pub(crate) fn name(&self) -> Result<String, Malformed> {
+        let name = self.need("name")?;
+        if name.is_empty() { Err(Malformed::field(self.path("name"), "a name")) } else { Ok(name) }
+    }
+
     /// The items of a list, which may be one object that stands there by itself.
     pub(crate) fn items_or_one(&self, key: &str) -> Result<Option<Vec<&'a RawValue>>, Malformed> {
         match self.raw(key) {

@@ -31,12 +31,8 @@ pub(super) fn read(
             let function = tool.object("function")?;
             let function =
                 function.ok_or_else(|| Malformed::field(tool.path("function"), "an object with a name"))?;
-            let name = function.need("name")?;
-            if name.is_empty() {
-                return Err(Malformed::field(function.path("name"), "a name"));
-            }
             Ok(Tool::Function {
-                name,
+                name: function.name()?,
                 description: function.string("description")?,
                 parameters: function.object("parameters")?.and_then(|_| function.json("parameters")),
                 strict,

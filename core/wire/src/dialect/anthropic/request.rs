@@ -83,7 +83,7 @@ fn tools(object: &Object<'_>) -> Result<Vec<Tool>, Malformed> {
         let tool = Object::of(raw, format!("tools[{at}]"))?;
         tools.push(match tool.string("type")?.as_deref() {
             None | Some("custom") => Tool::Function {
-                name: tool.need("name")?,
+                name: tool.name()?,
                 description: tool.string("description")?,
                 parameters: tool.json("input_schema"),
                 strict: tool.flag("strict")?,

@@ -48,7 +48,7 @@ impl Words {
                     return self.document(&content.into(), path, loss);
                 }
                 let format = format.and_then(|format| kind.known(format)).or_else(|| kind.format(media_type));
-                (format.map(str::to_owned), Place::Bytes(data.clone()))
+                (format.map(str::to_owned), Place::bytes(data, path)?)
             }
             Source::Url(url) => {
                 let place = Place::s3(url, &part.extra).ok_or_else(|| Malformed::field(path, bytes()))?;
@@ -78,7 +78,7 @@ impl Words {
                     return self.media(Kind::Image, source, None, part, path, loss);
                 }
                 match (Kind::Document.format(media_type), media::text_of(media_type, data)) {
-                    (Some(format), _) => (format, Place::Bytes(data.clone())),
+                    (Some(format), _) => (format, Place::bytes(data, path)?),
                     (None, Some(text)) => ("txt", Place::Text(text)),
                     (None, None) => {
                         return Err(Malformed::field(path, "a PDF, a text, or a document of an office"));

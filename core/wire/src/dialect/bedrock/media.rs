@@ -131,6 +131,12 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Bytes in base64, as this vendor's clients take them: what is none is refused here, with its place.
+    pub(super) fn bytes(data: &str, path: &str) -> Result<Self, Malformed> {
+        let data = standard_base64(data).filter(|data| !data.is_empty());
+        data.map(Self::Bytes).ok_or_else(|| Malformed::field(path, "base64"))
+    }
+
     pub(super) fn s3(uri: &str, extra: &Extra) -> Option<Self> {
         let owner = extra.of(HERE).iter().find(|(name, _)| name == OWNER).map(|(_, json)| json.clone());
         uri.starts_with("s3://").then(|| Self::S3 { uri: uri.to_owned(), owner })

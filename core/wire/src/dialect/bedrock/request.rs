@@ -112,7 +112,7 @@ fn read_spec(raw: &RawValue, path: &str) -> Result<Tool, Malformed> {
     let spec = Object::of(raw, path)?;
     let schema = spec.object("inputSchema")?;
     Ok(Tool::Function {
-        name: spec.need("name")?,
+        name: spec.name()?,
         description: spec.string("description")?,
         parameters: schema.and_then(|schema| schema.json("json")),
         strict: spec.flag("strict")?,

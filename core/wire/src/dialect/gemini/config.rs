@@ -145,7 +145,7 @@ pub(super) fn read_tools(body: &Object<'_>) -> Result<Vec<Tool>, Malformed> {
             let function = Object::of(raw, path)?.either_case();
             let own = || function.json("parameters").map(|own| schema::to_standard(&own));
             tools.push(Tool::Function {
-                name: function.need("name")?,
+                name: function.name()?,
                 description: function.string("description")?,
                 parameters: function.json("parametersJsonSchema").or_else(own),
                 strict: None,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::classify::{MOST_TEXT, kind_of_status, plain_text, retry_delay};
+use crate::dialect::classify::{MOST_TEXT, is_context_window, kind_of_status, plain_text, retry_delay};
 use crate::dialect::lax::{Count, Word};
 use crate::error::{ErrorKind, PublicError, UpstreamError};
 use crate::json::string;

@@ -231,10 +231,7 @@ fn read_tool(raw: &RawValue, path: String) -> Result<Tool, Malformed> {
 
 fn read_function(function: &Object<'_>, tool: Option<&Object<'_>>) -> Result<Tool, Malformed> {
     const KNOWN: &[&str] = &["name", "description", "parameters", "strict", "cache_control"];
-    let name = function.need("name")?;
-    if name.is_empty() {
-        return Err(Malformed::field(function.path("name"), "a name"));
-    }
+    let name = function.name()?;
     let cache = tool.map(read_cache).transpose()?.flatten();
     Ok(Tool::Function {
         name,

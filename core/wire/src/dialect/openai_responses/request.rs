@@ -215,10 +215,6 @@ fn is_tool(tool: &Tool, kind: &str, named: Option<&str>) -> bool {
 fn read_tool(raw: &RawValue, path: String) -> Result<Tool, Malformed> {
     const KNOWN: &[&str] = &["type", "name", "description", "parameters", "strict"];
     let tool = Object::of(raw, path)?;
-    let named = || {
-        let name = tool.need("name")?;
-        if name.is_empty() { Err(Malformed::field(tool.path("name"), "a name")) } else { Ok(name) }
-    };
     match tool.string("type")?.as_deref().unwrap_or("function") {
         "function" => {
             let mut extra = tool.rest(KNOWN, HERE);
@@ -227,7 +223,7 @@ fn read_tool(raw: &RawValue, path: String) -> Result<Tool, Malformed> {
                 extra = Extra::default();
             }
             Ok(Tool::Function {
-                name: named()?,
+                name: tool.name()?,
                 description: tool.string("description")?,
                 parameters: tool.object("parameters")?.and_then(|_| tool.json("parameters")),
                 strict: tool.flag("strict")?,
@@ -236,7 +232,7 @@ fn read_tool(raw: &RawValue, path: String) -> Result<Tool, Malformed> {
             })
         }
         "custom" => Ok(Tool::Custom {
-            name: named()?,
+            name: tool.name()?,
             description: tool.string("description")?,
             format: tool.raw("format").map(grammar),
         }),
