@@ -47,6 +47,8 @@ pub enum Refusal {
     OperationUnknown { target: String, operation: &'static str },
     #[error("calls of `{provider}` have no price, and the key has a budget")]
     PathUnpriced { provider: String },
+    #[error("the interface of `{provider}` is closed")]
+    InterfaceClosed { provider: String },
     #[error("the connection cannot become another")]
     UpgradeUnsupported,
     #[error("no such path")]
@@ -287,6 +289,15 @@ impl Refusal {
                 "operation_unsupported",
                 format!(
                     "`{target}` cannot be asked for this ({operation}): its provider has no such operation."
+                ),
+            ),
+            Self::InterfaceClosed { provider } => row(
+                403,
+                Kind::Permission,
+                "interface_closed",
+                format!(
+                    "The configuration lists the models that may be called, and this call of `{provider}` names none of \
+                     them. An admin can open the provider's own interface by its `passthrough`."
                 ),
             ),
             Self::PathUnpriced { provider } => row(

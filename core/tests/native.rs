@@ -224,6 +224,59 @@ fn a_list_of_models_holds_for_interfaces_too() {
 }
 
 #[test]
+fn an_interface_is_closed_where_models_are_listed_but_for_those_that_they_reach() {
+    let listed = r#"
+providers:
+  up-openai: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o }
+  open: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o, passthrough: unpriced }
+models:
+  plain: { targets: [ { model: up-openai/model-o, price: { input: "1", output: "10", per: 1M } } ] }
+  "up-openai/mini-*": { targets: [ { model: "up-openai/mini-*", price: { input: "1", output: "10", per: 1M } } ] }
+"#;
+    // A key that may call whatever there is.
+    for any in [json!({}), json!({ "models": ["*"] })] {
+        let world = World::of(listed);
+        let (_, key) = world.key(&any);
+        let code = |request: Request<Body>| {
+            let response = world.send(request);
+            (response.status().as_u16(), read_json(response)["error"]["code"].clone())
+        };
+        let conversation = |model: &str| {
+            json!({ "model": model, "max_tokens": 5, "messages": [{ "role": "user", "content": "a" }] })
+                .to_string()
+        };
+        let closed = (403, json!("interface_closed"));
+        for (method, path) in [
+            ("GET", "/up-openai/v1/files"),
+            ("DELETE", "/up-openai/v1/responses/resp_of_another_tenant"),
+            ("POST", "/up-openai/v1/responses"),
+            ("POST", "/up-openai/v1/fine_tuning/jobs"),
+        ] {
+            assert_eq!(code(ask(method, path, &key, Body::Empty)), closed, "{method} {path}");
+        }
+        let path = "/up-openai/v1/chat/completions";
+        // Nobody listed the vendor's own name of what stands behind `plain`, whose limits it would go around.
+        for model in ["gpt-dear", "model-o", "*", "mini-", ""] {
+            assert!([400, 404].contains(&code(chat(path, &key, conversation(model))).0), "{model}");
+        }
+        assert!(world.handles.upstream.asked().is_empty());
+        world.handles.upstream.push_response(whole(200, &completion("hi", 7, 3)));
+        assert_eq!(code(chat(path, &key, conversation("mini-1"))).0, 200);
+        world.handles.upstream.push_response(whole(200, &json!({})));
+        assert_eq!(code(ask("GET", "/open/v1/files", &key, Body::Empty)).0, 200);
+    }
+    // Without a list all is served, and so is this.
+    let unlisted = r#"
+providers:
+  up-openai: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o }
+"#;
+    let world = World::of(unlisted);
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.push_response(whole(200, &json!({})));
+    assert_eq!(world.send(ask("GET", "/up-openai/v1/files", &key, Body::Empty)).status(), 200);
+}
+
+#[test]
 fn closed_interfaces_strangers_upgrades_and_tricks_are_refused() {
     let world = World::new();
     let (_, key) = world.key(&json!({}));

@@ -176,7 +176,7 @@ pub fn config(upstream: &Upstream) -> String {
     let project = format!("{base}/v1/projects/p-1/locations/us-east5");
     format!(
         r#"providers:
-  up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai} }}
+  up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai}, passthrough: unpriced }}
   up-anthropic: {{ dialect: anthropic, base: "{base}", key: {anthropic} }}
   up-bedrock:   {{ dialect: bedrock, base: "{base}", key: "{SIGNING_PAIR}", region: eu-west-1 }}
   up-responses: {{ dialect: openai-responses, base: "{base}/v1", key: {openai} }}

@@ -45,6 +45,11 @@ pub(super) async fn admit<'a>(
     let policy = core.policy();
     let model = match resolve(&policy, &received) {
         Resolution::Found(model) => model,
+        Resolution::Unknown { .. } if received.arrived.operation == Operation::Native => {
+            let provider = received.arrived.native.as_ref().map(|native| native.provider.id.to_string());
+            let refusal = Refusal::InterfaceClosed { provider: provider.unwrap_or_default() };
+            return Err(noted(core, &received, &document, refusal));
+        }
         Resolution::Unknown { near } => {
             let near = near.into_iter().filter(|name| authenticate::may_call(&document, name)).collect();
             let refusal = Refusal::ModelUnknown { model: received.asked.model.clone(), near };

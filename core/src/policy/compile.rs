@@ -44,7 +44,8 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         None => usual(reader.host()),
     };
     let registry = reader.host().registry.clone();
-    let mut policy = Policy { key_limits: document.key_limits, registry, ..Policy::default() };
+    let listed = document.models.is_some();
+    let mut policy = Policy { key_limits: document.key_limits, listed, registry, ..Policy::default() };
     match document.models {
         Some(entries) => {
             rings::check(reader, &entries);

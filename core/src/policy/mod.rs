@@ -37,6 +37,8 @@ pub struct Policy {
     wildcards: Vec<model::Wildcard>,
     /// What wildcards have made, so that a name is looked up in the table once. Bounded, since callers choose names.
     made: Arc<RwLock<BTreeMap<Box<str>, Arc<Model>>>>,
+    /// The document writes `models`: what they do not reach is closed.
+    listed: bool,
     key_limits: Limits,
     registry: Registry,
 }

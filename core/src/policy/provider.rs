@@ -48,9 +48,13 @@ pub struct Provider {
 pub enum Passthrough {
     /// Closed.
     Off,
+    /// Nothing is said of it. Where the document writes no `models`, all of them are served and this is `Unpriced`; where
+    /// it does, only what these reach by the provider's own name is open, since whatever else could be asked here, with
+    /// the provider's credential, would go around them.
+    #[default]
+    Unsaid,
     /// Open. What the gateway can bill by its tokens it bills so; of the rest nobody knows the cost, so that keys with a
     /// budget are refused it.
-    #[default]
     Unpriced,
     /// Open, and what cannot be billed by its tokens costs this.
     Priced(Box<Price>),

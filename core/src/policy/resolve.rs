@@ -43,7 +43,8 @@ impl Policy {
     }
 
     /// A model of a provider under the provider's own name for it, with the price that the document gives it, if it
-    /// does. Nothing takes its place when it fails.
+    /// does. Nothing takes its place when it fails. None where the document's models do not reach it and nothing opens the
+    /// provider's interface.
     pub fn native(&self, provider: &Arc<Provider>, model: &str) -> Option<Model> {
         let name = ModelName::try_from(format!("{}/{model}", provider.id).as_str()).ok()?;
         let declared = match self.resolve(name.as_str()) {
@@ -54,6 +55,9 @@ impl Policy {
                 .cloned(),
             Resolution::Unknown { .. } => None,
         };
+        if declared.is_none() && self.is_closed(provider) {
+            return None;
+        }
         let known = || Arc::new(target(provider, model, known(&self.registry, provider, model, None)));
         Some(Model::native(name, declared.unwrap_or_else(known)))
     }
@@ -62,12 +66,18 @@ impl Policy {
     pub fn interface(&self, provider: &Arc<Provider>) -> Option<Model> {
         let price = match &provider.passthrough {
             Passthrough::Off => return None,
-            Passthrough::Unpriced => None,
+            Passthrough::Unsaid if self.is_closed(provider) => return None,
+            Passthrough::Unsaid | Passthrough::Unpriced => None,
             Passthrough::Priced(price) => Some(Price::clone(price)),
         };
         let name = ModelName::try_from(format!("{}/*", provider.id).as_str()).ok()?;
         let target = Target { price, ..target(provider, "*", None) };
         Some(Model::native(name, Arc::new(target)))
+    }
+
+    /// Whether a provider's interface is closed but for what the models reach.
+    fn is_closed(&self, provider: &Provider) -> bool {
+        self.listed && provider.passthrough == Passthrough::Unsaid
     }
 
     /// The providers that can be called, by name.

@@ -22,8 +22,8 @@ pub const ADMIN: &str = "admin-key-of-the-tests";
 
 const CONFIG: &str = r#"
 providers:
-  up-openai: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o }
-  up-anthropic: { dialect: anthropic, base: "http://127.0.0.1:1", key: secret-a }
+  up-openai: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o, passthrough: unpriced }
+  up-anthropic: { dialect: anthropic, base: "http://127.0.0.1:1", key: secret-a, passthrough: unpriced }
   up-gemini: { dialect: gemini, base: "http://127.0.0.1:1/v1beta", key: secret-g }
   closed: { dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o, passthrough: "off" }
   search: { base: "https://search.example/api", key: secret-s, auth: { header: x-key }, headers: { x-mine: "1" }, passthrough: { request: "0.01" } }
