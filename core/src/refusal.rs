@@ -45,6 +45,9 @@ pub enum Refusal {
     Incapable { model: String, lack: &'static str, param: &'static str, near: Vec<String> },
     #[error("`{target}` has no operation `{operation}`")]
     OperationUnknown { target: String, operation: &'static str },
+    /// What a request names by URL, for a target that wants its bytes.
+    #[error("what `{param}` names was not fetched")]
+    MediaUnfetched { param: String, why: Unfetched },
     #[error("calls of `{provider}` have no price, and the key has a budget")]
     PathUnpriced { provider: String },
     #[error("the interface of `{provider}` is closed")]
@@ -84,6 +87,28 @@ pub enum Refusal {
     /// The body came too slowly, or no time was left for the first call of an upstream.
     #[error("the request's time ran out")]
     Timeout,
+}
+
+/// Why what a URL names was not fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfetched {
+    /// It may not be asked: the rest of a sentence that begins with the address.
+    Address(&'static str),
+    TooMany {
+        most: usize,
+    },
+    TooLarge {
+        most: usize,
+    },
+    Kind {
+        expected: &'static str,
+    },
+    Status(u16),
+    Redirects {
+        most: u32,
+    },
+    Unreachable,
+    TimedOut,
 }
 
 /// How an upstream failed without saying so itself.
@@ -300,6 +325,9 @@ impl Refusal {
                      them. An admin can open the provider's own interface by its `passthrough`."
                 ),
             ),
+            Self::MediaUnfetched { param, why } => {
+                Row { param: Some(param.clone()).filter(|param| !param.is_empty()), ..unfetched(why) }
+            }
             Self::PathUnpriced { provider } => row(
                 403,
                 Kind::Permission,
@@ -404,6 +432,43 @@ impl Refusal {
                 ),
             },
             Self::Timeout => row(504, Kind::Timeout, "request_timeout", "The time for this request ran out."),
+        }
+    }
+}
+
+/// Nothing was sent, and another try of the same request will seldom pass: the caller's to change.
+fn unfetched(why: &Unfetched) -> Row {
+    let refuse = |code, message: String| row(400, ErrorKind::InvalidRequest, code, message);
+    match why {
+        Unfetched::Address(problem) => refuse(
+            "media_url_refused",
+            format!("The model takes no addresses, and this one {problem}: send the bytes themselves."),
+        ),
+        Unfetched::TooMany { most } => refuse(
+            "media_too_many",
+            format!("The model takes no addresses, and the gateway fetches at most {most} for one request."),
+        ),
+        Unfetched::TooLarge { most } => refuse(
+            "media_too_large",
+            format!("What is at this address is longer than the {most} bytes that are fetched."),
+        ),
+        Unfetched::Kind { expected } => {
+            refuse("media_type_wrong", format!("What is at this address is not {expected}."))
+        }
+        Unfetched::Status(status) => refuse(
+            "media_unreachable",
+            format!("The server at this address answered with the status {status}."),
+        ),
+        Unfetched::Redirects { most } => refuse(
+            "media_unreachable",
+            format!("The server at this address sends on to others more than {most} times."),
+        ),
+        Unfetched::Unreachable => refuse(
+            "media_unreachable",
+            "The server at this address could not be reached, or broke off.".to_owned(),
+        ),
+        Unfetched::TimedOut => {
+            refuse("media_unreachable", "The server at this address did not answer in time.".to_owned())
         }
     }
 }

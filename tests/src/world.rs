@@ -174,8 +174,10 @@ pub fn config(upstream: &Upstream) -> String {
     let (on_vertex, claude_on_vertex) = (account("vertex-google"), account("vertex-anthropic"));
     let refused_account = account("vertex-refused");
     let project = format!("{base}/v1/projects/p-1/locations/us-east5");
+    let place = upstream.place();
     format!(
-        r#"providers:
+        r#"fetch: {{ private: ["{place}"], file: 1 MB, time: 5s }}
+providers:
   up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai}, passthrough: unpriced }}
   up-anthropic: {{ dialect: anthropic, base: "{base}", key: {anthropic} }}
   up-bedrock:   {{ dialect: bedrock, base: "{base}", key: "{SIGNING_PAIR}", region: eu-west-1 }}

@@ -78,7 +78,7 @@ impl std::fmt::Debug for HttpUpstream {
 impl Upstream for HttpUpstream {
     async fn send(&self, request: http::Request<Body>, reach: Reach) -> Result<http::Response<Body>, Fault> {
         let lanes = match reach {
-            Reach::Public => &self.public,
+            Reach::Public | Reach::PublicPlain => &self.public,
             Reach::Private => &self.private,
         };
         check(request.uri(), reach)?;
@@ -91,11 +91,12 @@ impl Upstream for HttpUpstream {
 
 /// What needs no resolution: the scheme, and a host that is an address already, which no resolver would see.
 fn check(uri: &http::Uri, reach: Reach) -> Result<(), Fault> {
-    match reach {
+    let plain = match reach {
         Reach::Private => return Ok(()),
-        Reach::Public => {}
-    }
-    if uri.scheme() != Some(&Scheme::HTTPS) {
+        Reach::Public => false,
+        Reach::PublicPlain => uri.scheme() == Some(&Scheme::HTTP),
+    };
+    if !plain && uri.scheme() != Some(&Scheme::HTTPS) {
         return Err(Fault::new(FaultKind::Denied, OPERATION, format!("{uri} is not https")));
     }
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');

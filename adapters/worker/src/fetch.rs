@@ -1,7 +1,7 @@
 //! [`Upstream`] over the runtime's `fetch`.
 
 use async_trait::async_trait;
-use gatelet_core::port::{Body, Fault, FaultKind, Reach, Upstream, is_public_address};
+use gatelet_core::port::{Body, Fault, FaultKind, Reach, Upstream, is_public_host};
 use http::uri::Scheme;
 use http::{StatusCode, header};
 use js_sys::Array;
@@ -23,8 +23,8 @@ impl Upstream for Fetch {
 
 async fn send(request: http::Request<Body>, reach: Reach) -> Result<http::Response<Body>, Fault> {
     const OPERATION: &str = "upstream.send";
-    if reach == Reach::Public && !is_public(request.uri()) {
-        let context = format!("{} is not a public https address", request.uri());
+    if !is_within(request.uri(), reach) {
+        let context = format!("{} is not a public address, or not https", request.uri());
         return Err(Fault::new(FaultKind::Denied, OPERATION, context));
     }
     let controller = web_sys::AbortController::new().map_err(|error| js::fault(OPERATION, &error))?;
@@ -71,15 +71,15 @@ impl Drop for Abort {
     }
 }
 
-/// Whether `uri` is https to a name or an address of the public network. The runtime resolves names itself and reaches
-/// no private network, so only what is written here can be judged here.
-fn is_public(uri: &http::Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    uri.scheme() == Some(&Scheme::HTTPS)
-        && !host.is_empty()
-        && !host.eq_ignore_ascii_case("localhost")
-        && !host.to_ascii_lowercase().ends_with(".localhost")
-        && host.parse().map_or(true, is_public_address)
+/// Whether `uri` is https (or http, where that is allowed) to a name or an address of the public network. The runtime
+/// resolves names itself and reaches no private network, so only what is written here can be judged here.
+fn is_within(uri: &http::Uri, reach: Reach) -> bool {
+    let plain = match reach {
+        Reach::Private => return true,
+        Reach::Public => false,
+        Reach::PublicPlain => uri.scheme() == Some(&Scheme::HTTP),
+    };
+    (plain || uri.scheme() == Some(&Scheme::HTTPS)) && uri.host().is_some_and(is_public_host)
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn only_https_to_the_public_network_is_public() {
         for public in ["https://api.openai.com/v1", "https://8.8.8.8/", "https://[2606:4700::1111]/x"] {
-            assert!(is_public(&public.parse().unwrap()), "{public}");
+            assert!(is_within(&public.parse().unwrap(), Reach::Public), "{public}");
         }
         for private in [
             "http://api.openai.com/v1",
@@ -103,9 +103,21 @@ mod tests {
             "https://[::ffff:127.0.0.1]/",
             "https://[fd00::1]/",
             "https://0.0.0.0/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://localhost./",
             "/relative",
         ] {
-            assert!(!is_public(&private.parse().unwrap()), "{private}");
+            assert!(!is_within(&private.parse().unwrap(), Reach::Public), "{private}");
         }
+    }
+
+    #[test]
+    fn http_to_the_public_network_is_a_reach_of_its_own() {
+        assert!(is_within(&"http://example.com/".parse().unwrap(), Reach::PublicPlain));
+        assert!(is_within(&"https://example.com/".parse().unwrap(), Reach::PublicPlain));
+        assert!(!is_within(&"http://127.0.0.1/".parse().unwrap(), Reach::PublicPlain));
+        assert!(!is_within(&"ftp://example.com/".parse().unwrap(), Reach::PublicPlain));
+        assert!(is_within(&"http://127.0.0.1/".parse().unwrap(), Reach::Private));
     }
 }

@@ -15,8 +15,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use memchr::memmem;
 
 use super::betas;
+use super::fetch;
 use super::flow::{Flow, Unsaid, Waiting, Writing};
-use super::lane::{Lane, Prepared, prepare};
+use super::lane::{self, Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
 use super::task;
@@ -69,9 +70,13 @@ pub(super) async fn attempt(
     call: &mut Call<'_>,
     target: &Arc<Target>,
 ) -> Result<Answer, Failed> {
+    let elsewhere = |refusal| Failed { refusal, next: Next::Elsewhere };
+    let mut spoken = lane::spoken(call.received, target).map_err(elsewhere)?;
+    if let Some(request) = &mut spoken {
+        fetch::complete(core, call, target, request).await.map_err(elsewhere)?;
+    }
     let started = core.ports.clock.now();
-    let prepared = prepare(call.received, target, call.output_cap)
-        .map_err(|refusal| Failed { refusal, next: Next::Elsewhere })?;
+    let prepared = prepare(call.received, target, call.output_cap, spoken).map_err(elsewhere)?;
     if call.received.arrived.knobs.strict && !prepared.loss.is_empty() {
         let lost = prepared.loss.items().map(str::to_owned).collect();
         let refusal = Refusal::Lossy { target: target.to_string(), lost };

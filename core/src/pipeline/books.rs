@@ -167,6 +167,11 @@ impl Books {
         }
     }
 
+    /// What a request names was waited for.
+    pub(super) fn waited_for(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
     /// The time that the caller itself gave is over: the upstream works on, and what it was sent is charged as if the
     /// caller had left.
     pub(super) fn timed_out(&mut self, now: Timestamp) {

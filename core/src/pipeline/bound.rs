@@ -20,6 +20,8 @@ const IMAGE_TOKENS: u64 = 6_000;
 const BYTES_A_PAGE: u64 = 1_000;
 /// A document that is only named (by URL or id): a hundred pages, the most that providers document.
 const NAMED_DOCUMENT_PAGES: u64 = 100;
+/// The most tokens of such a document: what is fetched may be no longer, where that can be told.
+pub(super) const NAMED_DOCUMENT_TOKENS: u64 = NAMED_DOCUMENT_PAGES * IMAGE_TOKENS;
 /// Audio at the lowest bit rates in use makes at most this many tokens a kilobyte.
 const AUDIO_TOKENS_A_KILOBYTE: u64 = 20;
 /// A piece of audio that is only named: half an hour.

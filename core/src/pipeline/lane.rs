@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
-use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written};
+use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written, chat};
 
 use super::betas;
+use super::fetch;
 use super::receive::Received;
 use super::task;
 use crate::policy::Target;
@@ -50,18 +51,50 @@ pub(super) struct Prepared {
     pub(super) restore: Restore,
 }
 
+/// What the request says in no particular dialect, if `target` cannot read the caller's own words; none if it can.
+pub(super) fn spoken(
+    received: &Received<'_>,
+    target: &Target,
+) -> Result<Option<Box<chat::Request>>, Refusal> {
+    if received.arrived.operation != Operation::Chat {
+        return Ok(None);
+    }
+    let same = received.arrived.dialect == target.provider.dialect;
+    let bytes_only = target.provider.quirks.bytes_only && received.fields.may_have_media();
+    if same && !bytes_only {
+        return Ok(None);
+    }
+    let caller = received.arrived.dialect.dialect();
+    // What the address names need not stand in the body, where the dialect has its place.
+    let unnamed = !caller.conventions().model_in_path && received.fields.get("model").is_none();
+    let request = if unnamed {
+        caller.read_request(&received.fields.splice(&[("model", Json::of(&received.asked.model).as_str())]))
+    } else {
+        caller.read_request(&received.arrived.body)
+    };
+    let mut request = match request {
+        Ok(request) => request,
+        // Its own provider judges what nobody here must read.
+        Err(_) if same => return Ok(None),
+        Err(malformed) => return Err(malformed.into()),
+    };
+    // Without anything to fetch, the same dialect keeps its bytes.
+    let needed = !same || !fetch::wanted(&mut request, target).is_empty();
+    Ok(needed.then(|| Box::new(request)))
+}
+
 pub(super) fn prepare(
     received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
+    spoken: Option<Box<chat::Request>>,
 ) -> Result<Prepared, Refusal> {
     if received.arrived.operation != Operation::Chat {
         return task::prepare(received, target);
     }
-    if received.arrived.dialect == target.provider.dialect {
-        same_dialect(received, target, output_cap)
-    } else {
-        translated(received, target, output_cap)
+    match spoken {
+        None => same_dialect(received, target, output_cap),
+        Some(request) => translated(received, target, output_cap, *request),
     }
 }
 
@@ -177,17 +210,9 @@ fn translated(
     received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
+    mut request: chat::Request,
 ) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
-    let caller = received.arrived.dialect.dialect();
-    // What the address names need not stand in the body, where the dialect has its place.
-    let unnamed = !caller.conventions().model_in_path && received.fields.get("model").is_none();
-    let mut request = if unnamed {
-        caller
-            .read_request(&received.fields.splice(&[("model", Json::of(&received.asked.model).as_str())]))?
-    } else {
-        caller.read_request(&received.arrived.body)?
-    };
     request.model = target.model.to_string();
     // Some dialects say it in the address.
     request.stream = received.asked.stream;

@@ -10,6 +10,7 @@ mod authenticate;
 mod betas;
 mod books;
 mod bound;
+mod fetch;
 mod flow;
 mod headers;
 mod knobs;

@@ -10,6 +10,7 @@ use http::{HeaderMap, Response};
 use super::admit::Admitted;
 use super::attempt::{Answer, Failed, Next, attempt};
 use super::books::{Books, Ending};
+use super::fetch::Fetched;
 use super::receive::Received;
 use super::stream::{Committed, Relay};
 use super::{headers, native, task};
@@ -27,6 +28,7 @@ pub(super) struct Call<'a> {
     pub(super) output_cap: Option<u64>,
     pub(super) timeouts: Timeouts,
     pub(super) deadline: Timestamp,
+    pub(super) fetched: Fetched,
 }
 
 /// The longest that we wait for a target that says when to come back, while there is another to ask.
@@ -45,8 +47,14 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
     let deadline = received.arrived.started.after(total);
-    let mut call =
-        Call { received: &received, books: &mut books, output_cap, timeouts: model.timeouts, deadline };
+    let mut call = Call {
+        received: &received,
+        books: &mut books,
+        output_cap,
+        timeouts: model.timeouts,
+        deadline,
+        fetched: Fetched::default(),
+    };
     let mut last = None;
     'plan: for target in &plan {
         call.output_cap = output_cap.map(|cap| target.max_output.map_or(cap, |most| cap.min(most)));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::declare::{Providers, declare, declared, usual};
-use super::document::{Document, ModelEntry, ProviderEntry, TargetEntry, document};
+use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEntry, document};
 use super::model::{Model, ModelName, Target, Timeouts, Wildcard, WildcardTarget};
 use super::read::{At, Reader};
 use super::resolve::{known, target};
@@ -45,7 +45,11 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
     };
     let registry = reader.host().registry.clone();
     let listed = document.models.is_some();
-    let mut policy = Policy { key_limits: document.key_limits, listed, registry, ..Policy::default() };
+    let fetch = match document.fetch {
+        FetchEntry::Off => None,
+        FetchEntry::By(rules) => Some(rules),
+    };
+    let mut policy = Policy { key_limits: document.key_limits, listed, fetch, registry, ..Policy::default() };
     match document.models {
         Some(entries) => {
             rings::check(reader, &entries);

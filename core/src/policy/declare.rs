@@ -230,6 +230,7 @@ pub(super) fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<P
     provider.headers.extend(entry.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     provider.edits.extend(entry.edits.iter().cloned());
     provider.free = entry.free.unwrap_or(provider.free);
+    provider.quirks.bytes_only = entry.bytes_only.unwrap_or(provider.quirks.bytes_only);
     provider.passthrough = entry.passthrough.clone().unwrap_or_default();
     if let Some(path) = &entry.path {
         provider.paths = [Some(path.as_str().into()), Some(path.as_str().into())];
@@ -561,6 +562,7 @@ impl ProviderEntry {
             headers: Vec::new(),
             edits: Vec::new(),
             free: None,
+            bytes_only: None,
             passthrough: None,
         }
     }

@@ -6,6 +6,7 @@ use gatelet_wire::{DialectId, Edit};
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::declare::is_place;
+use super::fetch::{self, Fetch};
 use super::model::{ModelName, Timeouts};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot, unknown};
@@ -20,6 +21,20 @@ pub(super) struct Document {
     pub(super) providers: Option<Vec<ProviderEntry>>,
     pub(super) models: Option<Vec<ModelEntry>>,
     pub(super) key_limits: Limits,
+    pub(super) fetch: FetchEntry,
+}
+
+/// Whether and how images and files are fetched.
+#[derive(Debug)]
+pub(super) enum FetchEntry {
+    Off,
+    By(Fetch),
+}
+
+impl Default for FetchEntry {
+    fn default() -> Self {
+        Self::By(Fetch::default())
+    }
 }
 
 /// One of `providers`.
@@ -46,6 +61,8 @@ pub(super) struct ProviderEntry {
     pub(super) edits: Vec<Edit>,
     /// Its models cost nothing unless they have a price.
     pub(super) free: Option<bool>,
+    /// It fetches nothing by address.
+    pub(super) bytes_only: Option<bool>,
     /// What its own interface is to callers.
     pub(super) passthrough: Option<Passthrough>,
 }
@@ -78,7 +95,7 @@ pub(super) struct TargetEntry {
     pub(super) context: Option<u64>,
 }
 
-const SECTIONS: [&str; 3] = ["providers", "models", "limits"];
+const SECTIONS: [&str; 4] = ["providers", "models", "limits", "fetch"];
 /// Sections that the design has and this version does not carry out.
 const LATER_SECTIONS: [&str; 9] =
     ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams", "alerts"];
@@ -94,10 +111,11 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         models: model_entries
             .map(|entries| entries.iter().filter_map(|(name, at)| model(reader, name, at)).collect()),
         key_limits: fields.get("limits").and_then(|at| limits(reader, at)).unwrap_or_default(),
+        fetch: fields.get("fetch").and_then(|at| fetching(reader, at)).unwrap_or_default(),
     }
 }
 
-const PROVIDER: [&str; 20] = [
+const PROVIDER: [&str; 21] = [
     "key",
     "like",
     "dialect",
@@ -117,6 +135,7 @@ const PROVIDER: [&str; 20] = [
     "headers",
     "edits",
     "free",
+    "bytes_only",
     "passthrough",
 ];
 
@@ -152,6 +171,7 @@ fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEn
         headers: fields.get("headers").map(|at| headers(reader, at)).unwrap_or_default(),
         edits: fields.get("edits").map(|at| edits(reader, at)).unwrap_or_default(),
         free: fields.get("free").and_then(|at| boolean(reader, at)),
+        bytes_only: fields.get("bytes_only").and_then(|at| boolean(reader, at)),
         passthrough: fields.get("passthrough").and_then(|at| passthrough(reader, at)),
     })
 }
@@ -473,6 +493,58 @@ fn duration(text: &str) -> Option<Duration> {
     (duration > Duration::ZERO && duration <= Duration::from_hours(24)).then_some(duration)
 }
 
+const FETCH: [&str; 8] = ["file", "total", "files", "time", "redirects", "http", "hosts", "private"];
+
+fn fetching(reader: &mut Reader<'_>, at: &At<'_>) -> Option<FetchEntry> {
+    const MOST_FILES: usize = 64;
+    const MOST_REDIRECTS: u32 = 10;
+    if at.is_scalar() {
+        return reader
+            .parsed(at, "off, or keys and values", |word| (word == "off").then_some(FetchEntry::Off));
+    }
+    let fields = reader.fields(at, &FETCH, &[])?;
+    let usual = Fetch::default();
+    let mut bytes = |key| {
+        fields
+            .get(key)
+            .and_then(|at| reader.parsed(at, "a size such as 20 MB or 512 KB, at most 100 MB", fetch::size))
+    };
+    let (file, total) = (bytes("file"), bytes("total"));
+    let files = fields.get("files").and_then(|at| {
+        let count = |text: &str| text.parse().ok().filter(|count| (1..=MOST_FILES).contains(count));
+        reader.parsed(at, "a whole number from 1 to 64", count)
+    });
+    let time = fields.get("time").and_then(|at| {
+        let short = |text: &str| duration(text).filter(|time| *time <= Duration::from_mins(2));
+        reader.parsed(at, "a duration of at most 2m, such as 10s", short)
+    });
+    let redirects = fields.get("redirects").and_then(|at| {
+        let count = |text: &str| text.parse().ok().filter(|count| *count <= MOST_REDIRECTS);
+        reader.parsed(at, "a whole number from 0 to 10", count)
+    });
+    let http = fields.get("http").and_then(|at| boolean(reader, at));
+    let hosts = fields.get("hosts").map(|at| {
+        let expected = "the name of a public host such as example.com, or all below one, *.example.com";
+        at.list().iter().filter_map(|at| reader.parsed(at, expected, fetch::Name::read)).collect()
+    });
+    let private = fields.get("private").map(|at| {
+        let expected = "a host and its port, such as 10.0.0.5:80";
+        at.list().iter().filter_map(|at| reader.parsed(at, expected, fetch::place)).collect()
+    });
+    let file = file.unwrap_or(usual.file);
+    Some(FetchEntry::By(Fetch {
+        file,
+        // Who allows a longer file means that a request may have one.
+        total: total.unwrap_or(usual.total.max(file)),
+        files: files.unwrap_or(usual.files),
+        time: time.unwrap_or(usual.time),
+        redirects: redirects.unwrap_or(usual.redirects),
+        http: http.unwrap_or(false),
+        hosts,
+        private: private.unwrap_or_default(),
+    }))
+}
+
 const LIMITS: [&str; 5] = ["rpm", "tpm", "parallel", "budget", "soft_budget"];
 
 fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Limits> {
@@ -513,6 +585,7 @@ pub(super) fn known_keys() -> Vec<&'static str> {
         &TIER,
         &TIMEOUTS,
         &LIMITS,
+        &FETCH,
         &["header", "prefix", "key"],
     ];
     [fixed.concat(), meters()].concat()

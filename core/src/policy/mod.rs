@@ -7,6 +7,7 @@
 mod compile;
 mod declare;
 mod document;
+mod fetch;
 mod model;
 mod node;
 mod problem;
@@ -18,6 +19,7 @@ mod rings;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
+pub use fetch::Fetch;
 pub use model::{Model, ModelName, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
@@ -40,6 +42,8 @@ pub struct Policy {
     /// The document writes `models`: what they do not reach is closed.
     listed: bool,
     key_limits: Limits,
+    /// None: nothing is fetched.
+    fetch: Option<Fetch>,
     registry: Registry,
 }
 

@@ -6,7 +6,7 @@ use gatelet_wire::Edit;
 use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
-use super::{Passthrough, Policy, Provider, Resolution};
+use super::{Fetch, Passthrough, Policy, Provider, Resolution};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Price, Registry, near_names};
 
@@ -35,6 +35,11 @@ impl Policy {
             made.insert(name.into(), model.clone());
         }
         Resolution::Found(model)
+    }
+
+    /// The rules for fetching what callers name by URL; none: it is not done.
+    pub fn fetch(&self) -> Option<&Fetch> {
+        self.fetch.as_ref()
     }
 
     /// A provider by its name in the configuration.

@@ -11,6 +11,27 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Whether `host`, as it stands in a URL, is a public address or may be the name of one: what can be judged before
+/// anybody resolves it.
+///
+/// Numbers that some read as addresses (`2130706433`, `0x7f.1`, `0177.0.0.1`) are refused, and so are names that only a
+/// local network knows.
+pub fn is_public_host(host: &str) -> bool {
+    const LOCAL: [&str; 5] = ["localhost", "local", "internal", "lan", "home.arpa"];
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return address.parse().is_ok_and(is_public_v6);
+    }
+    if let Ok(address) = host.parse() {
+        return is_public_v4(address);
+    }
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let Some((rest, last)) = name.rsplit_once('.') else { return false };
+    rest.split('.').chain([last]).all(|label| !label.is_empty() && label.bytes().all(plain))
+        && !last.starts_with(|first: char| first.is_ascii_digit())
+        && !LOCAL.iter().any(|local| name.strip_suffix(local).is_some_and(|rest| rest.ends_with('.')))
+}
+
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let bits = u32::from(address);
     !SPECIAL_V4.iter().any(|(network, length)| (bits ^ u32::from(*network)) >> (32 - length) == 0)
@@ -107,6 +128,48 @@ mod tests {
             "2002:808:808::",
         ] {
             assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_cannot_be_public_are_known_without_resolving_them() {
+        for host in [
+            "",
+            ".",
+            "localhost",
+            "LocalHost.",
+            "a.localhost",
+            "printer.local",
+            "metadata.google.internal",
+            "vm",
+            "2130706433",
+            "0x7f000001",
+            "127.1",
+            "0177.0.0.1",
+            "127.0.0.1",
+            "127.0.0.1.",
+            "127.0.0.0x1",
+            "169.254.169.254",
+            "[::1]",
+            "[::ffff:169.254.169.254]",
+            "[64:ff9b::7f00:1]",
+            "::1",
+            "exa mple.com",
+            "127%2e0.com",
+            "a..com",
+            "ex\u{e4}mple.com",
+        ] {
+            assert!(!is_public_host(host), "{host}");
+        }
+        for host in [
+            "example.com",
+            "EXAMPLE.com.",
+            "a-b.c_d.xn--p1ai",
+            "1.1.1.1",
+            "[2606:4700::1111]",
+            "7.example.org",
+        ] {
+            assert!(is_public_host(host), "{host}");
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use address::is_public as is_public_address;
+pub use address::{is_public as is_public_address, is_public_host};
 pub use archive::{Archive, Written};
 pub use body::{Body, Broken, ByteStream, Uncollected};
 pub use clock::Clock;

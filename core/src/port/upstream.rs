@@ -16,6 +16,8 @@ pub trait Upstream: Send + Sync {
 pub enum Reach {
     /// Public addresses over https only; loopback, private and link-local ones are refused after resolution.
     Public,
+    /// The same addresses, over http too: whoever is on the way may read what is sent and change what comes.
+    PublicPlain,
     /// Any: the admin named this very address in the configuration.
     Private,
 }

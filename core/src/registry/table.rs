@@ -379,6 +379,7 @@ pub struct When {
 /// Where a provider departs from its dialect in ways that an edit cannot say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact of a provider")]
 pub struct Quirks {
     /// Whether `completion_tokens` counts reasoning.
     #[serde(skip_serializing_if = "is_default")]
@@ -405,6 +406,9 @@ pub struct Quirks {
     /// Which of the betas that Anthropic's callers ask for in a header it takes; none: all, in that header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub betas: Option<Betas>,
+    /// It fetches no images and files by their addresses, though its dialect has words for them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub bytes_only: bool,
 }
 
 impl Quirks {

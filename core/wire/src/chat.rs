@@ -41,6 +41,32 @@ pub struct Request {
     pub extra: Extra,
 }
 
+impl Request {
+    /// Visits the media that users send and that tools answer with, in their order.
+    pub fn each_source(&mut self, visit: &mut dyn FnMut(Media, &mut Source)) {
+        for message in self.messages.iter_mut().filter(|message| message.role == Role::User) {
+            each_source(&mut message.parts, visit);
+        }
+    }
+}
+
+fn each_source(parts: &mut [Part], visit: &mut dyn FnMut(Media, &mut Source)) {
+    for part in parts {
+        match &mut part.content {
+            Content::Image { source, .. } => visit(Media::Image, source),
+            Content::Audio { source, .. } => visit(Media::Audio, source),
+            Content::Document { source, .. } => visit(Media::Document, source),
+            Content::ToolResult(result) => each_source(&mut result.parts, visit),
+            Content::Text { .. }
+            | Content::ToolCall(_)
+            | Content::Thinking { .. }
+            | Content::RedactedThinking { .. }
+            | Content::Refusal { .. }
+            | Content::Foreign { .. } => {}
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     pub role: Role,
@@ -113,6 +139,15 @@ pub enum Content {
         dialect: DialectId,
         json: Json,
     },
+}
+
+/// What sort of thing a source is a source of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Media {
+    Image,
+    Audio,
+    /// Documents, files and videos.
+    Document,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

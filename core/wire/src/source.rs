@@ -67,8 +67,36 @@ pub fn decoded(data: &str) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode(data.trim_end_matches('=')).ok()
 }
 
+/// Base64 of `bytes`, as sources hold it.
+pub fn encoded(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
 /// What the first bytes say that base64 `data` is. Callers name the wrong type often enough.
 pub fn sniffed(data: &str) -> Option<&'static str> {
+    picture_or_page(&decoded(data.get(..data.len().min(16) / 4 * 4)?)?)
+}
+
+/// What the first bytes say that `bytes` are: pictures, documents and sound.
+pub fn sniffed_bytes(bytes: &[u8]) -> Option<&'static str> {
+    const BEGINNINGS: &[(&[u8], &str)] = &[
+        (b"ID3", "audio/mpeg"),
+        (b"\xff\xfb", "audio/mpeg"),
+        (b"\xff\xf3", "audio/mpeg"),
+        (b"\xff\xf2", "audio/mpeg"),
+        (b"OggS", "audio/ogg"),
+        (b"fLaC", "audio/flac"),
+    ];
+    if let Some(media) = picture_or_page(bytes) {
+        return Some(media);
+    }
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE") {
+        return Some("audio/wav");
+    }
+    BEGINNINGS.iter().find(|(beginning, _)| bytes.starts_with(beginning)).map(|(_, media)| *media)
+}
+
+fn picture_or_page(head: &[u8]) -> Option<&'static str> {
     const BEGINNINGS: &[(&[u8], &str)] = &[
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"\xff\xd8\xff", "image/jpeg"),
@@ -76,7 +104,6 @@ pub fn sniffed(data: &str) -> Option<&'static str> {
         (b"GIF89a", "image/gif"),
         (b"%PDF-", "application/pdf"),
     ];
-    let head = decoded(data.get(..data.len().min(16) / 4 * 4)?)?;
     if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
         return Some("image/webp");
     }

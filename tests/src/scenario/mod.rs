@@ -21,6 +21,7 @@ mod bedrock;
 mod chat;
 mod clients;
 mod faults;
+mod fetch;
 mod google;
 mod headers;
 mod keys;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Scenario> {
         limits::scenarios(),
         money::scenarios(),
         operations::scenarios(),
+        fetch::scenarios(),
         leaving::scenarios(),
         bad_input::scenarios(),
         faults::scenarios(),

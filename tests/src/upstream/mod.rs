@@ -85,6 +85,11 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
+    /// Its host and port.
+    pub fn place(&self) -> String {
+        self.address.to_string()
+    }
+
     /// An origin where every connection is refused.
     pub fn refusing_base(&self) -> String {
         format!("http://{}", self.refusing)
@@ -203,10 +208,13 @@ async fn answer(
 }
 
 /// The model that a path names, and no body: `/model/{id}/converse` of Bedrock, `…/models/{id}:generateContent` of Google;
-/// and the script of who sells tokens, `/tokens/{script}`.
+/// the script of who sells tokens, `/tokens/{script}`; and a file by its own name, `/files/{name}`, with an ending or without.
 fn in_path(path: &str) -> String {
     if let Some(script) = path.strip_prefix("/tokens/") {
         return script.to_owned();
+    }
+    if let Some(file) = path.strip_prefix("/files/") {
+        return file.split('.').next().unwrap_or_default().to_owned();
     }
     let bedrock = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/'));
     let google = || path.rsplit_once("/models/").and_then(|(_, rest)| rest.rsplit_once(':'));

@@ -61,10 +61,14 @@ impl Play {
     }
 
     pub fn text(status: u16, content_type: &str, body: &str) -> Self {
+        Self::bytes(status, content_type, body.as_bytes())
+    }
+
+    pub fn bytes(status: u16, content_type: &str, body: &[u8]) -> Self {
         Self::Raw {
             status,
             headers: vec![("content-type".to_owned(), content_type.to_owned())],
-            pieces: vec![Piece::Bytes(Bytes::copy_from_slice(body.as_bytes()))],
+            pieces: vec![Piece::Bytes(Bytes::copy_from_slice(body))],
         }
     }
 

@@ -74,7 +74,9 @@ impl Service<Name> for Resolver {
             let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             match reach {
                 Reach::Private => {}
-                Reach::Public => addresses.retain(|address| is_public_address(address.ip())),
+                Reach::Public | Reach::PublicPlain => {
+                    addresses.retain(|address| is_public_address(address.ip()));
+                }
             }
             if addresses.is_empty() {
                 return Err(io::Error::other(NotPublic(name.as_str().to_owned())));

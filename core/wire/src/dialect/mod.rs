@@ -23,6 +23,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::chat::Media;
 use crate::embed::Embed;
 use crate::frame::Frame;
 use crate::json::string;
@@ -172,6 +173,12 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         let _ = body;
         None
+    }
+
+    /// Whether those who speak it fetch `url`, an http(s) address of such a thing, by themselves; else they want its bytes.
+    fn takes_url(&self, media: Media, url: &str) -> bool {
+        let _ = (media, url);
+        true
     }
 
     /// Messages have their images in a field `images` of their own, as bare base64.

@@ -21,7 +21,7 @@ mod write;
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, KeyIn, RateHeaders, Reading};
-use crate::chat::{Request, Response};
+use crate::chat::{Media, Request, Response};
 use crate::frame::Framing;
 use crate::{
     Decoder, Dialect, DialectId, Encoder, EncoderOptions, Fields, Loss, Malformed, Peek, PublicError,
@@ -95,6 +95,10 @@ impl Dialect for Anthropic {
 
     fn read_error(&self, status: u16, body: &[u8]) -> UpstreamError {
         error::read(Some(status), body)
+    }
+
+    fn takes_url(&self, media: Media, _url: &str) -> bool {
+        media != Media::Audio
     }
 
     fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {

@@ -27,7 +27,7 @@ mod write;
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, KeyIn, RateHeaders, Reading};
-use crate::chat::{Request, Response};
+use crate::chat::{Media, Request, Response};
 use crate::frame::Framing;
 use crate::sigv4::push_encoded;
 use crate::{
@@ -138,6 +138,11 @@ impl Dialect for Bedrock {
 
     fn known_names(&self, model: &str) -> Vec<String> {
         family::known_names(model)
+    }
+
+    /// None but `s3://`.
+    fn takes_url(&self, _media: Media, _url: &str) -> bool {
+        false
     }
 
     fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {

@@ -23,7 +23,7 @@ mod write;
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
-use crate::chat::{Request, Response};
+use crate::chat::{Media, Request, Response};
 use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
@@ -110,6 +110,10 @@ impl Dialect for Cohere {
 
     fn embed(&self) -> Option<&'static dyn Embed> {
         Some(&embed::Cohere)
+    }
+
+    fn takes_url(&self, media: Media, _url: &str) -> bool {
+        media == Media::Image
     }
 
     fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {

@@ -29,7 +29,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::{Addressed, Conventions, KeyIn, RateHeaders, Reading};
-use crate::chat::{Request, Response};
+use crate::chat::{Media, Request, Response};
 use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
@@ -177,6 +177,11 @@ impl Dialect for Gemini {
 
     fn embed(&self) -> Option<&'static dyn Embed> {
         Some(&embed::Gemini)
+    }
+
+    /// Files that it keeps, and films that are told by their page. Its newest models fetch other addresses too, the others do not.
+    fn takes_url(&self, _media: Media, url: &str) -> bool {
+        part::is_provided(url) || part::is_film(url)
     }
 
     fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {

@@ -151,8 +151,15 @@ fn is_empty_object(json: &str) -> bool {
 }
 
 /// Whether the provider itself holds the file.
-fn is_provided(uri: &str) -> bool {
+pub(super) fn is_provided(uri: &str) -> bool {
     uri.starts_with("https://generativelanguage.googleapis.com/") || uri.starts_with("files/")
+}
+
+/// A film that is told by its page.
+pub(super) fn is_film(uri: &str) -> bool {
+    ["https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/"]
+        .iter()
+        .any(|place| uri.starts_with(place))
 }
 
 /// Media as what their type says.

@@ -18,7 +18,7 @@ mod write;
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
-use crate::chat::{Request, Response, Stop};
+use crate::chat::{Media, Request, Response, Stop};
 use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
@@ -110,6 +110,10 @@ impl Dialect for Ollama {
 
     fn embed(&self) -> Option<&'static dyn Embed> {
         Some(&embed::Ollama)
+    }
+
+    fn takes_url(&self, _media: Media, _url: &str) -> bool {
+        false
     }
 
     fn decoder(&self, reading: Reading) -> Box<dyn Decoder> {

@@ -21,7 +21,7 @@ pub(super) mod write;
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
-use crate::chat::{Request, Response};
+use crate::chat::{Media, Request, Response};
 use crate::embed::{self, Embed};
 use crate::frame::Framing;
 use crate::{
@@ -117,6 +117,10 @@ impl Dialect for Openai {
 
     fn embed(&self) -> Option<&'static dyn Embed> {
         Some(&embed::Openai)
+    }
+
+    fn takes_url(&self, media: Media, _url: &str) -> bool {
+        media == Media::Image
     }
 
     fn decoder(&self, reading: Reading) -> Box<dyn Decoder> {

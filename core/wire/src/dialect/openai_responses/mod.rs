@@ -25,7 +25,7 @@ mod write;
 use std::borrow::Cow;
 
 use super::{Addressed, Conventions, EncoderOptions, KeyIn, RateHeaders, Reading, TargetHints, Written};
-use crate::chat::{Request, Response};
+use crate::chat::{Media, Request, Response};
 use crate::frame::Framing;
 use crate::{
     Decoder, Dialect, DialectId, Encoder, Fields, Json, Loss, Malformed, Peek, PublicError, UpstreamError,
@@ -136,6 +136,10 @@ impl Dialect for OpenaiResponses {
 
     fn hidden_error(&self, body: &[u8]) -> Option<UpstreamError> {
         error::hidden(std::str::from_utf8(body).ok()?)
+    }
+
+    fn takes_url(&self, media: Media, _url: &str) -> bool {
+        media != Media::Audio
     }
 
     fn decoder(&self, _reading: Reading) -> Box<dyn Decoder> {
