@@ -260,13 +260,14 @@ fn refused(world: &World, model: &str, parts: &Value, code: &str) -> Value {
     body["error"].clone()
 }
 
+type Serve = Box<dyn Fn(&Request<Body>) -> Result<Response<Body>, Fault> + Send + Sync>;
+
 #[test]
 fn what_cannot_be_had_is_refused_at_its_place_and_nothing_is_charged() {
     let broken = || {
         let pieces = [Ok(Bytes::from_static(PNG)), Err(gatelet_core::port::Broken("gone".to_owned()))];
         Response::new(Body::Stream(stream::iter(pieces).boxed()))
     };
-    type Serve = Box<dyn Fn(&Request<Body>) -> Result<Response<Body>, Fault> + Send + Sync>;
     let cases: Vec<(&str, Serve)> = vec![
         ("media_unreachable", Box::new(|_| Ok(whole(404, &json!({}))))),
         ("media_unreachable", Box::new(|_| Ok(whole(304, &json!({}))))),

@@ -37,6 +37,35 @@ impl Money {
     }
 }
 
+impl Money {
+    /// Reads a number as others write it in JSON, an exponent included, as a count of `10^-places` USD. Rounded up to the
+    /// nano-dollar, digit by digit and never through a float. None for what is negative, no number, or too much.
+    pub fn stated(text: &str, places: u32) -> Option<Self> {
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let exponent: i64 = exponent.parse::<i32>().ok()?.into();
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        if whole.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let digits = digits.trim_start_matches('0');
+        if digits.is_empty() {
+            return Some(Self::ZERO);
+        }
+        // How many of the digits stand before the point, once nano-dollars are counted.
+        let before = i64::try_from(digits.len()).ok()? + 9 + exponent
+            - i64::try_from(fraction.len()).ok()?
+            - i64::from(places);
+        let Ok(before) = usize::try_from(before) else { return Some(Self(1)) };
+        let (head, tail) = digits.split_at(before.min(digits.len()));
+        let zeros = u32::try_from(before - head.len()).ok()?;
+        let head = if head.is_empty() { 0 } else { head.parse::<u64>().ok()? };
+        let nanos = head.checked_mul(10_u64.checked_pow(zeros)?)?;
+        let more = tail.bytes().any(|byte| byte != b'0');
+        Some(Self(nanos.checked_add(u64::from(more))?))
+    }
+}
+
 /// A price in pico-dollars (10⁻¹² USD) for one unit: a token, a search, an image.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -162,5 +191,39 @@ mod tests {
     fn a_call_is_rounded_up_once() {
         assert_eq!(Money::from_picos_up(Rate::from_picos(150_001).times(1)), Money::from_nanos(151));
         assert_eq!(Money::from_picos_up(0), Money::ZERO);
+    }
+
+    #[test]
+    fn what_others_state_is_read_digit_by_digit_and_rounded_up() {
+        let stated = |text, places| Money::stated(text, places).map(Money::nanos);
+        assert_eq!(stated("0.1", 0), Some(100_000_000));
+        assert_eq!(stated("1", 10), Some(1));
+        assert_eq!(stated("10", 10), Some(1));
+        assert_eq!(stated("11", 10), Some(2));
+        assert_eq!(stated("0.000000001", 0), Some(1));
+        assert_eq!(stated("0.0000000010000000001", 0), Some(2));
+        assert_eq!(stated("1.23e-5", 0), Some(12_300));
+        assert_eq!(stated("1.23E+2", 0), Some(123_000_000_000));
+        assert_eq!(stated("1e-400", 0), Some(1));
+        assert_eq!(stated("0e9", 0), Some(0));
+        assert_eq!(stated("0.30000000000000004", 0), Some(300_000_001));
+        for wrong in
+            ["", "-1", "-0.0", "+1", ".5", "1e", "e1", "NaN", "1e11", "1e99999999999", "1.2.3", "0x1", "1_0"]
+        {
+            assert_eq!(stated(wrong, 0), None, "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        /// A plain decimal means the same to both readers, and an exponent only moves its point.
+        #[test]
+        fn a_stated_amount_is_what_it_says(nanos in 0_u64..1_000_000_000_000_000, shift in 0_u32..20) {
+            let money = Money::from_nanos(nanos);
+            proptest::prop_assert_eq!(Money::stated(&money.to_string(), 0), Some(money));
+            proptest::prop_assert_eq!(Money::stated(&nanos.to_string(), 9), Some(money));
+            proptest::prop_assert_eq!(Money::stated(&format!("{nanos}e{shift}"), 9 + shift), Some(money));
+            proptest::prop_assert_eq!(Money::stated(&format!("{money}e-{shift}"), 0).map(Money::nanos),
+                Some(u64::try_from(u128::from(nanos).div_ceil(10_u128.pow(shift))).unwrap()));
+        }
     }
 }

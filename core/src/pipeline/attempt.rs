@@ -142,7 +142,7 @@ async fn run(
             } else {
                 Writing::Verbatim { hide_usage, list: call.received.arrived.addressed.list }
             };
-            let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing);
+            let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing).stating(target);
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
@@ -256,6 +256,7 @@ fn whole(
     let reading = target.provider.reading();
     let asked = &call.received.asked;
     let verbatim = !asked.stream && !anew;
+    call.books.tally.state(target.stated.as_ref(), std::str::from_utf8(&body).unwrap_or_default());
     let suspicious = ERRORS.iter().any(|word| word.find(&body).is_some());
     // What nobody rewrites is read no further than the books need.
     if verbatim

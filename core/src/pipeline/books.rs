@@ -83,6 +83,7 @@ impl Books {
             usage: gatelet_wire::Usage::default(),
             usage_estimated: false,
             cost: Money::ZERO,
+            cost_stated: false,
             total_ms: 0.0,
             first_content_ms: None,
             loss: Vec::new(),
@@ -273,7 +274,11 @@ impl Books {
                 estimated = sound::once(&mut usage, price, estimated);
             }
         }
-        self.record.cost = price.map_or(Money::ZERO, |price| price.at(self.record.at).cost(&usage, tier));
+        // What its provider says is what will be paid, be it more than was held.
+        self.record.cost_stated = self.tally.stated.is_some();
+        self.record.cost = self.tally.stated.unwrap_or_else(|| {
+            price.map_or(Money::ZERO, |price| price.at(self.record.at).cost(&usage, tier))
+        });
         self.record.usage = usage;
         self.record.usage_estimated = estimated;
     }

@@ -11,6 +11,7 @@ use gatelet_wire::{Decoder, Encoder, Event, Loss, Malformed, PublicError, Restor
 use super::receive::Received;
 use super::tally::Tally;
 use crate::policy::{Provider, Target};
+use crate::registry::StatedCost;
 use gatelet_wire::DialectId;
 
 /// Reads what the upstream says, counts it, and makes of it what the caller reads.
@@ -26,6 +27,8 @@ pub(super) struct Flow {
     events: Vec<Event>,
     /// What may be the last piece of a stream without a terminator: it leaves with the next one, or with the end.
     held: Bytes,
+    /// Where its events say what it costs, where they do.
+    stated: Option<StatedCost>,
     pub(super) seen: Seen,
 }
 
@@ -104,8 +107,15 @@ impl Flow {
             caller,
             events: Vec::new(),
             held: Bytes::new(),
+            stated: None,
             seen: Seen::default(),
         }
+    }
+
+    /// What the target's events say that they cost is taken down.
+    #[must_use]
+    pub(super) fn stating(self, target: &Target) -> Self {
+        Self { stated: target.stated.clone(), ..self }
     }
 
     /// Bytes that pass as they are and are counted by `decoder` as long as it understands them.
@@ -123,6 +133,7 @@ impl Flow {
             caller: dialect,
             events: Vec::new(),
             held: Bytes::new(),
+            stated: None,
             seen: Seen::default(),
         }
     }
@@ -151,6 +162,7 @@ impl Flow {
             self.events.clear();
             decoder.push(&frame, &mut self.events)?;
             self.seen.note(&self.events, tally);
+            tally.state(self.stated.as_ref(), frame.data);
             match &mut self.writer {
                 Writer::Verbatim => {}
                 Writer::HideUsage => {
@@ -186,7 +198,11 @@ impl Flow {
         self.framer.push(chunk);
         self.events.clear();
         while let Some(frame) = self.framer.next() {
-            if frame.and_then(|frame| decoder.push(&frame, &mut self.events)).is_err() {
+            let read = frame.and_then(|frame| {
+                tally.state(self.stated.as_ref(), frame.data);
+                decoder.push(&frame, &mut self.events)
+            });
+            if read.is_err() {
                 self.decoder = None;
                 break;
             }
@@ -212,6 +228,7 @@ impl Flow {
         if let Some(frame) = self.framer.finish().filter(|frame| !over || frame.is_ok()) {
             let frame = frame?;
             decoder.push(&frame, &mut self.events)?;
+            tally.state(self.stated.as_ref(), frame.data);
             match &mut self.writer {
                 Writer::HideUsage => out.extend_from_slice(frame.raw),
                 Writer::List(begun) => element(begun, frame.data, &mut out),

@@ -3,6 +3,9 @@
 use gatelet_wire::event::Delta;
 use gatelet_wire::{Event, Units, Usage};
 
+use crate::domain::Money;
+use crate::registry::StatedCost;
+
 /// What is known so far of an answer's usage.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
@@ -15,6 +18,8 @@ pub(super) struct Tally {
     /// Bytes that passed without being read.
     passed: u64,
     pub(super) service_tier: Option<String>,
+    /// What the upstream said last that it costs.
+    pub(super) stated: Option<Money>,
 }
 
 /// Where nobody says it, text has about this many bytes a token.
@@ -67,6 +72,13 @@ impl Tally {
         self.said = Some(usage);
         self.last_word = usage.total() > 0 || !usage.units.is_empty();
         self.generated = 0;
+    }
+
+    /// Takes down what `json`, an answer or an event of one, says that it cost. Of several words the last one counts.
+    pub(super) fn state(&mut self, stated: Option<&StatedCost>, json: &str) {
+        if let Some(cost) = stated.and_then(|stated| stated.read(json)) {
+            self.stated = Some(cost);
+        }
     }
 
     pub(super) fn pass(&mut self, bytes: usize) {

@@ -97,7 +97,7 @@ pub(super) async fn answer(
     let media = content_type(headers).unwrap_or_default().trim_start().to_ascii_lowercase();
     let json = media.starts_with("application/json") || media.is_empty();
     if media.starts_with("text/event-stream") && form(call.received).hide_usage {
-        let flow = Flow::hiding(arrived.dialect, operation.tap());
+        let flow = Flow::hiding(arrived.dialect, operation.tap()).stating(target);
         return commit(core, call, target, stream_of(body), Box::new(flow), loss).await;
     }
     // Sound, subtitles and events pass as they come; what they are is in their type.
@@ -112,7 +112,7 @@ pub(super) async fn answer(
     );
     if may_be_raw && !json {
         let flow = if media.starts_with("text/event-stream") {
-            Flow::tap(arrived.dialect, operation.tap())
+            Flow::tap(arrived.dialect, operation.tap()).stating(target)
         } else {
             Flow::bytes(arrived.dialect)
         };
@@ -124,6 +124,7 @@ pub(super) async fn answer(
     let body = collect(body, headers, core.settings.answer_limit)
         .await
         .map_err(|_| fail(target, UpstreamFailure::Broken))?;
+    call.books.tally.state(target.stated.as_ref(), std::str::from_utf8(&body).unwrap_or_default());
     let read = match operation {
         Operation::Embedding => read_embedding(call.received, target, lane, &body).ok(),
         // A whole answer in JSON is no sound.

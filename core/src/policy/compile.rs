@@ -139,6 +139,7 @@ fn one_target(reader: &mut Reader<'_>, providers: &mut Providers, entry: TargetE
     }
     let known = target(&provider, &entry.model, row);
     Some(Arc::new(Target {
+        stated: known.stated.clone().filter(|_| entry.price.is_none()),
         price: entry.price.or(known.price),
         max_output: entry.max_output.or(known.max_output),
         context: entry.context.or(known.context),

@@ -8,7 +8,7 @@ use gatelet_wire::{Edit, Operation};
 use http::Uri;
 
 use super::Provider;
-use crate::registry::{Capabilities, Capability, Price};
+use crate::registry::{Capabilities, Capability, Price, StatedCost};
 
 /// A name by which callers ask for a model: 1 to 256 bytes, no spaces, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +75,8 @@ pub struct Target {
     pub(super) addresses: [Option<Uri>; 2],
     /// None: nobody knows what it costs, so it is refused where a money limit applies.
     pub price: Option<Price>,
+    /// Where an answer says what it cost, which then is what it cost. None where the admin gave the price.
+    pub stated: Option<StatedCost>,
     /// The most output tokens of one answer, where known.
     pub max_output: Option<u64>,
     /// Tokens of input and output together, where known.

@@ -158,6 +158,7 @@ impl WildcardTarget {
         }
         let target = target(&self.provider, &model, known);
         Some(Arc::new(Target {
+            stated: target.stated.clone().filter(|_| self.price.is_none()),
             price: self.price.clone().or(target.price),
             max_output: self.max_output.or(target.max_output),
             context: self.context.or(target.context),
@@ -196,6 +197,7 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         model: model.into(),
         name: format!("{}/{model}", provider.id).into(),
         addresses: [false, true].map(address),
+        stated: provider.quirks.cost.clone().filter(|_| !provider.free),
         price: price.or_else(|| provider.free.then(Price::free)),
         max_output,
         context,

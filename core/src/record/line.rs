@@ -31,6 +31,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         usage,
         usage_estimated,
         cost,
+        cost_stated,
         total_ms,
         first_content_ms,
         loss,
@@ -62,6 +63,9 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.usage(usage);
     line.begin(",\"usage_estimated\":").json(usage_estimated);
     line.begin(",\"cost\":").shown(cost);
+    if *cost_stated {
+        line.begin(",\"cost_stated\":").json(cost_stated);
+    }
     line.begin(",\"total_ms\":").json(total_ms);
     line.begin(",\"first_content_ms\":").json(first_content_ms);
     line.list(",\"loss\":", loss);

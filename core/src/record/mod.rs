@@ -48,6 +48,9 @@ pub struct Record {
     pub usage_estimated: bool,
     /// USD.
     pub cost: Money,
+    /// The provider said the cost; else it is the usage by the price.
+    #[cfg_attr(test, serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub cost_stated: bool,
     /// Milliseconds from the first byte to the end.
     pub total_ms: f64,
     /// Milliseconds to the first piece of content; none: there was none.

@@ -33,6 +33,7 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         usage: usage(count),
         usage_estimated: count.is_multiple_of(3),
         cost: Money::from_nanos(count),
+        cost_stated: count > 0,
         total_ms: time,
         first_content_ms: count.is_multiple_of(5).then_some(time),
         loss: list.to_vec(),

@@ -9,6 +9,7 @@ mod credential;
 mod near;
 mod price;
 mod provider;
+mod stated;
 mod table;
 pub mod token;
 

@@ -102,7 +102,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     if !status.is_success() {
         books.failed("upstream_error", core.ports.clock.now());
     }
-    let body = match count(core, &received, &mut books, status, &parts.headers, body).await {
+    let body = match count(core, &received, target, &mut books, status, &parts.headers, body).await {
         Ok(Counted::Whole(body)) => {
             books.first_content(core.ports.clock.now());
             let _ = books.close(Ending::done(status.as_u16())).await;
@@ -149,6 +149,7 @@ enum Counted {
 async fn count(
     core: &Core,
     received: &Received<'_>,
+    target: &Target,
     books: &mut Books,
     status: StatusCode,
     headers: &HeaderMap,
@@ -167,7 +168,7 @@ async fn count(
             Operation::Chat => dialect.dialect().decoder(received.native_reading()),
             operation => operation.tap(),
         };
-        return Ok(Counted::Stream(Box::new(Flow::tap(dialect, decoder)), body));
+        return Ok(Counted::Stream(Box::new(Flow::tap(dialect, decoder).stating(target)), body));
     }
     // Sound and subtitles are told by their type.
     if !media.starts_with("application/json") && !media.is_empty() {
@@ -176,6 +177,7 @@ async fn count(
     let whole = collect(body, headers, core.settings.answer_limit).await.map_err(|_| {
         Refusal::UpstreamFailed { target: received.asked.model.clone(), failure: UpstreamFailure::Broken }
     })?;
+    books.tally.state(target.stated.as_ref(), std::str::from_utf8(&whole).unwrap_or_default());
     tally(received, books, &whole);
     Ok(Counted::Whole(Body::Full(whole)))
 }
