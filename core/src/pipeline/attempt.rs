@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use gatelet_wire::chat::Response;
 use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::frame::envelope::Envelope;
-use gatelet_wire::{ErrorKind, Fields, Loss, Operation, Restore, fold};
+use gatelet_wire::{Encoder, ErrorKind, Fields, Loss, Operation, Restore, completion, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use memchr::memmem;
@@ -72,8 +73,8 @@ pub(super) async fn attempt(
 ) -> Result<Answer, Failed> {
     let elsewhere = |refusal| Failed { refusal, next: Next::Elsewhere };
     let mut spoken = lane::spoken(call.received, target).map_err(elsewhere)?;
-    if let Some(request) = &mut spoken {
-        fetch::complete(core, call, target, request).await.map_err(elsewhere)?;
+    if let Some(spoken) = &mut spoken {
+        fetch::complete(core, call, target, &mut spoken.request).await.map_err(elsewhere)?;
     }
     let started = core.ports.clock.now();
     let prepared = prepare(call.received, target, call.output_cap, spoken).map_err(elsewhere)?;
@@ -103,11 +104,16 @@ async fn run(
     target: &Arc<Target>,
     prepared: Prepared,
 ) -> Result<Answer, Failed> {
-    let Prepared { path, lane, body, loss, hide_usage, restore } = prepared;
+    let Prepared { path, lane, body, loss, hide_usage, restore, conversation } = prepared;
     // Such answers are written anew, whoever reads them.
     let anew = lane == Lane::Translated || answers_in_parts(target);
     target.provider.prove(&core.ports).await.map_err(|unproven| self::unproven(target, &unproven))?;
-    let request = request(call.received, target, &path, &body, core.ports.clock.now())
+    let place = if conversation {
+        target.address(call.received.asked.stream).cloned()
+    } else {
+        own_path(target, &path)
+    };
+    let request = request(call.received, target, place, &body, core.ports.clock.now())
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
@@ -119,7 +125,7 @@ async fn run(
     if !head.status.is_success() {
         return Err(refused(core, target, head.status.as_u16(), &head.headers, body).await);
     }
-    if call.received.arrived.operation != Operation::Chat {
+    if !conversation {
         return task::answer(core, call, target, lane, &head.headers, body, loss).await;
     }
     let framing = target.provider.dialect.dialect().conventions().framing;
@@ -136,7 +142,7 @@ async fn run(
             let writing = if anew {
                 Writing::Translate {
                     restore,
-                    options: options(call.received),
+                    encoder: encoder(call.received),
                     unsaid: Unsaid::of(call.received, target),
                 }
             } else {
@@ -287,13 +293,12 @@ fn whole(
     restore.response(&mut response);
     Unsaid::of(call.received, target).fill(&mut response.id, &mut response.model);
     response.created.get_or_insert(created(call.received.arrived.started));
-    let caller = call.received.arrived.dialect.dialect();
     if !asked.stream {
-        let body = caller.write_answer(&response, &options(call.received), &mut loss).into();
+        let body = written(call.received, &response, &mut loss).into();
         return Ok(Answer::Whole { body, loss });
     }
     // A stream was asked for and the upstream gave a whole answer: it becomes a stream of one breath.
-    let mut encoder = caller.encoder(options(call.received));
+    let mut encoder = encoder(call.received);
     let mut out = Vec::new();
     for event in fold::unfold(&response) {
         encoder.push(&event, &mut out, &mut loss);
@@ -309,9 +314,29 @@ fn whole(
     Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting, loss, media: None })
 }
 
+/// A whole answer of a translated request, as its caller reads it.
+fn written(received: &Received<'_>, response: &Response, loss: &mut Loss) -> Vec<u8> {
+    let options = options(received);
+    if received.arrived.operation == Operation::Completion {
+        let echo = completion::echo(&received.fields);
+        return completion::write_response(response, echo.as_deref(), &options, loss);
+    }
+    received.arrived.dialect.dialect().write_answer(response, &options, loss)
+}
+
+/// The same for a stream.
+fn encoder(received: &Received<'_>) -> Box<dyn Encoder> {
+    let options = options(received);
+    if received.arrived.operation == Operation::Completion {
+        return completion::encoder(options, completion::echo(&received.fields));
+    }
+    received.arrived.dialect.dialect().encoder(options)
+}
+
 fn options(received: &Received<'_>) -> EncoderOptions {
+    let hidden = received.outline.as_deref().is_some_and(|outline| outline.answer.hide_usage);
     EncoderOptions {
-        usage: received.asked.stream_usage,
+        usage: received.asked.stream_usage && !hidden,
         model: None,
         created: created(received.arrived.started),
         id: Some(received.arrived.id.as_str().to_owned()),
@@ -325,11 +350,16 @@ fn created(started: Timestamp) -> u64 {
     u64::try_from(started.seconds()).unwrap_or(0)
 }
 
+/// Where what is no conversation goes; none: that is no address.
+fn own_path(target: &Target, path: &str) -> Option<Uri> {
+    Uri::try_from(target.provider.address(&target.model, path)).ok()
+}
+
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
 fn request(
     received: &Received<'_>,
     target: &Target,
-    path: &str,
+    place: Option<Uri>,
     body: &Bytes,
     now: Timestamp,
 ) -> Result<Request<Body>, ()> {
@@ -338,11 +368,7 @@ fn request(
     let stream = received.asked.stream;
     let mut request = Request::new(Body::Full(body.clone()));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = match received.arrived.operation {
-        Operation::Chat => target.address(stream).cloned(),
-        _ => Uri::try_from(target.provider.address(&target.model, path)).ok(),
-    }
-    .ok_or(())?;
+    *request.uri_mut() = place.ok_or(())?;
     if received.arrived.operation.takes_forms() {
         task::send_form(received, &mut request).ok_or(())?;
     }

@@ -60,7 +60,7 @@ enum Writer {
 /// How a stream is to be written.
 pub(super) enum Writing {
     Verbatim { hide_usage: bool, list: bool },
-    Translate { restore: Restore, options: EncoderOptions, unsaid: Unsaid },
+    Translate { restore: Restore, encoder: Box<dyn Encoder>, unsaid: Unsaid },
 }
 
 /// What is told of an answer whose upstream does not say it, as some dialects do not.
@@ -91,8 +91,8 @@ impl Flow {
             Writing::Verbatim { list: true, .. } => Writer::List(false),
             Writing::Verbatim { hide_usage: false, .. } => Writer::Verbatim,
             Writing::Verbatim { hide_usage: true, .. } => Writer::HideUsage,
-            Writing::Translate { restore, options, unsaid } => Writer::Translate {
-                encoder: caller.dialect().encoder(options),
+            Writing::Translate { restore, encoder, unsaid } => Writer::Translate {
+                encoder,
                 restore: Box::new(restore.stream()),
                 restored: Vec::new(),
                 loss: Loss::default(),

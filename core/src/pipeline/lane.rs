@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
-use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written, chat};
+use gatelet_wire::{
+    DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written, chat, completion,
+};
 
 use super::betas;
 use super::fetch;
@@ -49,15 +51,27 @@ pub(super) struct Prepared {
     pub(super) hide_usage: bool,
     /// What must be undone in the answer.
     pub(super) restore: Restore,
+    /// It is sent where conversations go, and answered as one.
+    pub(super) conversation: bool,
+}
+
+/// A request in no particular dialect, and what of it could not be said so.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    pub(super) request: Box<chat::Request>,
+    loss: Loss,
 }
 
 /// What the request says in no particular dialect, if `target` cannot read the caller's own words; none if it can.
-pub(super) fn spoken(
-    received: &Received<'_>,
-    target: &Target,
-) -> Result<Option<Box<chat::Request>>, Refusal> {
-    if received.arrived.operation != Operation::Chat {
-        return Ok(None);
+pub(super) fn spoken(received: &Received<'_>, target: &Target) -> Result<Option<Spoken>, Refusal> {
+    match received.arrived.operation {
+        Operation::Chat => {}
+        Operation::Completion if !target.completes => {
+            let mut loss = Loss::default();
+            let request = Box::new(completion::read_request(&received.fields, &mut loss)?);
+            return Ok(Some(Spoken { request, loss }));
+        }
+        _ => return Ok(None),
     }
     let same = received.arrived.dialect == target.provider.dialect;
     let bytes_only = target.provider.quirks.bytes_only && received.fields.may_have_media();
@@ -80,21 +94,19 @@ pub(super) fn spoken(
     };
     // Without anything to fetch, the same dialect keeps its bytes.
     let needed = !same || !fetch::wanted(&mut request, target).is_empty();
-    Ok(needed.then(|| Box::new(request)))
+    Ok(needed.then(|| Spoken { request: Box::new(request), loss: Loss::default() }))
 }
 
 pub(super) fn prepare(
     received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
-    spoken: Option<Box<chat::Request>>,
+    spoken: Option<Spoken>,
 ) -> Result<Prepared, Refusal> {
-    if received.arrived.operation != Operation::Chat {
-        return task::prepare(received, target);
-    }
     match spoken {
-        None => same_dialect(received, target, output_cap),
-        Some(request) => translated(received, target, output_cap, *request),
+        Some(spoken) => translated(received, target, output_cap, spoken),
+        None if received.arrived.operation == Operation::Chat => same_dialect(received, target, output_cap),
+        None => task::prepare(received, target),
     }
 }
 
@@ -128,6 +140,7 @@ fn same_dialect(
             loss,
             hide_usage,
             restore: Restore::default(),
+            conversation: true,
         });
     }
     let mut draft = Draft::from(fields);
@@ -156,6 +169,7 @@ fn same_dialect(
         loss,
         hide_usage,
         restore: Restore::default(),
+        conversation: true,
     })
 }
 
@@ -210,9 +224,9 @@ fn translated(
     received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
-    mut request: chat::Request,
+    spoken: Spoken,
 ) -> Result<Prepared, Refusal> {
-    let mut loss = Loss::default();
+    let Spoken { mut request, mut loss } = spoken;
     request.model = target.model.to_string();
     // Some dialects say it in the address.
     request.stream = received.asked.stream;
@@ -250,5 +264,13 @@ fn translated(
         };
         body = edited;
     }
-    Ok(Prepared { path, lane: Lane::Translated, body: body.into(), loss, hide_usage: false, restore })
+    Ok(Prepared {
+        path,
+        lane: Lane::Translated,
+        body: body.into(),
+        loss,
+        hide_usage: false,
+        restore,
+        conversation: true,
+    })
 }

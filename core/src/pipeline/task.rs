@@ -58,6 +58,7 @@ fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> R
         loss: Loss::default(),
         hide_usage,
         restore: Restore::default(),
+        conversation: false,
     })
 }
 
@@ -175,6 +176,7 @@ fn token_count(received: &Received<'_>, target: &Target) -> Result<Prepared, Ref
             loss: Loss::default(),
             hide_usage: false,
             restore: Restore::default(),
+            conversation: false,
         });
     }
     plain(received, target, path)
@@ -209,6 +211,7 @@ fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refus
         loss,
         hide_usage: false,
         restore: Restore::default(),
+        conversation: false,
     };
     if same && received.asked.model == *target.model {
         let path = upstream.path(&target.model, form);

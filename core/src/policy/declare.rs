@@ -13,7 +13,7 @@ use super::read::{Reader, Spot};
 use super::{Host, Provider};
 use crate::domain::Secret;
 use crate::registry::{
-    self, Auth, Catalogue, Credential, Kind, NATIVE, PLACES, Quirks, Registry, Scheme, near_names,
+    self, Auth, Catalogue, Credential, Endpoint, Kind, NATIVE, PLACES, Quirks, Registry, Scheme, near_names,
 };
 
 /// By name; none for one that is declared wrongly, which has been said and is not said again.
@@ -472,6 +472,8 @@ fn follow(id: &str, row: registry::Provider) -> Option<Provider> {
         free: row.free,
         catalogue: row.catalogue,
         passthrough: Passthrough::default(),
+        // What machines of one's own serve is more than the table says.
+        completes: row.kind == Kind::Local || row.endpoints.contains(&Endpoint::Completions),
         // The table's local servers are on this machine.
         allow_private: row.kind == Kind::Local,
     })
@@ -507,6 +509,7 @@ fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
         free: false,
         catalogue,
         passthrough: Passthrough::default(),
+        completes: true,
         allow_private: true,
     })
 }

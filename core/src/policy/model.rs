@@ -82,6 +82,8 @@ pub struct Target {
     /// Tokens of input and output together, where known.
     pub context: Option<u64>,
     pub capabilities: Capabilities,
+    /// It continues texts as it is asked to; else it holds conversations alone.
+    pub completes: bool,
     /// Changes to a request of the same dialect: the provider's, then those that follow from the model's capabilities.
     pub edits: Vec<Edit>,
 }

@@ -39,6 +39,8 @@ pub struct Provider {
     pub catalogue: Catalogue,
     /// What its own interface, under `/<id>/…`, is to callers.
     pub passthrough: Passthrough,
+    /// Texts are continued at `/completions`, as before conversations, as far as anybody knows.
+    pub completes: bool,
     /// Its base may be a private address: the admin has named that very base, which is the consent.
     pub allow_private: bool,
 }

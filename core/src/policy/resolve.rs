@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use gatelet_wire::Edit;
+use gatelet_wire::{DialectId, Edit};
 use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::{Fetch, Passthrough, Policy, Provider, Resolution};
 use crate::domain::account::Limits;
-use crate::registry::{Capabilities, Catalogue, Price, Registry, near_names};
+use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 
 /// Names that are kept of all that wildcards make: more than callers use who mean well, about a megabyte.
 const MOST_MADE: usize = 512;
@@ -187,6 +187,7 @@ pub(super) fn known(
 
 /// A target out of what is known of its model, or of its provider alone.
 pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate::registry::Model>) -> Target {
+    let converses = known.as_ref().is_some_and(|known| known.mode == Mode::Chat);
     let (price, max_output, context, capabilities) = match known {
         Some(known) => (known.price, known.max_output, known.context, known.capabilities),
         None => (None, None, None, Capabilities::default()),
@@ -201,6 +202,9 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         price: price.or_else(|| provider.free.then(Price::free)),
         max_output,
         context,
+        completes: provider.dialect == DialectId::Openai
+            && provider.completes
+            && !(provider.quirks.modes_apart && converses),
         edits: edits(provider, capabilities),
         capabilities,
     }

@@ -409,6 +409,9 @@ pub struct Quirks {
     /// It fetches no images and files by their addresses, though its dialect has words for them.
     #[serde(skip_serializing_if = "is_default")]
     pub bytes_only: bool,
+    /// Its models for conversations refuse to continue texts, which others do.
+    #[serde(skip_serializing_if = "is_default")]
+    pub modes_apart: bool,
 }
 
 impl Quirks {

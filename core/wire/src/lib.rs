@@ -11,6 +11,7 @@
 //! only on writing, and what a dialect cannot carry is named in [`Loss`].
 
 pub mod chat;
+pub mod completion;
 pub mod dialect;
 pub mod edit;
 pub mod embed;
