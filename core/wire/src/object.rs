@@ -19,7 +19,7 @@ pub(crate) struct Object<'a> {
 impl<'a> Object<'a> {
     /// A whole body.
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, Malformed> {
-        Ok(Self { fields: Fields::read(body)?, path: String::new(), snake: false })
+        Ok(Self { fields: Fields::read_plain(body)?, path: String::new(), snake: false })
     }
 
     pub(crate) fn of(raw: &'a RawValue, path: impl Into<String>) -> Result<Self, Malformed> {

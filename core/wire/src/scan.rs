@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
 use serde::de::value::{BorrowedStrDeserializer, Error, MapDeserializer};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -120,17 +119,12 @@ struct Scan<'a, W> {
     text: &'a str,
     json: &'a [u8],
     at: usize,
-    /// No control character stands in it, so that nothing in a string is special but quotes and backslashes.
-    clean: bool,
     watch: W,
 }
 
 impl<'a, W: FnMut(Key<'a>, &'a str)> Scan<'a, W> {
     fn new(text: &'a str, watch: W) -> Self {
-        let json = text.as_bytes();
-        // Without a way out in its middle, so that it becomes a few wide instructions.
-        let clean = json.iter().copied().fold(u8::MAX, u8::min) >= 0x20;
-        Self { text, json, at: 0, clean, watch }
+        Self { text, json: text.as_bytes(), at: 0, watch }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -273,44 +267,103 @@ impl<'a, W: FnMut(Key<'a>, &'a str)> Scan<'a, W> {
 
     /// Takes the rest of a string whose opening quote was taken, and its closing quote; answers whether it has escapes.
     fn string(&mut self) -> Option<bool> {
-        let (mut at, mut escaped) = (self.at, false);
+        // Keys and most values are short, and end before a block would have been looked through.
+        let near = first_special(self.json, self.at)?;
+        match near {
+            Ok(place) if self.json.get(place) == Some(&b'"') => {
+                self.at = place + 1;
+                Some(false)
+            }
+            Ok(place) | Err(place) => self.rest_of_string(place),
+        }
+    }
+
+    /// The same from `at` on, before which nothing is special.
+    fn rest_of_string(&mut self, mut at: usize) -> Option<bool> {
+        let (json, mut escaped) = (self.json, false);
+        while let Some(block) = json.get(at..).and_then(<[u8]>::first_chunk) {
+            let mut left = special(block);
+            if left == 0 {
+                at += BLOCK;
+                at += plain(json.get(at..)?);
+                continue;
+            }
+            let mut next = BLOCK;
+            while left != 0 {
+                let place = left.trailing_zeros() as usize;
+                left &= left - 1;
+                if block[place] != b'\\' {
+                    self.at = at + place + 1;
+                    // What is neither is a control character, which must be written as an escape.
+                    return (block[place] == b'"').then_some(escaped);
+                }
+                escaped = true;
+                if block.get(place + 1).is_some_and(|byte| SHORT_ESCAPES[usize::from(*byte)]) {
+                    // What is escaped ends nothing.
+                    left &= !(2 << place);
+                    continue;
+                }
+                let after = place + escape(json, at + place)?;
+                if after >= BLOCK {
+                    next = after;
+                    break;
+                }
+                left &= u64::MAX << after;
+            }
+            at += next;
+        }
+        // Less than a block from the end of the whole text.
         loop {
-            at = if self.clean {
-                at + memchr2(b'"', b'\\', self.json.get(at..)?)?
-            } else {
-                special(self.json, at)?
-            };
-            match self.json.get(at)? {
+            match *json.get(at)? {
                 b'"' => {
                     self.at = at + 1;
                     return Some(escaped);
                 }
                 b'\\' => {
                     escaped = true;
-                    at += match self.json.get(at + 1)? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-                        b'u' => {
-                            let digits = self.json.get(at + 2..at + 6)?;
-                            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)?
-                        }
-                        _ => return None,
-                    };
+                    at += escape(json, at)?;
                 }
-                // A control character, which must be written as an escape.
-                _ => return None,
+                byte if byte < 0x20 => return None,
+                _ => at += 1,
             }
         }
     }
 }
 
+/// By what follows a backslash: whether that is all of the escape.
+static SHORT_ESCAPES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"\"\\/bfnrt";
+    while let [byte, others @ ..] = rest {
+        table[*byte as usize] = true;
+        rest = others;
+    }
+    table
+};
+
+/// How long the escape is that begins at `at`; none if it is none.
+fn escape(json: &[u8], at: usize) -> Option<usize> {
+    match json.get(at + 1)? {
+        b'u' => {
+            let digits = json.get(at + 2..at + 6)?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)
+        }
+        byte => SHORT_ESCAPES[usize::from(*byte)].then_some(2),
+    }
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
 const ONES: u64 = u64::MAX / 255;
 
-/// The place of the next quote, backslash or control character; none if there is none.
-fn special(json: &[u8], mut at: usize) -> Option<usize> {
-    /// Words without anything special, after which larger steps pay.
-    const CALM: u32 = 4;
-    let mut calm = 0;
-    while let Some(word) = json.get(at..).and_then(<[u8]>::first_chunk) {
+/// The place of the next quote, backslash or control character if it is near; else a place before which there is none.
+/// None where the text ends.
+fn first_special(json: &[u8], mut at: usize) -> Option<Result<usize, usize>> {
+    const WORDS: usize = 2;
+    for _ in 0..WORDS {
+        let Some(word) = json.get(at..)?.first_chunk() else { break };
         // In each byte the highest bit, where it is special; bytes after the first that is may have it for nothing.
         // https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord
         let word = u64::from_le_bytes(*word);
@@ -319,30 +372,38 @@ fn special(json: &[u8], mut at: usize) -> Option<usize> {
         let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
         let found = (below(word, 0x20) | quote | backslash) & (ONES * 0x80);
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(Ok(at + found.trailing_zeros() as usize / 8));
         }
         at += 8;
-        calm += 1;
-        if calm == CALM {
-            at += plain(json.get(at..)?);
-            calm = 0;
-        }
     }
-    let rest = json.get(at..)?;
-    rest.iter().position(|byte| is_special(*byte)).map(|place| at + place)
+    Some(Err(at))
 }
 
-fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
 
-/// How many bytes at the beginning are certainly not special: a multiple of the processor's step.
-fn plain(json: &[u8]) -> usize {
-    const STEP: usize = 32;
-    let (steps, _) = json.as_chunks::<STEP>();
+/// A bit for each byte of a block, the lowest for the first: whether it is special.
+fn special(block: &[u8; BLOCK]) -> u64 {
+    /// Multiplied by it, eight bytes that are 0 or 1 become the eight bits of the highest byte: no two of the
+    /// products meet in one bit.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
     // Without a way out in its middle, so that it becomes a few wide instructions.
-    let special = |step: &[u8; STEP]| step.iter().fold(false, |any, byte| any | is_special(*byte));
-    steps.iter().take_while(|step| !special(step)).count() * STEP
+    let mut flags = [0_u8; BLOCK];
+    for (flag, byte) in flags.iter_mut().zip(block) {
+        *flag = u8::from(is_special(*byte));
+    }
+    let (words, _) = flags.as_chunks();
+    words.iter().enumerate().fold(0, |bits, (nth, word)| {
+        bits | (u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) << (8 * nth)
+    })
+}
+
+/// How many bytes at the beginning are certainly not special: whole blocks of them.
+fn plain(json: &[u8]) -> usize {
+    let (blocks, _) = json.as_chunks::<BLOCK>();
+    // Without a way out in its middle, so that it becomes a few wide instructions.
+    let special = |block: &[u8; BLOCK]| block.iter().fold(false, |any, byte| any | is_special(*byte));
+    blocks.iter().take_while(|block| !special(block)).count() * BLOCK
 }
 
 #[cfg(test)]

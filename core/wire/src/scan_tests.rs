@@ -186,8 +186,40 @@ proptest! {
     }
 
     #[test]
-    fn the_next_special_byte_is_found_wherever_it_is(bytes in proptest::collection::vec(prop_oneof![20 => 0x20_u8..=255, 1 => any::<u8>()], 0..200), from in 0..220_usize) {
+    fn a_special_byte_that_is_near_is_found(bytes in proptest::collection::vec(odd_byte(), 0..40), from in 0..40_usize) {
         let expected = bytes.iter().enumerate().skip(from).find(|(_, byte)| is_special(**byte)).map(|(place, _)| place);
-        prop_assert_eq!(special(&bytes, from), expected);
+        match first_special(&bytes, from) {
+            Some(Ok(place)) => prop_assert_eq!(Some(place), expected),
+            Some(Err(place)) => prop_assert!(expected.is_none_or(|first| first >= place)),
+            None => prop_assert!(from > bytes.len()),
+        }
     }
+
+    #[test]
+    fn every_special_byte_of_a_block_has_its_bit(bytes in proptest::collection::vec(odd_byte(), BLOCK..=BLOCK)) {
+        let block = bytes.first_chunk().unwrap();
+        for (place, byte) in block.iter().enumerate() {
+            prop_assert_eq!(special(block) >> place & 1 == 1, is_special(*byte));
+        }
+    }
+
+    /// Strings whose ends, escapes and faults stand at every place of blocks.
+    #[test]
+    fn long_strings_are_judged_as_serde_json_judges_them(pieces in proptest::collection::vec(piece(), 0..60), clean in any::<bool>()) {
+        let mut json = format!("{{\"k\":\"{}\",\"l\":1}}", pieces.concat());
+        if !clean {
+            json.push('\n');
+        }
+        prop_assert_eq!(ours(&json), theirs(&json));
+    }
+}
+
+fn odd_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![20 => 0x20_u8..=255, 1 => any::<u8>(), 1 => prop::sample::select(b"\"\\\n".to_vec())]
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    let escape =
+        prop::sample::select(vec!["\\\"", "\\\\", "\\n", "\\u00e9", "\\u12", "\\x", "\"", "\n", "é", "\\/"]);
+    prop_oneof![10 => "[a-z ]{0,30}", 4 => Just("\\\\".to_owned()), 3 => Just("\\n".to_owned()), 1 => escape.prop_map(str::to_owned)]
 }
