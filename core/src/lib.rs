@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod pipeline;
 pub mod policy;
 pub mod port;
+mod readiness;
 pub mod record;
 pub mod refusal;
 pub mod registry;

@@ -6,6 +6,7 @@ use crate::demo::Demo;
 use crate::identity::KeyCache;
 use crate::policy::{Policy, Target};
 use crate::port::{Ports, Upstream};
+use crate::readiness::Readiness;
 use crate::registry::Kind;
 use crate::responses::Runs;
 use crate::settings::Settings;
@@ -18,6 +19,7 @@ pub struct Core {
     pub(crate) keys: KeyCache,
     /// Answers that are made in the background.
     pub(crate) runs: Runs,
+    pub(crate) ready: Readiness,
     demo: Demo,
     policy: RwLock<Arc<Policy>>,
 }
@@ -33,7 +35,15 @@ impl Core {
     pub(crate) fn new(ports: Ports, settings: Settings, policy: Policy) -> Self {
         let demo = Demo::new(ports.clock.clone());
         let policy = RwLock::new(Arc::new(policy));
-        Self { ports, settings, keys: KeyCache::default(), runs: Runs::default(), demo, policy }
+        Self {
+            ports,
+            settings,
+            keys: KeyCache::default(),
+            runs: Runs::default(),
+            ready: Readiness::default(),
+            demo,
+            policy,
+        }
     }
 
     pub(crate) fn replace_policy(&self, policy: Policy) {

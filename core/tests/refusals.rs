@@ -13,7 +13,7 @@ use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Body, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
 use http::{Request, Response};
 use serde_json::{Value, json};
-use world::{Bend, World, anthropic, chat, message, openai, read_json, whole};
+use world::{Bend, World, anthropic, chat, completion, message, openai, read_json, whole};
 
 fn question(model: &str) -> Value {
     json!({ "model": model, "max_tokens": 50, "messages": [{ "role": "user", "content": "hello" }] })
@@ -291,6 +291,19 @@ fn a_ledger_that_fails_at_the_reservation_leaves_a_record_of_that_and_nothing_he
     assert_eq!(records[0]["outcome"], "gateway_unavailable");
     assert_eq!(records[0]["status"], 503);
     assert_eq!(world.usage(&id)["held"], "0");
+}
+
+#[test]
+fn books_that_cannot_be_closed_are_told_to_the_log() {
+    let world = World::bent(|op| if matches!(op, Op::Settle(_)) { Bend::Broken } else { Bend::Straight });
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 1, 1))));
+    let response = world.send(openai(&key, &question("plain")));
+    assert_eq!(response.status(), 200, "the caller has its answer all the same");
+    let id = response.headers()["x-gatelet-request-id"].to_str().unwrap().to_owned();
+    let said = world.handles.log.lines();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains(&id) && said[0].contains("the account cannot be read"), "{said:?}");
 }
 
 #[test]

@@ -96,6 +96,7 @@ pub(crate) async fn whole(body: Body) -> Result<Bytes, Broken> {
     match body {
         Body::Empty => Ok(Bytes::new()),
         Body::Full(bytes) => Ok(bytes),
+        Body::Pieces(pieces) => Ok(Body::join(&pieces)),
         Body::Stream(chunks) => {
             let all: Vec<u8> = chunks.map_ok(|chunk| chunk.to_vec()).try_concat().await?;
             Ok(all.into())

@@ -34,6 +34,7 @@ impl Answer {
         let state = match body {
             Body::Empty => State::Whole(Bytes::new()),
             Body::Full(bytes) => State::Whole(bytes),
+            Body::Pieces(pieces) => State::Whole(Body::join(&pieces)),
             Body::Stream(stream) => State::Flowing(stream),
         };
         Self { state, tasks }

@@ -3,12 +3,24 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use gatelet_core::port::{Fault, Log};
+
 pub fn warn(what: &str, cause: &dyn Display) {
     line("WARN", what, cause);
 }
 
 pub fn error(what: &str, cause: &dyn Display) {
     line("ERROR", what, cause);
+}
+
+/// The gateway's own log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToStderr;
+
+impl Log for ToStderr {
+    fn failed(&self, what: &str, fault: &Fault) {
+        error(what, fault);
+    }
 }
 
 fn line(level: &str, what: &str, cause: &dyn Display) {

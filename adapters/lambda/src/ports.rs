@@ -8,6 +8,7 @@ use gatelet_tokio::{HttpUpstream, Settings, SystemChance, SystemClock, Tasks};
 use crate::aws::Aws;
 use crate::bucket::Bucket;
 use crate::ledger::TableLedger;
+use crate::log::ToStderr;
 use crate::table::Table;
 
 /// What the environment lacks.
@@ -46,5 +47,6 @@ pub fn ports(environment: impl Fn(&str) -> Option<String>, tasks: &Tasks) -> Res
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         defer: Arc::new(tasks.clone()),
+        log: Arc::new(ToStderr),
     })
 }

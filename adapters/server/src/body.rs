@@ -98,6 +98,8 @@ impl From<Body> for Answer {
         match body {
             Body::Empty => Self::Full(None),
             Body::Full(bytes) => Self::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            // Answers are not made of pieces; if one were, it would be whole.
+            Body::Pieces(pieces) => Self::from(Body::Full(Body::join(&pieces))),
             Body::Stream(stream) => Self::Stream(Kept::new(stream)),
         }
     }

@@ -165,6 +165,7 @@ fn call(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Val
         let bytes = match response.into_body() {
             Body::Empty => Vec::new(),
             Body::Full(bytes) => bytes.to_vec(),
+            Body::Pieces(pieces) => pieces.concat(),
             Body::Stream(stream) => {
                 stream
                     .try_fold(Vec::new(), async |mut all, bytes| {

@@ -1,9 +1,11 @@
 //! The HTTP listener: connections in, requests to a [`Handle`], answers out.
 
 mod connection;
+mod told;
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::workers::Workers;
+
+use told::until_told;
 
 /// What answers requests.
 pub trait Handle: Send + Sync + 'static {
@@ -73,14 +77,12 @@ pub async fn listen<H: Handle>(
             }
         };
         let handler = Arc::clone(&handler);
-        let (stop, mut cut_off) = (stop.clone(), cut_off.clone());
-        let token = connections.token();
+        let (stop, cut_off) = (stop.clone(), cut_off.clone());
+        let (token, streams) = (connections.token(), connections.clone());
         workers.spawn(async move || {
             let _held = (place, token);
-            tokio::select! {
-                () = connection::converse(stream, bounds, handler, stop) => {}
-                _ = cut_off.wait_for(|cut| *cut) => {}
-            }
+            let conversation = pin!(connection::converse(stream, bounds, handler, streams, stop));
+            until_told(conversation, &cut_off).await;
         });
     }
     drop(listener);
@@ -88,9 +90,14 @@ pub async fn listen<H: Handle>(
     if tokio::time::timeout(patience, connections.wait()).await.is_err() {
         crate::log::warn("cutting off requests that did not finish", &[("connections", &connections.len())]);
         cut.send_replace(true);
-        connections.wait().await;
+        if tokio::time::timeout(CUT, connections.wait()).await.is_err() {
+            crate::log::error("what was cut off did not end", &[("connections", &connections.len())]);
+        }
     }
 }
+
+/// How long what is cut off may take to end: it only has to notice.
+const CUT: Duration = Duration::from_secs(5);
 
 async fn accept(
     listener: &TcpListener,

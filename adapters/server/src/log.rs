@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
-use gatelet_core::port::Clock as _;
+use gatelet_core::port::{Clock as _, Fault, Log};
 use gatelet_tokio::SystemClock;
 
 pub fn info(what: &str, with: &[(&str, &dyn Display)]) {
@@ -16,6 +16,16 @@ pub fn warn(what: &str, with: &[(&str, &dyn Display)]) {
 
 pub fn error(what: &str, with: &[(&str, &dyn Display)]) {
     line("error", what, with);
+}
+
+/// The gateway's own log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToStderr;
+
+impl Log for ToStderr {
+    fn failed(&self, what: &str, fault: &Fault) {
+        error(what, &[("fault", fault)]);
+    }
 }
 
 fn line(level: &str, what: &str, with: &[(&str, &dyn Display)]) {

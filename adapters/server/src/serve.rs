@@ -29,6 +29,9 @@ use crate::workers::Workers;
 use config::Config;
 use upstreams::Upstreams;
 
+/// Longer than all tries of a settlement together.
+const SETTLING: Duration = Duration::from_secs(10);
+
 impl Handle for Gateway {
     fn handle(&self, request: http::Request<Body>) -> impl Future<Output = http::Response<Body>> + Send {
         Gateway::handle(self, request)
@@ -74,6 +77,7 @@ async fn run(serve: &Serve) -> Result<()> {
         clock: Arc::new(SystemClock),
         chance: Arc::new(BufferedChance),
         defer: Arc::new(tasks.clone()),
+        log: Arc::new(log::ToStderr),
     };
     let admin = first::admin_key(&ports).await?;
     let settings = Settings { background: true, ..Settings::new(admin.key()) };
@@ -87,8 +91,10 @@ async fn run(serve: &Serve) -> Result<()> {
     let patience = Duration::from_secs(serve.patience);
     listen(listener, bounds, Arc::new(gateway.clone()), &workers, stop, patience).await;
     signals.abort();
-    // Callers that left are charged by tasks of their own, on the workers.
-    tasks.finished().await;
+    // Callers that left are charged by tasks of their own, on the workers: a settlement and its tries take seconds.
+    if tokio::time::timeout(patience.max(SETTLING), tasks.finished()).await.is_err() {
+        log::error("work after answers did not finish: what it held is given back at the next start", &[]);
+    }
     workers.finish();
     let _ = tokio::task::spawn_blocking(move || house.join()).await;
     while gateway.tick().await.context("the archive could not be written")?.archived > 0 {}

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use gatelet_core::port::{Body, Broken};
+use gatelet_core::port::{Body, Broken, Defer as _};
 use gatelet_server::listen::{Bounds, Handle, listen};
 use gatelet_server::workers::Workers;
+use gatelet_tokio::Tasks;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -21,6 +22,22 @@ use tokio::time::{sleep, timeout};
 struct Answers {
     /// Somebody dropped the body of `/endless`.
     dropped: Arc<AtomicBool>,
+    /// What the dropped body of `/charged` left to be done is done.
+    charged: Arc<AtomicBool>,
+    tasks: Tasks,
+}
+
+/// As core's books: dropped, it leaves work behind.
+struct Charged(Arc<AtomicBool>, Tasks);
+
+impl Drop for Charged {
+    fn drop(&mut self) {
+        let charged = Arc::clone(&self.0);
+        self.1.defer(Box::pin(async move {
+            sleep(Duration::from_millis(100)).await;
+            charged.store(true, Ordering::SeqCst);
+        }));
+    }
 }
 
 struct Dropped(Arc<AtomicBool>);
@@ -54,6 +71,16 @@ impl Handle for Answers {
                 })
                 .boxed(),
             ),
+            "/charged" => {
+                let guard = Charged(Arc::clone(&self.charged), self.tasks.clone());
+                Body::Stream(
+                    futures_util::stream::unfold(guard, async |guard| {
+                        sleep(Duration::from_millis(20)).await;
+                        Some((Ok("x".into()), guard))
+                    })
+                    .boxed(),
+                )
+            }
             "/endless" => {
                 let guard = Dropped(Arc::clone(&self.dropped));
                 Body::Stream(
@@ -75,6 +102,7 @@ struct Running {
     stop: watch::Sender<bool>,
     ended: JoinHandle<()>,
     dropped: Arc<AtomicBool>,
+    charged: Arc<AtomicBool>,
 }
 
 async fn start(bounds: Bounds, patience: Duration) -> Running {
@@ -82,13 +110,19 @@ async fn start(bounds: Bounds, patience: Duration) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let dropped = Arc::new(AtomicBool::new(false));
-    let handler = Arc::new(Answers { dropped: Arc::clone(&dropped) });
+    let (charged, tasks) = (Arc::new(AtomicBool::new(false)), Tasks::default());
+    let handler = Arc::new(Answers {
+        dropped: Arc::clone(&dropped),
+        charged: Arc::clone(&charged),
+        tasks: tasks.clone(),
+    });
     let ended = tokio::spawn(async move {
         let workers = Workers::start(2).unwrap();
         listen(listener, bounds, handler, &workers, stopped, patience).await;
+        tasks.finished().await;
         workers.finish();
     });
-    Running { address, stop, ended, dropped }
+    Running { address, stop, ended, dropped, charged }
 }
 
 async fn usual() -> Running {
@@ -131,6 +165,24 @@ async fn http_2_is_spoken_to_who_begins_with_it() {
     assert_eq!(response.version(), http::Version::HTTP_2);
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap();
     assert_eq!(body.to_bytes(), "fine");
+}
+
+#[tokio::test]
+async fn a_request_of_http_2_that_is_cut_off_is_charged_before_the_end() {
+    let server = start(Bounds::default(), Duration::from_millis(300)).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(format!("http://{}/charged", server.address))
+        .body(http_body_util::Empty::<bytes::Bytes>::new())
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    server.stop.send_replace(true);
+    timeout(Duration::from_secs(15), server.ended).await.unwrap().unwrap();
+    assert!(server.charged.load(Ordering::SeqCst));
+    drop(response);
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ pub(crate) fn outgoing(body: Body, events: bool) -> JsValue {
     match body {
         Body::Empty => JsValue::NULL,
         Body::Full(bytes) => js::bytes(&bytes).into(),
+        Body::Pieces(pieces) => js::bytes(&Body::join(&pieces)).into(),
         Body::Stream(stream) => js::stream(Source(Rc::new(RefCell::new(Some(stream)))), events).into(),
     }
 }

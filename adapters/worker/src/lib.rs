@@ -50,6 +50,7 @@ fn ports(env: &Env) -> worker::Result<Ports> {
         clock: Arc::new(ports::WorkerClock),
         chance: Arc::new(ports::WorkerChance),
         defer: Arc::new(ports::WaitUntil),
+        log: Arc::new(ports::Console),
     })
 }
 

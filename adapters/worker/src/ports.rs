@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use gatelet_core::domain::Timestamp;
-use gatelet_core::port::{Chance, Clock, Defer};
+use gatelet_core::port::{Chance, Clock, Defer, Fault, Log};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 use worker::send::SendWrapper;
@@ -89,6 +89,16 @@ impl Chance for WorkerChance {
         for part in bytes.chunks_mut(65_536) {
             js::random(part);
         }
+    }
+}
+
+/// The runtime's log.
+#[derive(Debug)]
+pub(crate) struct Console;
+
+impl Log for Console {
+    fn failed(&self, what: &str, fault: &Fault) {
+        worker::console_error!("{what}: {fault}");
     }
 }
 

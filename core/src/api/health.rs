@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::reply;
 use crate::port::Body;
+use crate::readiness::Standing;
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -15,15 +16,16 @@ pub(crate) fn live() -> Response<Body> {
 
 /// `GET /health/ready`: what it stands on answers too.
 pub(super) async fn ready(core: &Core) -> Result<Response<Body>, Refusal> {
-    let ledger = core.ports.ledger.list(&core.settings.shard, "key/", None, 1).await.map(drop);
-    let store = core.ports.store.get("config").await.map(drop);
-    let word = |result: &Result<(), _>| if result.is_ok() { "ok" } else { "down" };
-    let all = ledger.is_ok() && store.is_ok();
-    let body = json!({
-        "status": if all { "ok" } else { "down" },
-        "ledger": word(&ledger),
-        "store": word(&store),
-    });
+    let standing = if let Some(known) = core.ready.begin(core.ports.clock.now()) {
+        known
+    } else {
+        let ledger = core.ports.ledger.list(&core.settings.shard, "key/", None, 1).await.is_ok();
+        let store = core.ports.store.get("config").await.is_ok();
+        core.ready.end(core.ports.clock.now(), Standing { ledger, store })
+    };
+    let word = |fine: bool| if fine { "ok" } else { "down" };
+    let all = standing.ledger && standing.store;
+    let body = json!({ "status": word(all), "ledger": word(standing.ledger), "store": word(standing.store) });
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(reply(status, &body))
 }

@@ -22,7 +22,7 @@ use crate::shared::{Core, Ticked};
 pub(crate) use health::live;
 pub(crate) use route::Route;
 
-/// Finds who answers.
+/// Finds who answers. What is asked for rarely is boxed: every request's state is as large as the largest of them.
 pub(crate) async fn answer(
     core: &Arc<Core>,
     id: RequestId,
@@ -39,21 +39,21 @@ pub(crate) async fn answer(
         Route::Native(provider, rest, known) => {
             let known = known.filter(|_| parts.method == Method::POST);
             let rest = rest.to_owned();
-            pipeline::pass(core, id, now, provider, &rest, known, parts, body).await
+            Box::pin(pipeline::pass(core, id, now, provider, &rest, known, parts, body)).await
         }
-        Route::Responses(asked) => responses::answer(core, id, now, asked, parts, body).await,
+        Route::Responses(asked) => Box::pin(responses::answer(core, id, now, asked, parts, body)).await,
         Route::Models(dialect) => {
             only(&parts.method, &Method::GET)?;
-            models::list(core, now, &parts, dialect).await
+            Box::pin(models::list(core, now, &parts, dialect)).await
         }
         Route::Version => Ok(health::version()),
         Route::Model(dialect, model) => {
             only(&parts.method, &Method::GET)?;
-            models::show(core, now, &parts, dialect, &model).await
+            Box::pin(models::show(core, now, &parts, dialect, &model)).await
         }
         Route::Live => Ok(live()),
-        Route::Ready => health::ready(core).await,
-        Route::Admin(rest) => admin::answer(core, now, &parts, body, &rest).await,
+        Route::Ready => Box::pin(health::ready(core)).await,
+        Route::Admin(rest) => Box::pin(admin::answer(core, now, &parts, body, &rest)).await,
         Route::Hello => Ok(health::hello()),
         Route::Nowhere(_) => Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),
     }

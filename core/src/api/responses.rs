@@ -70,7 +70,7 @@ async fn shelf(core: &Core, now: Timestamp, parts: &Parts) -> Result<Shelf, Refu
 
 /// A request that has come whole.
 async fn whole(core: &Core, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-    let body = pipeline::collect(body, headers, core.settings.body_limit);
+    let body = std::pin::pin!(pipeline::collect(body, headers, core.settings.body_limit));
     pipeline::within(core, core.settings.deadline, body).await.ok_or(Refusal::Timeout)?
 }
 
@@ -122,7 +122,9 @@ async fn create(
             }
             Body::Full(bytes)
         }
-        Body::Stream(upstream) => Body::Stream(watched(upstream, patch, keeper)),
+        body @ (Body::Pieces(_) | Body::Stream(_)) => {
+            Body::Stream(watched(body.into_stream(), patch, keeper))
+        }
         Body::Empty => Body::Empty,
     };
     Ok(Response::from_parts(head, body))

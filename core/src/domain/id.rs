@@ -63,17 +63,27 @@ impl RequestId {
         let millis = u128::try_from(now.micros().div_euclid(1_000)).unwrap_or(0) & ((1 << 48) - 1);
         let random = u128::from_be_bytes(chance) & ((1 << 80) - 1);
         let value = (millis << 80) | random;
-        let mut text = String::with_capacity(30);
-        text.push_str("req_");
-        for place in (0..26).rev() {
-            text.push(crockford((value >> (place * 5)) & 31));
+        let mut text = *b"req_00000000000000000000000000";
+        for (place, letter) in text.iter_mut().skip(4).rev().enumerate() {
+            *letter = digit(value >> (place * 5));
         }
-        Self::new(text)
+        Self::new(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// A request holds under its own name.
+impl From<&RequestId> for HoldId {
+    fn from(id: &RequestId) -> Self {
+        Self(id.0.clone())
     }
 }
 
 /// The five lowest bits as a letter of Crockford's base 32, lower-case.
 pub(super) fn crockford(bits: u128) -> char {
+    char::from(digit(bits))
+}
+
+fn digit(bits: u128) -> u8 {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    char::from(ALPHABET[usize::try_from(bits & 31).unwrap_or(0)])
+    ALPHABET[usize::try_from(bits & 31).unwrap_or(0)]
 }

@@ -1,12 +1,14 @@
 //! Plain nouns with invariants. Imports nothing else of ours.
 
 pub mod account;
+mod compact;
 pub mod id;
 pub mod key;
 pub mod money;
 pub mod secret;
 pub mod time;
 
+pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};
 pub use key::{Key, KeyToken, Proof, SigningSecret};
 pub use money::{Money, Rate};

@@ -64,7 +64,7 @@ pub(super) async fn admit<'a>(
             .and_then(|()| bound(&received, &document, &plan))
             .map_err(|refusal| noted(core, &received, &document, refusal))?;
         let account = document.key.account();
-        let hold = HoldId::new(received.arrived.id.as_str());
+        let hold = HoldId::from(&received.arrived.id);
         let reserve = Reserve {
             hold: hold.clone(),
             version: document.version,
@@ -127,7 +127,7 @@ fn resolve(policy: &Policy, received: &Received<'_>) -> Resolution {
 
 /// Writes down a refusal of somebody who is known; nothing was held.
 fn noted(core: &Arc<Core>, received: &Received<'_>, document: &Document, refusal: Refusal) -> Refusal {
-    let hold = HoldId::new(received.arrived.id.as_str());
+    let hold = HoldId::from(&received.arrived.id);
     Books::open(core.clone(), received, document, Vec::new(), hold).refuse(&refusal);
     refusal
 }

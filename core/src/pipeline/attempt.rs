@@ -1,5 +1,6 @@
 //! One call of one target, up to the point where the caller may have its answer.
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -85,7 +86,11 @@ pub(super) async fn attempt(
     }
     call.books.attempt(target, prepared.lane.name(), &prepared.loss, started);
     let limit = call.timeouts.first.min(call.deadline.since(started));
-    let failed = match within(core, limit, run(core, call, target, prepared)).await {
+    let answered = {
+        let work = pin!(run(core, call, target, prepared));
+        within(core, limit, work).await
+    };
+    let failed = match answered {
         Some(Ok(answer)) => return Ok(answer),
         Some(Err(failed)) => failed,
         None if call.received.arrived.knobs.timeout.is_some() && core.ports.clock.now() >= call.deadline => {
@@ -113,7 +118,7 @@ async fn run(
     } else {
         own_path(target, &path)
     };
-    let request = request(call.received, target, place, &body, core.ports.clock.now())
+    let request = request(call.received, target, place, body, core.ports.clock.now())
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
@@ -217,9 +222,15 @@ pub(super) async fn commit(
     loss: Loss,
 ) -> Result<Answer, Failed> {
     let mut waiting = Waiting::new();
+    let mut read = 0_usize;
     while !flow.seen.content && !flow.seen.end {
         match upstream.next().await {
             Some(Ok(chunk)) => {
+                read = read.saturating_add(chunk.len());
+                // What waits is kept in memory, as a whole answer would be.
+                if read > core.settings.answer_limit {
+                    return Err(fail(target, UpstreamFailure::Malformed));
+                }
                 let bytes = flow
                     .push(chunk, &mut call.books.tally)
                     .map_err(|_| fail(target, UpstreamFailure::Malformed))?;
@@ -360,13 +371,13 @@ fn request(
     received: &Received<'_>,
     target: &Target,
     place: Option<Uri>,
-    body: &Bytes,
+    body: Body,
     now: Timestamp,
 ) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
     let conventions = dialect.conventions();
     let stream = received.asked.stream;
-    let mut request = Request::new(Body::Full(body.clone()));
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = place.ok_or(())?;
     if received.arrived.operation.takes_forms() {
@@ -392,9 +403,18 @@ fn request(
             }
         }
     }
-    let (mut parts, full) = request.into_parts();
-    target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, body, now);
-    Ok(Request::from_parts(parts, full))
+    if !target.provider.signs() {
+        return Ok(request);
+    }
+    let (mut parts, body) = request.into_parts();
+    let body = match body {
+        Body::Full(bytes) => bytes,
+        Body::Pieces(pieces) => Body::join(&pieces),
+        // A signature is of the whole body.
+        Body::Empty | Body::Stream(_) => return Err(()),
+    };
+    target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, &body, now);
+    Ok(Request::from_parts(parts, Body::Full(body)))
 }
 
 /// No token was to be had for the provider's credential: the admin's matter, and not the caller's.
@@ -475,9 +495,9 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
         .map(|millis| u64::try_from(millis.div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
-/// What `work` answers, if it does so in time.
-pub async fn within<T>(core: &Core, limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
-    let work = std::pin::pin!(work);
+/// What `work` answers, if it does so in time. It is pinned by whoever asks, so that it is not kept twice: as what was
+/// given, and as what is polled.
+pub async fn within<W: Future + Send>(core: &Core, limit: Duration, work: Pin<&mut W>) -> Option<W::Output> {
     match select(work, core.ports.clock.sleep(limit)).await {
         Either::Left((answer, _)) => Some(answer),
         Either::Right(((), _)) => None,

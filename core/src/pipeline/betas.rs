@@ -36,7 +36,7 @@ pub(super) fn write(received: &Received<'_>, target: &Target, draft: &mut Draft<
         }
     }
     if betas.in_body && !sent.is_empty() {
-        draft.set(FIELD, &Json::of(&sent));
+        draft.set(FIELD, Json::of(&sent));
     }
 }
 

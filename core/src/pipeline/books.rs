@@ -315,8 +315,8 @@ impl Future for Closing {
 impl Drop for Closing {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            // What fails after all its tries is done again by whoever archives the record, or dies with its hold; there
-            // is nobody left to tell.
+            // What fails after all its tries is done again by whoever archives the record, or dies with its hold; the log
+            // has heard of it.
             self.defer.defer(Box::pin(work.map(drop)));
         }
     }
@@ -362,8 +362,17 @@ async fn post(core: Arc<Core>, shard: ShardId, transaction: Transaction) -> Resu
     for pause in PAUSES {
         match ports.ledger.transact(&shard, transaction.clone(), ports.clock.now()).await {
             Err(fault) if fault.kind.is_temporary() => ports.clock.sleep(pause).await,
-            other => return other.map(drop),
+            other => return kept(&core, &transaction, other.map(drop)),
         }
     }
-    ports.ledger.transact(&shard, transaction, ports.clock.now()).await.map(drop)
+    let last = ports.ledger.transact(&shard, transaction.clone(), ports.clock.now()).await;
+    kept(&core, &transaction, last.map(drop))
+}
+
+/// Says which request's books could not be closed: its hold ends by itself, without a charge.
+fn kept(core: &Core, transaction: &Transaction, settled: Result<(), Fault>) -> Result<(), Fault> {
+    settled.inspect_err(|fault| {
+        let id = transaction.entries.first().map_or("?", |entry| entry.id.as_str());
+        core.ports.log.failed(&format!("the books of request {id} could not be closed"), fault);
+    })
 }

@@ -9,6 +9,7 @@
 //! the host's own check of what it resolves to.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -63,8 +64,8 @@ pub(super) async fn complete(
         // As long as what a caller sends along may be, once it is base64.
         let room = AtomicUsize::new(rules.total.min(core.settings.body_limit / 4 * 3));
         let all = missing.into_iter().map(|named| async {
-            let limited = within(core, limit, get(core, rules, named.0, &named.1, &room));
-            (named.clone(), limited.await.unwrap_or(Err(Unfetched::TimedOut)))
+            let got = pin!(get(core, rules, named.0, &named.1, &room));
+            (named.clone(), within(core, limit, got).await.unwrap_or(Err(Unfetched::TimedOut)))
         });
         let all = join_all(all).await;
         call.fetched.0.extend(all);
@@ -201,8 +202,7 @@ async fn collect(
     let announced = text(headers, CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     let mut stream = match body {
         Body::Empty => return Ok(Bytes::new()),
-        Body::Full(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
-        Body::Stream(stream) => stream,
+        body => body.into_stream(),
     };
     // What is announced is believed only so far that nothing of it is read.
     if announced.is_some_and(|length| length > most || length > room.load(Ordering::Relaxed)) {

@@ -1,5 +1,8 @@
 //! The headers that we add to answers.
 
+use std::fmt;
+use std::io::Write as _;
+
 use gatelet_wire::dialect::RateHeaders;
 use gatelet_wire::{DialectId, Loss};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -24,33 +27,33 @@ pub(super) fn served(head: &mut HeaderMap, target: &Target, output_cap: Option<u
     if let Ok(name) = HeaderValue::from_str(target.name()) {
         head.insert(&MODEL, name);
     } else {
-        text(head, &MODEL, target.to_string());
+        text(head, &MODEL, &target.to_string());
     }
     if let Some(cap) = output_cap {
-        head.insert(&OUTPUT_CAP, HeaderValue::from(cap));
+        short(head, &OUTPUT_CAP, format_args!("{cap}"));
     }
     if !soft_passed.is_empty() {
-        text(head, &SOFT_LIMIT, soft_passed.join(", "));
+        text(head, &SOFT_LIMIT, &soft_passed.join(", "));
     }
 }
 
 pub(super) fn cost(head: &mut HeaderMap, cost: Money) {
-    text(head, &COST, cost.to_string());
+    short(head, &COST, format_args!("{cost}"));
 }
 
 pub(super) fn loss(head: &mut HeaderMap, loss: &Loss) {
     if !loss.is_empty() {
         let items: Vec<&str> = loss.items().collect();
-        text(head, &LOSS, items.join(", "));
+        text(head, &LOSS, &items.join(", "));
     }
 }
 
 /// How often upstreams were called, and how long the gateway itself has taken so far.
 pub(super) fn times(head: &mut HeaderMap, core: &Core, received: &Received<'_>, books: &Books) {
-    head.insert(&ATTEMPTS, HeaderValue::from(books.attempts()));
+    short(head, &ATTEMPTS, format_args!("{}", books.attempts()));
     let total = core.ports.clock.now().since(received.arrived.started);
     let own = total.saturating_sub(books.upstream_time()).as_micros();
-    text(head, &OVERHEAD_MS, format!("{}.{:03}", own / 1_000, own % 1_000));
+    short(head, &OVERHEAD_MS, format_args!("{}.{:03}", own / 1_000, own % 1_000));
 }
 
 /// What is left of the limits a minute, in the form that the vendor's SDK knows.
@@ -63,13 +66,17 @@ pub(super) fn limits(head: &mut HeaderMap, dialect: DialectId, headroom: &Headro
     for (names, meter) in [(requests, headroom.requests), (tokens, headroom.tokens)] {
         let Some(Meter { limit, remaining, resets_at }) = meter else { continue };
         let [limit_name, remaining_name, reset_name] = names;
-        head.insert(limit_name, HeaderValue::from(limit));
-        head.insert(remaining_name, HeaderValue::from(remaining));
-        let reset = match rates {
-            RateHeaders::Openai => format!("{}s", resets_at.since(now).as_micros().div_ceil(1_000_000)),
-            RateHeaders::Anthropic => Timestamp::from_seconds(resets_at.seconds()).to_string(),
-        };
-        text(head, reset_name, reset);
+        short(head, limit_name, format_args!("{limit}"));
+        short(head, remaining_name, format_args!("{remaining}"));
+        match rates {
+            RateHeaders::Openai => {
+                let seconds = resets_at.since(now).as_micros().div_ceil(1_000_000);
+                short(head, reset_name, format_args!("{seconds}s"));
+            }
+            RateHeaders::Anthropic => {
+                short(head, reset_name, format_args!("{}", Timestamp::from_seconds(resets_at.seconds())));
+            }
+        }
     }
 }
 
@@ -97,11 +104,30 @@ static ANTHROPIC_TOKENS: Names = [
 ];
 
 /// Sets a header; bytes that no header can carry become question marks.
-fn text(head: &mut HeaderMap, name: &'static HeaderName, mut value: String) {
-    if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        value = value.replace(|c: char| !(' '..='~').contains(&c), "?");
-    }
-    if let Ok(value) = HeaderValue::try_from(value) {
+fn text(head: &mut HeaderMap, name: &'static HeaderName, value: &str) {
+    let plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let value = if plain {
+        HeaderValue::from_str(value)
+    } else {
+        HeaderValue::try_from(value.replace(|c: char| !(' '..='~').contains(&c), "?"))
+    };
+    if let Ok(value) = value {
         head.insert(name, value);
+    }
+}
+
+/// Sets a header to an amount or a moment, of which the longest is short: written on the stack, then copied once.
+fn short(head: &mut HeaderMap, name: &'static HeaderName, value: fmt::Arguments<'_>) {
+    const LONGEST: usize = 64;
+    let mut buffer = [0; LONGEST];
+    let mut rest = buffer.as_mut_slice();
+    let written = rest.write_fmt(value).map(|()| rest.len());
+    match written {
+        Ok(left) => {
+            if let Ok(value) = HeaderValue::from_bytes(buffer.get(..LONGEST - left).unwrap_or_default()) {
+                head.insert(name, value);
+            }
+        }
+        Err(_) => text(head, name, &value.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
 use gatelet_wire::{
-    DialectId, Draft, Edit, Fields, Json, Loss, Operation, Restore, Written, chat, completion,
+    DialectId, Draft, Edit, Fields, Json, Loss, Operation, Piece, Restore, Written, chat, completion,
 };
 
 use super::betas;
@@ -14,6 +14,7 @@ use super::fetch;
 use super::receive::Received;
 use super::task;
 use crate::policy::Target;
+use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::registry::{Capability, StreamUsage};
 
@@ -45,7 +46,8 @@ pub(super) struct Prepared {
     /// After the provider's base.
     pub(super) path: Cow<'static, str>,
     pub(super) lane: Lane,
-    pub(super) body: Bytes,
+    /// Empty, full or in pieces.
+    pub(super) body: Body,
     pub(super) loss: Loss,
     /// We asked for a usage chunk that the caller did not: it is taken out of the stream again.
     pub(super) hide_usage: bool,
@@ -129,9 +131,9 @@ fn same_dialect(
     if target.edits.is_empty() && output_cap.is_none() && !hide_usage && cleaned.is_none() {
         let said = received.arrived.addressed.model.is_none() && asked.model == *target.model;
         let body = if conventions.model_in_path || said {
-            received.arrived.body.clone()
+            Body::Full(received.arrived.body.clone())
         } else {
-            fields.splice(&[("model", model.as_str())]).into()
+            assembled(received, fields.splice_pieces(&[("model", model.as_str())]))
         };
         return Ok(Prepared {
             path,
@@ -144,11 +146,11 @@ fn same_dialect(
         });
     }
     let mut draft = Draft::from(fields);
-    if let Some((name, json)) = &cleaned {
+    if let Some((name, json)) = cleaned {
         draft.set(name, json);
     }
     if !conventions.model_in_path {
-        draft.set("model", &model);
+        draft.set("model", model);
     }
     if let Some(cap) = output_cap {
         let spellings = received.arrived.dialect.dialect().spellings().iter();
@@ -157,7 +159,7 @@ fn same_dialect(
         draft.apply(&[Edit::Set(cap_field(target).to_owned(), cap.into())], &mut loss)?;
     }
     if hide_usage {
-        draft.set("stream_options", &include_usage(fields));
+        draft.set("stream_options", include_usage(fields));
     }
     take_addressed(&mut draft, target);
     betas::write(received, target, &mut draft, &mut loss);
@@ -165,12 +167,26 @@ fn same_dialect(
     Ok(Prepared {
         path,
         lane: Lane::Edited,
-        body: draft.write().into(),
+        body: assembled(received, draft.pieces(fields)),
         loss,
         hide_usage,
         restore: Restore::default(),
         conversation: true,
     })
+}
+
+/// A body of what was kept of the caller's, which is not copied, and of what was written anew.
+fn assembled(received: &Received<'_>, pieces: Vec<Piece>) -> Body {
+    let own = &received.arrived.body;
+    let bytes = |piece| match piece {
+        Piece::Made(bytes) => bytes.into(),
+        Piece::Kept(place) => own.slice(place),
+    };
+    let mut pieces: Vec<Bytes> = pieces.into_iter().map(bytes).collect();
+    match pieces.len() {
+        1 => Body::Full(pieces.remove(0)),
+        _ => Body::Pieces(pieces),
+    }
 }
 
 /// Takes out what a provider has in its path and refuses in the body, the model's name and whether to stream: nothing of

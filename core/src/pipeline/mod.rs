@@ -46,15 +46,17 @@ pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 
 /// The gateway, in a few lines. The last, settling, is tied to the end of the answer's body.
-pub async fn serve(
+///
+/// No function of its own that waits: each of those keeps its arguments as long as it lives.
+pub fn serve(
     core: &Arc<Core>,
     id: RequestId,
     started: Timestamp,
     asking: Asking,
     parts: Parts,
     body: Body,
-) -> Result<Response<Body>, Refusal> {
-    run(core, id, started, asking, None, parts, body).await
+) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send {
+    run(core, id, started, asking, None, parts, body)
 }
 
 /// A call of a provider's own interface. `rest` is what follows the provider's name in the path, and `known` what that

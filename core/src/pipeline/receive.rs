@@ -1,5 +1,6 @@
 //! First stage: the request's own words, checked as far as they can be by themselves.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -137,12 +138,12 @@ pub(super) async fn arrive(
             (Proof::Token(token), document, Bytes::new(), Upload::of(body))
         }
         (Shown::Token(token), Some(boundary)) => {
-            let head = form_head(body, boundary, core.settings.body_limit);
+            let head = pin!(form_head(body, boundary, core.settings.body_limit));
             let (head, rest) = within(core, limit, head).await.ok_or(Refusal::Timeout)??;
             (Proof::Token(token), document, head, rest)
         }
         (shown, _) => {
-            let body = collect(body, &parts.headers, core.settings.body_limit);
+            let body = pin!(collect(body, &parts.headers, core.settings.body_limit));
             let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
             // Only now is there something that a signature could be of.
             let (proof, document) = match shown {
@@ -186,7 +187,7 @@ async fn form_head(body: Body, boundary: &str, most: usize) -> Result<(Bytes, Up
         Body::Empty => return Ok((Bytes::new(), Upload::default())),
         Body::Full(bytes) if bytes.len() > most => return Err(Refusal::BodyTooLarge { most }),
         Body::Full(bytes) => return Ok((bytes, Upload::default())),
-        Body::Stream(stream) => stream,
+        body @ (Body::Pieces(_) | Body::Stream(_)) => body.into_stream(),
     };
     let mut head = Vec::new();
     // A form is read again from its beginning when it has doubled: all readings together are no longer than two.

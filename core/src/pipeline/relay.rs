@@ -36,11 +36,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
     if admitted.received.arrived.native.is_some() {
-        return native::relay(core, admitted).await;
+        return Box::pin(native::relay(core, admitted)).await;
     }
     let counts = |target: &Arc<Target>| target.provider.dialect == admitted.received.arrived.dialect;
     if admitted.received.arrived.operation == Operation::TokenCount && !admitted.plan.iter().any(counts) {
-        return estimated(core, admitted).await;
+        return Box::pin(estimated(core, admitted)).await;
     }
     let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
     books.soft(&soft_passed);

@@ -17,7 +17,7 @@ use super::lane::{Lane, Prepared, include_usage};
 use super::receive::{Received, announced, collect, content_type};
 use super::relay::Call;
 use crate::policy::Target;
-use crate::port::{Body, ByteStream};
+use crate::port::Body;
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::shared::Core;
 
@@ -43,7 +43,7 @@ fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> R
     let hide_usage = form(received).hide_usage;
     let body = match arrived.form() {
         Some(form) => form?.splice(&arrived.body, "model", &target.model).into(),
-        None if received.asked.model == *target.model && !hide_usage => arrived.body.clone(),
+        None if received.asked.model == *target.model && !hide_usage => arrived.body.clone().into(),
         None => {
             let model = Json::of(&&*target.model);
             let usage = include_usage(&received.fields);
@@ -99,7 +99,7 @@ pub(super) async fn answer(
     let json = media.starts_with("application/json") || media.is_empty();
     if media.starts_with("text/event-stream") && form(call.received).hide_usage {
         let flow = Flow::hiding(arrived.dialect, operation.tap()).stating(target);
-        return commit(core, call, target, stream_of(body), Box::new(flow), loss).await;
+        return commit(core, call, target, body.into_stream(), Box::new(flow), loss).await;
     }
     // Sound, subtitles and events pass as they come; what they are is in their type.
     let may_be_raw = matches!(
@@ -120,7 +120,13 @@ pub(super) async fn answer(
         call.books.first_content(core.ports.clock.now());
         let media = headers.get(CONTENT_TYPE).cloned();
         let waiting = Waiting::new();
-        return Ok(Answer::Stream { upstream: stream_of(body), flow: Box::new(flow), waiting, loss, media });
+        return Ok(Answer::Stream {
+            upstream: body.into_stream(),
+            flow: Box::new(flow),
+            waiting,
+            loss,
+            media,
+        });
     }
     let body = collect(body, headers, core.settings.answer_limit)
         .await
@@ -137,14 +143,6 @@ pub(super) async fn answer(
     call.books.tally.counted(usage);
     call.books.first_content(core.ports.clock.now());
     Ok(Answer::Whole { body, loss })
-}
-
-fn stream_of(body: Body) -> ByteStream {
-    match body {
-        Body::Stream(stream) => stream,
-        Body::Full(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
-        Body::Empty => futures_util::stream::empty().boxed(),
-    }
 }
 
 /// How a conversation's tokens are counted, by those who speak its dialect.
@@ -172,7 +170,7 @@ fn token_count(received: &Received<'_>, target: &Target) -> Result<Prepared, Ref
         return Ok(Prepared {
             path,
             lane: Lane::Verbatim,
-            body: received.arrived.body.clone(),
+            body: received.arrived.body.clone().into(),
             loss: Loss::default(),
             hide_usage: false,
             restore: Restore::default(),
@@ -215,7 +213,7 @@ fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refus
     };
     if same && received.asked.model == *target.model {
         let path = upstream.path(&target.model, form);
-        return Ok(prepared(Lane::Verbatim, path, received.arrived.body.clone(), loss));
+        return Ok(prepared(Lane::Verbatim, path, received.arrived.body.clone().into(), loss));
     }
     // Those who name the model in the address name it in the body too, once for each input.
     if same && !named {

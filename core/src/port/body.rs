@@ -12,6 +12,8 @@ pub enum Body {
     #[default]
     Empty,
     Full(Bytes),
+    /// One whole in several pieces: a large body in which little was changed, and nothing else was copied.
+    Pieces(Vec<Bytes>),
     Stream(ByteStream),
 }
 
@@ -32,6 +34,24 @@ pub enum Uncollected {
 }
 
 impl Body {
+    /// The bytes of pieces, for whoever needs them in one place.
+    pub fn join(pieces: &[Bytes]) -> Bytes {
+        match pieces {
+            [only] => only.clone(),
+            pieces => pieces.concat().into(),
+        }
+    }
+
+    /// The body as pieces that come one after the other.
+    pub fn into_stream(self) -> ByteStream {
+        match self {
+            Self::Empty => futures_util::stream::empty().boxed(),
+            Self::Full(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
+            Self::Pieces(pieces) => futures_util::stream::iter(pieces.into_iter().map(Ok)).boxed(),
+            Self::Stream(stream) => stream,
+        }
+    }
+
     /// Reads a whole body of at most `most` bytes; `headers` are its message's. A longer one is refused as soon as
     /// that is known: by its announced length before a byte of it is read.
     pub async fn collect(self, headers: &HeaderMap, most: usize) -> Result<Bytes, Uncollected> {
@@ -47,6 +67,10 @@ impl Body {
             Self::Empty => return Ok(Bytes::new()),
             Self::Full(bytes) if bytes.len() > most => return Err(Uncollected::TooLarge),
             Self::Full(bytes) => return Ok(bytes),
+            Self::Pieces(pieces) => {
+                let whole = Self::join(&pieces);
+                return if whole.len() > most { Err(Uncollected::TooLarge) } else { Ok(whole) };
+            }
             Self::Stream(stream) => stream,
         };
         let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
@@ -74,6 +98,7 @@ impl std::fmt::Debug for Body {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
+            Self::Pieces(pieces) => write!(f, "Pieces({} of them)", pieces.len()),
             Self::Stream(_) => f.write_str("Stream"),
         }
     }

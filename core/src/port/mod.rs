@@ -34,6 +34,11 @@ pub trait Defer: Send + Sync {
     fn defer(&self, work: BoxFuture<'static, ()>);
 }
 
+/// Where the gateway says what nobody else is told: no caller waits for it any more. Never a secret.
+pub trait Log: Send + Sync {
+    fn failed(&self, what: &str, fault: &Fault);
+}
+
 /// All that a host supplies.
 #[derive(Clone)]
 pub struct Ports {
@@ -44,6 +49,7 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
     pub defer: Arc<dyn Defer>,
+    pub log: Arc<dyn Log>,
 }
 
 impl std::fmt::Debug for Ports {

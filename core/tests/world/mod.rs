@@ -172,6 +172,7 @@ pub fn read(response: Response<Body>) -> Vec<u8> {
     match response.into_body() {
         Body::Empty => Vec::new(),
         Body::Full(bytes) => bytes.to_vec(),
+        Body::Pieces(pieces) => pieces.concat(),
         Body::Stream(stream) => block_on(stream.fold(Vec::new(), |mut all, piece| async move {
             all.extend_from_slice(&piece.expect("our own bodies never break"));
             all
@@ -287,6 +288,8 @@ pub enum Bend {
     Late,
     /// It is done, and the answer is lost.
     Lost,
+    /// It is not done, nor will it be.
+    Broken,
 }
 
 struct Bent {
@@ -306,9 +309,12 @@ impl Ledger for Bent {
         if matches!(bend, Bend::Late) {
             yield_now().await;
         }
+        if matches!(bend, Bend::Broken) {
+            return Err(Fault::new(FaultKind::Corrupt, "ledger.transact", "the account cannot be read"));
+        }
         let outcome = self.ledger.transact(shard, transaction, now).await;
         match bend {
-            Bend::Straight | Bend::Late => outcome,
+            Bend::Broken | Bend::Straight | Bend::Late => outcome,
             Bend::Lost => Err(Fault::new(FaultKind::Unavailable, "ledger.transact", "the answer was lost")),
         }
     }

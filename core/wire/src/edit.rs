@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::json::is_null;
 use crate::peek::{push_key, push_string};
+use crate::piece::{Out, Piece, Pieces};
 use crate::{Fields, Json, Loss, Malformed, scan};
 
 mod message;
@@ -151,8 +152,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Gives an outer field a value, in its place or at the end.
-    pub fn set(&mut self, key: &str, value: &Json) {
-        self.put(key, Cow::Owned(value.as_ref().to_owned()));
+    pub fn set(&mut self, key: &str, value: Json) {
+        self.put(key, Cow::Owned(value.into()));
     }
 
     fn put(&mut self, key: &str, value: Cow<'a, RawValue>) {
@@ -172,16 +173,27 @@ impl<'a> Draft<'a> {
     pub fn write(&self) -> Vec<u8> {
         let size = self.items.iter().map(|(key, value)| key.len() + value.get().len() + 4).sum::<usize>();
         let mut out = Vec::with_capacity(size + 2);
-        out.push(b'{');
+        self.write_into(&mut out);
+        out
+    }
+
+    /// As [`Draft::write`], without copying what is large and comes from `fields`.
+    pub fn pieces(&self, fields: &Fields<'_>) -> Vec<Piece> {
+        let mut out = Pieces::of(fields);
+        self.write_into(&mut out);
+        out.done()
+    }
+
+    fn write_into(&self, out: &mut impl Out) {
+        out.make().push(b'{');
         for (nth, (key, value)) in self.items.iter().enumerate() {
             if nth > 0 {
-                out.push(b',');
+                out.make().push(b',');
             }
-            push_key(&mut out, key);
-            out.extend_from_slice(value.get().as_bytes());
+            push_key(out.make(), key);
+            out.keep(value.get());
         }
-        out.push(b'}');
-        out
+        out.make().push(b'}');
     }
 
     fn to_raw(&self) -> Box<RawValue> {

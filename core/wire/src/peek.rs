@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::dialect::Addressed;
 use crate::json::{is_null, string, text};
 use crate::measure::may_mean_media;
+use crate::piece::{Out, Piece, Pieces};
 use crate::{Malformed, scan};
 
 /// The fields of one JSON object, in their order, each value with its bytes.
@@ -46,6 +47,19 @@ impl<'a> Fields<'a> {
             Some((body, items)) => Self::once(body, items, media),
             // What is wrong with it is found out at leisure.
             _ => Self::parse(text(body)?, "body"),
+        }
+    }
+
+    /// Reads a whole body whose media nobody asks for: [`Fields::may_have_media`] says yes.
+    ///
+    /// # Errors
+    /// Those of [`Fields::read`].
+    pub fn read_plain(body: &'a [u8]) -> Result<Self, Malformed> {
+        let quick =
+            std::str::from_utf8(body).ok().and_then(|body| Some((body, scan::object(body, |_, _| {})?)));
+        match quick {
+            Some((body, items)) => Self::once(body, items, true),
+            None => Self::parse(text(body)?, "body"),
         }
     }
 
@@ -115,12 +129,24 @@ impl<'a> Fields<'a> {
     pub fn splice(&self, values: &[(&str, &str)]) -> Vec<u8> {
         let grow: usize = values.iter().map(|(key, json)| key.len() + json.len() + 4).sum();
         let mut out = Vec::with_capacity(self.body.len() + grow);
+        self.splice_into(values, &mut out);
+        out
+    }
+
+    /// As [`Fields::splice`], without copying what is large.
+    pub fn splice_pieces(&self, values: &[(&str, &str)]) -> Vec<Piece> {
+        let mut out = Pieces::of(self);
+        self.splice_into(values, &mut out);
+        out.done()
+    }
+
+    fn splice_into(&self, values: &[(&str, &str)], out: &mut impl Out) {
         let mut copied = 0;
         for (key, value) in &self.items {
             let Some((_, json)) = values.iter().find(|(name, _)| name == key) else { continue };
             let start = self.offset(value);
-            out.extend_from_slice(self.body.get(copied..start).unwrap_or_default().as_bytes());
-            out.extend_from_slice(json.as_bytes());
+            out.keep(self.body.get(copied..start).unwrap_or_default());
+            out.make().extend_from_slice(json.as_bytes());
             copied = start + value.get().len();
         }
         // After the last field, before the space that precedes the closing brace.
@@ -128,17 +154,16 @@ impl<'a> Fields<'a> {
             Some((_, value)) => self.offset(value) + value.get().len(),
             None => self.body.find('{').map_or(0, |brace| brace + 1),
         };
-        out.extend_from_slice(self.body.get(copied..end).unwrap_or_default().as_bytes());
+        out.keep(self.body.get(copied..end).unwrap_or_default());
         let mut first = self.items.is_empty();
         for (key, json) in values.iter().filter(|(key, _)| self.get(key).is_none()) {
             if !std::mem::replace(&mut first, false) {
-                out.push(b',');
+                out.make().push(b',');
             }
-            push_key(&mut out, key);
-            out.extend_from_slice(json.as_bytes());
+            push_key(out.make(), key);
+            out.make().extend_from_slice(json.as_bytes());
         }
-        out.extend_from_slice(self.body.get(end..).unwrap_or_default().as_bytes());
-        out
+        out.keep(self.body.get(end..).unwrap_or_default());
     }
 
     /// Where `value`, which is a part of `body`, begins in it.
@@ -188,6 +213,14 @@ impl<'de> Deserialize<'de> for Items<'de> {
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn first_duplicate(items: &[(Cow<'_, str>, &RawValue)]) -> Option<String> {
+    /// Comparing each with each is quicker than sorting, up to here.
+    const FEW: usize = 16;
+    if items.len() <= FEW {
+        let among = |(nth, (key, _)): (usize, &(Cow<'_, str>, _))| {
+            items.iter().skip(nth + 1).any(|(other, _)| other == key).then(|| key.to_string())
+        };
+        return items.iter().enumerate().find_map(among);
+    }
     let mut keys: Vec<&str> = items.iter().map(|(key, _)| key.as_ref()).collect();
     keys.sort_unstable();
     keys.array_windows().find(|[left, right]| left == right).map(|[key, _]| (*key).to_owned())

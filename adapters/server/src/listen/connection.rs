@@ -8,12 +8,15 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use gatelet_core::port::Body;
 use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
+use super::told::until_told;
 use super::{Bounds, Handle};
 use crate::body::{self, Answer};
 
@@ -22,6 +25,7 @@ pub(super) async fn converse<H: Handle>(
     stream: std::net::TcpStream,
     bounds: Bounds,
     handler: Arc<H>,
+    streams: TaskTracker,
     mut stop: watch::Receiver<bool>,
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
@@ -35,25 +39,40 @@ pub(super) async fn converse<H: Handle>(
         _ = stop.wait_for(|stop| *stop) => return,
     }
     let service = service_fn(move |request| answer(Arc::clone(&handler), request));
-    let builder = builder(bounds);
+    let builder = builder(bounds, Streams(streams));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // How a connection ends is told to its requests' bodies; nobody else needs to know.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => {}
+    if until_told(connection.as_mut(), &stop).await.is_some() {
+        return;
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
 }
 
-fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+/// Requests of HTTP/2 are tasks of their own, which outlive their connection until they notice that it is gone. They are
+/// counted with the connections, so that whoever stops waits for them too, and for the books that they close.
+#[derive(Clone)]
+struct Streams(TaskTracker);
+
+impl<F: Future<Output: Send + 'static> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        self.0.spawn(stream);
+    }
+}
+
+/// What hyper takes where it is told nothing. Told the same number, it fills tables of that many for each request.
+const HYPERS_HEADERS: usize = 100;
+
+fn builder(bounds: Bounds, streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_within)
-        .max_buf_size(bounds.head)
-        .max_headers(bounds.headers);
+        .max_buf_size(bounds.head);
+    if bounds.headers != HYPERS_HEADERS {
+        builder.http1().max_headers(bounds.headers);
+    }
     builder
         .http2()
         .timer(TokioTimer::new())

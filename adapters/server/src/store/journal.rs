@@ -12,7 +12,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use gatelet_core::domain::compact;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The file that grows.
 pub(super) struct Journal {
@@ -42,7 +43,8 @@ pub(super) struct Frame<'a> {
 pub(super) struct AccountState<'a> {
     pub(super) shard: &'a str,
     pub(super) id: &'a str,
-    #[serde(borrow)]
+    /// Written at once, and not as a list of numbers; both read the same.
+    #[serde(borrow, serialize_with = "at_once")]
     pub(super) state: std::borrow::Cow<'a, [u8]>,
 }
 
@@ -51,6 +53,10 @@ pub(super) struct EntryLine<'a> {
     pub(super) shard: &'a str,
     pub(super) id: &'a str,
     pub(super) line: &'a str,
+}
+
+fn at_once<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 const HEAD: usize = 8;
@@ -70,7 +76,7 @@ impl Journal {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         buffer.extend_from_slice(&[0; HEAD]);
-        let mut buffer = postcard::to_extend(frame, buffer).map_err(io::Error::other)?;
+        let mut buffer = compact(frame, buffer).map_err(io::Error::other)?;
         let (head, content) = buffer.split_at_mut(HEAD);
         let length = u32::try_from(content.len()).map_err(io::Error::other)?;
         head[..4].copy_from_slice(&length.to_le_bytes());

@@ -108,7 +108,11 @@ impl State {
     ) -> Result<(Grant, Option<Place>), Fault> {
         let Transaction { accounts: ids, op, entries } = transaction;
         let reserves = matches!(op, Op::Reserve(_));
-        if reserves && let Some(why) = &self.failing {
+        // Nor are records of refusals kept meanwhile: anybody with a key could fill the memory with them. Settlements are,
+        // of which there are no more than requests that run.
+        if (reserves || ids.is_empty())
+            && let Some(why) = &self.failing
+        {
             return Err(Fault::new(FaultKind::Unavailable, "ledger.transact", why.as_str()));
         }
         let mut accounts = Vec::with_capacity(ids.len());

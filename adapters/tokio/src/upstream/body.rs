@@ -1,5 +1,6 @@
 //! Bodies between core and hyper.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -15,6 +16,8 @@ use super::Place;
 /// A body on its way out. One whose length is known is sent with it; a stream is chunked.
 pub(super) enum Outgoing {
     Full(Option<Bytes>),
+    /// hyper gives all of them to the system in one write.
+    Pieces(VecDeque<Bytes>),
     Stream(ByteStream),
 }
 
@@ -23,6 +26,9 @@ impl From<Body> for Outgoing {
         match body {
             Body::Empty => Self::Full(None),
             Body::Full(bytes) => Self::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            Body::Pieces(pieces) => {
+                Self::Pieces(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
+            }
             Body::Stream(stream) => Self::Stream(stream),
         }
     }
@@ -35,6 +41,7 @@ impl HttpBody for Outgoing {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Pieces(pieces) => Poll::Ready(pieces.pop_front().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(stream) => stream.poll_next_unpin(cx).map_ok(Frame::data),
         }
     }
@@ -42,6 +49,7 @@ impl HttpBody for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
+            Self::Pieces(pieces) => pieces.is_empty(),
             Self::Stream(_) => false,
         }
     }
@@ -49,6 +57,7 @@ impl HttpBody for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Pieces(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
             Self::Stream(_) => SizeHint::default(),
         }
     }

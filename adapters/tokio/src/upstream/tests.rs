@@ -31,6 +31,7 @@ async fn bytes(body: Body) -> Vec<u8> {
     match body {
         Body::Empty => Vec::new(),
         Body::Full(bytes) => bytes.to_vec(),
+        Body::Pieces(pieces) => pieces.concat(),
         Body::Stream(stream) => stream.map(|chunk| chunk.unwrap().to_vec()).concat().await,
     }
 }
@@ -105,10 +106,12 @@ async fn a_body_of_known_length_is_not_chunked() {
         socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
     })
     .await;
-    let request = post(&format!("http://{address}/"), Bytes::from_static(b"hello"));
-    let answer = client().send(request, Reach::Private).await.unwrap();
-    assert_eq!(answer.status(), 204);
-    assert!(matches!(answer.body(), Body::Empty));
+    let pieces = Body::Pieces(["he", "", "llo"].map(|piece| Bytes::from_static(piece.as_bytes())).to_vec());
+    for body in [Bytes::from_static(b"hello").into(), pieces] {
+        let answer = client().send(post(&format!("http://{address}/"), body), Reach::Private).await.unwrap();
+        assert_eq!(answer.status(), 204);
+        assert!(matches!(answer.body(), Body::Empty));
+    }
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ async fn follow(body: Body, patch: Patch, run: &Run) -> Result<Json, (String, St
                 take(bytes, seen);
             }
         }
-        Body::Full(_) | Body::Empty => {}
+        Body::Full(_) | Body::Pieces(_) | Body::Empty => {}
     }
     ended
 }

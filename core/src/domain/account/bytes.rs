@@ -7,7 +7,7 @@ use super::hold::{Ended, Hold, Holds, Tombstone};
 use super::tally::{Spent, Tally};
 use super::window::Log;
 use super::{Account, Document};
-use crate::domain::{Money, Timestamp};
+use crate::domain::{Money, Timestamp, compact};
 
 /// Bytes are not an account that this program can read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +101,10 @@ impl Account {
                 })
                 .collect(),
         };
-        postcard::to_extend(&stored, vec![FORMAT]).map_err(|error| Unreadable(error.to_string()))
+        // Room for a key with its document and a few holds: fewer pieces of memory on the way.
+        let mut bytes = Vec::with_capacity(1_024);
+        bytes.push(FORMAT);
+        compact(&stored, bytes).map_err(|error| Unreadable(error.to_string()))
     }
 
     /// Reads what [`Account::to_bytes`] wrote.

@@ -2,10 +2,10 @@
 
 mod words;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use gatelet_wire::{Loss, Operation, Usage};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -74,7 +74,10 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     books.attempt(target, "native", &Loss::default(), started);
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let sent = match proven {
-        Ok(()) => within(core, deadline.since(started), core.upstream(target).send(request, reach)).await,
+        Ok(()) => {
+            let sent = pin!(core.upstream(target).send(request, reach));
+            within(core, deadline.since(started), sent).await
+        }
         // Whatever the credential lacks, its provider cannot be asked with it.
         Err(unproven) => Some(Err(Fault::new(FaultKind::Denied, "credential", unproven.to_string()))),
     };
@@ -112,13 +115,8 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         }
         Ok(Counted::Stream(flow, body)) => {
             headers::times(&mut head, core, &received, &books);
-            let upstream = match body {
-                Body::Stream(stream) => stream,
-                Body::Full(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
-                Body::Empty => futures_util::stream::empty().boxed(),
-            };
             let committed = Committed {
-                upstream,
+                upstream: body.into_stream(),
                 flow,
                 waiting: Waiting::new(),
                 target: target.name().clone(),
@@ -210,7 +208,8 @@ fn request(received: &Received<'_>, target: &Target, now: Timestamp) -> Option<R
     let whole = match &body {
         Body::Full(bytes) => Some(bytes.as_ref()),
         Body::Empty => Some(&[][..]),
-        Body::Stream(_) => None,
+        // What comes bit by bit cannot be signed: it was collected if it has to be.
+        Body::Pieces(_) | Body::Stream(_) => None,
     };
     if let Some(whole) = whole {
         target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, whole, now);

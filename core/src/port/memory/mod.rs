@@ -16,8 +16,8 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, poll_fn};
 
 use super::{
-    Archive, Body, Chance, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, MOST_KEPT, Outcome, Page,
-    Ports, Reach, Store, Transaction, Upstream, Versioned, Written,
+    Archive, Body, Chance, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, Log, MOST_KEPT, Outcome,
+    Page, Ports, Reach, Store, Transaction, Upstream, Versioned, Written,
 };
 use crate::domain::account::{Account, distinct, transact};
 use crate::domain::{AccountId, ShardId, Timestamp};
@@ -32,6 +32,7 @@ pub struct Handles {
     pub clock: Arc<HandClock>,
     pub chance: Arc<Seed>,
     pub defer: Arc<HeldWork>,
+    pub log: Arc<MemoryLog>,
 }
 
 /// A whole host in memory. It is 2026-01-01T00:00:00Z, and chance is the same every time.
@@ -44,6 +45,7 @@ pub fn ports() -> (Ports, Handles) {
         clock: Arc::new(HandClock::at(Timestamp::from_seconds(1_767_225_600))),
         chance: Arc::new(Seed::new(1)),
         defer: Arc::default(),
+        log: Arc::default(),
     };
     let ports = Ports {
         store: handles.store.clone(),
@@ -53,6 +55,7 @@ pub fn ports() -> (Ports, Handles) {
         clock: handles.clock.clone(),
         chance: handles.chance.clone(),
         defer: handles.defer.clone(),
+        log: handles.log.clone(),
     };
     (ports, handles)
 }
@@ -373,6 +376,22 @@ impl std::fmt::Debug for HeldWork {
     }
 }
 
+/// What was logged, a line each.
+#[derive(Debug, Default)]
+pub struct MemoryLog(Mutex<Vec<String>>);
+
+impl MemoryLog {
+    pub fn lines(&self) -> Vec<String> {
+        lock(&self.0).clone()
+    }
+}
+
+impl Log for MemoryLog {
+    fn failed(&self, what: &str, fault: &Fault) {
+        lock(&self.0).push(format!("{what}: {fault}"));
+    }
+}
+
 /// What a scripted upstream does with one request.
 pub type Answer = Box<dyn FnOnce(http::Request<Body>, Reach) -> Result<http::Response<Body>, Fault> + Send>;
 type Rule = Arc<dyn Fn(http::Request<Body>, Reach) -> Result<http::Response<Body>, Fault> + Send + Sync>;
@@ -442,6 +461,7 @@ impl Upstream for Script {
                 body: match request.body() {
                     Body::Empty => Some(Bytes::new()),
                     Body::Full(bytes) => Some(bytes.clone()),
+                    Body::Pieces(pieces) => Some(Body::join(pieces)),
                     Body::Stream(_) => None,
                 },
                 reach,
