@@ -7,7 +7,8 @@
 //! a closed loop: every connection asks again as soon as it was answered, until `requests` are.
 //!
 //! Prints `done`, `failed`, `seconds`, and in microseconds `p50`, `p99` of the whole exchange, `first50`, `first99` until
-//! the first bytes of the answer's body, and `cpu`, its own processor time.
+//! the first bytes of the answer's body, `words50`, `words99` until its first words (a stream opens without any, and the
+//! gateway lets nothing go before them), and `cpu`, its own processor time.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -74,6 +75,7 @@ pub(crate) struct Seen {
     /// Microseconds, for each request that was answered.
     total: Vec<u32>,
     first: Vec<u32>,
+    words: Vec<u32>,
     failed: usize,
     why: Option<String>,
     seconds: f64,
@@ -87,10 +89,11 @@ impl fmt::Display for Seen {
             times.sort_unstable();
             times
         };
-        let (total, first) = (sorted(&self.total), sorted(&self.first));
+        let (total, first, words) = (sorted(&self.total), sorted(&self.first), sorted(&self.words));
         writeln!(f, "done={}\nfailed={}\nseconds={:.3}", total.len(), self.failed, self.seconds)?;
         writeln!(f, "p50={}\np99={}", at(&total, 50), at(&total, 99))?;
-        write!(f, "first50={}\nfirst99={}\ncpu={}", at(&first, 50), at(&first, 99), own_cpu())?;
+        writeln!(f, "first50={}\nfirst99={}", at(&first, 50), at(&first, 99))?;
+        write!(f, "words50={}\nwords99={}\ncpu={}", at(&words, 50), at(&words, 99), own_cpu())?;
         self.why.as_ref().map_or(Ok(()), |why| write!(f, "\nwhy={why}"))
     }
 }
@@ -98,8 +101,9 @@ impl fmt::Display for Seen {
 impl Seen {
     fn note(&mut self, answered: Result<Answered>) {
         match answered {
-            Ok(Answered { first, total }) => {
+            Ok(Answered { first, words, total }) => {
                 self.first.push(micros(first));
+                self.words.push(micros(words));
                 self.total.push(micros(total));
             }
             Err(error) => {
@@ -212,6 +216,8 @@ async fn ask(line: Option<Line>, address: SocketAddr, request: &[u8]) -> (Result
 
 struct Answered {
     first: Duration,
+    /// Until the first words of a streamed answer; of another, until its end.
+    words: Duration,
     total: Duration,
 }
 
@@ -230,6 +236,9 @@ enum Rest {
     Chunked([u8; END.len()]),
 }
 
+/// What is in every piece of text that the mock streams, and in nothing before it.
+const WORD: &[u8] = b" token";
+
 /// The last piece of a chunked body. No event of the mock looks like it.
 const END: &[u8; 7] = b"\r\n0\r\n\r\n";
 
@@ -243,7 +252,7 @@ impl Line {
     async fn exchange(&mut self, request: &[u8]) -> Result<Answered> {
         let sent = Instant::now();
         self.stream.write_all(request).await?;
-        let (mut rest, mut filled, mut first) = (Rest::Head, 0, None);
+        let (mut rest, mut filled, mut first, mut words) = (Rest::Head, 0, None, None);
         loop {
             let read = self.stream.read(&mut self.buffer[filled..]).await?;
             ensure!(read > 0, "the connection was closed before the answer ended");
@@ -261,6 +270,9 @@ impl Line {
             }
             if !piece.is_empty() {
                 first.get_or_insert_with(|| sent.elapsed());
+                if words.is_none() && memmem::find(piece, WORD).is_some() {
+                    words = Some(sent.elapsed());
+                }
             }
             let ended = match &mut rest {
                 Rest::Head => false,
@@ -278,7 +290,7 @@ impl Line {
             };
             if ended {
                 let total = sent.elapsed();
-                return Ok(Answered { first: first.unwrap_or(total), total });
+                return Ok(Answered { first: first.unwrap_or(total), words: words.unwrap_or(total), total });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What it costs to turn a stream of one dialect into another's: `cargo bench -p gatelet-wire`.
 //!
 //! A stream of 500 pieces of text in each dialect is cut, decoded and encoded in every other. The figure is the least of
-//! many rounds, in nanoseconds a chunk: machines are noisy, and noise only adds.
+//! many rounds, in microseconds a chunk: machines are noisy, and noise only adds.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and reads a clock")]
 
 use std::hint::black_box;
@@ -18,7 +18,7 @@ const ROUNDS: u32 = 200;
 fn main() {
     // `cargo test` runs benches too, with an argument that asks for a glance only.
     let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 };
-    print!("{:>18}", "ns a chunk, to");
+    print!("{:>18}", "us a chunk, to");
     for to in DialectId::ALL {
         print!("{:>18}", to.name());
     }
@@ -28,7 +28,7 @@ fn main() {
         print!("{:>18}", from.name());
         for to in DialectId::ALL.iter().copied() {
             let least = (0..rounds).map(|_| translate(from, to, &stream)).min().unwrap_or_default();
-            print!("{:>18}", least.as_nanos() / u128::from(CHUNKS));
+            print!("{:>18.2}", least.as_secs_f64() * 1e6 / f64::from(CHUNKS));
         }
         println!();
     }

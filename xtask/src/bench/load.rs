@@ -23,6 +23,8 @@ pub(super) struct Seen {
     pub(super) p99: f64,
     pub(super) first50: f64,
     pub(super) first99: f64,
+    pub(super) words50: f64,
+    pub(super) words99: f64,
     /// Of the process that was measured, until it has nothing left to do.
     pub(super) cpu: f64,
     /// Processors that others kept busy meanwhile.
@@ -62,6 +64,8 @@ impl Generator {
             p99: number("p99"),
             first50: number("first50"),
             first99: number("first99"),
+            words50: number("words50"),
+            words99: number("words99"),
             cpu: cpu + later,
             foreign,
         })
