@@ -215,3 +215,71 @@ fn ollamas_clients_find_the_models_that_their_key_may_call_and_a_version() {
     assert_eq!(names, ["llama", "plain"]);
     assert!(get("/api/version")["version"].is_string());
 }
+
+#[test]
+fn a_prompt_of_ollamas_is_answered_as_a_conversation_of_one_turn_by_whoever_it_is() {
+    let world = World::new();
+    let (id, key) = world.key(&json!({ "limits": { "budget": ["1 USD / day"] } }));
+    // By another dialect, whole.
+    world.handles.upstream.push_response(whole(200, &world::message("hi", 7, 3)));
+    let body = json!({ "model": "claude", "prompt": "hello", "system": "be brief", "stream": false, "options": { "num_predict": 50 } });
+    let answer = read_json(world.send(chat("/api/generate", &key, body.to_string())));
+    assert_eq!(
+        (&answer["response"], &answer["done"], &answer["eval_count"]),
+        (&json!("hi"), &json!(true), &json!(3))
+    );
+    assert_eq!(answer.get("message"), None);
+    let asked = sent(&world, 0);
+    assert_eq!(asked["system"], "be brief");
+    assert_eq!((&asked["max_tokens"], &asked["messages"][0]["role"]), (&json!(50), &json!("user")));
+    // By its own, streamed.
+    let lines = "{\"model\":\"llama3.2:3b\",\"created_at\":\"2025-06-15T15:06:40Z\",\"message\":{\"role\":\"assistant\",\"content\":\"hello\"},\"done\":false}\n{\"model\":\"llama3.2:3b\",\"created_at\":\"2025-06-15T15:06:40Z\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":7,\"eval_count\":3}\n";
+    let mut response = sse(ok(vec![lines.to_owned()]));
+    response.headers_mut().insert("content-type", "application/x-ndjson".parse().unwrap());
+    world.handles.upstream.push_response(response);
+    let response = world.send(chat("/ollama/api/generate", &key, r#"{"model":"llama","prompt":"hello"}"#));
+    assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+    let text = String::from_utf8(read(response)).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: String = lines.iter().map(|line| line["response"].as_str().unwrap()).collect();
+    assert_eq!(said, "hello");
+    assert_eq!(lines.last().unwrap()["done"], true);
+    assert_eq!(sent(&world, 1)["messages"], json!([{ "role": "user", "content": "hello" }]));
+    assert_eq!(world.handles.upstream.asked()[1].uri, "http://127.0.0.1:1/api/chat");
+    assert_eq!(spent(&world, &id), "0.000074");
+    // Errors are Ollama's, and nothing is held for what cannot be asked.
+    let wrong = world.send(chat("/api/generate", &key, r#"{"model":"llama","prompt":"a","suffix":"b"}"#));
+    assert_eq!(wrong.status(), 400);
+    assert!(read_json(wrong)["error"].as_str().unwrap().contains("suffix"));
+    assert_eq!(world.usage(&id)["held"], "0");
+}
+
+#[test]
+fn a_providers_own_interface_takes_a_prompt_as_it_is() {
+    let provider = "{ dialect: ollama, base: \"http://127.0.0.1:1\", auth: none, passthrough: unpriced }";
+    let world = World::of(&format!("providers: {{ own: {provider} }}"));
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.push_response(whole(200, &json!({ "response": "hi", "done": true })));
+    let body = r#"{"model":"llama3.2:3b","prompt":"hello","stream":false}"#;
+    assert_eq!(read_json(world.send(chat("/own/api/generate", &key, body)))["response"], "hi");
+    let asked = &world.handles.upstream.asked()[0];
+    assert_eq!(asked.uri, "http://127.0.0.1:1/api/generate");
+}
+
+#[test]
+fn ollamas_clients_are_shown_what_a_model_can_and_how_much_it_takes() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "models": ["seeing", "small", "vectors"] }));
+    let shown = |name: &str| world.send(chat("/api/show", &key, json!({ "model": name }).to_string()));
+    let seeing = read_json(shown("seeing"));
+    assert_eq!(seeing["capabilities"], json!(["completion", "tools", "vision"]));
+    assert_eq!(seeing["model_info"]["gatelet.context_length"], 128_000);
+    assert_eq!(seeing["parameters"], "num_predict 16384");
+    assert_eq!(read_json(shown("small"))["model_info"]["gatelet.context_length"], 10);
+    assert_eq!(read_json(shown("vectors"))["capabilities"], json!(["embedding"]));
+    assert_eq!(shown("plain").status(), 403);
+    let nobody = shown("nobody");
+    assert_eq!(nobody.status(), 404);
+    assert!(read_json(nobody)["error"].as_str().unwrap().contains("nobody"));
+    assert_eq!(world.send(chat("/api/show", "no-key", "{}")).status(), 401);
+}

@@ -42,6 +42,17 @@ pub(crate) fn put_round(out: &mut Vec<u8>, value: u64) {
     put(out, digits.min(u64::MAX >> 4) << 4 | zeros);
 }
 
+/// How far `to` is from `from`: the lowest bit says that it is before it.
+pub(crate) fn distance(from: u64, to: u64) -> u64 {
+    to.abs_diff(from) << 1 | u64::from(to < from)
+}
+
+/// What is so far from `from`, as [`distance`] says it.
+pub(crate) fn moved(from: u64, distance: u64) -> Option<u64> {
+    let by = distance >> 1;
+    if distance & 1 == 1 { from.checked_sub(by) } else { from.checked_add(by) }
+}
+
 /// Reads what [`put`] and [`put_round`] wrote; none at the end of the bytes, or where they are no numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
@@ -105,6 +116,8 @@ mod tests {
             proptest::prop_assert_eq!(reader.round(), Some(value));
             proptest::prop_assert_eq!(reader.number(), Some(any));
             proptest::prop_assert_eq!(reader.byte(), None);
+            let (from, to) = (value >> 1, any >> 1);
+            proptest::prop_assert_eq!(moved(from, distance(from, to)), Some(to));
         }
     }
 }

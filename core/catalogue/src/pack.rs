@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::entry::{Entry, Price, Rates, Schedule};
-use crate::number::{put, put_round};
+use crate::number::{distance, put, put_round};
 use crate::table::{BLOCK, HEADER, MAGIC, PROVIDER};
 
 /// The bytes that [`Table`](crate::Table) searches: what each provider's models are, ids sorted. Equal entries give equal
@@ -26,6 +26,7 @@ pub fn pack(providers: &BTreeMap<String, Vec<Entry>>) -> Vec<u8> {
                 let start = small(parts.models.len());
                 parts.blocks.extend(start.to_le_bytes());
                 before = "";
+                parts.last = [0; 2];
             }
             parts.model(before, entry);
             before = &entry.id;
@@ -57,6 +58,8 @@ struct Parts {
     models: Vec<u8>,
     facts: Once,
     prices: Once,
+    /// Where the facts and the prices of the block's model before are.
+    last: [u64; 2],
 }
 
 impl Parts {
@@ -71,12 +74,18 @@ impl Parts {
         for size in [entry.context, entry.max_output, entry.dimensions] {
             put_round(&mut facts, size);
         }
-        put(&mut self.models, self.facts.place(facts));
-        let price = match entry.prices.as_slice() {
-            [] => 0,
-            prices => 1 + self.prices.place(packed(prices)),
-        };
-        put(&mut self.models, price);
+        let [last_facts, last_prices] = &mut self.last;
+        let place = self.facts.place(facts);
+        put(&mut self.models, distance(*last_facts, place));
+        *last_facts = place;
+        match entry.prices.as_slice() {
+            [] => put(&mut self.models, 0),
+            prices => {
+                let place = self.prices.place(packed(prices));
+                put(&mut self.models, 1 + distance(*last_prices, place));
+                *last_prices = place;
+            }
+        }
         put(&mut self.models, entry.ends.map_or(0, |day| u64::from(day.0) + 1));
     }
 }

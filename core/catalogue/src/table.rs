@@ -6,9 +6,11 @@
 //! providers                 16 bytes each, sorted by name: name's place and length, first block, count of models
 //! names                     the providers' names
 //! blocks                    u32 each: where a block of up to 16 models begins; no block spans two providers
-//! models                    bytes shared with the id before, length of the rest, the rest; then, as numbers, the
-//!                           place of its facts, one more than the place of its prices (0: none), one more than the
-//!                           day it ends (0: none). A block's first id shares nothing.
+//! models                    bytes shared with the id before, length of the rest, the rest; then, as numbers, how far
+//!                           its facts are from those of the model before, one more than how far its prices are from the
+//!                           last ones (0: none), one more than the day it ends (0: none). A block's first id shares
+//!                           nothing, and its distances are from the beginning. Distances have their sign in the lowest bit:
+//!                           neighbours are alike, so most of them are short, or the same.
 //! facts                     mode, capabilities, context, output, dimensions; equal ones stand once
 //! prices                    see `prices` below; equal ones stand once
 //! CRC-32                    u32, little-endian, of all before it
@@ -20,11 +22,11 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::entry::{Day, Entry, Price, Rates, Schedule};
-use crate::number::Reader;
+use crate::number::{Reader, moved};
 use crate::words::{Capabilities, Meter, Mode};
 
 /// Seven bytes that say what it is, and the version of the layout and of the words' order.
-pub(crate) const MAGIC: [u8; 8] = *b"gatecat\x01";
+pub(crate) const MAGIC: [u8; 8] = *b"gatecat\x02";
 pub(crate) const HEADER: usize = MAGIC.len() + 6 * 4;
 const CHECKSUM: usize = 4;
 pub(crate) const PROVIDER: usize = 16;
@@ -55,8 +57,12 @@ struct Place {
 }
 
 /// One model where it lies.
+#[derive(Clone)]
 struct Row<'a> {
     reader: Reader<'a>,
+    /// Where the facts and the prices of the model before are.
+    facts: u64,
+    prices: u64,
 }
 
 impl<'a> Table<'a> {
@@ -97,7 +103,7 @@ impl<'a> Table<'a> {
         });
         let block = after.checked_sub(1).filter(|block| blocks.contains(block))?;
         let count = (place.models - (block - place.first_block) * BLOCK).min(BLOCK);
-        let mut row = Row { reader: self.block(block)? };
+        let mut row = Row::first(self.block(block)?);
         let mut name = Vec::new();
         for _ in 0..count {
             row.id(&mut name)?;
@@ -137,11 +143,11 @@ impl<'a> Table<'a> {
         let (mut name, mut row) = (Vec::new(), None);
         (0..place.models).map_while(move |at| {
             if at % BLOCK == 0 {
-                row = Some(Row { reader: table.block(place.first_block + at / BLOCK)? });
+                row = Some(Row::first(table.block(place.first_block + at / BLOCK)?));
             }
             let row = row.as_mut()?;
             row.id(&mut name)?;
-            let here = Row { reader: row.reader.clone() };
+            let here = row.clone();
             row.skip()?;
             Some((String::from_utf8(name.clone()).ok()?, here))
         })
@@ -193,7 +199,12 @@ fn partition(range: Range<usize>, before: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// A block's first.
+    fn first(reader: Reader<'a>) -> Self {
+        Self { reader, facts: 0, prices: 0 }
+    }
+
     /// Makes `name`, which is the id before, this one.
     fn id(&mut self, name: &mut Vec<u8>) -> Option<()> {
         let (shared, rest) = (self.reader.byte()?, self.reader.byte()?);
@@ -203,18 +214,26 @@ impl Row<'_> {
     }
 
     fn skip(&mut self) -> Option<()> {
-        self.reader.number()?;
-        self.reader.number()?;
+        self.places()?;
         self.reader.number().map(drop)
+    }
+
+    /// Where its facts are, and its prices if it has any.
+    fn places(&mut self) -> Option<(u64, Option<u64>)> {
+        self.facts = moved(self.facts, self.reader.number()?)?;
+        let Some(far) = self.reader.number()?.checked_sub(1) else { return Some((self.facts, None)) };
+        self.prices = moved(self.prices, far)?;
+        Some((self.facts, Some(self.prices)))
     }
 
     fn entry(&mut self, table: &Table<'_>, id: String) -> Option<Entry> {
         let at = |bytes: &'_ [u8], place: u64| usize::try_from(place).ok().filter(|at| *at < bytes.len());
-        let mut facts = Reader(table.facts.get(at(table.facts, self.reader.number()?)?..)?);
+        let (facts, place) = self.places()?;
+        let mut facts = Reader(table.facts.get(at(table.facts, facts)?..)?);
         let mode = Mode::from_code(facts.byte()?)?;
         let capabilities = Capabilities::from_bits(facts.number()?);
         let (context, max_output, dimensions) = (facts.round()?, facts.round()?, facts.round()?);
-        let prices = match self.reader.number()?.checked_sub(1) {
+        let prices = match place {
             Some(place) => prices(&mut Reader(table.prices.get(at(table.prices, place)?..)?))?,
             None => Vec::new(),
         };

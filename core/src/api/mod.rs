@@ -5,6 +5,7 @@ mod health;
 mod models;
 mod responses;
 mod route;
+mod show;
 
 use std::sync::Arc;
 
@@ -45,6 +46,10 @@ pub(crate) async fn answer(
         Route::Models(dialect) => {
             only(&parts.method, &Method::GET)?;
             Box::pin(models::list(core, now, &parts, dialect)).await
+        }
+        Route::Show => {
+            only(&parts.method, &Method::POST)?;
+            show::show(core, now, &parts, body).await
         }
         Route::Version => Ok(health::version()),
         Route::Model(dialect, model) => {

@@ -69,7 +69,7 @@ pub(super) async fn show(
 }
 
 /// Who asks. Nothing is held for a list, so the key is read anew: a revoked one dies here at once, too.
-async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Document>, Refusal> {
+pub(super) async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Document>, Refusal> {
     let token = pipeline::token(parts)?;
     let document = pipeline::read(core, &token.shard, &token.id).await?;
     pipeline::check(&document, &token, now)?;

@@ -25,6 +25,8 @@ pub(crate) enum Route<'a> {
     Models(DialectId),
     /// One model, by the name that callers use.
     Model(DialectId, String),
+    /// One model, named by the body, as Ollama's clients ask for it.
+    Show,
     /// The version, for clients that ask before they speak.
     Version,
     Live,
@@ -80,6 +82,9 @@ impl<'a> Route<'a> {
                 Self::ask(Operation::Chat, DialectId::Anthropic)
             }
             ["api", "chat"] | ["ollama", "api", "chat"] => Self::ask(Operation::Chat, DialectId::Ollama),
+            ["api", "generate"] | ["ollama", "api", "generate"] => {
+                Self::ask(Operation::Completion, DialectId::Ollama)
+            }
             ["v2", "chat"] | ["cohere", "v2", "chat"] => Self::ask(Operation::Chat, DialectId::Cohere),
             ["v1", "messages", "count_tokens"] | ["anthropic", "v1", "messages", "count_tokens"] => {
                 Self::ask(Operation::TokenCount, DialectId::Anthropic)
@@ -128,6 +133,7 @@ impl<'a> Route<'a> {
             [] => Self::Hello,
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
             ["api", "tags"] | ["ollama", "api", "tags"] => Self::Models(DialectId::Ollama),
+            ["api", "show"] | ["ollama", "api", "show"] => Self::Show,
             ["api", "version"] | ["ollama", "api", "version"] => Self::Version,
             ["api" | "ollama", ..] => Self::Nowhere(DialectId::Ollama),
             ["v1beta" | "gemini", ..] => Self::Nowhere(DialectId::Gemini),
@@ -177,6 +183,7 @@ impl<'a> Route<'a> {
             }
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Nowhere(dialect) => *dialect,
             Self::Responses(_) => DialectId::OpenaiResponses,
+            Self::Show => DialectId::Ollama,
             Self::Version | Self::Live | Self::Ready | Self::Admin(_) | Self::Hello => DialectId::Openai,
         }
     }
@@ -185,6 +192,8 @@ impl<'a> Route<'a> {
 /// What a path asks of a model, if it is one of ours.
 fn asked(path: &str, headers: &HeaderMap) -> Option<Asking> {
     match Route::of(path, None, headers) {
+        // Prompts are made into conversations on the way, and a provider's own interface takes the bytes as they are.
+        Route::Ask(Asking { operation: Operation::Completion, dialect: DialectId::Ollama, .. }) => None,
         Route::Ask(asking) => Some(asking),
         _ => None,
     }

@@ -111,7 +111,7 @@ async fn run(
 ) -> Result<Answer, Failed> {
     let Prepared { path, lane, body, loss, hide_usage, restore, conversation } = prepared;
     // Such answers are written anew, whoever reads them.
-    let anew = lane == Lane::Translated || answers_in_parts(target);
+    let anew = lane == Lane::Translated || call.received.arrived.prompt || answers_in_parts(target);
     target.provider.prove(&core.ports).await.map_err(|unproven| self::unproven(target, &unproven))?;
     let place = if conversation {
         target.address(call.received.asked.stream).cloned()
@@ -353,6 +353,7 @@ fn options(received: &Received<'_>) -> EncoderOptions {
         id: Some(received.arrived.id.as_str().to_owned()),
         echo: received.arrived.dialect.dialect().echo(&received.arrived.body),
         list: received.arrived.addressed.list,
+        prompt: received.arrived.prompt,
     }
 }
 

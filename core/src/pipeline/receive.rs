@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use gatelet_wire::dialect::{Addressed, Reading};
+use gatelet_wire::dialect::{Addressed, Reading, ollama};
 use gatelet_wire::multipart::Form;
 use gatelet_wire::operation::{self, Operation, Outline};
 use gatelet_wire::{DialectId, Fields, Malformed, Measure};
@@ -41,6 +41,8 @@ pub(super) struct Arrived {
     pub(super) upload: Upload,
     /// A call of a provider's own interface.
     pub(super) native: Option<Native>,
+    /// The caller asked with a prompt, of which a conversation was made.
+    pub(super) prompt: bool,
     pub(super) knobs: Knobs,
 }
 
@@ -157,6 +159,9 @@ pub(super) async fn arrive(
             }
         }
     };
+    let prompt = operation == Operation::Completion && dialect == DialectId::Ollama;
+    let (operation, body) =
+        if prompt { (Operation::Chat, ollama::generate::to_chat(&body)?.into()) } else { (operation, body) };
     let headers = parts.headers;
     Ok(Arrived {
         id,
@@ -170,6 +175,7 @@ pub(super) async fn arrive(
         body,
         upload,
         native,
+        prompt,
         knobs,
     })
 }

@@ -33,6 +33,9 @@ const BILLS: &[(&str, &str, Usage, &str, u64)] = &[
     ("openai", "gpt-5.4", Usage { input: 300_000, output: 10, ..ZERO }, "", 1_500_225_000),
     ("openai", "gpt-5.4", Usage { input: 272_000, output: 10, ..ZERO }, "", 680_150_000),
     ("openai", "gpt-5.4", Usage { input: 100, cache_read: 300_000, output: 10, ..ZERO }, "flex", 75_362_500),
+    ("openai", "gpt-5.6", Usage { input: 1_000, cache_read: 2_000, cache_write_5m: 300, cache_write_12h: 400, output: 50, ..ZERO }, "", 11_300_000),
+    ("openai", "gpt-5.6", Usage { input: 272_000, cache_write_12h: 1_000, output: 10, ..ZERO }, "priority", 4_392_600_000),
+    ("openai", "gpt-5.6", Usage { input: 1_000, cache_write_5m: 300, output: 50, ..ZERO }, "batch", 3_250_000),
     ("openai", "text-embedding-3-small", Usage { input: 123_457, ..ZERO }, "", 2_469_140),
     ("openai", "whisper-1", Usage { units: Units { input_ms: 61_500, ..NONE }, ..ZERO }, "", 6_150_000),
     ("openai", "tts-1", Usage { units: Units { characters: 4_096, ..NONE }, ..ZERO }, "", 61_440_000),
@@ -47,11 +50,13 @@ const BILLS: &[(&str, &str, Usage, &str, u64)] = &[
     ("gemini", "gemini-2.5-flash", Usage { input: 100, audio_input: 1_920, output: 400, reasoning: 150, ..ZERO }, "", 2_950_000),
     ("gemini", "gemini-2.5-flash", Usage { input: 100, output: 400, ..ZERO }, "batch", 515_000),
     ("gemini", "gemini-2.5-flash", Usage { input: 100, output: 400, web_searches: 2, ..ZERO }, "", 71_030_000),
+    ("gemini", "gemini-2.5-pro", Usage { input: 200_001, output: 10, ..ZERO }, "batch", 250_076_250),
     ("vertex", "gemini-2.5-pro", Usage { input: 300_000, output: 1_000, ..ZERO }, "", 765_000_000),
     ("vertex", "claude-sonnet-4-5", Usage { input: 250_000, cache_write_1h: 10_000, output: 1_000, ..ZERO }, "", 1_642_500_000),
     ("bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0", Usage { input: 1_000, cache_write_5m: 500, cache_read: 2_000, output: 300, ..ZERO }, "", 9_975_000),
     ("bedrock", "amazon.nova-pro-v1:0", Usage { input: 10_000, output: 1_000, ..ZERO }, "priority", 19_600_000),
     ("bedrock", "amazon.nova-pro-v1:0", Usage { input: 10_000, cache_read: 700, output: 1_000, ..ZERO }, "flex", 5_670_000),
+    ("azure", "gpt-4o-audio-preview-2024-12-17", Usage { input: 100, audio_input: 500, output: 20, audio_output: 300, ..ZERO }, "", 44_450_000),
     ("azure", "eu/gpt-4.1", Usage { input: 1_000, cache_read: 1_000, output: 100, ..ZERO }, "", 3_630_000),
     ("azure", "hd/1024-x-1024/dall-e-3", Usage { units: Units { pictures: 2, ..NONE }, ..ZERO }, "", 176_001_385),
     ("mistral", "mistral-ocr-latest", Usage { units: Units { pages: 12, ..NONE }, ..ZERO }, "", 48_000_000),
@@ -126,4 +131,20 @@ fn units_that_usage_does_not_count_are_billed_by_their_meter() {
     assert_eq!(bill("gemini", "gemini-2.5-flash", &[(Meter::MapsSearch, 2)]), 50_000_000);
     assert_eq!(bill("perplexity", "sonar-deep-research", &[(Meter::Citation, 1_500)]), 3_000_000);
     assert_eq!(bill("gemini", "gemini-2.5-flash", &[(Meter::AudioCacheRead, 10_000)]), 1_000_000);
+    // Cached pictures 2.5 a million, written sound 4, made video 17.5, made characters 15, made pixels 0.05.
+    assert_eq!(bill("azure", "gpt-image-1", &[(Meter::ImageCacheRead, 1_000)]), 2_500_000);
+    assert_eq!(bill("azure", "gpt-realtime", &[(Meter::AudioCacheWrite, 10_000)]), 40_000_000);
+    assert_eq!(bill("gemini", "gemini-omni-1.1-flash", &[(Meter::VideoOutput, 1_000)]), 17_500_000);
+    assert_eq!(
+        bill("vertex", "medlm-large", &[(Meter::CharacterInput, 100), (Meter::CharacterOutput, 1_000)]),
+        15_500_000
+    );
+    assert_eq!(bill("azure-ai", "FLUX.2-flex", &[(Meter::PixelOutput, 1_048_576)]), 52_428_800);
+    // One by one: a picture sent 0.00006, a session of code 0.03, seconds, counted in thousandths, by what they are of.
+    assert_eq!(bill("bedrock", "amazon.titan-embed-image-v1", &[(Meter::PictureInput, 3)]), 180_000);
+    assert_eq!(bill("openai", "container", &[(Meter::CodeSession, 2)]), 60_000_000);
+    let seconds = [(Meter::AudioSecondInput, 10_000), (Meter::VideoSecondInput, 10_000)];
+    assert_eq!(bill("bedrock", "amazon.nova-2-multimodal-embeddings-v1:0", &seconds), 8_400_000);
+    let video = [(Meter::Second480p, 1_000), (Meter::Second720p, 1_000), (Meter::Second1080p, 5_000)];
+    assert_eq!(bill("dashscope", "happyhorse-1.1-t2v", &video), 1_010_783_500);
 }

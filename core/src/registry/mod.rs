@@ -22,10 +22,11 @@ use gatelet_catalogue::{Entry, Table};
 pub use near::near_names;
 pub use price::{Bound, Price, Rates, Tiers};
 pub use provider::{Model, Provider};
+pub(crate) use table::NATIVE;
+pub use table::PLACES;
 pub use table::{
     Also, Auth, Betas, Catalogue, Endpoint, Kind, Quirks, Reasoning, Scheme, StatedCost, StreamUsage, When,
 };
-pub(crate) use table::{NATIVE, PLACES};
 
 /// All providers, and what is known of their models. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -103,7 +103,7 @@ pub(super) struct ProviderRow {
 pub(crate) const NATIVE: &str = "native";
 
 /// What may stand in braces in a base, a path, a header or an edit.
-pub(crate) const PLACES: &[&str] =
+pub const PLACES: &[&str] =
     &["account", "compartment", "gateway", "host", "project", "region", "resource", "space", "version"];
 
 /// Which of a provider's models every executable carries, beside the full catalogue.

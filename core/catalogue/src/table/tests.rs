@@ -48,6 +48,23 @@ fn every_model_is_found_and_nothing_else() {
     assert!(table.has_provider("none") && !table.has_provider("no"));
 }
 
+/// Whoever parsed it whole would be led astray by one wrong byte anywhere before the model.
+#[test]
+fn a_look_up_hangs_on_few_of_the_bytes() {
+    let all = some();
+    let bytes = pack(&all);
+    let right = Table::new(&bytes).expect("a catalogue").find("gamma", "g-250");
+    assert!(right.is_some());
+    let mut hangs = 0_usize;
+    for at in HEADER..bytes.len() - CHECKSUM {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x41;
+        hangs +=
+            usize::from(Table::new(&damaged).expect("the header is whole").find("gamma", "g-250") != right);
+    }
+    assert!(hangs < 250, "a look-up hangs on {hangs} of {} bytes", bytes.len());
+}
+
 #[test]
 fn what_is_no_catalogue_is_refused() {
     let bytes = pack(&some());

@@ -311,6 +311,8 @@ pub struct EncoderOptions {
     pub echo: Vec<(String, Json)>,
     /// The caller reads its stream as one JSON list, for dialects that have that form too.
     pub list: bool,
+    /// The caller asked with a prompt in place of a conversation, for dialects that have that form too.
+    pub prompt: bool,
 }
 
 /// Reads one stream: a sans-io machine.

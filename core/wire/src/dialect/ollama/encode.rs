@@ -1,7 +1,7 @@
 //! Streams to callers.
 
 use super::response::{write_call, write_logprobs, write_usage};
-use super::{HERE, error, stop_word, time};
+use super::{HERE, error, generate, stop_word, time};
 use crate::chat::Stop;
 use crate::event::{Delta, Event, PartKind};
 use crate::object::{ObjectWriter, object};
@@ -40,6 +40,7 @@ impl StreamEncoder {
         message: impl FnOnce(&mut ObjectWriter<'_>),
         rest: impl FnOnce(&mut ObjectWriter<'_>),
     ) {
+        let start = out.len();
         out.extend_from_slice(&self.head);
         let mut said = Vec::new();
         object(&mut said, |object| {
@@ -50,6 +51,10 @@ impl StreamEncoder {
             rest(object);
         });
         out.extend_from_slice(said.get(1..).unwrap_or_default());
+        if self.options.prompt {
+            let line = out.split_off(start);
+            generate::of_chat(&line, out);
+        }
         out.push(b'\n');
     }
 

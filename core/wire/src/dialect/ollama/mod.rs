@@ -10,6 +10,7 @@
 mod decode;
 mod encode;
 mod error;
+pub mod generate;
 mod request;
 mod response;
 mod time;
@@ -90,6 +91,16 @@ impl Dialect for Ollama {
 
     fn write_response(&self, response: &Response, loss: &mut Loss) -> Vec<u8> {
         response::write(response, loss)
+    }
+
+    fn write_answer(&self, response: &Response, options: &EncoderOptions, loss: &mut Loss) -> Vec<u8> {
+        let chat = response::write(response, loss);
+        if !options.prompt {
+            return chat;
+        }
+        let mut out = Vec::with_capacity(chat.len());
+        generate::of_chat(&chat, &mut out);
+        out
     }
 
     fn write_error(&self, error: &PublicError) -> Vec<u8> {
