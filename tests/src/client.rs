@@ -83,6 +83,13 @@ impl Call {
         self.header("content-type", "application/json")
     }
 
+    /// Any bytes of another type.
+    #[must_use]
+    pub fn bytes(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type)
+    }
+
     /// Sends the call and waits for the head of its answer.
     pub async fn send(self) -> Result<Answer> {
         let what = format!("{} {}", self.method, self.path);

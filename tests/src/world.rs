@@ -196,6 +196,12 @@ models:
   "llama/*":
     targets: [ {{ model: up-ollama/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0
+  "voice/*":
+    targets: [ {{ model: up-openai/*, price: {{ character_input: "15" }} }} ]
+    retries: 0
+  "ear/*":
+    targets: [ {{ model: up-openai/*, price: {{ second_input: "0.0001" }} }} ]
+    retries: 0
   "chat/*":
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0

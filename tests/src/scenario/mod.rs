@@ -35,6 +35,8 @@ mod vendors;
 mod verbatim;
 mod vertex;
 
+pub use operations::form;
+
 /// A sentence, and what makes it true.
 #[derive(Clone)]
 pub struct Scenario {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::check_eq;
 use crate::host::Key;
 use crate::sdk::Vendor;
-use crate::upstream::Play;
+use crate::upstream::{Piece, Play, Reply};
 use crate::world::{World, cost};
 
 scenarios![
@@ -16,6 +16,9 @@ scenarios![
     a_moderation_is_asked_for_and_billed,
     a_picture_is_made_and_billed_by_its_tokens,
     a_ranking_is_billed_by_its_tokens,
+    speech_comes_as_its_bytes_and_is_billed_by_its_characters,
+    a_form_with_sound_keeps_its_bytes_but_for_the_models_name_and_is_billed_by_the_second,
+    an_old_completion_is_answered_by_a_model_of_conversations,
     a_providers_own_interface_gets_and_gives_every_byte,
 ];
 
@@ -73,6 +76,81 @@ async fn a_ranking_is_billed_by_its_tokens(world: Arc<World>) -> Result<()> {
     let said = world.host.post("/v1/rerank").key(&key.secret).json(&body).expect(200).await?;
     check_eq!(said, answer);
     check_eq!(world.closed_books(&key).await?.spent, cost(12, 0));
+    Ok(())
+}
+
+async fn speech_comes_as_its_bytes_and_is_billed_by_its_characters(world: Arc<World>) -> Result<()> {
+    let pieces = [vec![0, 255, 10], vec![13; 40_000], vec![200; 3]];
+    let sound = pieces.concat();
+    let headers = vec![("content-type".to_owned(), "audio/pcm".to_owned())];
+    let pieces = pieces.into_iter().map(|piece| Piece::Bytes(piece.into())).collect();
+    world.upstream.script("says", [Play::Raw { status: 200, headers, pieces }]);
+    let key = budgeted(&world).await?;
+    let body = json!({"model": "voice/says", "input": "Hello", "voice": "a", "response_format": "pcm"});
+    let answer = world.host.post("/v1/audio/speech").key(&key.secret).json(&body).whole().await?;
+    check_eq!(answer.status, 200);
+    check_eq!(answer.header("content-type"), Some("audio/pcm"));
+    ensure!(answer.body == sound, "{} bytes came in place of {}", answer.body.len(), sound.len());
+    let sent = world.upstream.only("says")?.json()?;
+    check_eq!(sent, json!({"model": "says", "input": "Hello", "voice": "a", "response_format": "pcm"}));
+    // Five characters at 15 dollars a million.
+    check_eq!(world.closed_books(&key).await?.spent, 75_000);
+    Ok(())
+}
+
+async fn a_form_with_sound_keeps_its_bytes_but_for_the_models_name_and_is_billed_by_the_second(
+    world: Arc<World>,
+) -> Result<()> {
+    let answer = json!({"text": "hello", "usage": {"type": "duration", "seconds": 2}});
+    world.upstream.script("hears", [Play::json(200, &answer)]);
+    let key = budgeted(&world).await?;
+    let file: Vec<u8> = (0..300_000_u32).map(|at| at.to_le_bytes()[1]).collect();
+    let (media, body) = form(&[("model", "ear/hears"), ("response_format", "json")], &file);
+    let call = world.host.post("/v1/audio/transcriptions").key(&key.secret).bytes(&media, body);
+    check_eq!(call.expect(200).await?["text"], "hello");
+    let received = world.upstream.only("hears")?;
+    check_eq!(received.header("content-type"), Some(media.as_str()));
+    let (_, expected) = form(&[("model", "hears"), ("response_format", "json")], &file);
+    ensure!(received.body == expected, "{} bytes arrived in place of {}", received.body.len(), expected.len());
+    check_eq!(world.closed_books(&key).await?.spent, 200_000);
+    Ok(())
+}
+
+/// A form with these fields and a file, and its type.
+pub fn form(fields: &[(&str, &str)], file: &[u8]) -> (String, Vec<u8>) {
+    let mut body = Vec::with_capacity(file.len() + 1_000);
+    for (name, value) in fields {
+        let part = format!("--an-edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    let head = "--an-edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\
+                Content-Type: audio/mpeg\r\n\r\n";
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(file);
+    body.extend_from_slice(b"\r\n--an-edge--\r\n");
+    ("multipart/form-data; boundary=an-edge".to_owned(), body)
+}
+
+async fn an_old_completion_is_answered_by_a_model_of_conversations(world: Arc<World>) -> Result<()> {
+    let reply = || Reply::text([" upon", " a time"]).usage(3, 4).into();
+    world.upstream.script("continues", [reply(), reply()]);
+    let key = budgeted(&world).await?;
+    let wish = json!({"model": "claude/continues", "prompt": "Once", "max_tokens": 20});
+    let said = call(&world, &key, "completions.create", wish.clone()).await?;
+    check_eq!(said["result"]["choices"][0]["text"], " upon a time");
+    check_eq!(said["result"]["object"], "text_completion");
+    let mut streamed = wish;
+    streamed["stream"] = json!(true);
+    let answer = world.host.post("/v1/completions").key(&key.secret).json(&streamed).whole().await?;
+    let events = answer.events()?;
+    let mut text = String::new();
+    for event in events.iter().filter(|event| event.data != "[DONE]") {
+        text.push_str(event.json()?["choices"][0]["text"].as_str().unwrap_or_default());
+    }
+    check_eq!(text, " upon a time");
+    check_eq!(events.last().map(|event| event.data.as_str()), Some("[DONE]"));
+    check_eq!(world.upstream.received("continues")[0].path, "/v1/messages");
+    check_eq!(world.closed_books(&key).await?.spent, 2 * cost(3, 4));
     Ok(())
 }
 

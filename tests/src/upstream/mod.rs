@@ -185,7 +185,8 @@ async fn answer(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| play::Dropped)?.to_bytes();
     let read: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let model = read["model"].as_str().map_or_else(|| in_path(head.uri.path()), str::to_owned);
+    let model = read["model"].as_str().or_else(|| in_form(&body));
+    let model = model.map_or_else(|| in_path(head.uri.path()), str::to_owned);
     let path = head.uri.path();
     let anthropic = path.ends_with("/messages") || path.contains("/publishers/anthropic/");
     let dialect = if anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
@@ -220,6 +221,16 @@ fn in_path(path: &str) -> String {
     let google = || path.rsplit_once("/models/").and_then(|(_, rest)| rest.rsplit_once(':'));
     let model = bedrock.or_else(google).unwrap_or_default().0;
     model.replace("%3A", ":").replace("%2F", "/")
+}
+
+/// The model that the beginning of a form names.
+fn in_form(body: &[u8]) -> Option<&str> {
+    let mark = b"name=\"model\"\r\n\r\n";
+    let head = body.get(..body.len().min(4_096))?;
+    let at = head.windows(mark.len()).position(|window| window == mark)? + mark.len();
+    let rest = body.get(at..)?;
+    let end = rest.iter().position(|byte| *byte == b'\r')?;
+    std::str::from_utf8(rest.get(..end)?).ok()
 }
 
 impl Shared {
