@@ -516,3 +516,92 @@ fn a_model_is_listed_with_what_it_can_and_costs() {
     assert!(voice.get("context_window").is_none());
     assert_eq!(get("/v1/models/claude").0, 403);
 }
+
+/// What a provider wants said otherwise is said so in exactly these bytes, and what is taken out is named.
+#[test]
+fn declared_edits_change_rankings_pictures_speech_moderations_and_vectors() {
+    const EDITS: &str = r#"
+providers:
+  odd:
+    dialect: openai
+    base: "http://127.0.0.1:1/v1"
+    key: secret-o
+    edits: [ { drop: n }, { drop: seed } ]
+    edits_on:
+      rerank: [ { rename: [top_n, top_k] }, { default: [return_documents, false] } ]
+      image: [ { clamp: [n, 1, 4] }, { drop: style }, { move: [size, options.size] } ]
+      speech: [ { replace: [voice, alloy, anna] }, { set: [quality, high] } ]
+      moderation: [ { drop: metadata } ]
+      embedding: [ { drop: user }, { rename: [dimensions, output_dimension] } ]
+      completion: [ { drop: best_of } ]
+models:
+  "odd/*": odd/*
+"#;
+    let picture = json!({ "created": 1, "data": [{ "b64_json": "AA==" }] });
+    let ranking = json!({ "results": [{ "index": 0, "relevance_score": 0.5 }] });
+    let moderation = json!({ "id": "m", "model": "m", "results": [{ "flagged": false }] });
+    let vectors = json!({ "object": "list", "model": "m", "data": [{ "object": "embedding", "index": 0, "embedding": [0.5] }] });
+    let text = json!({ "id": "c", "object": "text_completion", "choices": [{ "text": "b", "index": 0 }] });
+    for (path, body, expected, lost, answer) in [
+        (
+            "/v1/rerank",
+            r#"{ "model":"odd/r", "query":"q" ,"documents":["a\u00e9", "b"],"top_n":2}"#,
+            r#"{"model":"r","query":"q","documents":["a\u00e9", "b"],"top_k":2,"return_documents":false}"#,
+            None,
+            &ranking,
+        ),
+        (
+            "/v1/images/generations",
+            r#"{"model":"odd/p","prompt":"a cat","n":9,"size":"1024x1024","style":"vivid","seed":12345678901234567890}"#,
+            r#"{"model":"p","prompt":"a cat","n":4,"seed":12345678901234567890,"options":{"size":"1024x1024"}}"#,
+            Some("n, style"),
+            &picture,
+        ),
+        (
+            "/v1/moderations",
+            r#"{"model":"odd/m","input":["a"],"metadata":{"x":1.10}}"#,
+            r#"{"model":"m","input":["a"]}"#,
+            Some("metadata"),
+            &moderation,
+        ),
+        (
+            "/v1/embeddings",
+            r#"{"model":"odd/v","input":"a","dimensions":3,"user":"u","n":1.10}"#,
+            r#"{"model":"v","input":"a","output_dimension":3,"n":1.10}"#,
+            Some("user"),
+            &vectors,
+        ),
+        (
+            "/v1/completions",
+            r#"{"model":"odd/t","prompt":"a","best_of":2,"n":1}"#,
+            r#"{"model":"t","prompt":"a","n":1}"#,
+            Some("best_of"),
+            &text,
+        ),
+    ] {
+        let world = World::of(EDITS);
+        let (_, key) = world.key(&json!({}));
+        world.handles.upstream.push_response(whole(200, answer));
+        let response = world.send(chat(path, &key, body));
+        assert_eq!(response.status(), 200, "{path}");
+        let loss = response.headers().get("x-gatelet-loss").map(|loss| loss.to_str().unwrap().to_owned());
+        assert_eq!(loss.as_deref(), lost, "{path}");
+        let sent = world.handles.upstream.asked().pop().unwrap().body.unwrap();
+        assert_eq!(String::from_utf8_lossy(&sent), expected, "{path}");
+        // Who wants all or nothing is told before anything is sent.
+        let mut strict = chat(path, &key, body);
+        strict.headers_mut().insert("x-gatelet-strict", "loss".parse().unwrap());
+        if lost.is_some() {
+            assert_eq!(world.send(strict).status(), 400, "{path}");
+            assert_eq!(world.handles.upstream.asked().len(), 1, "{path}");
+        }
+    }
+    let world = World::of(EDITS);
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.push_response(raw("audio/pcm", vec![vec![1, 2], vec![3]]));
+    let response =
+        world.send(chat("/v1/audio/speech", &key, r#"{"model":"odd/s","input":"a","voice":"alloy","n":7}"#));
+    assert_eq!(read(response), [1, 2, 3]);
+    let sent = world.handles.upstream.asked().pop().unwrap().body.unwrap();
+    assert_eq!(sent, r#"{"model":"s","input":"a","voice":"anna","n":7,"quality":"high"}"#);
+}

@@ -18,7 +18,10 @@ const GROWTH: u64 = 16 << 10;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_of_50_mb_does_not_fill_the_servers_memory() -> Result<()> {
     let upstream = Upstream::start().await?;
-    upstream.script("hears-much", [Play::json(200, &json!({"text": "much", "usage": {"type": "duration", "seconds": 1}}))]);
+    upstream.script(
+        "hears-much",
+        [Play::json(200, &json!({"text": "much", "usage": {"type": "duration", "seconds": 1}}))],
+    );
     let server = Server::start(&config(&upstream)).await?;
     let made = Call::new(server.address(), Method::POST, "/admin/v1/keys")
         .key(ADMIN_KEY)
@@ -36,7 +39,9 @@ async fn an_upload_of_50_mb_does_not_fill_the_servers_memory() -> Result<()> {
     let answer = ask(FILE).expect(200).await?;
     check_eq!(answer["text"], "much");
     let grown = peak(server.id())? - before;
-    println!("the server's memory was at most {before} KiB before, and {grown} KiB more while {FILE} bytes passed");
+    println!(
+        "the server's memory was at most {before} KiB before, and {grown} KiB more while {FILE} bytes passed"
+    );
     let received = upstream.received("hears-much");
     ensure!(received.last().is_some_and(|last| last.body.len() > FILE), "the file did not arrive");
     ensure!(grown < GROWTH, "it grew by {grown} KiB");

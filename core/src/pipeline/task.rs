@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use gatelet_wire::embed::{Embed, Vector};
 use gatelet_wire::operation::AnswerForm;
-use gatelet_wire::{DialectId, Json, Loss, Malformed, Operation, Restore, Usage};
+use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Malformed, Operation, Restore, Usage};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
 
@@ -41,6 +41,24 @@ fn speaks(operation: Operation, dialect: DialectId) -> bool {
 fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> Result<Prepared, Refusal> {
     let arrived = received.arrived;
     let hide_usage = form(received).hide_usage;
+    if target.provider.edits_on(arrived.operation).next().is_some() && arrived.form().is_none() {
+        let mut draft = Draft::from(&received.fields);
+        draft.set("model", &Json::of(&&*target.model));
+        if hide_usage {
+            draft.set("stream_options", &include_usage(&received.fields));
+        }
+        let (body, loss) = edited(draft, received, target)?;
+        let restore = Restore::default();
+        return Ok(Prepared {
+            path,
+            lane: Lane::Edited,
+            body,
+            loss,
+            hide_usage,
+            restore,
+            conversation: false,
+        });
+    }
     let body = match arrived.form() {
         Some(form) => form?.splice(&arrived.body, "model", &target.model).into(),
         None if received.asked.model == *target.model && !hide_usage => arrived.body.clone().into(),
@@ -60,6 +78,14 @@ fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> R
         restore: Restore::default(),
         conversation: false,
     })
+}
+
+/// A request as its target wants it said.
+fn edited(mut draft: Draft<'_>, received: &Received<'_>, target: &Target) -> Result<(Bytes, Loss), Refusal> {
+    let edits: Vec<Edit> = target.provider.edits_on(received.arrived.operation).cloned().collect();
+    let mut loss = Loss::default();
+    draft.apply(&edits, &mut loss)?;
+    Ok((draft.write().into(), loss))
 }
 
 /// Puts a form's own type into the request, and what has not been read of it after its beginning. None: that was sent
@@ -211,6 +237,13 @@ fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refus
         restore: Restore::default(),
         conversation: false,
     };
+    let edits = target.provider.edits_on(Operation::Embedding).next().is_some();
+    if edits && same && !named {
+        let mut draft = Draft::from(fields);
+        draft.set("model", &Json::of(&&*target.model));
+        let (body, loss) = edited(draft, received, target)?;
+        return Ok(prepared(Lane::Edited, upstream.path(&target.model, form), body, loss));
+    }
     if same && received.asked.model == *target.model {
         let path = upstream.path(&target.model, form);
         return Ok(prepared(Lane::Verbatim, path, received.arrived.body.clone().into(), loss));
@@ -221,9 +254,16 @@ fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refus
         return Ok(prepared(Lane::Verbatim, upstream.path(&target.model, form), body.into(), loss));
     }
     let request = caller.read_request(fields)?;
-    let body = upstream.write_request(&request, &target.model, &mut loss)?;
+    let mut body: Bytes = upstream.write_request(&request, &target.model, &mut loss)?.into();
+    if edits {
+        let (changed, more) = edited(Draft::from(&Fields::read(&body)?), received, target)?;
+        for item in more.items() {
+            loss.note(item.to_owned());
+        }
+        body = changed;
+    }
     let path = upstream.path(&target.model, AnswerForm::default());
-    Ok(prepared(Lane::Translated, path, body.into(), loss))
+    Ok(prepared(Lane::Translated, path, body, loss))
 }
 
 fn read_embedding(

@@ -229,6 +229,7 @@ pub(super) fn declare(reader: &mut Reader<'_>, entry: ProviderEntry) -> Option<P
     }
     provider.headers.extend(entry.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     provider.edits.extend(entry.edits.iter().cloned());
+    provider.edits_on.extend(entry.edits_on.iter().cloned());
     provider.free = entry.free.unwrap_or(provider.free);
     provider.quirks.bytes_only = entry.bytes_only.unwrap_or(provider.quirks.bytes_only);
     provider.passthrough = entry.passthrough.clone().unwrap_or_default();
@@ -266,7 +267,12 @@ fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provid
             match (&entry.base, also) {
                 (Some(_), _) => (alone(entry)?, String::new()),
                 (None, Some(also)) => {
-                    let provider = Provider { dialect, edits: Vec::new(), ..alone_at(entry, &also.base)? };
+                    let provider = Provider {
+                        dialect,
+                        edits: Vec::new(),
+                        edits_on: Vec::new(),
+                        ..alone_at(entry, &also.base)?
+                    };
                     (Provider { allow_private: false, ..provider }, also.base.clone())
                 }
                 (None, None) => {
@@ -467,6 +473,7 @@ fn follow(id: &str, row: registry::Provider) -> Option<Provider> {
         region: None,
         credential: None,
         edits: row.edits,
+        edits_on: row.edits_on,
         when: row.when,
         quirks: row.quirks,
         free: row.free,
@@ -504,6 +511,7 @@ fn alone_at(entry: &ProviderEntry, base: &str) -> Option<Provider> {
         credential: None,
         headers: headers(dialect.dialect().conventions().headers.iter().copied()),
         edits: Vec::new(),
+        edits_on: Vec::new(),
         when: Vec::new(),
         quirks: Quirks::default(),
         free: false,
@@ -564,6 +572,7 @@ impl ProviderEntry {
             auth: None,
             headers: Vec::new(),
             edits: Vec::new(),
+            edits_on: Vec::new(),
             free: None,
             bytes_only: None,
             passthrough: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatelet_wire::{DialectId, Edit};
+use gatelet_wire::{DialectId, Edit, Operation};
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::declare::is_place;
@@ -59,6 +59,8 @@ pub(super) struct ProviderEntry {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Applied after those of the registry.
     pub(super) edits: Vec<Edit>,
+    /// The same for operations that are no conversations.
+    pub(super) edits_on: Vec<(Operation, Vec<Edit>)>,
     /// Its models cost nothing unless they have a price.
     pub(super) free: Option<bool>,
     /// It fetches nothing by address.
@@ -115,7 +117,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
     }
 }
 
-const PROVIDER: [&str; 21] = [
+const PROVIDER: [&str; 22] = [
     "key",
     "like",
     "dialect",
@@ -134,6 +136,7 @@ const PROVIDER: [&str; 21] = [
     "auth",
     "headers",
     "edits",
+    "edits_on",
     "free",
     "bytes_only",
     "passthrough",
@@ -170,6 +173,7 @@ fn provider(reader: &mut Reader<'_>, id: &str, at: &At<'_>) -> Option<ProviderEn
         auth: fields.get("auth").and_then(|at| auth(reader, at)),
         headers: fields.get("headers").map(|at| headers(reader, at)).unwrap_or_default(),
         edits: fields.get("edits").map(|at| edits(reader, at)).unwrap_or_default(),
+        edits_on: fields.get("edits_on").map(|at| edits_on(reader, at)).unwrap_or_default(),
         free: fields.get("free").and_then(|at| boolean(reader, at)),
         bytes_only: fields.get("bytes_only").and_then(|at| boolean(reader, at)),
         passthrough: fields.get("passthrough").and_then(|at| passthrough(reader, at)),
@@ -243,6 +247,16 @@ fn passthrough(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Passthrough> {
     let request = reader.parsed(fields.get("request")?, expected, |text| decimal(text, 12))?;
     let rates = [(Meter::Request, Rate::from_picos(request))].into_iter().collect();
     Some(Passthrough::Priced(Box::new(Price::flat(&rates))))
+}
+
+/// Edits by the words for the operations that they are for.
+fn edits_on(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(Operation, Vec<Edit>)> {
+    let known: Vec<&str> = Operation::EDITED.iter().map(|operation| operation.name()).collect();
+    let Some(fields) = reader.fields(at, &known, &[]) else { return Vec::new() };
+    Operation::EDITED
+        .iter()
+        .filter_map(|operation| Some((*operation, edits(reader, fields.get(operation.name())?))))
+        .collect()
 }
 
 fn edits(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Edit> {

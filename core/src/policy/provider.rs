@@ -1,7 +1,7 @@
 //! Providers with their credentials: whom the gateway may call.
 
 use gatelet_wire::dialect::Reading;
-use gatelet_wire::{DialectId, Edit};
+use gatelet_wire::{DialectId, Edit, Operation};
 use http::HeaderMap;
 
 use crate::domain::Timestamp;
@@ -32,6 +32,8 @@ pub struct Provider {
     pub(super) credential: Option<Credential>,
     pub(super) headers: HeaderMap,
     pub edits: Vec<Edit>,
+    /// Changes to requests of operations that are no conversations, in order.
+    pub edits_on: Vec<(Operation, Vec<Edit>)>,
     pub when: Vec<When>,
     pub quirks: Quirks,
     /// A model without a price of its own costs nothing here.
@@ -110,6 +112,11 @@ impl Provider {
             Some(credential) => credential.prove(ports, reach).await,
             None => Ok(()),
         }
+    }
+
+    /// What is said otherwise in requests of `operation`, which is no conversation.
+    pub fn edits_on(&self, operation: Operation) -> impl Iterator<Item = &Edit> {
+        self.edits_on.iter().filter(move |(on, _)| *on == operation).flat_map(|(_, edits)| edits)
     }
 
     /// Where a conversation with `model` is sent.

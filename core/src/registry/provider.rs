@@ -2,7 +2,7 @@
 
 use gatelet_catalogue::{Capabilities, Capability, Day, Entry, Mode};
 use gatelet_wire::edit::MessageEdit;
-use gatelet_wire::{DialectId, Edit};
+use gatelet_wire::{DialectId, Edit, Operation};
 
 use super::Row;
 use super::price::Price;
@@ -44,6 +44,8 @@ pub struct Provider {
     pub models: Option<String>,
     /// Changes to a request of the same dialect, in order.
     pub edits: Vec<Edit>,
+    /// Changes to requests of other operations, in order.
+    pub edits_on: Vec<(Operation, Vec<Edit>)>,
     /// Changes for models with a capability, applied after `edits`.
     pub when: Vec<When>,
     pub quirks: Quirks,
@@ -80,6 +82,11 @@ impl Provider {
             regions: row.regions,
             models: row.models,
             edits,
+            edits_on: row
+                .edits_on
+                .into_iter()
+                .filter_map(|(word, edits)| Some((Operation::edited(&word)?, edits)))
+                .collect(),
             when: row.when,
             quirks: row.quirks,
             free: row.free,

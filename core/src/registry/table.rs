@@ -83,6 +83,9 @@ pub(super) struct ProviderRow {
     /// Changes to requests. Texts that `set` and `default` put in may hold places; one that nothing fills is not put in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
+    /// Changes to requests of operations that are no conversations, by the words for these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub edits_on: BTreeMap<String, Vec<Edit>>,
     /// Edits for those models only that are known to have a capability.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<When>,

@@ -120,7 +120,15 @@ impl<'a> Draft<'a> {
                     match number.filter(|number| number < least || number > most) {
                         Some(number) => {
                             loss.note(path.clone());
-                            Change::Put(raw_of(if number < *least { least } else { most }))
+                            let end = if number < *least { least } else { most };
+                            // A count stays one: `4.0` pictures are refused.
+                            let whole = value.is_some_and(|value| !value.get().contains(['.', 'e', 'E']));
+                            let count = (whole && end.fract() == 0.0).then(|| format!("{end:.0}"));
+                            Change::Put(
+                                count
+                                    .and_then(|count| RawValue::from_string(count).ok())
+                                    .unwrap_or_else(|| raw_of(end)),
+                            )
                         }
                         None => Change::Keep,
                     }

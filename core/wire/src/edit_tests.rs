@@ -59,6 +59,9 @@ fn numbers_are_clamped_only_when_out_of_bounds() {
     check(r#"{"temperature":0}"#, clamp, r#"{"temperature":0.01}"#, &["temperature"]);
     check(r#"{"temperature":0.70}"#, clamp, r#"{"temperature":0.70}"#, &[]);
     check(r#"{"temperature":null}"#, clamp, r#"{"temperature":null}"#, &[]);
+    // A whole number stays one, where it can.
+    check(r#"{"temperature":2}"#, clamp, r#"{"temperature":1}"#, &["temperature"]);
+    check(r#"{"n":-3}"#, r#"[{"clamp":["n",-1,4]}]"#, r#"{"n":-1}"#, &["n"]);
 }
 
 #[test]

@@ -111,7 +111,12 @@ async fn a_form_with_sound_keeps_its_bytes_but_for_the_models_name_and_is_billed
     let received = world.upstream.only("hears")?;
     check_eq!(received.header("content-type"), Some(media.as_str()));
     let (_, expected) = form(&[("model", "hears"), ("response_format", "json")], &file);
-    ensure!(received.body == expected, "{} bytes arrived in place of {}", received.body.len(), expected.len());
+    ensure!(
+        received.body == expected,
+        "{} bytes arrived in place of {}",
+        received.body.len(),
+        expected.len()
+    );
     check_eq!(world.closed_books(&key).await?.spent, 200_000);
     Ok(())
 }

@@ -38,6 +38,15 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Those whose requests are objects of the `OpenAI` dialect, in which a provider may want things said otherwise.
+    pub const EDITED: &[Self] =
+        &[Self::Completion, Self::Embedding, Self::Rerank, Self::Moderation, Self::Image, Self::Speech];
+
+    /// The one of [`EDITED`](Self::EDITED) that `word` means.
+    pub fn edited(word: &str) -> Option<Self> {
+        Self::EDITED.iter().copied().find(|operation| operation.name() == word)
+    }
+
     /// The word for it in records.
     pub fn name(self) -> &'static str {
         match self {
