@@ -48,7 +48,7 @@ pub fn to_chat(body: &[u8]) -> Result<Vec<u8>, Malformed> {
         draft.remove(key);
     }
     if let Some(messages) = messages {
-        draft.set("messages", &messages);
+        draft.set("messages", messages);
     }
     Ok(draft.write())
 }
