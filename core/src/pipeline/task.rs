@@ -43,16 +43,16 @@ fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> R
     let hide_usage = form(received).hide_usage;
     if target.provider.edits_on(arrived.operation).next().is_some() && arrived.form().is_none() {
         let mut draft = Draft::from(&received.fields);
-        draft.set("model", &Json::of(&&*target.model));
+        draft.set("model", Json::of(&&*target.model));
         if hide_usage {
-            draft.set("stream_options", &include_usage(&received.fields));
+            draft.set("stream_options", include_usage(&received.fields));
         }
         let (body, loss) = edited(draft, received, target)?;
         let restore = Restore::default();
         return Ok(Prepared {
             path,
             lane: Lane::Edited,
-            body,
+            body: body.into(),
             loss,
             hide_usage,
             restore,
@@ -240,9 +240,9 @@ fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refus
     let edits = target.provider.edits_on(Operation::Embedding).next().is_some();
     if edits && same && !named {
         let mut draft = Draft::from(fields);
-        draft.set("model", &Json::of(&&*target.model));
+        draft.set("model", Json::of(&&*target.model));
         let (body, loss) = edited(draft, received, target)?;
-        return Ok(prepared(Lane::Edited, upstream.path(&target.model, form), body, loss));
+        return Ok(prepared(Lane::Edited, upstream.path(&target.model, form), body.into(), loss));
     }
     if same && received.asked.model == *target.model {
         let path = upstream.path(&target.model, form);
@@ -263,7 +263,7 @@ fn embedding(received: &Received<'_>, target: &Target) -> Result<Prepared, Refus
         body = changed;
     }
     let path = upstream.path(&target.model, AnswerForm::default());
-    Ok(prepared(Lane::Translated, path, body, loss))
+    Ok(prepared(Lane::Translated, path, body.into(), loss))
 }
 
 fn read_embedding(
