@@ -401,3 +401,22 @@ fn several_answers_are_refused_and_never_silently_one() {
     request["n"] = json!(2);
     assert!(refused(&request).contains("`n`"));
 }
+
+#[test]
+fn what_a_coding_client_says_to_its_own_vendor_alone_is_left_out_and_named() {
+    let body = json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "go" }],
+        "context_management": { "edits": [{ "type": "clear_tool_uses_20250919" }] }, "container": "c",
+        "tools": [{ "name": "a", "input_schema": { "type": "object" }, "eager_input_streaming": true, "type": "custom" }] });
+    let request = dialect(DialectId::Anthropic).read_request(body.to_string().as_bytes()).unwrap();
+    let mut loss = Loss::default();
+    let hints = TargetHints::unknown("anthropic.claude-sonnet-4-5-20250929-v1:0");
+    let written = dialect(DialectId::Bedrock).write_request(&request, &hints, &mut loss).unwrap();
+    let sent = String::from_utf8(written.body).unwrap();
+    for field in ["context_management", "eager_input_streaming", "container", "custom"] {
+        assert!(!sent.contains(field), "{field}: {sent}");
+    }
+    let named: Vec<&str> = loss.items().collect();
+    for field in ["context_management", "container", "eager_input_streaming"] {
+        assert!(named.iter().any(|item| item.contains(field)), "{field}: {named:?}");
+    }
+}

@@ -6,7 +6,7 @@ mod support;
 use gatelet_wire::chat::{Content, Stop};
 use gatelet_wire::dialect::Reading;
 use gatelet_wire::fold::fold;
-use gatelet_wire::{DialectId, Loss, Malformed, TargetHints};
+use gatelet_wire::{DialectId, ErrorKind, Event, Loss, Malformed, TargetHints};
 use serde_json::{Value, json};
 use support::{decode, dialect};
 
@@ -216,4 +216,42 @@ fn a_hint_when_to_come_back_is_read_from_the_body_and_rounded_up() {
     assert_eq!(error.retry_after, Some(35));
     let listed = dialect(DialectId::Gemini).read_error(429, json!([body]).to_string().as_bytes());
     assert_eq!(listed, error, "streams begin with a list where they fail");
+}
+
+#[test]
+fn an_error_is_read_where_it_stands_in_a_list_whole_and_streamed() {
+    let list =
+        r#"[{"error":{"code":429,"message":"Resource has been exhausted","status":"RESOURCE_EXHAUSTED"}}]"#;
+    let error = dialect(DialectId::Gemini).read_error(429, list.as_bytes());
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::RateLimit, "Resource has been exhausted"));
+    let frame = format!("data: {list}\r\n\r\n");
+    let (events, _) = decode(dialect(DialectId::Gemini), Reading::default(), [frame.as_bytes()]);
+    assert!(matches!(events.last(), Some(Event::Error(error)) if error.status == 429), "{events:?}");
+}
+
+#[test]
+fn an_id_that_the_vendor_gave_a_call_comes_back_with_its_result() {
+    let said =
+        answer(&json!({ "candidates": [{ "finishReason": "STOP", "content": { "role": "model", "parts": [
+        { "functionCall": { "id": "fc_77", "name": "first", "args": {} } }] } }] }));
+    let message = dialect(DialectId::Openai).write_response(&said, &mut Loss::default());
+    let message: Value = serde_json::from_slice(&message).unwrap();
+    let id = message["choices"][0]["message"]["tool_calls"][0]["id"].as_str().unwrap();
+    let body = sent(&chat(&json!([
+        { "role": "user", "content": "go" }, message["choices"][0]["message"], tool(id, "1"),
+    ])));
+    assert_eq!(body["contents"][1]["parts"][0]["functionCall"]["id"], "fc_77");
+    assert_eq!(body["contents"][2]["parts"][0]["functionResponse"]["id"], "fc_77");
+}
+
+#[test]
+fn a_signature_on_an_empty_text_is_kept_and_not_left_out_with_it() {
+    let said = json!({ "candidates": [{ "finishReason": "STOP", "content": { "role": "model", "parts": [
+        { "text": "Hello." }, { "text": "", "thoughtSignature": "c2lnbmVk" }] } }] });
+    let again = dialect(DialectId::Gemini).write_response(&answer(&said), &mut Loss::default());
+    assert!(String::from_utf8(again).unwrap().contains("c2lnbmVk"));
+    let frame = format!("data: {said}\r\n\r\n");
+    let (events, _) = decode(dialect(DialectId::Gemini), Reading::default(), [frame.as_bytes()]);
+    let again = dialect(DialectId::Gemini).write_response(&fold(&events), &mut Loss::default());
+    assert!(String::from_utf8(again).unwrap().contains("c2lnbmVk"));
 }

@@ -539,3 +539,25 @@ fn a_delta_arrives_as_soon_as_its_chunk_does() {
     let delta = Event::Delta { choice: 0, part: 0, delta: Delta::Text("a".to_owned()) };
     assert_eq!(events.last(), Some(&delta));
 }
+
+#[test]
+fn a_blank_role_a_missing_delta_and_null_content_are_no_errors() {
+    let chunk = |choice: Value| {
+        format!(
+            "data: {}\n\n",
+            json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice] })
+        )
+    };
+    let stream = [
+        chunk(json!({ "index": 0, "delta": { "role": "", "content": null } })),
+        chunk(json!({ "index": 0 })),
+        chunk(json!({ "index": 0, "delta": null })),
+        chunk(json!({ "index": 0, "delta": { "role": "assistant", "content": "Hi" }, "finish_reason": "" })),
+        chunk(json!({ "index": 0, "delta": {}, "finish_reason": "stop" })),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let (events, error) = decode(dialect(HERE), Reading::default(), [stream.concat().as_bytes()]);
+    assert_eq!(error, None);
+    let response = fold(&events);
+    assert_eq!((text(&response).as_str(), stop(&response)), ("Hi", Some(&Stop::EndTurn)));
+}

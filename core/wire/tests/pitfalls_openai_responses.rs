@@ -297,6 +297,25 @@ fn what_the_vendors_own_tools_did_is_no_call_of_the_client_and_is_kept_for_repla
 }
 
 #[test]
+fn a_picture_in_the_history_that_is_no_base64_is_refused_at_its_place() {
+    for result in ["iVBORw0KGgo", "iVBORw0KGgo=", "", "!!!", "iVBORw0KGgoA1"] {
+        let body = json!({ "model": "m", "input": [
+            { "role": "user", "content": "Draw." },
+            { "type": "image_generation_call", "id": "ig_1", "status": "completed", "result": result, "output_format": "png" },
+            { "role": "user", "content": "Bigger." },
+        ] });
+        match dialect(HERE).read_request(body.to_string().as_bytes()) {
+            // Padding may be left out.
+            Ok(request) => assert!(result.len() >= 11 && request.messages.len() == 3, "{result}"),
+            Err(error) => assert!(
+                matches!(&error, Malformed::Field { path, .. } if path == "input[1].result"),
+                "{result}: {error}"
+            ),
+        }
+    }
+}
+
+#[test]
 fn a_call_without_arguments_has_the_empty_object_and_free_text_stays_text() {
     let request = json!({ "model": "m", "input": [
         { "type": "function_call", "call_id": "c1", "name": "ping", "arguments": "" },

@@ -89,7 +89,7 @@ impl Encoder for StreamEncoder {
                 loss.note("choices");
             }
             Event::Error(error) => error::write_frame(out, &PublicError::from(error)),
-            Event::End => self.end(out),
+            Event::End => self.end(out, loss),
         }
     }
 
@@ -259,7 +259,7 @@ impl StreamEncoder {
         });
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Vec<u8>, loss: &mut Loss) {
         self.stop_part(out);
         let stop = match self.stop.take() {
             Some(Stop::EndTurn) if !self.refusal.is_empty() => Some(Stop::Refusal),
@@ -270,7 +270,7 @@ impl StreamEncoder {
             object.string("type", "message_delta");
             object.object("delta", |object| {
                 let (reason, sequence) = stop.as_ref().map_or((None, None), |stop| {
-                    let (reason, sequence) = stop_words(stop);
+                    let (reason, sequence) = stop_words(stop, loss);
                     (Some(reason), sequence)
                 });
                 object.maybe("stop_reason", reason);

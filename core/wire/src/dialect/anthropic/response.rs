@@ -55,7 +55,7 @@ pub(super) fn read_stop(reason: &str, object: &Object<'_>) -> Result<Stop, Malfo
 }
 
 /// The word for `stop` and the sequence that matched.
-pub(super) fn stop_words(stop: &Stop) -> (&str, Option<&str>) {
+pub(super) fn stop_words<'a>(stop: &'a Stop, loss: &mut Loss) -> (&'a str, Option<&'a str>) {
     match stop {
         Stop::Sequence(Some(sequence)) => ("stop_sequence", Some(sequence)),
         // Which sequence it was, the upstream did not say: a reader of this dialect would look for it.
@@ -65,7 +65,12 @@ pub(super) fn stop_words(stop: &Stop) -> (&str, Option<&str>) {
         Stop::ToolUse => ("tool_use", None),
         Stop::Refusal => ("refusal", None),
         Stop::Pause => ("pause_turn", None),
-        Stop::Other(word) => (word, None),
+        Stop::Other(word) if word == "compaction" => (word, None),
+        // Strict readers know no other words.
+        Stop::Other(_) => {
+            loss.note("stop_reason");
+            ("end_turn", None)
+        }
     }
 }
 
@@ -90,7 +95,7 @@ pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
         object.string("model", &response.model);
         object.list("content", |list| write_blocks(list, &blocks));
         let (reason, sequence) = stop.as_ref().map_or((None, None), |stop| {
-            let (reason, sequence) = stop_words(stop);
+            let (reason, sequence) = stop_words(stop, loss);
             (Some(reason), sequence)
         });
         object.maybe("stop_reason", reason);

@@ -117,8 +117,11 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage, service_tier: 
             object.count("web_fetch_requests", 0);
         });
     }
-    if let Some(tier) = service_tier {
-        object.string("service_tier", if tier == "default" { "standard" } else { tier });
+    match service_tier {
+        Some("default" | "standard") => object.string("service_tier", "standard"),
+        Some(tier @ ("priority" | "batch")) => object.string("service_tier", tier),
+        // A word that readers of this dialect do not know.
+        Some(_) | None => {}
     }
     for (name, json) in own {
         object.json(name, json);

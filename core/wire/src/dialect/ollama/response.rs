@@ -73,14 +73,20 @@ pub(super) fn read_usage(whole: &Object<'_>) -> Usage {
     Usage { input: count("prompt_eval_count"), output: count("eval_count"), ..Usage::default() }
 }
 
-/// The canonical form of what an answer says of its tokens, which is this dialect's but for the object around it.
+/// The canonical form of what an answer says of its tokens: this dialect's, but for the object around it and for what is
+/// always there in the canonical one.
 pub(super) fn read_logprobs(raw: &RawValue) -> Option<Json> {
-    if raw.get() == "[]" || !raw.get().starts_with('[') {
-        return None;
+    type Token = serde_json::Map<String, serde_json::Value>;
+    let mut tokens: Vec<Token> = serde_json::from_str(raw.get()).ok()?;
+    for token in &mut tokens {
+        token.entry("bytes").or_insert_with(|| serde_json::Value::Null);
+        let others = token.entry("top_logprobs").or_insert_with(|| serde_json::json!([]));
+        for other in others.as_array_mut().into_iter().flatten().filter_map(serde_json::Value::as_object_mut)
+        {
+            other.entry("bytes").or_insert_with(|| serde_json::Value::Null);
+        }
     }
-    let mut out = Vec::new();
-    object(&mut out, |object| object.raw("content", raw.get()));
-    Json::parse(std::str::from_utf8(&out).ok()?).ok()
+    (!tokens.is_empty()).then(|| Json::of(&serde_json::json!({ "content": tokens })))
 }
 
 pub(super) fn write_logprobs(object: &mut ObjectWriter<'_>, json: &Json, loss: &mut Loss) {

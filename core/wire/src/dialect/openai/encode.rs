@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::message::{annotation, stop_word};
+use super::write::tier;
 use super::{HERE, error, usage};
 use crate::chat::{Content, ToolKind};
 use crate::event::{Delta, Event, PartKind};
@@ -59,8 +60,8 @@ impl StreamEncoder {
             push_key(out, name);
             out.extend_from_slice(json.as_bytes());
         };
-        if let Some(tier) = &self.service_tier {
-            field("service_tier", Json::of(tier).as_str());
+        if let Some(tier) = tier(self.service_tier.as_deref()) {
+            field("service_tier", Json::of(&tier).as_str());
         }
         for (name, json) in self.beside.drain(..) {
             field(&name, json.as_str());

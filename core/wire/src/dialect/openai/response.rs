@@ -6,6 +6,7 @@ use super::message::{
     annotation, citation_of, fields_of, foreign, read_calls, read_content, read_thoughts, stop_word,
     write_call, write_thoughts,
 };
+use super::write::tier;
 use super::{HERE, decode, usage};
 use crate::chat::{Choice, Content, Part, Response, Source};
 use crate::dialect::{Reading, tags};
@@ -150,7 +151,7 @@ pub(super) fn write(response: &Response, loss: &mut Loss) -> Vec<u8> {
             }
         });
         object.object("usage", |object| usage::write(object, &response.usage));
-        if let Some(tier) = &response.service_tier {
+        if let Some(tier) = tier(response.service_tier.as_deref()) {
             object.string("service_tier", tier);
         }
         object.extra(&response.extra, HERE);

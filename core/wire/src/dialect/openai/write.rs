@@ -448,3 +448,12 @@ fn write_format(object: &mut ObjectWriter<'_>, request: &Request) {
         }
     });
 }
+
+/// The tier in this vendor's words, if it has one for it.
+pub(in crate::dialect) fn tier(said: Option<&str>) -> Option<&str> {
+    const WORDS: [&str; 7] = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
+    match said {
+        Some("standard") => Some("default"),
+        tier => tier.filter(|tier| WORDS.contains(tier)),
+    }
+}

@@ -6,6 +6,7 @@ use super::open::{Call, Message, Open, TextPart, Thought};
 use super::shape::{Head, Status};
 use super::{HERE, content, error, thought};
 use crate::chat::{Content, Response, Source, Stop, ToolKind};
+use crate::dialect::openai::write::tier;
 use crate::event::{Delta, Event, PartKind};
 use crate::fold::unfold;
 use crate::object::{ObjectWriter, object};
@@ -455,7 +456,7 @@ impl Encoder for StreamEncoder {
             Event::Meta { service_tier, extra } => {
                 if service_tier.is_some() {
                     self.head.service_tier.clone_from(service_tier);
-                    if self.head.tier().is_none() {
+                    if tier(self.head.service_tier.as_deref()).is_none() {
                         loss.note("service_tier");
                     }
                 }

@@ -6,6 +6,7 @@ use super::{HERE, content, thought};
 use crate::chat::{Content, Extra, Message, Part, Role, Source, ToolCall, ToolKind, ToolResult};
 use crate::json::string;
 use crate::object::{Object, is_string};
+use crate::source::standard_base64;
 use crate::{Fields, Json, Malformed};
 
 /// What one item is.
@@ -103,7 +104,9 @@ fn result(item: &Object<'_>) -> Result<Part, Malformed> {
 pub(super) fn image(item: &Object<'_>) -> Result<Content, Malformed> {
     let format = item.string("output_format")?;
     let media_type = format!("image/{}", format.as_deref().unwrap_or("png"));
-    Ok(Content::Image { source: Source::Base64 { media_type, data: item.need("result")? }, detail: None })
+    let data = standard_base64(&item.need("result")?).filter(|data| !data.is_empty());
+    let data = data.ok_or_else(|| Malformed::field(item.path("result"), "base64"))?;
+    Ok(Content::Image { source: Source::Base64 { media_type, data }, detail: None })
 }
 
 fn rest(item: &Object<'_>, known: &[&str]) -> Extra {

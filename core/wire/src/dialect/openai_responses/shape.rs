@@ -1,6 +1,7 @@
 //! The object of an answer: what stands around its output.
 
 use crate::chat::Extra;
+use crate::dialect::openai::write::tier;
 use crate::object::{ObjectWriter, object};
 use crate::{Fields, Json, Usage};
 
@@ -73,16 +74,6 @@ impl Status {
 }
 
 impl Head {
-    /// The tier, if this dialect has a word for it.
-    pub(super) fn tier(&self) -> Option<&str> {
-        match self.service_tier.as_deref() {
-            Some("standard") => Some("default"),
-            tier => tier.filter(|tier| {
-                ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"].contains(tier)
-            }),
-        }
-    }
-
     /// Writes the whole object; `output` is the inside of its list.
     pub(super) fn write(&self, out: &mut Vec<u8>, status: Status, output: &[u8], counts: Option<&Usage>) {
         object(out, |object| {
@@ -111,7 +102,7 @@ impl Head {
                     None => object.raw(name, default),
                 }
             }
-            object.string("service_tier", self.tier().unwrap_or("default"));
+            object.string("service_tier", tier(self.service_tier.as_deref()).unwrap_or("default"));
             for (name, json) in self.extra.of(HERE) {
                 if !ECHOED.iter().any(|(echoed, _)| echoed == name) {
                     object.json(name, json);
