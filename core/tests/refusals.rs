@@ -191,6 +191,29 @@ fn an_upstreams_refusal_is_passed_on_with_its_meaning() {
     assert_eq!(world.usage(&id)["held"], "0");
 }
 
+#[test]
+fn a_providers_hint_when_to_come_back_is_read_in_every_form_and_has_an_upper_bound() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({}));
+    let said = json!({ "error": { "message": "slow down", "type": "rate_limit_exceeded" } });
+    for (name, value, seconds) in [
+        ("retry-after", "7", Some("7")),
+        ("retry-after", "1.2", Some("2")),
+        ("retry-after-ms", "1500", Some("2")),
+        ("retry-after", "999999999", None),
+        ("retry-after", "-5", None),
+        ("retry-after", "soon", None),
+    ] {
+        let mut answer = whole(429, &said);
+        answer.headers_mut().insert(name, value.parse().unwrap());
+        world.handles.upstream.push_response(answer);
+        let response = world.send(openai(&key, &question("plain")));
+        assert_eq!(response.status(), 429);
+        let told = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        assert_eq!(told, seconds, "{name}: {value}");
+    }
+}
+
 /// A ledger that is down.
 struct Down(Arc<dyn Ledger>);
 

@@ -104,7 +104,7 @@ fn result(item: &Object<'_>) -> Result<Part, Malformed> {
 pub(super) fn image(item: &Object<'_>) -> Result<Content, Malformed> {
     let format = item.string("output_format")?;
     let media_type = format!("image/{}", format.as_deref().unwrap_or("png"));
-    let data = standard_base64(&item.need("result")?).filter(|data| !data.is_empty());
+    let data = standard_base64(&item.need("result")?);
     let data = data.ok_or_else(|| Malformed::field(item.path("result"), "base64"))?;
     Ok(Content::Image { source: Source::Base64 { media_type, data }, detail: None })
 }
