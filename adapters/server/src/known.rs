@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use gatelet_core::domain::Rate;
-use gatelet_core::registry::{Auth, Capability, Meter, Model, Per, Price, Provider};
+use gatelet_core::registry::{Auth, Capability, Meter, Model, PLACES, Per, Price, Provider, Scheme};
 use serde_json::{Value, json};
 
 use crate::client::table;
@@ -147,17 +147,57 @@ fn one_provider(provider: &Provider, models: usize) -> String {
     for also in &provider.also {
         row(&format!("as {}", also.dialect), also.base.clone());
     }
-    for (place, names) in &provider.fill {
-        row(&format!("{{{place}}}"), variables(names));
+    let [whole, stream] = &provider.paths;
+    row("path", whole.clone().unwrap_or_default());
+    row("path of streams", stream.clone().filter(|_| stream != whole).unwrap_or_default());
+    for place in places(provider) {
+        row(&format!("{{{place}}}"), filled_by(provider, place));
     }
-    for Auth { scheme, env, with, .. } in &provider.auth {
+    for Auth { scheme, env, with, optional } in &provider.auth {
         let with = if with.is_empty() { String::new() } else { format!(" with {}", with.join(" ")) };
-        row(&format!("key, {}", scheme.word()), format!("{}{with}", variables(env)));
+        let form = secret_form(scheme).map_or_else(String::new, |form| format!("; `key` is {form}"));
+        let optional = if *optional { ", optional" } else { "" };
+        row(&format!("key, {}{optional}", scheme.word()), format!("{}{with}{form}", variables(env)));
     }
     row("endpoints", endpoints(provider).join(" "));
     row("regions", provider.regions.join(" "));
     row("models", format!("{models}, see `gatelet models {}/`", provider.id));
     table(&rows)
+}
+
+/// The places that the configuration may fill.
+fn places(provider: &Provider) -> Vec<&'static str> {
+    PLACES.iter().copied().filter(|place| provider.has_place(place)).collect()
+}
+
+/// What fills a place where the configuration does not, and whether something must.
+fn filled_by(provider: &Provider, place: &str) -> String {
+    let names = provider.fill.iter().find(|(known, _)| known == place).map(|(_, names)| variables(names));
+    let usual = provider.usual.iter().find(|(known, _)| known == place);
+    let usual = usual.map(|(_, value)| format!("else {value}"));
+    let others: Vec<&str> =
+        provider.needs.iter().map(String::as_str).filter(|other| *other != place).collect();
+    let or = (provider.needs.iter().any(|known| known == place) && !others.is_empty())
+        .then(|| format!("this or {{{}}}", others.join("} or {")));
+    let said: Vec<String> = [names, usual, or].into_iter().flatten().collect();
+    if said.is_empty() { format!("`{place}` in the configuration") } else { said.join(", ") }
+}
+
+/// What a secret looks like in the configuration, where that is not one text that is sent as it is.
+fn secret_form(scheme: &Scheme) -> Option<&'static str> {
+    match scheme {
+        Scheme::Bearer | Scheme::Header(_) | Scheme::Prefixed(..) | Scheme::Query(_) | Scheme::IbmIam => None,
+        Scheme::Basic => Some("`user:password`"),
+        Scheme::Sigv4(_) => Some("`id:secret` or `id:secret:token`"),
+        Scheme::Google => Some("a service account's key file, as JSON, or an access token"),
+        Scheme::Entra => Some("JSON with tenant_id, client_id and client_secret, or an access token"),
+        Scheme::Oci => Some("JSON with tenancy, user, fingerprint and key (PEM)"),
+        Scheme::SnowflakeJwt => {
+            Some("JSON with account, user and private_key (PEM), or a token that is signed already")
+        }
+        Scheme::Oauth(_) => Some("`id:secret`, or JSON with client_id and client_secret"),
+        Scheme::Jwt => Some("`id:secret`"),
+    }
 }
 
 fn variables(names: &[String]) -> String {
@@ -191,7 +231,13 @@ fn singles(model: &Model) -> String {
 fn provider_json(provider: &Provider) -> Value {
     let auth = provider.auth.iter().map(|auth| {
         let set = auth.env.iter().any(|name| is_set(name));
-        json!({ "scheme": auth.scheme.word(), "env": auth.env, "with": auth.with, "optional": auth.optional, "set": set })
+        json!({ "scheme": auth.scheme.word(), "env": auth.env, "with": auth.with, "optional": auth.optional, "set": set,
+            "available": auth.scheme.is_available(), "key": secret_form(&auth.scheme) })
+    });
+    let places = places(provider).into_iter().map(|place| {
+        let env = provider.fill.iter().find(|(known, _)| known == place).map(|(_, names)| names);
+        let usual = provider.usual.iter().find(|(known, _)| known == place).map(|(_, value)| value);
+        json!({ "name": place, "env": env, "usual": usual })
     });
     json!({
         "id": provider.id,
@@ -202,6 +248,9 @@ fn provider_json(provider: &Provider) -> Value {
         "base": provider.base,
         "confirm": provider.confirm,
         "bases": provider.bases.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "paths": provider.paths,
+        "places": places.collect::<Value>(),
+        "needs_one_of": provider.needs,
         "auth": auth.collect::<Value>(),
         "endpoints": endpoints(provider),
         "regions": provider.regions,
