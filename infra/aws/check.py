@@ -59,11 +59,13 @@ def main():
     for role in of("AWS::IAM::Role"):
         for policy in role.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
+                # One that stands under a condition is judged as if that held.
+                statement = statement.get("Fn::If", [None, statement])[1]
                 actions = statement["Action"]
                 assert "*" not in json.dumps(actions), f"too much is allowed: {actions}"
                 assert statement["Resource"] != "*", statement
     names = {name for one in of("AWS::Lambda::Function") for name in one["Environment"]["Variables"]}
-    assert {"GATELET_TABLE", "GATELET_BUCKET", "GATELET_ADMIN_KEY", "GATELET_CONFIG"} <= names, names
+    assert {"GATELET_TABLE", "GATELET_BUCKET", "GATELET_ADMIN_KEY", "GATELET_CONFIG", "GATELET_CATALOGUE"} <= names, names
     print(f"template.yaml: {len(resources)} resources")
 
 

@@ -12,7 +12,7 @@ use gatelet_tokio::Tasks;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::body::Answer;
 use crate::log;
@@ -33,6 +33,8 @@ pub struct Function {
     ports: Ports,
     tasks: Tasks,
     standing: Mutex<Option<Standing>>,
+    /// What is known of models, if it is another than what the executable carries.
+    registry: OnceCell<Registry>,
 }
 
 struct Standing {
@@ -49,7 +51,13 @@ impl Function {
     ) -> Result<Self, Missing> {
         let tasks = Tasks::default();
         let ports = ports(&environment, &tasks)?;
-        Ok(Self { environment: Box::new(environment), ports, tasks, standing: Mutex::default() })
+        Ok(Self {
+            environment: Box::new(environment),
+            ports,
+            tasks,
+            standing: Mutex::default(),
+            registry: OnceCell::new(),
+        })
     }
 
     /// What goes on after an answer.
@@ -90,7 +98,7 @@ impl Function {
                 // A document that is wrong, or a store that is down, changes nothing.
                 match self.text().await {
                     Ok(text) if text == standing.text => standing.looked = now,
-                    Ok(text) => match self.policy(text.as_deref()) {
+                    Ok(text) => match self.policy(text.as_deref()).await {
                         Ok(policy) => {
                             standing.gateway.replace_policy(policy);
                             standing.text = text;
@@ -104,7 +112,7 @@ impl Function {
             return Ok(standing.gateway.clone());
         }
         let text = self.text().await?;
-        let policy = self.policy(text.as_deref())?;
+        let policy = self.policy(text.as_deref()).await?;
         let mut settings = Settings::new(self.admin_key());
         // The first invocation shows how long the function may take.
         let most = time_left.saturating_sub(MARGIN).max(time_left / 2);
@@ -126,14 +134,32 @@ impl Function {
         }
     }
 
-    fn policy(&self, text: Option<&str>) -> Result<Policy, Unready> {
-        let host =
-            Host { variable: &|name| (self.environment)(name), ollama: false, registry: Registry::full() };
+    async fn policy(&self, text: Option<&str>) -> Result<Policy, Unready> {
+        let registry = self.registry().await;
+        let host = Host { variable: &|name| (self.environment)(name), ollama: false, registry };
         match text {
             Some(text) => {
                 Policy::read(CONFIG, text, &host).map_err(|problems| Unready::Config(problems.to_string()))
             }
             None => Ok(Policy::without_document(&host)),
+        }
+    }
+
+    /// The catalogue that the variable `GATELET_CATALOGUE` names in the bucket, read once a sandbox; else, and as long as
+    /// that cannot be read, what the executable carries.
+    async fn registry(&self) -> Registry {
+        let Some(name) = (self.environment)("GATELET_CATALOGUE") else { return Registry::full() };
+        let loaded = self.registry.get_or_try_init(|| async {
+            let bytes = self.ports.archive.read(&name).await.map_err(|fault| fault.to_string())?;
+            let bytes = bytes.ok_or_else(|| format!("the bucket has no {name}"))?;
+            Registry::with_catalogue(bytes).map_err(|error| format!("{name}: {error}"))
+        });
+        match loaded.await {
+            Ok(registry) => registry.clone(),
+            Err(error) => {
+                log::warn("catalogue", &error);
+                Registry::full()
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,28 @@ async fn while_the_services_are_down_every_call_is_refused_in_its_dialect_and_in
         lambda.api().kill().await;
     }
     assert_eq!(lambda.api().complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_catalogue_in_the_bucket_goes_before_the_executables_own() {
+    let config =
+        r#"{"providers":{"openai":{"key":"k"}},"models":{"new":"openai/of-tomorrow","old":"openai/gpt-4o"}}"#;
+    let lambda = Lambda::start_with(config, &[("GATELET_CATALOGUE", "catalogue")]).await.unwrap();
+    let key = key(&lambda).await;
+    let context = async |model: &str| {
+        let path = format!("/v1/models/{model}");
+        let shown = Call::new(lambda.address(), Method::GET, &path).key(&key).expect(200).await.unwrap();
+        shown["context_window"].as_u64()
+    };
+    // As long as there is none, the executable's own holds, and the log says so.
+    assert_eq!((context("new").await, context("old").await), (None, Some(128_000)));
+    assert!(lambda.log().contains("the bucket has no catalogue"), "{}", lambda.log());
+    let entry = gatelet_catalogue::text::entry("of-tomorrow chat context=777000 | input 1 output 2").unwrap();
+    let bytes = gatelet_catalogue::pack(&BTreeMap::from([("openai".to_owned(), vec![entry])]));
+    Bucket::new(&aws(&lambda), NAME).write("catalogue", bytes.into()).await.unwrap();
+    lambda.api().kill().await;
+    // What it does not know, the executable's own may.
+    assert_eq!((context("new").await, context("old").await), (Some(777_000), Some(128_000)));
 }
 
 async fn refuses_everybody(lambda: &Lambda, key: &str) {

@@ -22,10 +22,16 @@ pub struct Lambda {
 
 impl Lambda {
     pub async fn start(config: &str) -> Result<Self> {
+        Self::start_with(config, &[]).await
+    }
+
+    /// With further variables of the function.
+    pub async fn start_with(config: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let cloud = Cloud::start().await?;
         let mut environment = cloud.environment();
         environment.push(("GATELET_ADMIN_KEY".to_owned(), ADMIN_KEY.to_owned()));
         environment.push(("GATELET_CONFIG".to_owned(), config.to_owned()));
+        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let settings = Settings {
             binary: binary("gatelet-lambda", "bootstrap").await?,
             environment,
