@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::project::{cargo, root, run as finish, target};
-use crate::worker;
+use crate::project::{cargo, root, run as finish, target, wrangler};
+use crate::{setup, worker};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -42,21 +43,28 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Scripts and wasm, gzipped: what Cloudflare counts. (Bundling and minifying make the upload a little smaller.)
+/// Scripts and wasm as wrangler bundles and minifies them, gzipped: what Cloudflare counts.
 fn worker_bundle() -> Result<usize> {
+    setup::worker()?;
     worker::run(&[])?;
+    let upload = target().join("sizes/worker");
+    let _ = fs::remove_dir_all(&upload);
+    finish(
+        wrangler()
+            .args(["deploy", "--dry-run", "--config"])
+            .arg(root().join("build/worker/wrangler.toml"))
+            .arg("--outdir")
+            .arg(&upload)
+            .stdout(Stdio::null()),
+    )?;
     let mut total = 0;
-    let mut folders = vec![root().join("build/worker")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            match path.extension().and_then(|extension| extension.to_str()) {
-                _ if path.is_dir() => folders.push(path),
-                Some("js" | "mjs" | "wasm") => total += gzipped(&path)?,
-                _ => {}
-            }
+    for entry in fs::read_dir(&upload)? {
+        let path = entry?.path();
+        if let Some("js" | "mjs" | "wasm") = path.extension().and_then(|extension| extension.to_str()) {
+            total += gzipped(&path)?;
         }
     }
+    ensure!(total > 0, "wrangler left nothing in {}", upload.display());
     Ok(total)
 }
 

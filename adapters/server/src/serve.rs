@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gatelet_core::port::{Body, Ports};
 use gatelet_core::{Gateway, Settings};
-use gatelet_tokio::{SystemClock, Tasks};
+use gatelet_tokio::{RingSigner, SystemClock, Tasks};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -78,6 +78,7 @@ async fn run(serve: &Serve) -> Result<()> {
         chance: Arc::new(BufferedChance),
         defer: Arc::new(tasks.clone()),
         log: Arc::new(log::ToStderr),
+        signer: Arc::new(RingSigner),
     };
     let admin = first::admin_key(&ports).await?;
     let settings = Settings { background: true, ..Settings::new(admin.key()) };

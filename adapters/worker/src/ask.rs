@@ -6,7 +6,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gatelet_core::domain::account::{Grant, Op};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Expect, Outcome, Transaction};
 use serde::de::DeserializeOwned;
@@ -77,26 +76,13 @@ pub(crate) struct Transacted {
 
 impl Transact {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Unreadable> {
-        match &self.transaction.op {
-            Op::Write { .. } => in_json(self),
-            Op::Reserve(_) | Op::Settle(_) | Op::Sweep => compact(self),
-        }
+        compact(self)
     }
 }
 
 impl Transacted {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Unreadable> {
-        match &self.outcome.grant {
-            Grant::Stale(Some(_)) | Grant::Conflict(Some(_)) => in_json(self),
-            Grant::Stale(None)
-            | Grant::Conflict(None)
-            | Grant::Held { .. }
-            | Grant::Denied(_)
-            | Grant::Settled
-            | Grant::NoHold
-            | Grant::Written
-            | Grant::Swept { .. } => compact(self),
-        }
+        compact(self)
     }
 }
 
@@ -107,19 +93,11 @@ pub(crate) struct Unreadable(String);
 
 /// The first byte says how the others are written.
 const COMPACT: u8 = 0;
-/// For what carries a key's document: an admin's own metadata have no other form.
-const JSON: u8 = 1;
 /// They are words: why this one was not done.
 const FAILED: u8 = 2;
 
 fn compact(value: &impl Serialize) -> Result<Vec<u8>, Unreadable> {
     postcard::to_extend(value, vec![COMPACT]).map_err(|error| Unreadable(error.to_string()))
-}
-
-fn in_json(value: &impl Serialize) -> Result<Vec<u8>, Unreadable> {
-    let mut bytes = vec![JSON];
-    serde_json::to_writer(&mut bytes, value).map_err(|error| Unreadable(error.to_string()))?;
-    Ok(bytes)
 }
 
 pub(crate) fn failed(why: &impl std::fmt::Display) -> Vec<u8> {
@@ -132,7 +110,6 @@ pub(crate) fn failed(why: &impl std::fmt::Display) -> Vec<u8> {
 pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     match bytes.split_first() {
         Some((&COMPACT, rest)) => postcard::from_bytes(rest).map_err(|error| Unreadable(error.to_string())),
-        Some((&JSON, rest)) => serde_json::from_slice(rest).map_err(|error| Unreadable(error.to_string())),
         Some((&FAILED, rest)) => Err(Unreadable(String::from_utf8_lossy(rest).into_owned())),
         Some((form, _)) => Err(Unreadable(format!("there is no form {form}"))),
         None => Err(Unreadable("nothing came".to_owned())),

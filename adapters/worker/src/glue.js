@@ -121,6 +121,13 @@ export const later = (promise) => waitUntil(promise);
 
 export const random = (bytes) => void crypto.getRandomValues(bytes);
 
+// RSASSA-PKCS1-v1_5 with SHA-256, by a key in PKCS #8.
+export const rs256 = async (key, message) => {
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const imported = await crypto.subtle.importKey("pkcs8", key, algorithm, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign(algorithm, imported, message));
+};
+
 export const shard = (namespace, name, ask) => namespace.getByName(name).ask(ask);
 
 // Transactions of an isolate's requests with one shard travel together: while a call is under way, those that come wait,

@@ -48,6 +48,8 @@ extern "C" {
     pub(crate) fn later(promise: &Promise) -> Result<(), JsValue>;
     pub(crate) fn random(bytes: &mut [u8]);
     #[wasm_bindgen(catch)]
+    pub(crate) fn rs256(key: &Uint8Array, message: &Uint8Array) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
     pub(crate) fn shard(namespace: &JsValue, name: &str, ask: &str) -> Result<Promise, JsValue>;
     /// Bytes for bytes; transactions of several requests travel together.
     #[wasm_bindgen(catch)]

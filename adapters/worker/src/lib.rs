@@ -51,6 +51,7 @@ fn ports(env: &Env) -> worker::Result<Ports> {
         chance: Arc::new(ports::WorkerChance),
         defer: Arc::new(ports::WaitUntil),
         log: Arc::new(ports::Console),
+        signer: Arc::new(ports::WebCrypto),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Time, chance and work after the answer.
+//! Time, chance, signatures and work after the answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use gatelet_core::domain::Timestamp;
-use gatelet_core::port::{Chance, Clock, Defer, Fault, Log};
-use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
+use gatelet_core::port::{Chance, Clock, Defer, Fault, FaultKind, Log, Signer};
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::send::SendWrapper;
 
 use crate::body::Slot;
@@ -99,6 +100,22 @@ pub(crate) struct Console;
 impl Log for Console {
     fn failed(&self, what: &str, fault: &Fault) {
         worker::console_error!("{what}: {fault}");
+    }
+}
+
+/// The runtime's own cryptography.
+#[derive(Debug)]
+pub(crate) struct WebCrypto;
+
+#[async_trait]
+impl Signer for WebCrypto {
+    async fn rs256(&self, key: &[u8], message: &[u8]) -> Result<Vec<u8>, Fault> {
+        js::js(async {
+            let signature = async { JsFuture::from(js::rs256(&js::bytes(key), &js::bytes(message))?).await };
+            let denied = |error| Fault::new(FaultKind::Denied, "signer.rs256", js::message(&error));
+            Ok(signature.await.map_err(denied)?.unchecked_into::<Uint8Array>().to_vec())
+        })
+        .await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plain nouns with invariants. Imports nothing else of ours.
 
 pub mod account;
+mod calendar;
 mod compact;
 pub mod id;
 pub mod key;
@@ -8,6 +9,7 @@ pub mod money;
 pub mod secret;
 pub mod time;
 
+pub use calendar::Civil;
 pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};
 pub use key::{Key, KeyToken, Proof, SigningSecret};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::calendar::{self, Civil};
+
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -45,76 +47,56 @@ impl Timestamp {
 
     /// Reads RFC 3339, such as `2026-12-01T00:00:00Z`.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+        calendar::rfc3339(text)
     }
 
-    /// As a calendar in UTC sees it; what no calendar can show is shown as 1970.
-    pub fn utc(self) -> jiff::civil::DateTime {
-        let moment = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        jiff::tz::Offset::UTC.to_datetime(moment)
+    /// Reads the dates of HTTP, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        calendar::rfc2822(text)
+    }
+
+    /// As HTTP writes it: `Thu, 01 Jan 2026 00:00:00 GMT`.
+    pub fn to_http(self) -> String {
+        calendar::imf_fixdate(self.utc(), self.seconds())
+    }
+
+    /// As a calendar in UTC shows it; what none can show is shown as 1970.
+    pub fn utc(self) -> Civil {
+        const FIRST: Civil = Civil { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
+        Civil::of(self).unwrap_or(FIRST)
     }
 }
 
 /// RFC 3339 in UTC, to the second where there are no parts of one.
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // By hand from 1970 on, because every record says when it was: a calendar of all times takes ten times as long.
-        if let Some((text, length)) = self.plain()
-            && let Some(text) = text.get(..length).and_then(|text| std::str::from_utf8(text).ok())
-        {
-            return f.write_str(text);
-        }
-        let moment = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        write!(f, "{moment}")
+        let (text, length) = self.text();
+        f.write_str(text.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
     }
 }
 
 impl Timestamp {
-    /// The text of a moment between the years 1970 and 9999, and its length.
-    fn plain(self) -> Option<([u8; 27], usize)> {
-        /// 9999-12-30T22:00:00Z, the last that the calendar can show.
-        const END: u64 = 253_402_207_200;
-        let micros = u64::try_from(self.0).ok()?;
-        let (seconds, mut parts) = (micros / 1_000_000, micros % 1_000_000);
-        if seconds >= END {
-            return None;
-        }
-        let (days, second) = (seconds / 86_400, seconds % 86_400);
-        // Days since 0000-03-01 in eras of 400 years; years that begin in March have their odd day at the end.
-        // http://howardhinnant.github.io/date_algorithms.html#civil_from_days
-        let days = days + 719_468;
-        let (era, day) = (days / 146_097, days % 146_097);
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let shifted = (5 * day + 2) / 153;
-        let day = day - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = year + era * 400 + u64::from(month <= 2);
-
+    /// Its text and the text's length. Without the machinery of formatting, since every record says when it was.
+    fn text(self) -> ([u8; 27], usize) {
+        let shown = Civil::of(self);
+        let Civil { year, month, day, hour, minute, second } = self.utc();
+        let mut parts = shown.map_or(0, |_| self.0.rem_euclid(1_000_000));
         let mut text = *b"0000-00-00T00:00:00.000000Z";
-        let fields = [
-            (3, year),
-            (6, month),
-            (9, day),
-            (12, second / 3_600),
-            (15, second / 60 % 60),
-            (18, second % 60),
-        ];
-        for (last, number) in fields {
-            digits(&mut text, last, number);
+        for (last, number) in [(3, year), (6, month), (9, day), (12, hour), (15, minute), (18, second)] {
+            digits(&mut text, last, number.unsigned_abs());
         }
         if parts == 0 {
             text[19] = b'Z';
-            return Some((text, 20));
+            return (text, 20);
         }
         let mut last = 25;
         while parts % 10 == 0 {
             parts /= 10;
             last -= 1;
         }
-        digits(&mut text, last, parts);
+        digits(&mut text, last, parts.unsigned_abs());
         text[last + 1] = b'Z';
-        Some((text, last + 2))
+        (text, last + 2)
     }
 }
 

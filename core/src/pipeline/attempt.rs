@@ -11,6 +11,7 @@ use futures_util::future::{Either, select};
 use gatelet_wire::chat::Response;
 use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::frame::envelope::Envelope;
+use gatelet_wire::json::number;
 use gatelet_wire::{Encoder, ErrorKind, Fields, Loss, Operation, Restore, completion, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
@@ -25,7 +26,7 @@ use super::relay::Call;
 use super::task;
 use crate::domain::Timestamp;
 use crate::policy::Target;
-use crate::port::{Body, Broken, ByteStream, FaultKind, Reach};
+use crate::port::{Body, Broken, ByteStream, FaultKind, Reach, Signer};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::registry::token::Unproven;
 use crate::registry::{Capabilities, Capability};
@@ -118,7 +119,9 @@ async fn run(
     } else {
         own_path(target, &path)
     };
-    let request = request(call.received, target, place, body, core.ports.clock.now())
+    let now = core.ports.clock.now();
+    let request = request(&*core.ports.signer, call.received, target, place, body, now)
+        .await
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let response = core.upstream(target).send(request, reach).await.map_err(|fault| {
@@ -368,7 +371,8 @@ fn own_path(target: &Target, path: &str) -> Option<Uri> {
 }
 
 /// The request as it goes out: our own headers and the provider's, and of the caller's only what its dialect is made of.
-fn request(
+async fn request(
+    signer: &dyn Signer,
     received: &Received<'_>,
     target: &Target,
     place: Option<Uri>,
@@ -414,7 +418,7 @@ fn request(
         // A signature is of the whole body.
         Body::Empty | Body::Stream(_) => return Err(()),
     };
-    target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, &body, now);
+    target.provider.sign(signer, &parts.method, &parts.uri, &mut parts.headers, &body, now).await;
     Ok(Request::from_parts(parts, Body::Full(body)))
 }
 
@@ -483,11 +487,11 @@ pub(super) fn fail(target: &Target, failure: UpstreamFailure) -> Failed {
 /// Whole seconds, from a header in milliseconds, seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let millis = text("retry-after-ms").and_then(|value| value.trim().parse::<f64>().ok());
-    let seconds = || text(RETRY_AFTER.as_str()).and_then(|value| value.trim().parse::<f64>().ok());
+    let millis = text("retry-after-ms").and_then(|value| number(value.trim()));
+    let seconds = || text(RETRY_AFTER.as_str()).and_then(|value| number(value.trim()));
     let date = || {
-        let at = jiff::fmt::rfc2822::parse(text(RETRY_AFTER.as_str())?.trim()).ok()?.timestamp();
-        Some(Timestamp::from_micros(at.as_microsecond()).since(now).as_secs_f64())
+        let at = Timestamp::parse_http(text(RETRY_AFTER.as_str())?.trim())?;
+        Some(at.since(now).as_secs_f64())
     };
     let seconds = millis.map(|millis| millis / 1_000.0).or_else(seconds).or_else(date)?;
     // More than a day is no hint any more.

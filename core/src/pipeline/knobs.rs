@@ -49,8 +49,8 @@ impl Knobs {
         let timeout = match text(headers, &TIMEOUT)? {
             None => None,
             Some(seconds) => {
-                let seconds =
-                    seconds.parse::<f64>().ok().filter(|seconds| (0.001..=86_400.0).contains(seconds));
+                let seconds = gatelet_wire::json::number(seconds)
+                    .filter(|seconds| (0.001..=86_400.0).contains(seconds));
                 let expected = || invalid("x-gatelet-timeout", "expected seconds, such as 30 or 2.5");
                 Some(Duration::from_secs_f64(seconds.ok_or_else(expected)?))
             }

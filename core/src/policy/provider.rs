@@ -5,7 +5,7 @@ use gatelet_wire::{DialectId, Edit, Operation};
 use http::HeaderMap;
 
 use crate::domain::Timestamp;
-use crate::port::{Ports, Reach};
+use crate::port::{Ports, Reach, Signer};
 use crate::registry::token::Unproven;
 use crate::registry::{Catalogue, Credential, Kind, Price, Quirks, Reasoning, Scheme, When};
 
@@ -66,8 +66,9 @@ pub enum Passthrough {
 
 impl Provider {
     /// Signs a request that is complete but for that, where its credential is a pair that signs.
-    pub fn sign(
+    pub async fn sign(
         &self,
+        signer: &dyn Signer,
         method: &http::Method,
         uri: &http::Uri,
         headers: &mut HeaderMap,
@@ -76,7 +77,7 @@ impl Provider {
     ) {
         if let Some(credential) = &self.credential {
             let region = self.region.as_deref().or_else(|| region_of(uri)).unwrap_or("us-east-1");
-            credential.sign(method, uri, headers, body, region, now);
+            credential.sign(signer, method, uri, headers, body, region, now).await;
         }
     }
 

@@ -13,6 +13,7 @@ mod upstream;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 pub use address::{is_public as is_public_address, is_public_host};
@@ -39,6 +40,16 @@ pub trait Log: Send + Sync {
     fn failed(&self, what: &str, fault: &Fault);
 }
 
+/// Signatures by keys that are credentials: every host has them in a library that it carries anyway.
+#[async_trait]
+pub trait Signer: Send + Sync {
+    /// RS256 (RSASSA-PKCS1-v1_5 with SHA-256) of `message`, by an RSA key in PKCS #8 (DER).
+    ///
+    /// # Errors
+    /// [`FaultKind::Denied`]: the key is not one that can sign.
+    async fn rs256(&self, key: &[u8], message: &[u8]) -> Result<Vec<u8>, Fault>;
+}
+
 /// All that a host supplies.
 #[derive(Clone)]
 pub struct Ports {
@@ -50,6 +61,7 @@ pub struct Ports {
     pub chance: Arc<dyn Chance>,
     pub defer: Arc<dyn Defer>,
     pub log: Arc<dyn Log>,
+    pub signer: Arc<dyn Signer>,
 }
 
 impl std::fmt::Debug for Ports {

@@ -62,7 +62,7 @@ fn hour(entry: &Entry) -> i64 {
 /// `date=2026-11-22/hour=17`.
 fn folder(hour: i64) -> String {
     let at = Timestamp::from_micros(hour.saturating_mul(HOUR_MICROS)).utc();
-    format!("date={:04}-{:02}-{:02}/hour={:02}", at.year(), at.month(), at.day(), at.hour())
+    format!("date={:04}-{:02}-{:02}/hour={:02}", at.year, at.month, at.day, at.hour)
 }
 
 fn name(hour: i64, shard: &ShardId, batch: &[Entry]) -> String {

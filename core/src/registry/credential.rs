@@ -17,7 +17,7 @@ use oracle::Oracle;
 use super::Scheme;
 use super::token::{Grant, Tokens, Unproven};
 use crate::domain::{Secret, Timestamp};
-use crate::port::{Ports, Reach};
+use crate::port::{Ports, Reach, Signer};
 
 /// What proves to a provider who sends a request. It never prints.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl Credential {
         match &self.0 {
             Proof::Token(tokens) => tokens.header(ports, reach).await.map(|_| ()),
             Proof::Claim(claims) => {
-                claims.renew(ports.clock.now());
+                claims.renew(&*ports.signer, ports.clock.now()).await;
                 Ok(())
             }
             Proof::Header { .. } | Proof::Pair(_) | Proof::Oracle(_) => Ok(()),
@@ -143,8 +143,10 @@ impl Credential {
     }
 
     /// Signs a request that is complete but for that, if this is what signs.
-    pub fn sign(
+    #[expect(clippy::too_many_arguments, reason = "a request's parts, and what signing them takes")]
+    pub async fn sign(
         &self,
+        signer: &dyn Signer,
         method: &Method,
         uri: &Uri,
         headers: &mut HeaderMap,
@@ -153,7 +155,7 @@ impl Credential {
         now: Timestamp,
     ) {
         if let Proof::Oracle(oracle) = &self.0 {
-            oracle.sign(method, uri, headers, body, now);
+            oracle.sign(signer, method, uri, headers, body, now).await;
         }
         let Proof::Pair(Pair { id, secret, token, service }) = &self.0 else { return };
         let moment = moment(now);

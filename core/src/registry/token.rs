@@ -114,7 +114,8 @@ impl Tokens {
 
     async fn ask(&self, ports: &Ports, reach: Reach) -> Result<HeaderValue, Unproven> {
         let asking = Asking(self);
-        let answer = match ports.exchange(&self.grant, reach, PATIENCE).await {
+        let question = self.grant.question(ports).await;
+        let answer = match ports.exchange(&question, reach, PATIENCE).await {
             Ok(Ok(granted)) => Ok(granted),
             Ok(Err(denied)) if denied.is_temporary() => Err(Unproven::Unreachable),
             Ok(Err(Denied { status, reason })) => Err(Unproven::Denied { status, reason }),

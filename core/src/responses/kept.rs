@@ -158,7 +158,7 @@ fn unpack(packed: &[u8]) -> Result<Answer, Fault> {
     let failed = |error: std::io::Error| Fault::new(FaultKind::Corrupt, "responses.get", error.to_string());
     let mut json = Vec::with_capacity(packed.len() * 4);
     GzDecoder::new(packed).take(MOST_BYTES).read_to_end(&mut json).map_err(failed)?;
-    serde_json::from_slice(&json).map_err(|error| failed(error.into()))
+    gatelet_wire::json::read(&json).map_err(|error| failed(error.into()))
 }
 
 #[cfg(all(test, feature = "memory"))]

@@ -80,7 +80,7 @@ pub fn write_response(
     loss: &mut Loss,
 ) -> Vec<u8> {
     let said = Openai.write_answer(response, options, loss);
-    let mut answer: Value = serde_json::from_slice(&said).unwrap_or_default();
+    let mut answer: Value = crate::json::read(&said).unwrap_or_default();
     answer["object"] = json!("text_completion");
     for choice in answer["choices"].as_array_mut().into_iter().flatten() {
         if choice["message"]["reasoning_content"].is_string() {

@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
             }
             Edit::Clamp(path, least, most) => {
                 self.at(path, false, &mut |value| {
-                    let number = value.and_then(|value| value.get().parse::<f64>().ok());
+                    let number = value.and_then(|value| crate::json::number(value.get()));
                     match number.filter(|number| number < least || number > most) {
                         Some(number) => {
                             loss.note(path.clone());

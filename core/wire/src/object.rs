@@ -78,8 +78,8 @@ impl<'a> Object<'a> {
 
     pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, Malformed> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
-        let number = serde_json::from_str::<f64>(raw.get());
-        number.map(Some).map_err(|_| Malformed::field(self.path(key), "a number"))
+        let number = crate::json::number(raw.get());
+        number.map(Some).ok_or_else(|| Malformed::field(self.path(key), "a number"))
     }
 
     pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, Malformed> {

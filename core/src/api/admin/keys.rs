@@ -220,7 +220,7 @@ pub(super) async fn pair(
     .await?;
     let (parts, body) = changed.into_parts();
     let Body::Full(bytes) = body else { return Ok(Response::from_parts(parts, body)) };
-    let mut view: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut view: Value = gatelet_wire::json::read(&bytes).unwrap_or_default();
     view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
     Ok(Response::from_parts(parts, Body::from(serde_json::to_vec(&view).unwrap_or_default())))
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{only, reply};
 use crate::domain::{ShardId, Timestamp};
@@ -70,18 +70,18 @@ async fn read<T: DeserializeOwned>(parts: &Parts, body: Body) -> Result<T, Refus
     const LONGEST: usize = 1 << 20;
     let bytes = pipeline::collect(body, &parts.headers, LONGEST).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = named(&mut json)?;
-    json.end().map_err(|error| Refusal::Invalid { param: "body".to_owned(), problem: error.to_string() })?;
-    Ok(value)
+    let wrong = |problem: String| Refusal::Invalid { param: "body".to_owned(), problem };
+    let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_str(text).or_else(|error| {
+        // Where it is wrong is looked for in a tree. That has no field twice: what is wrong with those is said as it is.
+        let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        named::<T>(value).and(Err(wrong(error.to_string())))
+    })
 }
 
 /// Reads a value of ours; what is wrong with it is said with the path to it, such as `limits.rpm`.
-fn named<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<T, Refusal>
-where
-    D::Error: std::fmt::Display,
-{
-    serde_path_to_error::deserialize(from).map_err(|error| {
+fn named<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let param = if path == "." { "body".to_owned() } else { path };
         Refusal::Invalid { param, problem: error.into_inner().to_string() }

@@ -67,7 +67,7 @@ pub(super) async fn compact(
     if text.is_empty() {
         return Err(failed());
     }
-    let usage = serde_json::from_slice::<Value>(&bytes).ok().and_then(|value| value.get("usage").cloned());
+    let usage = gatelet_wire::json::read::<Value>(&bytes).ok().and_then(|value| value.get("usage").cloned());
     let compacted = json!({
         "id": format!("resp_{stem}"),
         "object": "response.compaction",

@@ -3,11 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::ToSpan;
-use jiff::civil::DateTime;
-
 use super::window::Log;
-use crate::domain::{Money, Timestamp};
+use crate::domain::{Civil, Money, Timestamp};
 
 /// So much money in every period.
 ///
@@ -215,18 +212,13 @@ impl Unit {
                 ((local - monday).div_euclid(week) + 1) * week + monday - shift
             }
             Self::Month | Self::Year => {
-                let today = Timestamp::from_seconds(local).utc();
-                let start = match self {
-                    Self::Year => today.date().first_of_year(),
-                    _ => today.date().first_of_month(),
-                };
-                let step = if self == Self::Year { 1.year() } else { 1.month() };
-                let next: Option<DateTime> = start.checked_add(step).ok().map(Into::into);
+                let today = Civil::of(Timestamp::from_seconds(local));
+                let next = today.and_then(|today| match self {
+                    Self::Year => Civil::month_begins(today.year + 1, 1),
+                    _ => Civil::month_begins(today.year, today.month + 1),
+                });
                 // What no calendar can show never renews.
-                next.and_then(|next| jiff::tz::Offset::UTC.to_timestamp(next).ok())
-                    .map(|next| next.as_second().saturating_sub(shift))
-                    .filter(|next| *next > second)
-                    .unwrap_or(i64::MAX)
+                next.map(|next| next.saturating_sub(shift)).filter(|next| *next > second).unwrap_or(i64::MAX)
             }
         }
     }

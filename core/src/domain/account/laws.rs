@@ -351,7 +351,8 @@ impl History {
                     Some(other) => panic!("{other:?}"),
                 };
                 let label = |at: i64| {
-                    let local = Timestamp::from_micros(at + minutes * 60_000_000).utc();
+                    let local = jiff::Timestamp::from_microsecond(at + minutes * 60_000_000).unwrap();
+                    let local = jiff::tz::Offset::UTC.to_datetime(local);
                     let date = local.date();
                     match unit {
                         Unit::Hour => format!("{date} {}", local.hour()),

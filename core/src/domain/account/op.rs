@@ -1,6 +1,6 @@
 //! What is asked of an account, and what it answers.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::{AccountId, HoldId, Key, Money, Rate, Timestamp};
 
@@ -54,11 +54,33 @@ pub struct Settle {
 }
 
 /// What an account's holder may do, as its document says. Immutable by version: every change is a new one.
+///
+/// In compact encodings it is the text of its JSON, since an admin's own metadata have no other form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Document {
     /// Counts 1, 2, 3 …
     pub version: u64,
     pub key: Key,
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return Self::serialize(self, serializer);
+        }
+        serializer.serialize_str(&serde_json::to_string(self).map_err(serde::ser::Error::custom)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return Self::deserialize(deserializer);
+        }
+        let text = <&str>::deserialize(deserializer)?;
+        serde_json::from_str(text).map_err(serde::de::Error::custom)
+    }
 }
 
 /// The answer to an operation.

@@ -22,7 +22,7 @@ use super::stream::{Committed, Relay};
 use super::task;
 use crate::domain::Timestamp;
 use crate::policy::{Passthrough, Provider, Target};
-use crate::port::{Body, Fault, FaultKind, Reach};
+use crate::port::{Body, Fault, FaultKind, Reach, Signer};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::registry::Kind;
 use crate::shared::Core;
@@ -70,7 +70,8 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     let deadline = received.arrived.started.after(total);
     let target = plan.first().ok_or(Refusal::Timeout)?;
     let proven = target.provider.prove(&core.ports).await;
-    let request = request(&received, target, started).ok_or_else(|| unreachable(target))?;
+    let request = request(&*core.ports.signer, &received, target, started).await;
+    let request = request.ok_or_else(|| unreachable(target))?;
     books.attempt(target, "native", &Loss::default(), started);
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let sent = match proven {
@@ -194,7 +195,12 @@ fn tally(received: &Received<'_>, books: &mut Books, whole: &Bytes) {
 }
 
 /// The caller's own request with the provider's credential in it.
-fn request(received: &Received<'_>, target: &Target, now: Timestamp) -> Option<Request<Body>> {
+async fn request(
+    signer: &dyn Signer,
+    received: &Received<'_>,
+    target: &Target,
+    now: Timestamp,
+) -> Option<Request<Body>> {
     let arrived = received.arrived;
     let native = arrived.native.as_ref()?;
     let body = arrived.upload.take().unwrap_or_else(|| Body::Full(arrived.body.clone()));
@@ -212,7 +218,8 @@ fn request(received: &Received<'_>, target: &Target, now: Timestamp) -> Option<R
         Body::Pieces(_) | Body::Stream(_) => None,
     };
     if let Some(whole) = whole {
-        target.provider.sign(&parts.method, &parts.uri, &mut parts.headers, whole, now);
+        let signing = target.provider.sign(signer, &parts.method, &parts.uri, &mut parts.headers, whole, now);
+        signing.await;
     }
     Some(Request::from_parts(parts, body))
 }

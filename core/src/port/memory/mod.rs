@@ -14,10 +14,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, poll_fn};
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 
 use super::{
     Archive, Body, Chance, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, Log, MOST_KEPT, Outcome,
-    Page, Ports, Reach, Store, Transaction, Upstream, Versioned, Written,
+    Page, Ports, Reach, Signer, Store, Transaction, Upstream, Versioned, Written,
 };
 use crate::domain::account::{Account, distinct, transact};
 use crate::domain::{AccountId, ShardId, Timestamp};
@@ -56,8 +58,25 @@ pub fn ports() -> (Ports, Handles) {
         chance: handles.chance.clone(),
         defer: handles.defer.clone(),
         log: handles.log.clone(),
+        signer: Arc::new(Ring),
     };
     (ports, handles)
+}
+
+/// Signs with the library that native hosts have.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring;
+
+#[async_trait]
+impl Signer for Ring {
+    async fn rs256(&self, key: &[u8], message: &[u8]) -> Result<Vec<u8>, Fault> {
+        let denied = |why: String| Fault::new(FaultKind::Denied, "signer.rs256", why);
+        let pair = RsaKeyPair::from_pkcs8(key).map_err(|error| denied(error.to_string()))?;
+        let mut signature = vec![0; pair.public().modulus_len()];
+        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+            .map_err(|error| denied(error.to_string()))?;
+        Ok(signature)
+    }
 }
 
 /// What is under the lock is consistent between any two statements of ours: a panic elsewhere does not spoil it.

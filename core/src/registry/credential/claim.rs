@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{NotAHeader, Scheme, sensitive};
 use crate::domain::{Secret, Timestamp};
+use crate::port::Signer;
 use crate::registry::token::SigningKey;
 
 const TOKEN_TYPE: HeaderName = HeaderName::from_static("x-snowflake-authorization-token-type");
@@ -88,16 +89,17 @@ impl Claims {
     }
 
     /// Signs a new token where the last one is old.
-    pub(super) fn renew(&self, now: Timestamp) {
-        let mut token = self.lock();
-        if token.as_ref().is_some_and(|(made, _)| now.since(*made) < USE && *made <= now) {
+    pub(super) async fn renew(&self, signer: &dyn Signer, now: Timestamp) {
+        let good = |(made, _): &(Timestamp, HeaderValue)| now.since(*made) < USE && *made <= now;
+        if self.lock().as_ref().is_some_and(good) {
             return;
         }
-        let signed = self.signed(now).and_then(|text| sensitive(&format!("Bearer {text}")).ok());
-        *token = signed.map(|value| (now, value));
+        // Several may sign at once: each token is good.
+        let token = self.signed(signer, now).await.and_then(|text| sensitive(&format!("Bearer {text}")).ok());
+        *self.lock() = token.map(|value| (now, value));
     }
 
-    fn signed(&self, now: Timestamp) -> Option<String> {
+    async fn signed(&self, signer: &dyn Signer, now: Timestamp) -> Option<String> {
         let issued = now.seconds();
         let expires = now.after(LIFE).seconds();
         match &self.by {
@@ -105,7 +107,7 @@ impl Claims {
             By::KeyPair { key, issuer, subject } => {
                 let claims = json!({ "iss": &**issuer, "sub": &**subject, "iat": issued, "exp": expires });
                 let text = unsigned("RS256", &claims);
-                Some(format!("{text}.{}", URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()))))
+                Some(format!("{text}.{}", URL_SAFE_NO_PAD.encode(key.sign(signer, text.as_bytes()).await)))
             }
             By::Secret { name, secret } => {
                 let claims = json!({ "iss": &**name, "exp": expires, "nbf": issued - SKEW });

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{NotAHeader, sensitive};
 use crate::domain::{Secret, Timestamp};
+use crate::port::Signer;
 use crate::registry::token::SigningKey;
 
 const EXPECTED: &str = "JSON with `tenancy`, `user`, `fingerprint` and `key`";
@@ -45,8 +46,9 @@ impl Oracle {
     }
 
     /// Writes what is covered, and the signature, into the headers of a request.
-    pub(super) fn sign(
+    pub(super) async fn sign(
         &self,
+        signer: &dyn Signer,
         method: &Method,
         uri: &Uri,
         headers: &mut HeaderMap,
@@ -68,7 +70,7 @@ impl Oracle {
         }
         let lines: Vec<String> = covered.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let names: Vec<&str> = covered.iter().map(|(name, _)| *name).collect();
-        let signature = STANDARD.encode(self.key.sign(lines.join("\n").as_bytes()));
+        let signature = STANDARD.encode(self.key.sign(signer, lines.join("\n").as_bytes()).await);
         let authorization = format!(
             "Signature version=\"1\",keyId=\"{}\",algorithm=\"rsa-sha256\",headers=\"{}\",signature=\"{signature}\"",
             self.key_id,
@@ -89,6 +91,5 @@ impl Oracle {
 
 /// As HTTP says it (RFC 9110): `Thu, 01 Jan 2026 00:00:00 GMT`.
 fn date(now: Timestamp) -> String {
-    let moment = jiff::Timestamp::from_second(now.seconds()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).unwrap_or_default()
+    now.to_http()
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::signing::SigningKey;
 use crate::domain::{Secret, Timestamp};
+use crate::port::Signer;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const ADDRESS: &str = "https://oauth2.googleapis.com/token";
@@ -50,7 +51,7 @@ impl ServiceAccount {
     }
 
     /// A JSON web token (RS256) that claims to be the account, good for an hour.
-    pub(super) fn assertion(&self, now: Timestamp) -> String {
+    pub(super) async fn assertion(&self, signer: &dyn Signer, now: Timestamp) -> String {
         let issued = now.seconds() - SKEW;
         let header = serde_json::json!({ "alg": "RS256", "typ": "JWT", "kid": self.key_id });
         let claims = serde_json::json!({
@@ -61,7 +62,7 @@ impl ServiceAccount {
             "exp": issued + CLAIM,
         });
         let part = |json: &serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let signed = format!("{}.{}", part(&header), part(&claims));
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes())))
+        let claim = format!("{}.{}", part(&header), part(&claims));
+        format!("{claim}.{}", URL_SAFE_NO_PAD.encode(self.key.sign(signer, claim.as_bytes()).await))
     }
 }

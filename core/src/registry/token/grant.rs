@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::google::ServiceAccount;
 use crate::domain::{Secret, Timestamp};
 use crate::exchange::Exchange;
+use crate::port::Ports;
 
 /// One way from a credential to a token.
 #[derive(Debug)]
@@ -127,23 +128,42 @@ impl Grant {
     }
 }
 
-impl Exchange for Grant {
+/// A grant that is asked for its token.
+#[derive(Debug)]
+pub struct Question<'a> {
+    grant: &'a Grant,
+    /// The claim, where one is signed.
+    assertion: Option<String>,
+}
+
+impl Grant {
+    /// What is asked now.
+    pub async fn question(&self, ports: &Ports) -> Question<'_> {
+        let assertion = match &self.proof {
+            Proof::Fields(_) => None,
+            Proof::Signed(account) => Some(account.assertion(&*ports.signer, ports.clock.now()).await),
+        };
+        Question { grant: self, assertion }
+    }
+}
+
+impl Exchange for Question<'_> {
     type Answer = Result<Granted, Denied>;
 
-    fn ask(&self, now: Timestamp) -> Request<Bytes> {
+    fn ask(&self, _: Timestamp) -> Request<Bytes> {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        match &self.proof {
+        match &self.grant.proof {
             Proof::Fields(fields) => {
                 form.extend_pairs(fields.iter().map(|(name, value)| (*name, value.expose())));
             }
-            Proof::Signed(account) => {
+            Proof::Signed(_) => {
                 form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
-                form.append_pair("assertion", &account.assertion(now));
+                form.append_pair("assertion", self.assertion.as_deref().unwrap_or_default());
             }
         }
         let mut request = Request::new(Bytes::from(form.finish()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.address.clone();
+        *request.uri_mut() = self.grant.address.clone();
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -50,8 +50,6 @@ fn forms(handles: &Handles) -> Vec<Vec<(String, String)>> {
 fn a_service_account_signs_a_claim_and_buys_a_token_with_it() {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use rsa::pkcs8::DecodePrivateKey as _;
-    use sha2::Digest as _;
 
     let (ports, handles) = ports();
     handles.upstream.push_response(granted("ya29.a", 3_599));
@@ -69,11 +67,11 @@ fn a_service_account_signs_a_claim_and_buys_a_token_with_it() {
     assert_eq!(claims["iss"], "bot@project.iam.gserviceaccount.com");
     assert_eq!(claims["aud"], "https://tokens.example/token");
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3_600);
-    let key = rsa::RsaPrivateKey::from_pkcs8_pem(KEY.trim()).unwrap().to_public_key();
+    let base64: String = KEY.lines().filter(|line| !line.starts_with('-')).collect();
+    let key = base64::engine::general_purpose::STANDARD.decode(base64).unwrap();
     let signed = format!("{}.{}", pieces[0], pieces[1]);
-    let scheme = rsa::Pkcs1v15Sign { hash_len: Some(32), prefix: super::signing::SHA_256.into() };
-    let signature = URL_SAFE_NO_PAD.decode(pieces[2]).unwrap();
-    key.verify(scheme, &sha2::Sha256::digest(signed.as_bytes()), &signature).unwrap();
+    let signature = block_on(ports.signer.rs256(&key, signed.as_bytes())).unwrap();
+    assert_eq!(URL_SAFE_NO_PAD.decode(pieces[2]).unwrap(), signature);
 }
 
 #[test]

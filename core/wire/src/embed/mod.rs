@@ -18,7 +18,7 @@ pub use openai::Openai;
 pub use vector::Vector;
 
 /// One dialect's words for embeddings. Readers accept what is seen in the field; writers produce what is specified.
-pub trait Embed: Send + Sync + std::fmt::Debug {
+pub trait Embed: Send + Sync {
     /// Where a request is sent, after the provider's base. What [`Embed::write_request`] writes is no single one.
     fn path(&self, model: &str, form: AnswerForm) -> Cow<'static, str>;
 

@@ -28,7 +28,7 @@ impl Model {
         let name = name.rsplit('/').next().unwrap_or(name);
         let gemma = name.starts_with("gemma");
         let version = name.strip_prefix("gemini-").and_then(|rest| rest.split('-').next());
-        let number = version.and_then(|version| version.parse::<f64>().ok());
+        let number = version.and_then(crate::json::number);
         let generation = match number {
             _ if gemma => Generation::First,
             Some(number) if number < 2.0 => Generation::First,

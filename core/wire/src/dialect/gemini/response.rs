@@ -52,7 +52,7 @@ pub(super) fn read_usage(body: &[u8]) -> Result<(Usage, Option<String>), Malform
     let grounded = memchr::memmem::find(body, b"groundingMetadata").is_some();
     // A list would be read as fields in their order.
     let object = body.trim_ascii_start().starts_with(b"{");
-    let plain = (object && !grounded).then(|| serde_json::from_slice::<Counted<'_>>(body).ok()).flatten();
+    let plain = (object && !grounded).then(|| crate::json::read::<Counted<'_>>(body).ok()).flatten();
     let counted = plain.filter(|plain| plain.candidates.is_some()).and_then(|plain| plain.usage_metadata);
     match counted.and_then(usage::read) {
         Some(counted) => Ok((counted.usage, counted.service_tier)),
