@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
@@ -20,12 +21,13 @@ use gatelet_core::port::{
 use gatelet_tests::check_eq;
 use gatelet_tests::client::Call;
 use gatelet_tests::conformance;
+use gatelet_tests::host::ADMIN_KEY;
 use gatelet_tests::host::worker::Worker;
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use ask::{Ask, Blob, DIRECTORY, Document, Transact, Transacted, keeper};
+use ask::{Ask, Blob, CONFIG as CONFIG_NAME, DIRECTORY, Document, Transact, Transacted, keeper};
 
 #[expect(dead_code, reason = "the object's side of it")]
 #[path = "../../adapters/worker/src/ask.rs"]
@@ -51,6 +53,112 @@ async fn the_directory_and_kv_keep_every_rule_of_a_store() -> Result<()> {
 async fn an_object_that_has_trapped_answers_the_next_ask_and_has_lost_nothing() -> Result<()> {
     let worker = Worker::start_with_doors(CONFIG).await?;
     survives_traps(&worker).await.with_context(|| worker.log())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_holds_within_a_second_of_its_push() -> Result<()> {
+    let worker = Worker::start_with_doors(CONFIG).await?;
+    holds_at_once(&worker).await.with_context(|| worker.log())
+}
+
+async fn holds_at_once(worker: &Worker) -> Result<()> {
+    let objects = Objects::of(worker);
+    let ask = |key: &str, model: &str| {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": "hello"}]});
+        Call::new(worker.address(), Method::POST, "/v1/chat/completions").key(key).json(&body).whole()
+    };
+    let made = Call::new(worker.address(), Method::POST, "/admin/v1/keys").key(ADMIN_KEY).json(&json!({}));
+    let key = made.whole().await?.json()?["key"].as_str().context("a key")?.to_owned();
+    check_eq!(ask(&key, "demo/echo").await?.status, 200);
+    let shards: Vec<ShardId> = objects.shards().await?;
+    for (nth, (name, known, models)) in [
+        ("first", "demo/echo", "first: demo/echo"),
+        ("second", "first", "first: demo/echo, second: demo/echo"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        check_eq!(ask(&key, name).await?.status, 404);
+        // KV is never told of it: the shard is.
+        let config = format!("models: {{ {models} }}");
+        let bytes = Blob(config.into_bytes().into());
+        let put = Ask::PutDocument { name: CONFIG_NAME.to_owned(), bytes, expect: Expect::Anything.into() };
+        let version: Option<u64> = objects.ask("put", DIRECTORY, &put).await?;
+        check_eq!(version, Some(nth as u64 + 1));
+        for shard in &shards {
+            let told = Ask::Configured { version: nth as u64 + 1 };
+            let () = objects.ask("told", shard.as_str(), &told).await?;
+        }
+        let pushed = Instant::now();
+        // The first request brings the news.
+        check_eq!(ask(&key, known).await?.status, 200);
+        while ask(&key, name).await?.status != 200 {
+            // One second, on a machine three times slower.
+            ensure!(pushed.elapsed() < Duration::from_secs(3), "{name} is not known yet");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_wrong_with_copies_in_kv_is_put_right() -> Result<()> {
+    let worker = Worker::start_with_doors(CONFIG).await?;
+    is_put_right(&worker).await.with_context(|| worker.log())
+}
+
+async fn is_put_right(worker: &Worker) -> Result<()> {
+    let objects = Objects::of(worker);
+    let put = async |name: &str, text: &str| {
+        let bytes = Blob(text.as_bytes().to_vec().into());
+        let ask = Ask::PutDocument { name: name.to_owned(), bytes, expect: Expect::Anything.into() };
+        let version: Option<u64> = objects.ask("put", DIRECTORY, &ask).await?;
+        version.context("a version")
+    };
+    let copy = async |name: &str, version: u64, text: &str| {
+        let copy = json!({"name": name, "bytes": Blob(text.as_bytes().to_vec().into()), "version": version});
+        let () = objects.kv("kv", "put", &copy).await?;
+        objects.ask::<()>("kv", DIRECTORY, &Ask::Published { name: name.to_owned(), version }).await
+    };
+    // Two writers: the older copy comes last.
+    let (first, second) = (put("crossed", "one").await?, put("crossed", "two").await?);
+    copy("crossed", second, "two").await?;
+    copy("crossed", first, "one").await?;
+    // A deletion that KV did not take.
+    let gone = put("gone", "text").await?;
+    copy("gone", gone, "text").await?;
+    let _: u64 = objects.ask("delete", DIRECTORY, &Ask::DeleteDocument { name: "gone".to_owned() }).await?;
+
+    // The alarm rings after ten seconds, and tries again after a minute.
+    let end = Instant::now() + Duration::from_secs(120);
+    loop {
+        let crossed: Option<Document> = objects.kv("kv", "get", &json!({"name": "crossed"})).await?;
+        let gone: Option<Document> = objects.kv("kv", "get", &json!({"name": "gone"})).await?;
+        if crossed.is_some_and(|found| found.version == second && &found.bytes.0[..] == b"two")
+            && gone.is_none()
+        {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "KV is still wrong");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_cannot_be_made_says_so_in_the_callers_dialect_and_that_it_lives() -> Result<()> {
+    let worker = Worker::start_unready("models: [").await?;
+    says_so(&worker).await.with_context(|| worker.log())
+}
+
+async fn says_so(worker: &Worker) -> Result<()> {
+    let call = |method, path: &str| Call::new(worker.address(), method, path).json(&json!({})).whole();
+    check_eq!(Call::new(worker.address(), Method::GET, "/health/live").whole().await?.status, 200);
+    for (path, at) in [("/v1/chat/completions", "/error/code"), ("/v1/messages", "/error/type")] {
+        let answer = call(Method::POST, path).await?;
+        check_eq!(answer.status, 503, "{}", answer.text());
+        let json = answer.json()?;
+        ensure!(json.pointer(at).is_some_and(|value| value.is_string()), "{}", answer.text());
+    }
+    Ok(())
 }
 
 async fn survives_traps(worker: &Worker) -> Result<()> {
@@ -156,9 +264,9 @@ impl Ledger for Objects {
         if ask::from_bytes::<Transacted>(wrong).is_ok() {
             return Err(Fault::new(FaultKind::Corrupt, OPERATION, "what nobody can read was done"));
         }
-        let Transacted { outcome, unknown } = ask::from_bytes(right).map_err(corrupt)?;
+        let Transacted { outcome, unknown, configured: _ } = ask::from_bytes(right).map_err(corrupt)?;
         if unknown {
-            let () = self.ask(OPERATION, DIRECTORY, &Ask::Register { shard: shard.clone() }).await?;
+            let _: u64 = self.ask(OPERATION, DIRECTORY, &Ask::Register { shard: shard.clone() }).await?;
             let () = self.ask(OPERATION, shard.as_str(), &Ask::Known).await?;
         }
         Ok(outcome)
@@ -224,8 +332,10 @@ impl Store for Documents {
 
     async fn delete(&self, name: &str) -> Result<(), Fault> {
         const OPERATION: &str = "store.delete";
-        let () = self.0.ask(OPERATION, DIRECTORY, &Ask::DeleteDocument { name: name.to_owned() }).await?;
-        self.0.kv(OPERATION, "delete", &json!({"name": name})).await
+        let version: u64 =
+            self.0.ask(OPERATION, DIRECTORY, &Ask::DeleteDocument { name: name.to_owned() }).await?;
+        let () = self.0.kv(OPERATION, "delete", &json!({"name": name})).await?;
+        self.0.ask(OPERATION, DIRECTORY, &Ask::Published { name: name.to_owned(), version }).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {

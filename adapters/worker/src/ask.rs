@@ -14,6 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The object that keeps the documents and the list of shards. No shard is called so: its name has a tilde.
 pub(crate) const DIRECTORY: &str = "~directory";
 
+/// The name of the document that is the configuration.
+pub(crate) const CONFIG: &str = "config";
+
 /// How the names of objects begin that keep things at a home. No shard is called so: there is a tilde.
 pub(crate) const KEEPERS: &str = "~kept/";
 
@@ -35,8 +38,10 @@ pub(crate) enum Ask {
     Clear { entries: Vec<String> },
     /// The directory has noted this shard. Answers null.
     Known,
+    /// The configuration has this version now. Answers null.
+    Configured { version: u64 },
 
-    /// To the directory: notes a shard. Answers null.
+    /// To the directory: notes a shard. Answers the configuration's version; 0 for none.
     Register { shard: ShardId },
     /// To the directory: answers the ids of all shards.
     Shards,
@@ -44,9 +49,9 @@ pub(crate) enum Ask {
     GetDocument { name: String },
     /// To the directory: answers the new version; null when `expect` does not hold.
     PutDocument { name: String, bytes: Blob, expect: Expected },
-    /// To the directory: this version is in KV. Answers null.
+    /// To the directory: this version was copied to KV, or deleted there. Answers null.
     Published { name: String, version: u64 },
-    /// To the directory: answers null.
+    /// To the directory: answers the version of the deletion; 0 if there never was such a document.
     DeleteDocument { name: String },
     /// To the directory: answers names.
     ListDocuments { prefix: String, after: Option<String>, limit: usize },
@@ -72,6 +77,8 @@ pub(crate) struct Transacted {
     pub(crate) outcome: Outcome,
     /// The directory does not know this shard yet.
     pub(crate) unknown: bool,
+    /// The newest version of the configuration that the shard was told; 0 for none.
+    pub(crate) configured: u64,
 }
 
 impl Transact {

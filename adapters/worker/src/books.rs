@@ -37,11 +37,19 @@ const SCHEMA: &str = "
         name text primary key,
         version integer not null,
         body blob, -- null: deleted; its version is never used again
-        published integer not null
+        published integer not null -- COPIED, COPYING or IN_DOUBT
     ) without rowid;
+    create table if not exists configured (id integer primary key, version integer not null);
     create table if not exists kept (name text primary key, until integer not null, body blob not null);
     create index if not exists kept_until on kept (until);
 ";
+
+/// What KV has of a document: the version that stands.
+const COPIED: SqlStorageValue = SqlStorageValue::Integer(1);
+/// Whoever wrote the version is copying it.
+const COPYING: SqlStorageValue = SqlStorageValue::Integer(0);
+/// Copies of several versions were under way at once: the alarm makes the last one.
+const IN_DOUBT: SqlStorageValue = SqlStorageValue::Integer(2);
 
 impl Books {
     pub(crate) fn open(sql: SqlStorage) -> Self {
@@ -134,6 +142,22 @@ impl Books {
         self.run("insert or ignore into known values (1)", vec![])
     }
 
+    /// The newest version of the configuration that this shard was told; 0 for none.
+    pub(crate) fn configured(&self) -> Result<u64, Failed> {
+        let mut rows = self.rows("select version from configured", vec![])?;
+        let Some(row) = rows.pop() else { return Ok(0) };
+        let [version] = columns(row)?;
+        Ok(u64::try_from(integer(&version)?)?)
+    }
+
+    pub(crate) fn set_configured(&self, version: u64) -> Result<(), Failed> {
+        self.run(
+            "insert into configured values (1, ?) on conflict (id) do update
+             set version = max(version, excluded.version)",
+            vec![whole(version)],
+        )
+    }
+
     pub(crate) fn register(&self, shard: &ShardId) -> Result<(), Failed> {
         self.run("insert or ignore into shards values (?)", vec![shard.as_str().into()])
     }
@@ -165,33 +189,58 @@ impl Books {
         }
         let version = self.last_version(name)?.saturating_add(1);
         self.run(
-            "insert into documents values (?, ?, ?, 0) on conflict (name) do update
-             set version = excluded.version, body = excluded.body, published = 0",
-            vec![name.into(), whole(version), SqlStorageValue::Blob(bytes.0.to_vec())],
+            "insert into documents values (?, ?, ?, ?4) on conflict (name) do update
+             set version = excluded.version, body = excluded.body,
+             published = case when published = ?5 then ?4 else ?6 end",
+            vec![
+                name.into(),
+                whole(version),
+                SqlStorageValue::Blob(bytes.0.to_vec()),
+                COPYING,
+                COPIED,
+                IN_DOUBT,
+            ],
         )?;
         Ok(Some(version))
     }
 
     /// The version that stands or was deleted; 0 for none.
-    fn last_version(&self, name: &str) -> Result<u64, Failed> {
+    pub(crate) fn last_version(&self, name: &str) -> Result<u64, Failed> {
         let mut rows = self.rows("select version from documents where name = ?", vec![name.into()])?;
         let Some(row) = rows.pop() else { return Ok(0) };
         let [version] = columns(row)?;
         Ok(u64::try_from(integer(&version)?)?)
     }
 
+    /// Whoever wrote this version has copied it to KV. Where that is not the only writer since KV was known to be right,
+    /// nobody knows whose copy came last.
     pub(crate) fn set_published(&self, name: &str, version: u64) -> Result<(), Failed> {
-        let query = "update documents set published = 1 where name = ? and version = ?";
-        self.run(query, vec![name.into(), whole(version)])
+        self.run(
+            "update documents set published = case when version = ?2 and published <> ?4 then ?3 else ?4 end
+             where name = ?1",
+            vec![name.into(), whole(version), COPIED, IN_DOUBT],
+        )
     }
 
-    /// Names of documents that KV may not have yet.
+    /// The alarm has copied this version to KV, or deleted it there, and nobody else was at it.
+    pub(crate) fn set_repaired(&self, name: &str, version: u64) -> Result<(), Failed> {
+        let query = "update documents set published = ?3 where name = ?1 and version = ?2";
+        self.run(query, vec![name.into(), whole(version), COPIED])
+    }
+
+    /// Names of documents that KV may not have as they are.
     pub(crate) fn unpublished(&self) -> Result<Vec<String>, Failed> {
-        self.texts("select name from documents where published = 0", vec![])
+        self.texts("select name from documents where published <> ?", vec![COPIED])
     }
 
-    pub(crate) fn delete_document(&self, name: &str) -> Result<(), Failed> {
-        self.run("update documents set body = null, published = 1 where name = ?", vec![name.into()])
+    /// The version of the deletion: those of documents go on from there.
+    pub(crate) fn delete_document(&self, name: &str) -> Result<u64, Failed> {
+        self.run(
+            "update documents set body = null, version = version + 1,
+             published = case when published = ?2 then ?3 else ?4 end where name = ?1 and body is not null",
+            vec![name.into(), COPIED, COPYING, IN_DOUBT],
+        )?;
+        self.last_version(name)
     }
 
     pub(crate) fn documents(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, Failed> {
@@ -204,7 +253,7 @@ impl Books {
         if let Some(made) = self.made.get() {
             return Ok(made);
         }
-        let tables = self.sql.exec("select name from sqlite_master where name = 'accounts'", None)?;
+        let tables = self.sql.exec("select name from sqlite_master where name = 'configured'", None)?;
         let made = tables.raw().next().transpose()?.is_some();
         self.made.set(Some(made));
         Ok(made)

@@ -7,7 +7,7 @@ use gatelet_core::port::{Expect, Fault, FaultKind, MOST_KEPT, Page, Store, Versi
 use serde::{Deserialize, Serialize};
 use worker::kv::{KvError, KvStore};
 
-use crate::ask::{Ask, Blob, DIRECTORY, Document, keeper};
+use crate::ask::{Ask, Blob, CONFIG, DIRECTORY, Document, keeper};
 use crate::js;
 use crate::ledger::Shards;
 
@@ -36,9 +36,7 @@ impl Documents {
             return Ok(Some(Versioned { version: copy.unwrap_or_default().version, bytes: bytes.into() }));
         }
         // It may be so new that KV does not have it here yet.
-        let ask = Ask::GetDocument { name: name.to_owned() };
-        let document: Option<Document> = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
-        Ok(document.map(|Document { version, bytes }| Versioned { version, bytes: bytes.0 }))
+        self.newest(name).await
     }
 
     async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
@@ -51,19 +49,37 @@ impl Documents {
             Ask::PutDocument { name: name.to_owned(), bytes: Blob(bytes.clone()), expect: expect.into() };
         let version: Option<u64> = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
         let version = version.ok_or_else(|| Fault::new(FaultKind::Conflict, OPERATION, name))?;
-        // KV takes one write a second and key. What fails here is done by the directory's alarm.
-        if publish(&self.kv, name, &bytes, version).await.is_ok() {
-            let ask = Ask::Published { name: name.to_owned(), version };
-            let _: Result<(), Fault> = self.shards.ask(OPERATION, DIRECTORY, &ask).await;
-        }
+        let copied = publish(&self.kv, name, &bytes, version).await;
+        self.changed(OPERATION, name, version, copied).await;
         Ok(version)
+    }
+
+    /// A version stands, and was copied to KV or was not: KV takes one write a second and key. What failed is done by the
+    /// directory's alarm.
+    async fn changed(&self, operation: &'static str, name: &str, version: u64, copied: Result<(), KvError>) {
+        if copied.is_ok() {
+            let ask = Ask::Published { name: name.to_owned(), version };
+            let _: Result<(), Fault> = self.shards.ask(operation, DIRECTORY, &ask).await;
+        }
+        if name == CONFIG {
+            self.shards.configured(version).await;
+        }
+    }
+
+    /// As the directory has it: KV may be behind.
+    pub(crate) async fn newest(&self, name: &str) -> Result<Option<Versioned>, Fault> {
+        let ask = Ask::GetDocument { name: name.to_owned() };
+        let document: Option<Document> = self.shards.ask("store.get", DIRECTORY, &ask).await?;
+        Ok(document.map(|Document { version, bytes }| Versioned { version, bytes: bytes.0 }))
     }
 
     async fn delete(&self, name: &str) -> Result<(), Fault> {
         const OPERATION: &str = "store.delete";
         let ask = Ask::DeleteDocument { name: name.to_owned() };
-        let () = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
-        self.kv.delete(name).await.map_err(|error| fault(OPERATION, &error))
+        let version: u64 = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
+        let copied = self.kv.delete(name).await;
+        self.changed(OPERATION, name, version, copied).await;
+        Ok(())
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {

@@ -1,6 +1,7 @@
 //! [`Ledger`] over Durable Objects: one for each shard, named after it.
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use gatelet_core::domain::account::{Account, Unreadable};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
@@ -11,7 +12,7 @@ use wasm_bindgen_futures::JsFuture;
 use worker::ObjectNamespace;
 
 use crate::ask::{self, Ask, Blob, DIRECTORY, Transact, Transacted};
-use crate::js;
+use crate::{isolate, js};
 
 /// The objects, by name.
 #[derive(Clone, Debug)]
@@ -43,16 +44,41 @@ impl Shards {
             js::bytes(&Transact { transaction: in_one_step(transaction), now }.to_bytes().map_err(corrupt)?);
         let answer = tried(OPERATION, || js::transact(self.0.as_ref(), shard.as_str(), &ask)).await?;
         let answer = answer.unchecked_into::<Uint8Array>().to_vec();
-        let Transacted { outcome, unknown } = ask::from_bytes(&answer).map_err(corrupt)?;
+        let Transacted { outcome, unknown, configured } = ask::from_bytes(&answer).map_err(corrupt)?;
+        isolate::told(configured);
         if unknown {
             // Once in a shard's life. The books stand already: should this fail, the next transaction tries again.
-            let noted: Result<(), Fault> =
+            let noted: Result<u64, Fault> =
                 self.ask(OPERATION, DIRECTORY, &Ask::Register { shard: shard.clone() }).await;
-            if noted.is_ok() {
-                let _: Result<(), Fault> = self.ask(OPERATION, shard.as_str(), &Ask::Known).await;
+            if let Ok(version) = noted {
+                isolate::told(version);
+                let ask = Ask::Configured { version };
+                let told: Result<(), Fault> = self.ask(OPERATION, shard.as_str(), &ask).await;
+                if told.is_ok() {
+                    let _: Result<(), Fault> = self.ask(OPERATION, shard.as_str(), &Ask::Known).await;
+                }
             }
         }
         Ok(outcome)
+    }
+
+    /// Tells all shards that the configuration has this version: they tell it to whoever asks them for anything. Those that
+    /// cannot be reached leave it to the isolates, which look by themselves now and then.
+    pub(crate) async fn configured(&self, version: u64) {
+        const OPERATION: &str = "store.put";
+        const AT_ONCE: usize = 16;
+        let shards: Vec<ShardId> = match self.ask(OPERATION, DIRECTORY, &Ask::Shards).await {
+            Ok(shards) => shards,
+            Err(fault) => return worker::console_error!("shards: {fault}"),
+        };
+        let tell = async |shard: ShardId| {
+            let told: Result<(), Fault> =
+                self.ask(OPERATION, shard.as_str(), &Ask::Configured { version }).await;
+            if let Err(fault) = told {
+                worker::console_error!("{shard} does not know configuration {version}: {fault}");
+            }
+        };
+        futures_util::stream::iter(shards).for_each_concurrent(AT_ONCE, tell).await;
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Shard {
     books: Rc<Books>,
     /// The directory knows this shard.
     known: Cell<bool>,
+    /// The newest version of the configuration that it was told.
+    configured: Cell<u64>,
     alarm: Cell<Alarm>,
     /// A drain from outside may be under way until then.
     lent: Cell<Timestamp>,
@@ -60,11 +62,13 @@ impl Shard {
         let state = State::from(state);
         let books = Books::open(state.storage().sql());
         let known = books.is_known().map_err(|error| thrown(&error))?;
+        let configured = books.configured().map_err(|error| thrown(&error))?;
         Ok(Self {
             name: state.id().name(),
             env,
             books: Rc::new(books),
             known: Cell::new(known),
+            configured: Cell::new(configured),
             alarm: Cell::new(Alarm::Off),
             lent: Cell::new(Timestamp::EPOCH),
             draining: Cell::new(false),
@@ -151,15 +155,30 @@ impl Shard {
                 self.known.set(true);
                 json(&())
             }
-            Ask::Register { shard } => json(&books.register(&shard)?),
+            Ask::Configured { version } => {
+                books.set_configured(version)?;
+                self.configured.set(version.max(self.configured.get()));
+                json(&())
+            }
+            Ask::Register { shard } => {
+                books.register(&shard)?;
+                json(&books.last_version(ask::CONFIG)?)
+            }
             Ask::Shards => json(&books.shards()?),
             Ask::GetDocument { name } => json(&books.document(&name)?),
             Ask::PutDocument { name, bytes, expect } => {
                 self.ring();
                 json(&books.put_document(&name, &bytes, expect)?)
             }
-            Ask::Published { name, version } => json(&books.set_published(&name, version)?),
-            Ask::DeleteDocument { name } => json(&books.delete_document(&name)?),
+            Ask::Published { name, version } => {
+                // What is in doubt now is for the alarm.
+                self.ring();
+                json(&books.set_published(&name, version)?)
+            }
+            Ask::DeleteDocument { name } => {
+                self.ring();
+                json(&books.delete_document(&name)?)
+            }
             Ask::ListDocuments { prefix, after, limit } => {
                 json(&books.documents(&prefix, &after.unwrap_or_default(), limit)?)
             }
@@ -185,7 +204,8 @@ impl Shard {
                     self.ring();
                 }
                 let outcome = batch.transact(ask.transaction, ask.now)?;
-                Ok(Transacted { outcome, unknown: !self.known.get() }.to_bytes()?)
+                Ok(Transacted { outcome, unknown: !self.known.get(), configured: self.configured.get() }
+                    .to_bytes()?)
             });
             ask::frame(&mut answers, &done.unwrap_or_else(|error| ask::failed(&error)));
         }
@@ -202,9 +222,12 @@ impl Shard {
 
     async fn work(&self) -> Result<(), Failed> {
         for name in self.books.unpublished()? {
-            let Some(document) = self.books.document(&name)? else { continue };
-            kv::publish(&crate::documents(&self.env)?, &name, &document.bytes.0, document.version).await?;
-            self.books.set_published(&name, document.version)?;
+            let (kv, version) = (crate::documents(&self.env)?, self.books.last_version(&name)?);
+            match self.books.document(&name)? {
+                Some(document) => kv::publish(&kv, &name, &document.bytes.0, version).await?,
+                None => kv.delete(&name).await?,
+            }
+            self.books.set_repaired(&name, version)?;
         }
         if self.books.outbox(1)?.is_empty() {
             return Ok(());

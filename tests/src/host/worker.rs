@@ -54,7 +54,16 @@ impl Worker {
         Self::start_bundle(&bundle, folder, config).await
     }
 
+    /// What is deployed, with a configuration that is wrong: it lives, and serves nobody.
+    pub async fn start_unready(config: &str) -> Result<Self> {
+        Self::start_until(&built().await?, tempfile::tempdir()?, config, "/health/live").await
+    }
+
     async fn start_bundle(bundle: &Path, folder: TempDir, config: &str) -> Result<Self> {
+        Self::start_until(bundle, folder, config, "/health/ready").await
+    }
+
+    async fn start_until(bundle: &Path, folder: TempDir, config: &str, sign: &str) -> Result<Self> {
         let address = free_address()?;
         let bin = root().join("node_modules/.bin");
         ensure!(bin.join("wrangler").exists(), "{} has no wrangler: run `cargo xtask setup`", bin.display());
@@ -77,7 +86,7 @@ impl Worker {
             .envs(QUIET)
             .current_dir(root());
         let mut process = Process::start(&mut command, &folder.path().join("log"))?;
-        process.until_ready(address, "/health/ready", Duration::from_mins(5)).await?;
+        process.until_ready(address, sign, Duration::from_mins(5)).await?;
         Ok(Self { address, _folder: folder, process })
     }
 
