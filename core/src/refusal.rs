@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use gatelet_wire::{ErrorKind, Malformed, PublicError, UpstreamError};
 
 use crate::domain::account::{Denial, DenialCause};
-use crate::domain::{RequestId, Timestamp};
+use crate::domain::{AccountId, RequestId, Timestamp};
 use crate::port::{Fault, FaultKind};
 
 /// Why a request is not served. What only we may know (a [`Fault`]'s context) stays out of the words for the caller.
@@ -27,6 +27,9 @@ pub enum Refusal {
     KeyRevoked,
     #[error("the key expired")]
     KeyExpired { at: Timestamp },
+    /// The key belongs to something that lets nobody in.
+    #[error("`{account}` is blocked or deleted")]
+    ScopeClosed { account: AccountId },
     #[error("the admin key is wrong")]
     AdminOnly,
     #[error("model `{model}` is unknown")]
@@ -218,6 +221,12 @@ impl Refusal {
                 Kind::Authentication,
                 "key_expired",
                 format!("This key expired at {at}. Ask for a new one."),
+            ),
+            Self::ScopeClosed { account } => row(
+                403,
+                Kind::Permission,
+                "scope_closed",
+                format!("`{account}`, which this key belongs to, is blocked or deleted."),
             ),
             Self::KeyBlocked => row(
                 403,

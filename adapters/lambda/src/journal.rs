@@ -19,18 +19,11 @@ pub(crate) struct Step {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) op: Op,
-    /// The account is not the first of its transaction: see [`Account::apply_beside`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) beside: bool,
 }
 
 impl Step {
     pub(crate) fn apply(&self, id: &AccountId, account: &mut Account) -> Grant {
-        if self.beside {
-            account.apply_beside(id, &self.op, self.at)
-        } else {
-            account.apply(id, &self.op, self.at)
-        }
+        account.apply(id, &self.op, self.at)
     }
 }
 

@@ -63,7 +63,7 @@ impl TableLedger {
         Self { table, defer, known: Mutex::default() }
     }
 
-    async fn append(&self, place: &Place, op: &Op, now: Timestamp, beside: bool) -> Result<Grant, Fault> {
+    async fn append(&self, place: &Place, op: &Op, now: Timestamp) -> Result<Grant, Fault> {
         let creates = match op {
             Op::Write { expect: None, .. } => true,
             Op::Write { expect: Some(_), .. } | Op::Reserve(_) | Op::Settle(_) | Op::Sweep => false,
@@ -71,7 +71,7 @@ impl TableLedger {
         if creates {
             self.announce(place).await?;
         }
-        let step = Step { id: self.table.mark(), at: now, op: op.clone(), beside };
+        let step = Step { id: self.table.mark(), at: now, op: op.clone() };
         let entry = serde_json::to_string(&step)
             .map_err(|error| Fault::new(FaultKind::Corrupt, TRANSACT, "an operation").with_source(error))?;
         let room = "(attribute_not_exists(#log) OR size(#log) < :longest)";
@@ -122,7 +122,7 @@ impl TableLedger {
 
     /// Appends to each account; for what may stand in some and not yet in others.
     async fn append_to_all(&self, places: &[Place], op: &Op, now: Timestamp) -> Result<Grant, Fault> {
-        let grants = try_join_all(places.iter().map(|place| self.append(place, op, now, false))).await?;
+        let grants = try_join_all(places.iter().map(|place| self.append(place, op, now))).await?;
         let together = |all: Grant, one: Grant| match (all, one) {
             (Grant::Swept { holds }, Grant::Swept { holds: more }) => Grant::Swept { holds: holds + more },
             (Grant::Settled, one) => one,
@@ -137,7 +137,7 @@ impl TableLedger {
         let mut joined: Option<Grant> = None;
         let mut wanted = reserve.clone();
         for (index, place) in places.iter().enumerate() {
-            let granted = self.append(place, &Op::Reserve(wanted.clone()), now, index > 0).await;
+            let granted = self.append(place, &Op::Reserve(wanted.clone()).of(index), now).await;
             match granted {
                 Ok(grant @ Grant::Held { output_tokens, .. }) => {
                     // What one account cannot afford need not be held in those after it.
@@ -314,7 +314,7 @@ impl Ledger for TableLedger {
         let op = &transaction.op;
         let grant = match (places.as_slice(), op) {
             ([], _) => transact(&mut [], op, now),
-            ([place], _) => self.append(place, op, now, false).await?,
+            ([place], _) => self.append(place, op, now).await?,
             (_, Op::Settle(_) | Op::Sweep) => self.append_to_all(&places, op, now).await?,
             (_, Op::Reserve(reserve)) => self.reserve(&places, reserve, now).await?,
             (_, Op::Write { .. }) => self.all_or_none(&places, op, now).await?,

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use gatelet_core::domain::account::{Document, Grant, Limits, Op, OutputBound, Reserve, Settle};
-use gatelet_core::domain::key::KeyState;
-use gatelet_core::domain::{AccountId, HoldId, Key, Money, Rate, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, HoldId, Key, KeyToken, Money, Rate, ShardId, Timestamp};
 use gatelet_core::port::{Clock as _, Entry, Ledger as _, Transaction};
 use gatelet_server::store::Embedded;
 use gatelet_tokio::SystemClock;
@@ -74,22 +73,10 @@ async fn make_keys(store: &Embedded, keys: u64) -> Result<()> {
             budget: vec!["1000000 USD / day".parse()?],
             ..Limits::default()
         };
-        let key = Key {
-            id: id.clone(),
-            shard: ShardId::main(),
-            hash: "0".repeat(64),
-            signing: None,
-            alias: Some("somebody".to_owned()),
-            models: None,
-            limits,
-            tags: Vec::new(),
-            metadata: serde_json::Map::new(),
-            state: KeyState::Active,
-            expires: None,
-            created: now,
-            updated: now,
-        };
-        let op = Op::Write { document: Box::new(Document { version: 1, key }), expect: None };
+        let token = KeyToken { shard: ShardId::main(), id: id.clone(), hash: "0".repeat(64) };
+        let key = Key { alias: Some("somebody".to_owned()), limits, ..Key::new(token, now) };
+        let document = Box::new(Document::of_key(1, key));
+        let op = Op::Write { document, expect: None };
         let transaction = Transaction { accounts: vec![AccountId::key(&id)], op, entries: Vec::new() };
         store.transact(&ShardId::main(), transaction, now).await?;
     }
@@ -105,7 +92,7 @@ async fn work(store: Embedded, caller: u64, callers: u64, keys: u64) -> Result<(
         let hold = HoldId::new(format!("req_{number:026}"));
         let reserve = Reserve {
             hold: hold.clone(),
-            version: 1,
+            versions: vec![1],
             input_tokens: 100,
             input_cost: Money::from_nanos(100),
             output: OutputBound { tokens: 100, rate: Rate::from_picos(1_000), elastic: false },

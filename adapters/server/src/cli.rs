@@ -45,6 +45,27 @@ pub enum Command {
         #[command(subcommand)]
         command: Box<Keys>,
     },
+    /// Manage teams: what several keys share, with limits for all of them together
+    Teams {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage projects, as teams
+    Projects {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage users, as teams
+    Users {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
     /// List the providers that this program knows: how they are reached, and whether their variable is set here
     Providers {
         /// Words that the id, the name or the dialect must have; an id alone shows all that is known of it
@@ -135,14 +156,78 @@ pub enum Keys {
     Revoke { id: String },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Scopes {
+    /// Make one
+    Create {
+        /// Lower-case letters, digits, `-`, `_` and `.`
+        id: String,
+        #[command(flatten)]
+        wish: ScopeWish,
+    },
+    /// List all
+    List,
+    /// Show one, its limits and what all its keys use of them
+    Show { id: String },
+    /// Change what is named, and nothing else; an empty value takes a setting away
+    Update {
+        id: String,
+        #[command(flatten)]
+        wish: ScopeWish,
+    },
+    /// Refuse all its keys until it is unblocked
+    Block { id: String },
+    /// Let its keys in again
+    Unblock { id: String },
+    /// Close it for ever; its keys open nothing any more, its books stay
+    Delete { id: String },
+}
+
+#[derive(Debug, Args)]
+pub struct ScopeWish {
+    /// A name for people
+    #[arg(long)]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub limits: LimitWish,
+    /// Anything of yours, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub metadata: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub struct Wish {
     /// A name for people
     #[arg(long)]
     pub alias: Option<String>,
+    /// The team that it belongs to
+    #[arg(long, value_name = "ID")]
+    pub team: Option<String>,
+    /// The project that it belongs to
+    #[arg(long, value_name = "ID")]
+    pub project: Option<String>,
+    /// The user that it belongs to
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
     /// A model that it may call, or a pattern such as "openai/*"; once for each. Without it every model
     #[arg(long = "model", value_name = "MODEL")]
     pub models: Vec<String>,
+    #[command(flatten)]
+    pub limits: LimitWish,
+    /// When it expires, such as 2026-12-31T00:00:00Z
+    #[arg(long, value_name = "MOMENT")]
+    pub expires: Option<String>,
+    /// A word that its records carry; once for each
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Anything of yours, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub metadata: Option<String>,
+}
+
+/// Limits as they are asked for.
+#[derive(Debug, Args)]
+pub struct LimitWish {
     /// Requests in any 60 seconds
     #[arg(long, value_name = "COUNT")]
     pub rpm: Option<String>,
@@ -158,13 +243,4 @@ pub struct Wish {
     /// Money that may be passed, but not silently; once for each
     #[arg(long, value_name = "BUDGET")]
     pub soft_budget: Vec<String>,
-    /// When it expires, such as 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "MOMENT")]
-    pub expires: Option<String>,
-    /// A word that its records carry; once for each
-    #[arg(long = "tag", value_name = "TAG")]
-    pub tags: Vec<String>,
-    /// Anything of yours, as a JSON object
-    #[arg(long, value_name = "JSON")]
-    pub metadata: Option<String>,
 }

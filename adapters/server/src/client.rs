@@ -8,12 +8,14 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::TryStreamExt as _;
+use gatelet_core::domain::ScopeKind;
+use gatelet_core::domain::scope::is_id;
 use gatelet_core::port::{Body, Reach, Upstream as _};
 use gatelet_tokio::{HttpUpstream, Settings};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::cli::{Keys, Remote, Wish};
+use crate::cli::{Keys, LimitWish, Remote, ScopeWish, Scopes, Wish};
 
 /// What was asked makes no sense, so nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -21,29 +23,91 @@ use crate::cli::{Keys, Remote, Wish};
 pub struct WrongUsage(String);
 
 pub fn keys(remote: &Remote, command: Keys) -> Result<()> {
-    let admin_key = remote.admin_key.as_deref().ok_or_else(|| {
-        WrongUsage("which admin key? Give it as GATELET_ADMIN_KEY or --admin-key".to_owned())
-    })?;
-    let call = |method, path: &str, body| call(remote, admin_key, method, path, body);
+    let admin = Admin::of(remote)?;
+    let shown = |key: &Value| print(remote, key, show::key);
     match command {
         Keys::Create(wish) => {
-            let key = call(Method::POST, "/admin/v1/keys", Some(creation(wish)?))?;
+            let key = admin.call(Method::POST, "/admin/v1/keys", Some(creation(patch(wish)?)))?;
             print(remote, &key, show::created)?;
             if remote.json {
                 return Ok(());
             }
             let id = key["id"].as_str().unwrap_or_default();
-            print(remote, &call(Method::GET, &path(id, "")?, None)?, show::key)
+            shown(&admin.call(Method::GET, &path(id, "")?, None)?)
         }
-        Keys::List => print(remote, &all_keys(&call)?, show::keys),
-        Keys::Show { id } => print(remote, &call(Method::GET, &path(&id, "")?, None)?, show::key),
+        Keys::List => print(remote, &admin.all("keys")?, show::keys),
+        Keys::Show { id } => shown(&admin.call(Method::GET, &path(&id, "")?, None)?),
         Keys::Update { id, wish } => {
-            let patch = patch(wish)?;
-            print(remote, &call(Method::PATCH, &path(&id, "")?, Some(patch))?, show::key)
+            shown(&admin.call(Method::PATCH, &path(&id, "")?, Some(patch(wish)?))?)
         }
-        Keys::Block { id } => print(remote, &call(Method::POST, &path(&id, "/block")?, None)?, show::key),
-        Keys::Unblock { id } => print(remote, &call(Method::POST, &path(&id, "/unblock")?, None)?, show::key),
-        Keys::Revoke { id } => print(remote, &call(Method::DELETE, &path(&id, "")?, None)?, show::key),
+        Keys::Block { id } => shown(&admin.call(Method::POST, &path(&id, "/block")?, None)?),
+        Keys::Unblock { id } => shown(&admin.call(Method::POST, &path(&id, "/unblock")?, None)?),
+        Keys::Revoke { id } => shown(&admin.call(Method::DELETE, &path(&id, "")?, None)?),
+    }
+}
+
+pub fn scopes(remote: &Remote, kind: ScopeKind, command: Scopes) -> Result<()> {
+    let admin = Admin::of(remote)?;
+    let all = format!("/admin/v1/{}", kind.plural());
+    let one = |id: &str| {
+        if is_id(id) {
+            Ok(format!("{all}/{id}"))
+        } else {
+            Err(WrongUsage(format!(
+                "{id:?} is not the id of a {kind}: `gatelet {} list` shows them",
+                kind.plural()
+            )))
+        }
+    };
+    let shown = |scope: Value| print(remote, &scope, show::scope);
+    let set = |id: &str, patch: Value| shown(admin.call(Method::PATCH, &one(id)?, Some(patch))?);
+    match command {
+        Scopes::Create { id, wish } => {
+            let mut body = creation(scope_patch(wish)?);
+            body["id"] = Value::String(id);
+            shown(admin.call(Method::POST, &all, Some(body))?)
+        }
+        Scopes::List => print(remote, &admin.all(kind.plural())?, show::scopes),
+        Scopes::Show { id } => shown(admin.call(Method::GET, &one(&id)?, None)?),
+        Scopes::Update { id, wish } => set(&id, scope_patch(wish)?),
+        Scopes::Block { id } => set(&id, json!({ "blocked": true })),
+        Scopes::Unblock { id } => set(&id, json!({ "blocked": false })),
+        Scopes::Delete { id } => shown(admin.call(Method::DELETE, &one(&id)?, None)?),
+    }
+}
+
+/// The admin API of a running gateway.
+struct Admin<'a> {
+    remote: &'a Remote,
+    key: &'a str,
+}
+
+impl<'a> Admin<'a> {
+    fn of(remote: &'a Remote) -> Result<Self, WrongUsage> {
+        let key = remote.admin_key.as_deref().ok_or_else(|| {
+            WrongUsage("which admin key? Give it as GATELET_ADMIN_KEY or --admin-key".to_owned())
+        })?;
+        Ok(Self { remote, key })
+    }
+
+    fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        call(self.remote, self.key, method, path, body)
+    }
+
+    /// All pages of a list as one.
+    fn all(&self, plural: &str) -> Result<Value> {
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let mut page = self.call(Method::GET, &format!("/admin/v1/{plural}?limit=1000{after}"), None)?;
+            if let Value::Array(more) = page[plural].take() {
+                items.extend(more);
+            }
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => return Ok(json!({ plural: items })),
+            }
+        }
     }
 }
 
@@ -59,22 +123,6 @@ pub fn models(remote: &Remote, key: &str, words: &[String]) -> Result<()> {
     print(remote, &models, show::models)
 }
 
-/// All pages of the list as one.
-fn all_keys(call: &impl Fn(Method, &str, Option<Value>) -> Result<Value>) -> Result<Value> {
-    let mut keys = Vec::new();
-    let mut after = String::new();
-    loop {
-        let mut page = call(Method::GET, &format!("/admin/v1/keys?limit=1000{after}"), None)?;
-        if let Value::Array(more) = page["keys"].take() {
-            keys.extend(more);
-        }
-        match page["next"].as_str() {
-            Some(next) => after = format!("&after={next}"),
-            None => return Ok(json!({ "keys": keys })),
-        }
-    }
-}
-
 fn path(id: &str, action: &str) -> Result<String> {
     let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !plain {
@@ -83,23 +131,58 @@ fn path(id: &str, action: &str) -> Result<String> {
     Ok(format!("/admin/v1/keys/{id}{action}"))
 }
 
-fn creation(wish: Wish) -> Result<Value> {
-    let mut body = patch(wish)?;
-    // Nothing to take away yet.
-    if let Value::Object(fields) = &mut body {
+/// A patch of what is not there yet: nothing is to be taken away.
+fn creation(mut patch: Value) -> Value {
+    if let Value::Object(fields) = &mut patch {
         fields.retain(|_, value| !value.is_null());
         if let Some(Value::Object(limits)) = fields.get_mut("limits") {
             limits.retain(|_, value| !value.is_null());
         }
     }
-    Ok(body)
+    patch
 }
 
-/// What was said, as a merge patch: an empty value becomes `null`, which takes the setting away.
+/// What was said of a key, as a merge patch: an empty value becomes `null`, which takes the setting away.
 fn patch(wish: Wish) -> Result<Value> {
-    let Wish { alias, models, rpm, tpm, parallel, budget, soft_budget, expires, tags, metadata } = wish;
-    let text = |text: String| if text.is_empty() { Value::Null } else { Value::String(text) };
-    let list = |list: Vec<String>| list.into_iter().filter(|item| !item.is_empty()).collect::<Value>();
+    let Wish { alias, team, project, user, models, limits, expires, tags, metadata } = wish;
+    let mut fields = Map::new();
+    for (name, value) in
+        [("alias", alias), ("team", team), ("project", project), ("user", user), ("expires", expires)]
+    {
+        fields.extend(value.map(|value| (name.to_owned(), text(value))));
+    }
+    if !models.is_empty() {
+        let all = models.iter().all(String::is_empty);
+        fields.insert("models".to_owned(), if all { Value::Null } else { list(models) });
+    }
+    if !tags.is_empty() {
+        fields.insert("tags".to_owned(), list(tags));
+    }
+    limit(&mut fields, limits)?;
+    attach(&mut fields, metadata)?;
+    Ok(Value::Object(fields))
+}
+
+/// As [`patch`], of a team, a project or a user.
+fn scope_patch(wish: ScopeWish) -> Result<Value> {
+    let ScopeWish { name, limits, metadata } = wish;
+    let mut fields = Map::new();
+    fields.extend(name.map(|name| ("name".to_owned(), text(name))));
+    limit(&mut fields, limits)?;
+    attach(&mut fields, metadata)?;
+    Ok(Value::Object(fields))
+}
+
+fn text(text: String) -> Value {
+    if text.is_empty() { Value::Null } else { Value::String(text) }
+}
+
+fn list(list: Vec<String>) -> Value {
+    list.into_iter().filter(|item| !item.is_empty()).collect()
+}
+
+fn limit(fields: &mut Map<String, Value>, wish: LimitWish) -> Result<(), WrongUsage> {
+    let LimitWish { rpm, tpm, parallel, budget, soft_budget } = wish;
     let mut limits = Map::new();
     for (name, count) in [("rpm", rpm), ("tpm", tpm), ("parallel", parallel)] {
         let Some(count) = count else { continue };
@@ -119,29 +202,18 @@ fn patch(wish: Wish) -> Result<Value> {
             limits.insert(name.to_owned(), list(budgets));
         }
     }
-    let mut fields = Map::new();
-    for (name, value) in [("alias", alias.map(text)), ("expires", expires.map(text))] {
-        if let Some(value) = value {
-            fields.insert(name.to_owned(), value);
-        }
-    }
-    if !models.is_empty() {
-        let all = models.iter().all(String::is_empty);
-        fields.insert("models".to_owned(), if all { Value::Null } else { list(models) });
-    }
-    if !tags.is_empty() {
-        fields.insert("tags".to_owned(), list(tags));
-    }
     if !limits.is_empty() {
         fields.insert("limits".to_owned(), Value::Object(limits));
     }
-    if let Some(metadata) = metadata {
-        let object = serde_json::from_str::<Map<String, Value>>(&metadata);
-        let object =
-            object.map_err(|error| WrongUsage(format!("--metadata takes a JSON object: {error}")))?;
-        fields.insert("metadata".to_owned(), Value::Object(object));
-    }
-    Ok(Value::Object(fields))
+    Ok(())
+}
+
+fn attach(fields: &mut Map<String, Value>, metadata: Option<String>) -> Result<(), WrongUsage> {
+    let Some(metadata) = metadata else { return Ok(()) };
+    let object = serde_json::from_str::<Map<String, Value>>(&metadata)
+        .map_err(|error| WrongUsage(format!("--metadata takes a JSON object: {error}")))?;
+    fields.insert("metadata".to_owned(), Value::Object(object));
+    Ok(())
 }
 
 /// Calls the gateway; an answer that is not a success is an error with the gateway's own words.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use gatelet_core::domain::ScopeKind;
 use gatelet_server::cli::{Cli, Command};
 use gatelet_server::{client, known, registry, serve};
 
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
         Some(Command::Serve(settings)) => serve::serve(&settings),
         Some(Command::Check { file }) => serve::check(&file),
         Some(Command::Keys { remote, command }) => client::keys(&remote, *command),
+        Some(Command::Teams { remote, command }) => client::scopes(&remote, ScopeKind::Team, *command),
+        Some(Command::Projects { remote, command }) => client::scopes(&remote, ScopeKind::Project, *command),
+        Some(Command::Users { remote, command }) => client::scopes(&remote, ScopeKind::User, *command),
         Some(Command::Providers { words, json }) => known::providers(&words, json),
         Some(Command::Models { remote, words, key: Some(key) }) => client::models(&remote, &key, &words),
         Some(Command::Models { remote, words, key: None }) => known::models(&words, remote.json),

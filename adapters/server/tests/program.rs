@@ -374,6 +374,65 @@ fn keys_are_managed_from_the_command_line() {
 }
 
 #[test]
+fn teams_projects_and_users_are_managed_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |arguments: &[&str]| gateway.command(folder.path(), arguments);
+    let json = |arguments: &[&str]| {
+        let output = run(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    for (one, many) in [("team", "teams"), ("project", "projects"), ("user", "users")] {
+        assert_eq!(text(&run(&[many, "list"]).stdout), "None yet.\n");
+        let made = json(&[
+            many,
+            "create",
+            "blue",
+            "--name",
+            "The blue ones",
+            "--rpm",
+            "1",
+            "--budget",
+            "1 USD / day",
+        ]);
+        assert_eq!(made["limits"], serde_json::json!({"rpm": 1, "budget": ["1 USD / day"]}));
+        let listed = run(&[many, "list"]);
+        assert!(text(&listed.stdout).contains("The blue ones"), "{listed:?}");
+        let key = json(&["keys", "create", &format!("--{one}"), "blue"]);
+        assert_eq!(key[one], "blue");
+        let ask = || {
+            let body = r#"{"model":"demo/echo","messages":[{"role":"user","content":"hi"}]}"#;
+            gateway.ask("POST", "/v1/chat/completions", key["key"].as_str().unwrap(), body)
+        };
+        assert!(ask().starts_with("HTTP/1.1 200 "));
+        assert!(ask().starts_with("HTTP/1.1 429 "));
+        let shown = run(&[many, "show", "blue"]);
+        assert!(text(&shown.stdout).contains("1 of 1 used"), "{shown:?}");
+        assert_eq!(json(&[many, "update", "blue", "--rpm", ""])["limits"].get("rpm"), None);
+        assert!(ask().starts_with("HTTP/1.1 200 "));
+        assert_eq!(json(&[many, "block", "blue"])["state"], "blocked");
+        assert!(ask().starts_with("HTTP/1.1 403 "));
+        assert_eq!(json(&[many, "unblock", "blue"])["state"], "active");
+        assert_eq!(
+            json(&["keys", "update", key["id"].as_str().unwrap(), &format!("--{one}"), ""])[one],
+            Value::Null
+        );
+        assert_eq!(json(&[many, "delete", "blue"])["state"], "deleted");
+        assert!(ask().starts_with("HTTP/1.1 200 "), "the key has left before");
+        for (arguments, code) in [
+            (vec![many, "show", "nobody"], 1),
+            (vec![many, "unblock", "blue"], 1),
+            (vec![many, "create", "blue"], 1),
+            (vec![many, "show", "../keys"], 2),
+            (vec!["keys", "create", &format!("--{one}"), "blue"], 1),
+        ] {
+            assert_eq!(run(&arguments).status.code(), Some(code), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
 fn providers_and_models_are_listed_and_searched_without_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let said = |arguments: &[&str], success: bool| {

@@ -8,8 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use gatelet_core::domain::account::{Document, Grant, Op, OutputBound, Reserve, Settle};
-use gatelet_core::domain::key::KeyState;
-use gatelet_core::domain::{AccountId, HoldId, Key, Money, Rate, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, HoldId, Key, KeyToken, Money, Rate, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Expect, FaultKind, Ledger, Store, Transaction};
 use gatelet_server::store::{Embedded, NotOpened};
 
@@ -22,29 +21,16 @@ fn now() -> Timestamp {
 }
 
 fn write(limits: serde_json::Value) -> Transaction {
-    let key = Key {
-        id: "7f3k2m9q4t1x".to_owned(),
-        shard: ShardId::main(),
-        hash: "00".repeat(32),
-        alias: None,
-        models: None,
-        limits: serde_json::from_value(limits).unwrap(),
-        tags: Vec::new(),
-        metadata: serde_json::Map::new(),
-        state: KeyState::Active,
-        signing: None,
-        expires: None,
-        created: now(),
-        updated: now(),
-    };
-    let document = Box::new(Document { version: 1, key });
+    let token = KeyToken { shard: ShardId::main(), id: "7f3k2m9q4t1x".to_owned(), hash: "00".repeat(32) };
+    let key = Key { limits: serde_json::from_value(limits).unwrap(), ..Key::new(token, now()) };
+    let document = Box::new(Document::of_key(1, key));
     Transaction { accounts: vec![account()], op: Op::Write { document, expect: None }, entries: Vec::new() }
 }
 
 fn reserve(hold: &str, nanos: u64) -> Transaction {
     let op = Op::Reserve(Reserve {
         hold: HoldId::new(hold),
-        version: 1,
+        versions: vec![1],
         input_tokens: 1,
         input_cost: Money::from_nanos(nanos),
         output: OutputBound { tokens: 0, rate: Rate::ZERO, elastic: false },

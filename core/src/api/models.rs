@@ -8,8 +8,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::reply;
-use crate::domain::Timestamp;
-use crate::domain::account::Document;
+use crate::domain::{Caller, Timestamp};
 use crate::pipeline;
 use crate::policy::{Model, Resolution};
 use crate::port::Body;
@@ -24,10 +23,10 @@ pub(super) async fn list(
     parts: &Parts,
     dialect: DialectId,
 ) -> Result<Response<Body>, Refusal> {
-    let document = caller(core, now, parts).await?;
+    let caller = caller(core, now, parts).await?;
     let policy = core.policy();
     let names = policy.names();
-    let mine = names.iter().filter(|name| pipeline::may_call(&document, name));
+    let mine = names.iter().filter(|name| pipeline::may_call(&caller, name));
     let data: Vec<Value> = mine
         .map(|name| match policy.resolve(name) {
             Resolution::Found(found) => model(name, &found, now, dialect),
@@ -55,25 +54,25 @@ pub(super) async fn show(
     dialect: DialectId,
     name: &str,
 ) -> Result<Response<Body>, Refusal> {
-    let document = caller(core, now, parts).await?;
+    let caller = caller(core, now, parts).await?;
     match core.policy().resolve(name) {
-        Resolution::Found(found) if pipeline::may_call(&document, name) => {
+        Resolution::Found(found) if pipeline::may_call(&caller, name) => {
             Ok(reply(StatusCode::OK, &model(name, &found, now, dialect)))
         }
         Resolution::Found(_) => Err(Refusal::ModelForbidden { model: name.to_owned() }),
         Resolution::Unknown { near } => {
-            let near = near.into_iter().filter(|name| pipeline::may_call(&document, name)).collect();
+            let near = near.into_iter().filter(|name| pipeline::may_call(&caller, name)).collect();
             Err(Refusal::ModelUnknown { model: name.to_owned(), near })
         }
     }
 }
 
 /// Who asks. Nothing is held for a list, so the key is read anew: a revoked one dies here at once, too.
-pub(super) async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Document>, Refusal> {
+pub(super) async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Caller>, Refusal> {
     let token = pipeline::token(parts)?;
-    let document = pipeline::read(core, &token.shard, &token.id).await?;
-    pipeline::check(&document, &token, now)?;
-    Ok(document)
+    let caller = pipeline::read(core, &token.shard, &token.id).await?;
+    pipeline::check(&caller, &token, now)?;
+    Ok(caller)
 }
 
 /// What is known of a model: that of the first of its targets, which answers unless it fails. Rates are in US dollars for

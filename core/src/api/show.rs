@@ -25,18 +25,18 @@ pub(super) async fn show(
     parts: &Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let document = caller(core, now, parts).await?;
+    let caller = caller(core, now, parts).await?;
     let body = pipeline::collect(body, &parts.headers, MOST).await?;
     let fields = Fields::read(&body)?;
     let said = ["model", "name"].into_iter().find_map(|key| fields.present(key));
     let name = said.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()).unwrap_or_default();
     match core.policy().resolve(&name) {
-        Resolution::Found(found) if pipeline::may_call(&document, &name) => {
+        Resolution::Found(found) if pipeline::may_call(&caller, &name) => {
             Ok(reply(StatusCode::OK, &shown(&found)))
         }
         Resolution::Found(_) => Err(Refusal::ModelForbidden { model: name }),
         Resolution::Unknown { near } => {
-            let near = near.into_iter().filter(|name| pipeline::may_call(&document, name)).collect();
+            let near = near.into_iter().filter(|name| pipeline::may_call(&caller, name)).collect();
             Err(Refusal::ModelUnknown { model: name, near })
         }
     }

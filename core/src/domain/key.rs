@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Limits;
 use super::id::crockford;
+use super::scope::ScopeKind;
 use super::{AccountId, Secret, ShardId, Timestamp};
 
 /// `gk_<shard>_<id>_<secret><checksum>`: names its shard, so that no look-up is needed to find its accounts, and
@@ -148,6 +149,13 @@ pub struct Key {
     /// A name for people; none is fine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
+    /// What it belongs to, by id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Names or patterns (`openai/*`) of the models that it may call; none means every model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
@@ -175,8 +183,46 @@ pub enum KeyState {
 }
 
 impl Key {
+    /// A key that the token opens, without limits.
+    pub fn new(token: KeyToken, created: Timestamp) -> Self {
+        Self {
+            id: token.id,
+            shard: token.shard,
+            hash: token.hash,
+            signing: None,
+            alias: None,
+            team: None,
+            project: None,
+            user: None,
+            models: None,
+            limits: Limits::default(),
+            tags: Vec::new(),
+            metadata: serde_json::Map::new(),
+            state: KeyState::Active,
+            expires: None,
+            created,
+            updated: created,
+        }
+    }
+
     pub fn account(&self) -> AccountId {
         AccountId::key(&self.id)
+    }
+
+    /// What it belongs to.
+    pub fn scopes(&self) -> impl Iterator<Item = (ScopeKind, &str)> {
+        let all = [
+            (ScopeKind::Project, &self.project),
+            (ScopeKind::Team, &self.team),
+            (ScopeKind::User, &self.user),
+        ];
+        all.into_iter().filter_map(|(kind, id)| Some((kind, id.as_deref()?)))
+    }
+
+    /// The accounts of its requests: its own first, then those of what it belongs to.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        let beside = self.scopes().map(|(kind, id)| kind.account(id));
+        std::iter::once(self.account()).chain(beside).collect()
     }
 }
 
@@ -299,20 +345,6 @@ mod tests {
     }
 
     fn key(token: &KeyToken) -> Key {
-        Key {
-            id: token.id.clone(),
-            shard: token.shard.clone(),
-            hash: token.hash.clone(),
-            signing: None,
-            alias: None,
-            models: None,
-            limits: Limits::default(),
-            tags: Vec::new(),
-            metadata: serde_json::Map::new(),
-            state: KeyState::Active,
-            expires: None,
-            created: Timestamp::EPOCH,
-            updated: Timestamp::EPOCH,
-        }
+        Key::new(token.clone(), Timestamp::EPOCH)
     }
 }

@@ -2,17 +2,21 @@
 
 pub mod account;
 mod calendar;
+pub mod caller;
 mod compact;
 pub mod id;
 pub mod key;
 pub mod money;
+pub mod scope;
 pub mod secret;
 pub mod time;
 
 pub use calendar::Civil;
+pub use caller::Caller;
 pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};
 pub use key::{Key, KeyToken, Proof, SigningSecret};
 pub use money::{Money, Rate};
+pub use scope::{Scope, ScopeKind, ScopeState};
 pub use secret::Secret;
 pub use time::Timestamp;

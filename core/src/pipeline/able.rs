@@ -10,7 +10,7 @@ use gatelet_wire::{Measure, Operation};
 
 use super::authenticate;
 use super::receive::Received;
-use crate::domain::account::Document;
+use crate::domain::Caller;
 use crate::policy::{Model, Policy, Resolution, Target};
 use crate::refusal::Refusal;
 use crate::registry::{Capabilities, Capability};
@@ -41,7 +41,7 @@ type Lack = (&'static str, &'static str);
 pub(super) fn able(
     policy: &Policy,
     received: &Received<'_>,
-    document: &Document,
+    caller: &Caller,
     model: &Model,
     plan: Vec<Arc<Target>>,
 ) -> Result<Vec<Arc<Target>>, Refusal> {
@@ -66,17 +66,16 @@ pub(super) fn able(
             model: model.name.to_string(),
             lack,
             param,
-            near: near(policy, document, model, needs),
+            near: near(policy, caller, model, needs),
         }),
     }
 }
 
 /// Models that can, and that the key may call.
-fn near(policy: &Policy, document: &Document, model: &Model, needs: Needs) -> Vec<String> {
+fn near(policy: &Policy, caller: &Caller, model: &Model, needs: Needs) -> Vec<String> {
     let names = policy.names();
-    let others = names
-        .into_iter()
-        .filter(|name| name != model.name.as_str() && authenticate::may_call(document, name));
+    let others =
+        names.into_iter().filter(|name| name != model.name.as_str() && authenticate::may_call(caller, name));
     let can = |name: &String| match policy.resolve(name) {
         Resolution::Found(model) => {
             model.targets.iter().any(|target| is_known(target.capabilities) && needs.lack(target).is_none())

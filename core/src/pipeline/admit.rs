@@ -12,8 +12,9 @@ use super::receive::Received;
 use super::route::plan;
 use gatelet_wire::Operation;
 
+use crate::domain::Caller;
 use crate::domain::HoldId;
-use crate::domain::account::{Document, Grant, Headroom, Op, Reserve};
+use crate::domain::account::{Grant, Headroom, Op, Reserve};
 use crate::policy::{Model, Policy, Resolution, Target};
 use crate::port::{Fault, FaultKind, Transaction};
 use crate::refusal::Refusal;
@@ -41,44 +42,44 @@ pub(super) async fn admit<'a>(
     core: &Arc<Core>,
     authenticated: Authenticated<'a>,
 ) -> Result<Admitted<'a>, Refusal> {
-    let Authenticated { received, mut document } = authenticated;
+    let Authenticated { received, mut caller } = authenticated;
     let policy = core.policy();
     let model = match resolve(&policy, &received) {
         Resolution::Found(model) => model,
         Resolution::Unknown { .. } if received.arrived.operation == Operation::Native => {
             let provider = received.arrived.native.as_ref().map(|native| native.provider.id.to_string());
             let refusal = Refusal::InterfaceClosed { provider: provider.unwrap_or_default() };
-            return Err(noted(core, &received, &document, refusal));
+            return Err(noted(core, &received, &caller, refusal));
         }
         Resolution::Unknown { near } => {
-            let near = near.into_iter().filter(|name| authenticate::may_call(&document, name)).collect();
+            let near = near.into_iter().filter(|name| authenticate::may_call(&caller, name)).collect();
             let refusal = Refusal::ModelUnknown { model: received.asked.model.clone(), near };
-            return Err(noted(core, &received, &document, refusal));
+            return Err(noted(core, &received, &caller, refusal));
         }
     };
-    let plan = able(&policy, &received, &document, &model, plan(&policy, &model))
-        .map_err(|refusal| noted(core, &received, &document, refusal))?;
+    let plan = able(&policy, &received, &caller, &model, plan(&policy, &model))
+        .map_err(|refusal| noted(core, &received, &caller, refusal))?;
     // A document that turns out to be old is replaced and judged anew; each round is one of somebody's changes.
     for _ in 0..4 {
-        let asked = authenticate::permit(&document, &received.asked)
-            .and_then(|()| bound(&received, &document, &plan))
-            .map_err(|refusal| noted(core, &received, &document, refusal))?;
-        let account = document.key.account();
+        let asked = authenticate::permit(&caller, &received.asked)
+            .and_then(|()| bound(&received, &caller, &plan))
+            .map_err(|refusal| noted(core, &received, &caller, refusal))?;
+        let accounts = caller.accounts();
         let hold = HoldId::from(&received.arrived.id);
         let reserve = Reserve {
             hold: hold.clone(),
-            version: document.version,
+            versions: caller.versions(),
             input_tokens: asked.input_tokens,
             input_cost: asked.input_cost,
             output: asked.output,
             expires: received.arrived.started.after(core.settings.deadline).after(GRACE),
         };
         let transaction =
-            Transaction { accounts: vec![account.clone()], op: Op::Reserve(reserve), entries: Vec::new() };
+            Transaction { accounts: accounts.clone(), op: Op::Reserve(reserve), entries: Vec::new() };
         let now = core.ports.clock.now();
-        let shard = document.key.shard.clone();
+        let shard = caller.key.shard.clone();
         // From here on the hold may exist even if the answer is lost on the way: the books release it if dropped.
-        let mut books = Books::open(core.clone(), &received, &document, vec![account], hold);
+        let mut books = Books::open(core.clone(), &received, &caller, accounts, hold);
         let outcome = core.ports.ledger.transact(&shard, transaction, now).await.map_err(|fault| {
             let refusal = Refusal::Internal(fault);
             books.fail(&refusal);
@@ -98,10 +99,15 @@ pub(super) async fn admit<'a>(
             }
             Grant::Stale(newer) => {
                 books.forget();
-                let newer = Arc::new(*newer.ok_or(Refusal::KeyUnknown)?);
+                let newer = newer.ok_or(Refusal::KeyUnknown)?;
+                let newer = match caller.with(*newer) {
+                    Some(newer) => Arc::new(newer),
+                    // It belongs to something else by now.
+                    None => authenticate::read(core, &shard, &caller.key.id).await?,
+                };
                 core.keys.put(&shard, &newer);
                 authenticate::judge(&newer, &received.arrived.proof, now)?;
-                document = newer;
+                caller = newer;
             }
             Grant::Settled | Grant::NoHold | Grant::Written | Grant::Conflict(_) | Grant::Swept { .. } => {
                 books.forget();
@@ -126,9 +132,9 @@ fn resolve(policy: &Policy, received: &Received<'_>) -> Resolution {
 }
 
 /// Writes down a refusal of somebody who is known; nothing was held.
-fn noted(core: &Arc<Core>, received: &Received<'_>, document: &Document, refusal: Refusal) -> Refusal {
+fn noted(core: &Arc<Core>, received: &Received<'_>, caller: &Caller, refusal: Refusal) -> Refusal {
     let hold = HoldId::from(&received.arrived.id);
-    Books::open(core.clone(), received, document, Vec::new(), hold).refuse(&refusal);
+    Books::open(core.clone(), received, caller, Vec::new(), hold).refuse(&refusal);
     refusal
 }
 

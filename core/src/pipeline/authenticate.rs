@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::receive::{Asked, Received};
-use crate::domain::account::Document;
+use crate::domain::account::{Document, Holder};
 use crate::domain::key::KeyState;
-use crate::domain::{AccountId, KeyToken, Proof, ShardId, Timestamp};
+use crate::domain::{AccountId, Caller, KeyToken, Proof, ShardId, Timestamp};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -16,7 +16,7 @@ use crate::shared::Core;
 #[derive(Debug)]
 pub(super) struct Authenticated<'a> {
     pub(super) received: Received<'a>,
-    pub(super) document: Arc<Document>,
+    pub(super) caller: Arc<Caller>,
 }
 
 pub(super) async fn authenticate<'a>(
@@ -25,72 +25,87 @@ pub(super) async fn authenticate<'a>(
 ) -> Result<Authenticated<'a>, Refusal> {
     let arrived = received.arrived;
     // A "no" from the cache may be an old one, and nothing later would correct it: that is read anew.
-    let document = if may_call(&arrived.document, &received.asked.model) {
-        arrived.document.clone()
+    let caller = if may_call(&arrived.caller, &received.asked.model) {
+        arrived.caller.clone()
     } else {
-        let document = read(core, arrived.proof.shard(), arrived.proof.id()).await?;
-        judge(&document, &arrived.proof, arrived.started)?;
-        document
+        let caller = read(core, arrived.proof.shard(), arrived.proof.id()).await?;
+        judge(&caller, &arrived.proof, arrived.started)?;
+        caller
     };
-    Ok(Authenticated { received, document })
+    Ok(Authenticated { received, caller })
 }
 
 /// The document that a token opens; refuses one that opens none. A "no" from the cache may be an old one: that is read
 /// anew.
-pub async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<Arc<Document>, Refusal> {
+pub async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<Arc<Caller>, Refusal> {
     if let Some(cached) =
         core.keys.get(&token.shard, &token.id).filter(|cached| check(cached, token, now).is_ok())
     {
         return Ok(cached);
     }
-    let document = read(core, &token.shard, &token.id).await?;
-    check(&document, token, now)?;
-    Ok(document)
+    let caller = read(core, &token.shard, &token.id).await?;
+    check(&caller, token, now)?;
+    Ok(caller)
 }
 
-/// A key's document as the ledger has it now.
-pub async fn read(core: &Core, shard: &ShardId, id: &str) -> Result<Arc<Document>, Refusal> {
-    let account = core.ports.ledger.read(shard, &AccountId::key(id)).await?;
-    let document = account.and_then(|account| account.document().cloned()).ok_or(Refusal::KeyUnknown)?;
-    let document = Arc::new(document);
-    core.keys.put(shard, &document);
-    Ok(document)
+/// A key, and what it belongs to, as the ledger has them now.
+pub async fn read(core: &Core, shard: &ShardId, id: &str) -> Result<Arc<Caller>, Refusal> {
+    let document = document(core, shard, &AccountId::key(id)).await?.ok_or(Refusal::KeyUnknown)?;
+    let Holder::Key(key) = &document.holder else { return Err(Refusal::KeyUnknown) };
+    let mut scopes = Vec::new();
+    for (kind, id) in key.scopes() {
+        let account = kind.account(id);
+        // They are never taken away, only closed.
+        let scope = self::document(core, shard, &account).await?;
+        scopes.push(Arc::new(scope.ok_or(Refusal::ScopeClosed { account })?));
+    }
+    let caller = Arc::new(Caller::new(document, scopes).ok_or(Refusal::KeyUnknown)?);
+    core.keys.put(shard, &caller);
+    Ok(caller)
+}
+
+async fn document(core: &Core, shard: &ShardId, account: &AccountId) -> Result<Option<Document>, Refusal> {
+    let account = core.ports.ledger.read(shard, account).await?;
+    Ok(account.and_then(|account| account.document().cloned()))
 }
 
 /// Refuses a document that `token` does not open, or that opens nothing now.
-pub fn check(document: &Document, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
-    if document.key.hash != token.hash {
+pub fn check(caller: &Caller, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
+    if caller.key.hash != token.hash {
         return Err(Refusal::KeyUnknown);
     }
-    usable(document, now)
+    usable(caller, now)
 }
 
 /// As [`check`], for any proof.
-pub(super) fn judge(document: &Document, proof: &Proof, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn judge(caller: &Caller, proof: &Proof, now: Timestamp) -> Result<(), Refusal> {
     match proof {
-        _ if proof.opens(&document.key) => usable(document, now),
+        _ if proof.opens(&caller.key) => usable(caller, now),
         Proof::Token(_) => Err(Refusal::KeyUnknown),
         Proof::Signed { .. } => Err(Refusal::SignatureWrong { problem: "the key has another pair by now" }),
     }
 }
 
 /// Refuses a key that opens nothing now, whoever shows it.
-pub(super) fn usable(document: &Document, now: Timestamp) -> Result<(), Refusal> {
-    let key = &document.key;
+pub(super) fn usable(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
+    let key = &caller.key;
     match key.state {
         KeyState::Active => {}
         KeyState::Blocked => return Err(Refusal::KeyBlocked),
         KeyState::Revoked => return Err(Refusal::KeyRevoked),
     }
-    match key.expires {
-        Some(at) if at <= now => Err(Refusal::KeyExpired { at }),
-        _ => Ok(()),
+    if let Some(at) = key.expires.filter(|at| *at <= now) {
+        return Err(Refusal::KeyExpired { at });
+    }
+    match caller.scopes().find(|scope| !scope.is_open(now)) {
+        Some(scope) => Err(Refusal::ScopeClosed { account: scope.account() }),
+        None => Ok(()),
     }
 }
 
 /// Whether a key's list of models has `model`: by name, or by a pattern that ends in `*`. No list allows all.
-pub fn may_call(document: &Document, model: &str) -> bool {
-    let Some(models) = &document.key.models else { return true };
+pub fn may_call(caller: &Caller, model: &str) -> bool {
+    let Some(models) = &caller.key.models else { return true };
     models.iter().any(|allowed| match allowed.strip_suffix('*') {
         Some(prefix) => model.starts_with(prefix),
         None => allowed == model,
@@ -98,8 +113,8 @@ pub fn may_call(document: &Document, model: &str) -> bool {
 }
 
 /// Refuses a model that the key may not call.
-pub(super) fn permit(document: &Document, asked: &Asked) -> Result<(), Refusal> {
-    if may_call(document, &asked.model) {
+pub(super) fn permit(caller: &Caller, asked: &Asked) -> Result<(), Refusal> {
+    if may_call(caller, &asked.model) {
         Ok(())
     } else {
         Err(Refusal::ModelForbidden { model: asked.model.clone() })

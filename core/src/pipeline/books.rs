@@ -12,7 +12,8 @@ use gatelet_wire::{Loss, Operation, Units};
 use super::receive::Received;
 use super::sound::{self, Sound};
 use super::tally::Tally;
-use crate::domain::account::{Document, Op, Settle};
+use crate::domain::Caller;
+use crate::domain::account::{Op, Settle};
 use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
 use crate::policy::Target;
 use crate::port::{Defer, Entry, Fault, Transaction};
@@ -57,11 +58,11 @@ impl Books {
     pub(super) fn open(
         core: Arc<Core>,
         received: &Received<'_>,
-        document: &Document,
+        caller: &Caller,
         accounts: Vec<AccountId>,
         hold: HoldId,
     ) -> Box<Self> {
-        let key = &document.key;
+        let key = &caller.key;
         let record = Record {
             v: record::VERSION,
             kind: "request",
@@ -70,6 +71,9 @@ impl Books {
             shard: key.shard.clone(),
             key: key.id.clone(),
             alias: key.alias.clone(),
+            team: key.team.clone(),
+            project: key.project.clone(),
+            user: key.user.clone(),
             tags: tags(&key.tags, &received.arrived.knobs.tags),
             session: received.arrived.knobs.session.clone(),
             operation: received.arrived.operation.name(),

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use super::native;
 use super::receive::Received;
-use crate::domain::account::{Document, OutputBound};
+use crate::domain::Caller;
+use crate::domain::account::OutputBound;
 use crate::domain::{Money, Rate};
 use crate::policy::Target;
 use crate::refusal::Refusal;
@@ -44,7 +45,7 @@ pub(super) struct Asked {
 /// Bounds a request from above, for the dearest target of its plan.
 pub(super) fn bound(
     received: &Received<'_>,
-    document: &Document,
+    caller: &Caller,
     plan: &[Arc<Target>],
 ) -> Result<Asked, Refusal> {
     let operation = received.arrived.operation;
@@ -54,13 +55,13 @@ pub(super) fn bound(
         .unwrap_or_else(|| Measure::of(received.arrived.dialect, &received.fields));
     let units = outline.map_or_else(Units::default, |outline| outline.most_units);
     let native = received.arrived.native.is_some();
-    let limits = &document.key.limits;
-    let limited = limits.tpm.is_some() || !limits.budget.is_empty();
+    let budget = caller.limits().any(|limits| !limits.budget.is_empty());
+    let limited = budget || caller.limits().any(|limits| limits.tpm.is_some());
     if !matches!(operation, Operation::Chat | Operation::Completion) {
         // No tools, and no model that chooses another.
-    } else if !limits.budget.is_empty() {
+    } else if budget {
         unbounded(received)?;
-    } else if document.key.models.is_some() {
+    } else if caller.key.models.is_some() {
         one_model(received)?;
     }
     let media_tokens = media_tokens(&measure);
@@ -80,7 +81,7 @@ pub(super) fn bound(
                 input_cost = input_cost.max(price.input_bound(&bound));
                 rate = rate.max(price.output_bound(&bound));
             }
-            None if limits.budget.is_empty() || operation == Operation::TokenCount => {}
+            None if !budget || operation == Operation::TokenCount => {}
             None if operation == Operation::Native => {
                 return Err(Refusal::PathUnpriced { provider: target.provider.id.to_string() });
             }

@@ -18,7 +18,7 @@ use super::authenticate;
 use super::knobs::Knobs;
 use super::native::Native;
 use super::signed::Signed;
-use crate::domain::account::Document;
+use crate::domain::Caller;
 use crate::domain::{KeyToken, Proof, RequestId, Timestamp};
 use crate::port::{Body, Uncollected};
 use crate::refusal::Refusal;
@@ -34,7 +34,7 @@ pub(super) struct Arrived {
     pub(super) addressed: Addressed,
     pub(super) proof: Proof,
     /// The key's document, as it was before the body came.
-    pub(super) document: Arc<Document>,
+    pub(super) caller: Arc<Caller>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     /// What is sent on as it comes.
@@ -118,13 +118,13 @@ pub(super) async fn arrive(
     body: Body,
 ) -> Result<Arrived, Refusal> {
     let signed = Signed::read(&parts, asking.addressed.model.as_deref(), started)?;
-    let (shown, document) = if let Some(signed) = signed {
-        let document = signed.known(core, started).await?;
-        (Shown::Signature(signed), document)
+    let (shown, caller) = if let Some(signed) = signed {
+        let caller = signed.known(core, started).await?;
+        (Shown::Signature(signed), caller)
     } else {
         let token = token(&parts)?;
-        let document = authenticate::known(core, &token, started).await?;
-        (Shown::Token(token), document)
+        let caller = authenticate::known(core, &token, started).await?;
+        (Shown::Token(token), caller)
     };
     let knobs = Knobs::read(&parts.headers, parts.uri.query())?;
     let most = core.settings.deadline;
@@ -135,27 +135,27 @@ pub(super) async fn arrive(
     let signs = native.as_ref().is_some_and(|native| native.provider.signs());
     let boundary = content_type(&parts.headers).and_then(Form::boundary);
     let boundary = boundary.filter(|_| operation.takes_forms() && !signs);
-    let (proof, document, body, upload) = match (shown, boundary) {
+    let (proof, caller, body, upload) = match (shown, boundary) {
         (Shown::Token(token), _) if streamed && !signs => {
-            (Proof::Token(token), document, Bytes::new(), Upload::of(body))
+            (Proof::Token(token), caller, Bytes::new(), Upload::of(body))
         }
         (Shown::Token(token), Some(boundary)) => {
             let head = pin!(form_head(body, boundary, core.settings.body_limit));
             let (head, rest) = within(core, limit, head).await.ok_or(Refusal::Timeout)??;
-            (Proof::Token(token), document, head, rest)
+            (Proof::Token(token), caller, head, rest)
         }
         (shown, _) => {
             let body = pin!(collect(body, &parts.headers, core.settings.body_limit));
             let body = within(core, limit, body).await.ok_or(Refusal::Timeout)??;
             // Only now is there something that a signature could be of.
-            let (proof, document) = match shown {
-                Shown::Token(token) => (Proof::Token(token), document),
-                Shown::Signature(signed) => signed.verify(core, document, &body, started).await?,
+            let (proof, caller) = match shown {
+                Shown::Token(token) => (Proof::Token(token), caller),
+                Shown::Signature(signed) => signed.verify(core, caller, &body, started).await?,
             };
             if streamed {
-                (proof, document, Bytes::new(), Upload::of(Body::Full(body)))
+                (proof, caller, Bytes::new(), Upload::of(Body::Full(body)))
             } else {
-                (proof, document, body, Upload::default())
+                (proof, caller, body, Upload::default())
             }
         }
     };
@@ -170,7 +170,7 @@ pub(super) async fn arrive(
         dialect,
         addressed,
         proof,
-        document,
+        caller,
         headers,
         body,
         upload,

@@ -13,7 +13,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::authenticate;
-use crate::domain::account::Document;
+use crate::domain::Caller;
 use crate::domain::{KeyToken, Proof, ShardId, Timestamp};
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -94,44 +94,43 @@ impl Signed {
     }
 
     /// The document of the key that is named. One without a pair may be an old one from the cache: that is read anew.
-    pub(super) async fn known(&self, core: &Core, now: Timestamp) -> Result<Arc<Document>, Refusal> {
-        let good = |document: &Document| {
-            document.key.signing.is_some() && authenticate::usable(document, now).is_ok()
-        };
+    pub(super) async fn known(&self, core: &Core, now: Timestamp) -> Result<Arc<Caller>, Refusal> {
+        let good =
+            |caller: &Caller| caller.key.signing.is_some() && authenticate::usable(caller, now).is_ok();
         if let Some(cached) = core.keys.get(&self.shard, &self.id).filter(|cached| good(cached)) {
             return Ok(cached);
         }
-        let document = authenticate::read(core, &self.shard, &self.id).await?;
-        authenticate::usable(&document, now)?;
-        if document.key.signing.is_none() {
+        let caller = authenticate::read(core, &self.shard, &self.id).await?;
+        authenticate::usable(&caller, now)?;
+        if caller.key.signing.is_none() {
             return Err(Refusal::SignatureWrong { problem: "the key has no pair for signing" });
         }
-        Ok(document)
+        Ok(caller)
     }
 
     /// Judges the signature, and gives the document whose secret made it.
     pub(super) async fn verify(
         self,
         core: &Core,
-        document: Arc<Document>,
+        caller: Arc<Caller>,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<(Proof, Arc<Document>), Refusal> {
+    ) -> Result<(Proof, Arc<Caller>), Refusal> {
         let hash = sigv4::body_hash(body);
-        if let Some(proof) = self.proof(&document, &hash) {
-            return Ok((proof, document));
+        if let Some(proof) = self.proof(&caller, &hash) {
+            return Ok((proof, caller));
         }
         // The pair may have been replaced since the document was read.
-        let document = authenticate::read(core, &self.shard, &self.id).await?;
-        authenticate::usable(&document, now)?;
-        let proof = self.proof(&document, &hash).ok_or(Refusal::SignatureWrong {
+        let caller = authenticate::read(core, &self.shard, &self.id).await?;
+        authenticate::usable(&caller, now)?;
+        let proof = self.proof(&caller, &hash).ok_or(Refusal::SignatureWrong {
             problem: "another secret made it, or what it covers was changed on the way",
         })?;
-        Ok((proof, document))
+        Ok((proof, caller))
     }
 
-    fn proof(&self, document: &Document, body_hash: &str) -> Option<Proof> {
-        let secret = document.key.signing.as_ref()?;
+    fn proof(&self, caller: &Caller, body_hash: &str) -> Option<Proof> {
+        let secret = caller.key.signing.as_ref()?;
         let scope = sigv4::Scope { moment: &self.moment, region: &self.region, service: &self.service };
         let headers: Vec<(&str, &str)> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

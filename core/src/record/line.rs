@@ -18,6 +18,9 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         shard,
         key,
         alias,
+        team,
+        project,
+        user,
         tags,
         session,
         operation,
@@ -47,6 +50,11 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.begin(",\"key\":").text(key);
     if let Some(alias) = alias {
         line.begin(",\"alias\":").text(alias);
+    }
+    for (name, id) in [(",\"team\":", team), (",\"project\":", project), (",\"user\":", user)] {
+        if let Some(id) = id {
+            line.begin(name).text(id);
+        }
     }
     line.list(",\"tags\":", tags);
     if let Some(session) = session {

@@ -27,6 +27,13 @@ pub struct Record {
     pub key: String,
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub alias: Option<String>,
+    /// What the key belongs to, by id.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub team: Option<String>,
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub project: Option<String>,
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub user: Option<String>,
     #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub tags: Vec<String>,
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]

@@ -350,7 +350,7 @@ async fn accounts_are_listed_in_order_over_pages(ledger: Arc<dyn Ledger>) -> Res
     }
     let some = books.ledger.list(&books.shard, "key/a", None, 100).await?;
     check_eq!(some.len(), 3);
-    check_eq!(some[0].1.document().map(|document| document.key.id.as_str()), Some("aa"));
+    check_eq!(some[0].1.document().map(Document::account), Some(AccountId::key("aa")));
     check_eq!(books.ledger.list(&books.shard, "team/", None, 100).await?.len(), 0);
     Ok(())
 }
@@ -380,7 +380,7 @@ impl Books {
             "id": name, "shard": self.shard.as_str(), "hash": "0".repeat(64), "limits": limits, "state": "active",
             "created": self.now, "updated": self.now,
         }))?;
-        Ok(Document { version, key })
+        Ok(Document::of_key(version, key))
     }
 
     /// Writes the first document of an account.
@@ -391,7 +391,8 @@ impl Books {
 
     async fn write(&self, document: &Document, expect: Option<u64>) -> Result<Grant> {
         let op = Op::Write { document: Box::new(document.clone()), expect };
-        self.transact(&[&document.key.id], op, self.now).await
+        let name = document.account().as_str().trim_start_matches("key/").to_owned();
+        self.transact(&[&name], op, self.now).await
     }
 
     /// Reserves with the first version of the document; costs in nano-dollars.
@@ -405,7 +406,7 @@ impl Books {
     ) -> Result<Grant> {
         let reserve = Reserve {
             hold: HoldId::new(hold),
-            version: 1,
+            versions: vec![1],
             input_tokens: tokens,
             input_cost: Money::from_nanos(cost),
             output: OutputBound { tokens: output, rate: Rate::ZERO, elastic: false },

@@ -31,6 +31,7 @@ mod money;
 mod operations;
 mod records;
 mod responses;
+mod scopes;
 mod vendors;
 mod verbatim;
 mod vertex;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Scenario> {
         keys::scenarios(),
         limits::scenarios(),
         money::scenarios(),
+        scopes::scenarios(),
         operations::scenarios(),
         fetch::scenarios(),
         leaving::scenarios(),

@@ -14,10 +14,10 @@ fn id() -> AccountId {
 fn document(version: u64, rpm: u64) -> Op {
     let document: Document = serde_json::from_value(serde_json::json!({
         "version": version,
-        "key": {
+        "holder": { "key": {
             "id": "k", "shard": "main", "hash": "h", "state": "active", "created": 0, "updated": 0,
             "limits": { "rpm": rpm, "tpm": 4000, "parallel": 4, "budget": ["0.0001 USD / day", "0.0005 USD / total"] },
-        },
+        } },
     }))
     .unwrap();
     Op::Write { document: Box::new(document), expect: (version > 1).then(|| version - 1) }
@@ -26,7 +26,7 @@ fn document(version: u64, rpm: u64) -> Op {
 #[derive(Clone, Debug)]
 enum Action {
     /// Appends, once or twice, as the SDK may.
-    Append { op: Op, at: i64, beside: bool, twice: bool },
+    Append { op: Op, at: i64, twice: bool },
     /// Folds as many of the oldest operations.
     Fold(usize),
 }
@@ -37,7 +37,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (hold.clone(), 1..3_u64, 1..900_u64, any::<bool>()).prop_map(|(hold, version, tokens, elastic)| {
             Op::Reserve(Reserve {
                 hold,
-                version,
+                versions: vec![version],
                 input_tokens: tokens,
                 input_cost: Money::from_nanos(tokens * 20),
                 output: OutputBound { tokens, rate: Rate::from_picos(30_000), elastic },
@@ -54,8 +54,8 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        5 => (op(), 0..150_000_000_i64, any::<bool>(), any::<bool>())
-            .prop_map(|(op, at, beside, twice)| Action::Append { op, at, beside, twice }),
+        5 => (op(), 0..150_000_000_i64, any::<bool>())
+            .prop_map(|(op, at, twice)| Action::Append { op, at, twice }),
         1 => (0..12_usize).prop_map(Action::Fold),
     ]
 }
@@ -66,11 +66,11 @@ proptest! {
         let mut alone = Account::default();
         alone.apply(&id(), &document(1, 5), Timestamp::EPOCH);
         let mut journal = Journal::default();
-        journal.log.push(Step { id: "first".to_owned(), at: Timestamp::EPOCH, op: document(1, 5), beside: false });
+        journal.log.push(Step { id: "first".to_owned(), at: Timestamp::EPOCH, op: document(1, 5) });
         for (number, action) in actions.into_iter().enumerate() {
             match action {
-                Action::Append { op, at, beside, twice } => {
-                    let step = Step { id: number.to_string(), at: Timestamp::from_micros(at), op, beside };
+                Action::Append { op, at, twice } => {
+                    let step = Step { id: number.to_string(), at: Timestamp::from_micros(at), op };
                     let expected = step.apply(&id(), &mut alone);
                     journal.log.push(step.clone());
                     let (place, grant) = journal.grant(&id(), &step.id).unwrap();

@@ -31,17 +31,44 @@ pub(super) fn keys(answer: &Value) -> String {
 
 /// One key with each of its limits.
 pub(super) fn key(key: &Value) -> String {
-    let usage = &key["usage"];
-    let mut rows = vec![
-        pair("id", word(&key["id"])),
-        pair("alias", word(&key["alias"])),
-        pair("state", word(&key["state"])),
-        pair("models", models_of(key)),
-        pair("tags", list(&key["tags"])),
-        pair("expires", word(&key["expires"])),
-        pair("created", word(&key["created"])),
-        pair("spent", format!("{} USD, {} held", word(&usage["spent"]), word(&usage["held"]))),
-    ];
+    let mut rows: Vec<_> = ["id", "alias", "state"].map(|name| pair(name, word(&key[name]))).into();
+    for name in ["team", "project", "user"] {
+        if key[name].is_string() {
+            rows.push(pair(name, word(&key[name])));
+        }
+    }
+    rows.push(pair("models", models_of(key)));
+    rows.push(pair("tags", list(&key["tags"])));
+    rows.extend(["expires", "created"].map(|name| pair(name, word(&key[name]))));
+    books(&mut rows, key);
+    table(&rows)
+}
+
+pub(super) fn scopes(answer: &Value) -> String {
+    let lists = answer.as_object().into_iter().flat_map(|lists| lists.values());
+    let scopes: Vec<&Value> = lists.filter_map(Value::as_array).flatten().collect();
+    if scopes.is_empty() {
+        return "None yet.".to_owned();
+    }
+    let mut rows = vec![["ID", "NAME", "STATE", "SPENT USD"].map(ToOwned::to_owned).to_vec()];
+    rows.extend(scopes.into_iter().map(|scope| {
+        vec![word(&scope["id"]), word(&scope["name"]), word(&scope["state"]), word(&scope["usage"]["spent"])]
+    }));
+    table(&rows)
+}
+
+/// A team, a project or a user with each of its limits.
+pub(super) fn scope(scope: &Value) -> String {
+    let mut rows: Vec<_> =
+        ["id", "name", "state", "created"].map(|name| pair(name, word(&scope[name]))).into();
+    books(&mut rows, scope);
+    table(&rows)
+}
+
+/// What was spent, each limit with what is used of it, and what an admin attached.
+fn books(rows: &mut Vec<Vec<String>>, holder: &Value) {
+    let usage = &holder["usage"];
+    rows.push(pair("spent", format!("{} USD, {} held", word(&usage["spent"]), word(&usage["held"]))));
     for name in ["rpm", "tpm", "parallel"] {
         let line = &usage[name];
         if line.is_object() {
@@ -54,10 +81,9 @@ pub(super) fn key(key: &Value) -> String {
             rows.push(pair(shown, format!("{}: {spent}{}", word(&line["budget"]), renews(line))));
         }
     }
-    if key["metadata"].as_object().is_some_and(|metadata| !metadata.is_empty()) {
-        rows.push(pair("metadata", key["metadata"].to_string()));
+    if holder["metadata"].as_object().is_some_and(|metadata| !metadata.is_empty()) {
+        rows.push(pair("metadata", holder["metadata"].to_string()));
     }
-    table(&rows)
 }
 
 pub(super) fn models(answer: &Value) -> String {

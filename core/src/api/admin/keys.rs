@@ -1,16 +1,16 @@
 //! Virtual keys: create, list, show, update, block, revoke.
 
-use http::header::{ETAG, IF_MATCH};
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
 use super::{named, page_size, query, read, reply, shard, shard_named};
-use crate::domain::account::{Account, Document, Grant, Limits, Op, Statement};
+use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::{Key, KeyState, KeyToken, SigningSecret};
-use crate::domain::{AccountId, ShardId, Timestamp};
-use crate::port::{Body, Fault, Transaction};
+use crate::domain::{AccountId, ScopeKind, ScopeState, ShardId, Timestamp};
+use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -19,6 +19,10 @@ use crate::shared::Core;
 #[serde(deny_unknown_fields, default)]
 struct Wish {
     alias: Option<String>,
+    /// Ids of what it belongs to.
+    team: Option<String>,
+    project: Option<String>,
+    user: Option<String>,
     /// None: every model.
     models: Option<Vec<String>>,
     /// None: the policy's limits for keys that say nothing.
@@ -35,6 +39,9 @@ struct Wish {
 struct Creation {
     shard: Option<String>,
     alias: Option<String>,
+    team: Option<String>,
+    project: Option<String>,
+    user: Option<String>,
     models: Option<Vec<String>>,
     limits: Option<Limits>,
     expires: Option<String>,
@@ -50,6 +57,9 @@ struct View<'a> {
     id: &'a str,
     shard: &'a ShardId,
     alias: Option<&'a str>,
+    team: Option<&'a str>,
+    project: Option<&'a str>,
+    user: Option<&'a str>,
     state: KeyState,
     models: Option<&'a [String]>,
     limits: &'a Limits,
@@ -78,42 +88,29 @@ pub(super) async fn create(
     parts: &Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let Creation { shard: name, alias, models, limits, expires, tags, metadata, aws } =
+    let Creation { shard: name, alias, team, project, user, models, limits, expires, tags, metadata, aws } =
         read(parts, body).await?;
     let shard = match name {
         Some(name) => shard_named(&name)?,
         None => shard(core, parts)?,
     };
-    let wish = Wish { alias, models, limits, expires, tags, metadata, blocked: false };
+    let wish = Wish { alias, team, project, user, models, limits, expires, tags, metadata, blocked: false };
     let mut chance = [0; 44];
     core.ports.chance.fill(&mut chance);
     let (token, secret) = KeyToken::mint(&shard, &chance);
-    let mut key = Key {
-        id: token.id,
-        shard: shard.clone(),
-        hash: token.hash,
-        signing: aws.then(|| signing(core)),
-        alias: None,
-        models: None,
-        limits: Limits::default(),
-        tags: Vec::new(),
-        metadata: Map::new(),
-        state: KeyState::Active,
-        expires: None,
-        created: now,
-        updated: now,
-    };
+    let mut key = Key { signing: aws.then(|| signing(core)), ..Key::new(token, now) };
+    check_scopes(core, &shard, &wish).await?;
     apply(core, &mut key, wish, now)?;
-    let document = Document { version: 1, key };
-    match write(core, &shard, &document, None, now).await? {
-        Grant::Written => {}
-        _ => return Err(Refusal::Conflict),
-    }
-    let account = find(core, &shard, &document.key.id).await?;
-    let mut view = serde_json::to_value(view(&document, &account, now)).unwrap_or_default();
-    view["key"] = Value::String(secret.expose().to_owned());
-    show_secret(&mut view, &document.key);
-    Ok(tagged(reply(StatusCode::CREATED, &view), &document))
+    let place = place(shard, &key.id);
+    let account = documents::make(core, &place, Holder::Key(key.clone()), now).await?;
+    let mut response = shown(StatusCode::CREATED, &account, now)?;
+    amend(&mut response, |view| {
+        view["key"] = Value::String(secret.expose().to_owned());
+        if let Some(secret) = &key.signing {
+            view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
+        }
+    });
+    Ok(response)
 }
 
 /// `GET /admin/v1/keys?after=&limit=`: in order of id.
@@ -127,8 +124,7 @@ pub(super) async fn list(core: &Core, now: Timestamp, parts: &Parts) -> Result<R
     } else {
         None
     };
-    let keys: Vec<View<'_>> =
-        accounts.iter().filter_map(|(_, account)| Some(view(account.document()?, account, now))).collect();
+    let keys: Vec<View<'_>> = accounts.iter().filter_map(|(_, account)| view(account, now)).collect();
     Ok(reply(StatusCode::OK, &json!({ "keys": keys, "next": next })))
 }
 
@@ -139,8 +135,8 @@ pub(super) async fn show(
     parts: &Parts,
     id: &str,
 ) -> Result<Response<Body>, Refusal> {
-    let account = find(core, &shard(core, parts)?, id).await?;
-    shown(&account, now)
+    let account = documents::find(core, &place(shard(core, parts)?, id)).await?;
+    shown(StatusCode::OK, &account, now)
 }
 
 /// `PATCH /admin/v1/keys/{id}`: a JSON merge patch of what [`Wish`] names. `If-Match` guards against others' changes.
@@ -152,9 +148,15 @@ pub(super) async fn update(
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
     let patch: Map<String, Value> = read(parts, body).await?;
+    let shard = shard(core, parts)?;
+    let named_scopes: Wish = named(Value::Object(patch.iter().filter(is_scope).map(own).collect()))?;
+    check_scopes(core, &shard, &named_scopes).await?;
     change(core, now, parts, id, |core, key| {
         let current = Wish {
             alias: key.alias.clone(),
+            team: key.team.clone(),
+            project: key.project.clone(),
+            user: key.user.clone(),
             models: key.models.clone(),
             limits: Some(key.limits.clone()),
             expires: key.expires.map(|at| at.to_string()),
@@ -168,6 +170,14 @@ pub(super) async fn update(
         apply(core, key, wish, now)
     })
     .await
+}
+
+fn is_scope((name, _): &(&String, &Value)) -> bool {
+    ScopeKind::ALL.iter().any(|kind| kind.name() == name.as_str())
+}
+
+fn own((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
 }
 
 /// `POST /admin/v1/keys/{id}/block`: refused from the next request on, until it is unblocked.
@@ -210,7 +220,7 @@ pub(super) async fn pair(
 ) -> Result<Response<Body>, Refusal> {
     let secret = signing(core);
     let made = secret.clone();
-    let changed = change(core, now, parts, id, move |_, key| {
+    let mut changed = change(core, now, parts, id, move |_, key| {
         if key.state == KeyState::Revoked {
             return Err(invalid("state", "a revoked key stays revoked: make a new one"));
         }
@@ -218,11 +228,10 @@ pub(super) async fn pair(
         Ok(())
     })
     .await?;
-    let (parts, body) = changed.into_parts();
-    let Body::Full(bytes) = body else { return Ok(Response::from_parts(parts, body)) };
-    let mut view: Value = gatelet_wire::json::read(&bytes).unwrap_or_default();
-    view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
-    Ok(Response::from_parts(parts, Body::from(serde_json::to_vec(&view).unwrap_or_default())))
+    amend(&mut changed, |view| {
+        view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
+    });
+    Ok(changed)
 }
 
 /// `DELETE /admin/v1/keys/{id}/aws`: no signature opens the key any more, from the next request on.
@@ -245,12 +254,6 @@ fn signing(core: &Core) -> SigningSecret {
     SigningSecret::mint(&chance)
 }
 
-fn show_secret(view: &mut Value, key: &Key) {
-    if let Some(secret) = &key.signing {
-        view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
-    }
-}
-
 async fn set_state(
     core: &Core,
     now: Timestamp,
@@ -268,66 +271,43 @@ async fn set_state(
     .await
 }
 
-/// Reads a key, changes it, and writes it as the next version; anew if somebody else was faster.
 async fn change(
     core: &Core,
     now: Timestamp,
     parts: &Parts,
     id: &str,
-    edit: impl Fn(&Core, &mut Key) -> Result<(), Refusal> + Send,
+    edit: impl Fn(&Core, &mut Key) -> Result<(), Refusal> + Send + Sync,
 ) -> Result<Response<Body>, Refusal> {
-    const TRIES: usize = 8;
-    let shard = shard(core, parts)?;
-    let wanted = parts
-        .headers
-        .get(IF_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .map(|tag| tag.trim().trim_matches('"'));
-    for _ in 0..TRIES {
-        let account = find(core, &shard, id).await?;
-        let Some(current) = account.document() else { break };
-        if wanted.is_some_and(|wanted| wanted != "*" && wanted != current.version.to_string()) {
-            return Err(Refusal::Conflict);
-        }
-        let mut key = current.key.clone();
-        edit(core, &mut key)?;
-        if key == current.key {
-            return shown(&account, now);
-        }
-        key.updated = now;
-        let document = Document { version: current.version.saturating_add(1), key };
-        match write(core, &shard, &document, Some(current.version), now).await? {
-            Grant::Written => {
-                let account = find(core, &shard, id).await?;
-                return Ok(tagged(reply(StatusCode::OK, &view(&document, &account, now)), &document));
-            }
-            _ if wanted.is_some() => return Err(Refusal::Conflict),
-            _ => {}
+    let place = place(shard(core, parts)?, id);
+    let account = documents::change(core, &place, parts, now, |holder| match holder {
+        Holder::Key(key) => edit(core, key),
+        Holder::Scope(_) => Err(Refusal::NotFound { what: WHAT }),
+    });
+    shown(StatusCode::OK, &account.await?, now)
+}
+
+fn place(shard: ShardId, id: &str) -> Place {
+    Place { shard, account: AccountId::key(id), what: WHAT }
+}
+
+/// Refuses a wish to belong to what is not there.
+async fn check_scopes(core: &Core, shard: &ShardId, wish: &Wish) -> Result<(), Refusal> {
+    let all =
+        [(ScopeKind::Team, &wish.team), (ScopeKind::Project, &wish.project), (ScopeKind::User, &wish.user)];
+    for (kind, id) in all {
+        let Some(id) = id else { continue };
+        let account = core.ports.ledger.read(shard, &kind.account(id)).await?;
+        let scope = account.as_ref().and_then(|account| account.document()?.scope());
+        if scope.is_none_or(|scope| scope.state == ScopeState::Deleted) {
+            return Err(invalid(kind.name(), format!("there is no {kind} `{}`", id.escape_debug())));
         }
     }
-    Err(Refusal::Conflict)
-}
-
-async fn find(core: &Core, shard: &ShardId, id: &str) -> Result<Account, Refusal> {
-    let account = core.ports.ledger.read(shard, &AccountId::key(id)).await?;
-    account.filter(|account| account.document().is_some()).ok_or(Refusal::NotFound { what: "key" })
-}
-
-async fn write(
-    core: &Core,
-    shard: &ShardId,
-    document: &Document,
-    expect: Option<u64>,
-    now: Timestamp,
-) -> Result<Grant, Fault> {
-    let op = Op::Write { document: Box::new(document.clone()), expect };
-    let transaction = Transaction { accounts: vec![document.key.account()], op, entries: Vec::new() };
-    Ok(core.ports.ledger.transact(shard, transaction, now).await?.grant)
+    Ok(())
 }
 
 /// Checks an admin's wish and puts it into a key.
 fn apply(core: &Core, key: &mut Key, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
-    let Wish { alias, models, limits, expires, tags, metadata, blocked } = wish;
+    let Wish { alias, team, project, user, models, limits, expires, tags, metadata, blocked } = wish;
     if alias.as_ref().is_some_and(|alias| alias.is_empty() || alias.len() > 128) {
         return Err(invalid("alias", "expected 1 to 128 bytes"));
     }
@@ -340,9 +320,7 @@ fn apply(core: &Core, key: &mut Key, wish: Wish, now: Timestamp) -> Result<(), R
     if tags.iter().any(|tag| tag.is_empty() || tag.len() > 128) {
         return Err(invalid("tags", "expected tags of 1 to 128 bytes"));
     }
-    if serde_json::to_string(&metadata).map_or(0, |text| text.len()) > 16 << 10 {
-        return Err(invalid("metadata", "expected at most 16 KiB"));
-    }
+    check_metadata(&metadata)?;
     let expires = match expires {
         None => None,
         Some(text) => Some(
@@ -354,6 +332,9 @@ fn apply(core: &Core, key: &mut Key, wish: Wish, now: Timestamp) -> Result<(), R
         return Err(invalid("expires", "expected a moment in the future"));
     }
     key.alias = alias;
+    key.team = team;
+    key.project = project;
+    key.user = user;
     key.models = models;
     key.limits = limits.unwrap_or_else(|| core.policy().key_limits().clone());
     key.tags = tags;
@@ -367,44 +348,33 @@ fn apply(core: &Core, key: &mut Key, wish: Wish, now: Timestamp) -> Result<(), R
     Ok(())
 }
 
-/// RFC 7396: objects are merged, `null` removes, everything else replaces.
-fn merge(into: &mut Value, patch: Value) {
-    match (into, patch) {
-        (Value::Object(into), Value::Object(patch)) => {
-            for (name, value) in patch {
-                if value.is_null() {
-                    into.remove(&name);
-                } else {
-                    merge(into.entry(name).or_insert(Value::Null), value);
-                }
-            }
-        }
-        (into, patch) => *into = patch,
-    }
+const WHAT: &str = "key";
+
+fn shown(status: StatusCode, account: &Account, now: Timestamp) -> Result<Response<Body>, Refusal> {
+    let (Some(document), Some(view)) = (account.document(), view(account, now)) else {
+        return Err(Refusal::NotFound { what: WHAT });
+    };
+    Ok(tagged(reply(status, &view), document))
 }
 
-fn invalid(param: &str, problem: impl Into<String>) -> Refusal {
-    Refusal::Invalid { param: param.to_owned(), problem: problem.into() }
+/// Puts what is shown once into an answer.
+fn amend(response: &mut Response<Body>, edit: impl FnOnce(&mut Value)) {
+    let Body::Full(bytes) = response.body() else { return };
+    let mut view: Value = gatelet_wire::json::read(bytes).unwrap_or_default();
+    edit(&mut view);
+    *response.body_mut() = Body::from(serde_json::to_vec(&view).unwrap_or_default());
 }
 
-fn shown(account: &Account, now: Timestamp) -> Result<Response<Body>, Refusal> {
-    let document = account.document().ok_or(Refusal::NotFound { what: "key" })?;
-    Ok(tagged(reply(StatusCode::OK, &view(document, account, now)), document))
-}
-
-fn tagged(mut response: Response<Body>, document: &Document) -> Response<Body> {
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", document.version)) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    response
-}
-
-fn view<'a>(document: &'a Document, account: &Account, now: Timestamp) -> View<'a> {
-    let key = &document.key;
-    View {
+fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
+    let document = account.document()?;
+    let Holder::Key(key) = &document.holder else { return None };
+    Some(View {
         id: &key.id,
         shard: &key.shard,
         alias: key.alias.as_deref(),
+        team: key.team.as_deref(),
+        project: key.project.as_deref(),
+        user: key.user.as_deref(),
         state: key.state,
         models: key.models.as_deref(),
         limits: &key.limits,
@@ -416,5 +386,5 @@ fn view<'a>(document: &'a Document, account: &Account, now: Timestamp) -> View<'
         version: document.version,
         usage: account.statement(now),
         aws: key.signing.as_ref().map(|_| Access { access_key_id: KeyToken::access_id(&key.shard, &key.id) }),
-    }
+    })
 }

@@ -1,7 +1,9 @@
 //! The admin API: one resource a file.
 
 mod archive;
+mod documents;
 mod keys;
+mod scopes;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -10,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{only, reply};
-use crate::domain::{ShardId, Timestamp};
+use crate::domain::{ScopeKind, ShardId, Timestamp};
 use crate::pipeline;
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -26,6 +28,20 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     admin_only(core, parts)?;
     let method = &parts.method;
+    if let [plural, rest @ ..] = path
+        && let Some(kind) = ScopeKind::ALL.into_iter().find(|kind| kind.plural() == *plural)
+    {
+        return match (rest, method) {
+            ([], &Method::POST) => scopes::create(core, now, parts, kind, body).await,
+            ([], &Method::GET) => scopes::list(core, now, parts, kind).await,
+            ([], _) => Err(Refusal::WrongMethod { allow: "GET, POST" }),
+            ([id], &Method::GET) => scopes::show(core, now, parts, kind, id).await,
+            ([id], &Method::PATCH) => scopes::update(core, now, parts, kind, id, body).await,
+            ([id], &Method::DELETE) => scopes::delete(core, now, parts, kind, id).await,
+            ([_], _) => Err(Refusal::WrongMethod { allow: "GET, PATCH, DELETE" }),
+            _ => Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),
+        };
+    }
     match (path, method) {
         (["keys"], &Method::POST) => keys::create(core, now, parts, body).await,
         (["keys"], &Method::GET) => keys::list(core, now, parts).await,

@@ -165,7 +165,7 @@ impl History {
                 let hold = HoldId::new(format!("req_{}", self.ops.len()));
                 self.apply(Op::Reserve(Reserve {
                     hold,
-                    version: 1,
+                    versions: vec![1],
                     input_tokens: *input,
                     input_cost: Money::from_nanos(*input_cost),
                     output: OutputBound { tokens: *output, rate: Rate::from_picos(*rate), elastic: *elastic },
@@ -434,7 +434,7 @@ proptest! {
                     let hold = HoldId::new(format!("req_{place}"));
                     let reserve = Reserve {
                         hold: hold.clone(),
-                        version: 1,
+                        versions: vec![1],
                         input_tokens: *input,
                         input_cost: Money::from_nanos(*input_cost),
                         output: OutputBound { tokens: *output, rate: Rate::from_picos(*rate), elastic: *elastic },

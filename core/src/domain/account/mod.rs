@@ -28,11 +28,12 @@ use std::time::Duration;
 pub use budget::{Budget, NotABudget, Offset, Period, Unit};
 pub use bytes::Unreadable;
 pub use limits::Limits;
-pub use op::{Denial, DenialCause, Document, Grant, Headroom, Meter, Op, OutputBound, Reserve, Settle};
+pub use op::{
+    Denial, DenialCause, Document, Grant, Headroom, Holder, Meter, Op, OutputBound, Reserve, Settle,
+};
 pub use statement::{BudgetLine, ParallelLine, RateLine, Statement};
 pub use transact::{distinct, transact};
 
-use super::key::KeyState;
 use super::{AccountId, Money, Timestamp};
 use hold::{Ended, Holds, Tombstone, name};
 use reserve::Quote;
@@ -84,19 +85,9 @@ impl Account {
 
     /// Applies one operation. Pure: the same account, operation and moment give the same answer on every host.
     pub fn apply(&mut self, id: &AccountId, op: &Op, now: Timestamp) -> Grant {
-        self.step(id, op, now, true)
-    }
-
-    /// Applies one operation as [`transact`] does to every account but the first: a reserve's version is not compared.
-    /// For hosts that cannot change several accounts in one step; they join the grants by [`Grant::tightened`].
-    pub fn apply_beside(&mut self, id: &AccountId, op: &Op, now: Timestamp) -> Grant {
-        self.step(id, op, now, false)
-    }
-
-    fn step(&mut self, id: &AccountId, op: &Op, now: Timestamp, exact: bool) -> Grant {
         let swept = self.advance(now);
         match op {
-            Op::Reserve(reserve) => match self.quote(id, reserve, exact) {
+            Op::Reserve(reserve) => match self.quote(id, reserve, reserve.versions.first().copied()) {
                 Ok(quote) => self.hold(reserve, &quote),
                 Err(grant) => *grant,
             },
@@ -177,7 +168,7 @@ impl Account {
     /// Keeps a tally for the total and for every period that the document's budgets name.
     fn track(&mut self) {
         let mut before = std::mem::take(&mut self.tallies);
-        let limits = self.document.as_deref().map(|document| &document.key.limits);
+        let limits = self.document.as_deref().map(Document::limits);
         let budgets = limits.into_iter().flat_map(|limits| limits.budget.iter().chain(&limits.soft_budget));
         let mut tallies: Vec<Tally> = Vec::new();
         for period in std::iter::once(Period::Total).chain(budgets.map(|budget| budget.period)) {
@@ -196,14 +187,11 @@ impl Account {
 
     /// Whether the document lets anyone in at this moment.
     fn is_open(&self) -> bool {
-        self.document.as_deref().is_none_or(|document| {
-            document.key.state == KeyState::Active
-                && document.key.expires.is_none_or(|expires| self.seen < expires)
-        })
+        self.document.as_deref().is_none_or(|document| document.is_open(self.seen))
     }
 
     fn limits(&self) -> Option<&Limits> {
-        self.document.as_deref().map(|document| &document.key.limits)
+        self.document.as_deref().map(Document::limits)
     }
 
     fn hold(&mut self, reserve: &Reserve, quote: &Quote) -> Grant {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::{AccountId, HoldId, Key, Money, Rate, Timestamp};
+use super::Limits;
+use crate::domain::key::{Key, KeyState};
+use crate::domain::scope::{Scope, ScopeState};
+use crate::domain::{AccountId, HoldId, Money, Rate, Timestamp};
 
 /// One operation. Each is idempotent by its id: applied twice it answers the same and changes nothing more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +26,10 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reserve {
     pub hold: HoldId,
-    /// The version of the document that the caller's rights were read from. Where the account has a newer one the
-    /// answer is [`Grant::Stale`] and nothing is held.
-    pub version: u64,
+    /// The versions of the documents that the caller's rights were read from, in the order of the transaction's accounts.
+    /// Where an account has another one the answer is [`Grant::Stale`] and nothing is held. An account for which none is
+    /// named may have any.
+    pub versions: Vec<u64>,
     /// An upper bound of the input's tokens, and of their cost.
     pub input_tokens: u64,
     pub input_cost: Money,
@@ -61,7 +65,53 @@ pub struct Settle {
 pub struct Document {
     /// Counts 1, 2, 3 …
     pub version: u64,
-    pub key: Key,
+    pub holder: Holder,
+}
+
+/// Whose an account is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    Key(Key),
+    Scope(Scope),
+}
+
+impl Document {
+    pub fn of_key(version: u64, key: Key) -> Self {
+        Self { version, holder: Holder::Key(key) }
+    }
+
+    /// The account that carries it.
+    pub fn account(&self) -> AccountId {
+        match &self.holder {
+            Holder::Key(key) => key.account(),
+            Holder::Scope(scope) => scope.account(),
+        }
+    }
+
+    pub fn scope(&self) -> Option<&Scope> {
+        match &self.holder {
+            Holder::Key(_) => None,
+            Holder::Scope(scope) => Some(scope),
+        }
+    }
+
+    pub fn limits(&self) -> &Limits {
+        match &self.holder {
+            Holder::Key(key) => &key.limits,
+            Holder::Scope(scope) => &scope.limits,
+        }
+    }
+
+    /// Whether it lets anyone in at `now`.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        match &self.holder {
+            Holder::Key(key) => {
+                key.state == KeyState::Active && key.expires.is_none_or(|expires| now < expires)
+            }
+            Holder::Scope(scope) => scope.state == ScopeState::Active,
+        }
+    }
 }
 
 impl Serialize for Document {
@@ -108,6 +158,21 @@ pub enum Grant {
     Swept {
         holds: u64,
     },
+}
+
+impl Op {
+    /// What the operation says to the account at this place of a transaction alone: for hosts that cannot change several
+    /// accounts in one step. They join the grants by [`Grant::tightened`].
+    #[must_use]
+    pub fn of(&self, place: usize) -> Self {
+        match self {
+            Self::Reserve(reserve) => {
+                let versions = reserve.versions.get(place).copied().into_iter().collect();
+                Self::Reserve(Reserve { versions, ..reserve.clone() })
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl Grant {

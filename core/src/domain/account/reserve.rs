@@ -21,8 +21,13 @@ pub(super) enum Quote {
 impl Account {
     /// What would be granted now, or why nothing is. Changes nothing; the account has been moved to now.
     ///
-    /// `exact`: whether the version that the caller read is this account's.
-    pub(super) fn quote(&self, id: &AccountId, reserve: &Reserve, exact: bool) -> Result<Quote, Box<Grant>> {
+    /// `version`: what the caller read of this account; none: nothing.
+    pub(super) fn quote(
+        &self,
+        id: &AccountId,
+        reserve: &Reserve,
+        version: Option<u64>,
+    ) -> Result<Quote, Box<Grant>> {
         let hold = name(&reserve.hold);
         if let Some(standing) = self.holds.get(hold) {
             return Ok(Quote::Standing { output_tokens: standing.output_tokens });
@@ -30,8 +35,8 @@ impl Account {
         if self.holds.tombstone(hold).is_some() || reserve.expires <= self.seen {
             return Err(Box::new(Grant::NoHold));
         }
-        let version = self.document.as_deref().map(|document| document.version);
-        if (exact && version != Some(reserve.version)) || !self.is_open() {
+        let stands = self.document.as_deref().map(|document| document.version);
+        if (version.is_some() && version != stands) || !self.is_open() {
             return Err(Box::new(Grant::Stale(self.document.clone())));
         }
         match self.denial(id, reserve) {

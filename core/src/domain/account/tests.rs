@@ -1,24 +1,11 @@
 use super::*;
-use crate::domain::{HoldId, Key, Rate, ShardId};
+use crate::domain::key::KeyState;
+use crate::domain::{HoldId, Key, KeyToken, Rate, ShardId};
 
 pub(super) fn document(version: u64, limits: Limits) -> Document {
-    let created = Timestamp::from_seconds(1_700_000_000);
-    let key = Key {
-        id: "7f3k2m9q4t1x".to_owned(),
-        shard: ShardId::main(),
-        hash: "0".repeat(64),
-        signing: None,
-        alias: None,
-        models: None,
-        limits,
-        tags: Vec::new(),
-        metadata: serde_json::Map::new(),
-        state: KeyState::Active,
-        expires: None,
-        created,
-        updated: created,
-    };
-    Document { version, key }
+    let token = KeyToken { shard: ShardId::main(), id: "7f3k2m9q4t1x".to_owned(), hash: "0".repeat(64) };
+    let key = Key { limits, ..Key::new(token, Timestamp::from_seconds(1_700_000_000)) };
+    Document::of_key(version, key)
 }
 
 pub(super) fn held(grant: &Grant) -> bool {
@@ -54,7 +41,7 @@ fn account(limits: Limits) -> Account {
 fn reserve(hold: &str, cost: &str, second: i64) -> Reserve {
     Reserve {
         hold: HoldId::new(hold),
-        version: 1,
+        versions: vec![1],
         input_tokens: 10,
         input_cost: usd(cost),
         output: OutputBound { tokens: 10, rate: Rate::ZERO, elastic: false },
@@ -282,7 +269,9 @@ fn only_the_document_that_stands_opens_the_account() {
     assert_eq!(account.reserve(0, "a", "0"), Grant::Stale(None));
     let write = |version, expect, change: fn(&mut Key)| {
         let mut document = document(version, Limits::default());
-        change(&mut document.key);
+        if let Holder::Key(key) = &mut document.holder {
+            change(key);
+        }
         Op::Write { document: Box::new(document), expect }
     };
     let first = write(1, None, |_| {});
@@ -294,7 +283,8 @@ fn only_the_document_that_stands_opens_the_account() {
     assert_eq!(account.at(0, write(2, Some(1), |key| key.state = KeyState::Blocked)), Grant::Written);
     assert!(matches!(account.at(0, first), Grant::Conflict(Some(_))));
     assert!(matches!(account.reserve(0, "b", "0"), Grant::Stale(Some(document)) if document.version == 2));
-    let current = |hold: &str, version| Op::Reserve(Reserve { version, ..reserve(hold, "0", 0) });
+    let current =
+        |hold: &str, version| Op::Reserve(Reserve { versions: vec![version], ..reserve(hold, "0", 0) });
     assert!(matches!(account.at(0, current("b", 2)), Grant::Stale(Some(_))), "blocked");
     assert_eq!(account.at(0, write(3, Some(2), |key| key.expires = Some(at(10)))), Grant::Written);
     assert!(held(&account.at(9, current("b", 3))));

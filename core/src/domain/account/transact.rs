@@ -18,8 +18,7 @@ pub fn distinct(accounts: &[AccountId]) -> Vec<AccountId> {
 /// Applies one operation to every account, or to none, and answers the first refusal that binds most, or the grant that
 /// binds most.
 ///
-/// Each account is there once (see [`distinct`]); one that was never written is [`Account::default`]. The first is
-/// the one whose document the caller read: a reserve's version is compared with it alone.
+/// Each account is there once (see [`distinct`]); one that was never written is [`Account::default`].
 ///
 /// After a refusal the accounts may have moved in time, and nothing else: whether that is kept makes no difference.
 pub fn transact(accounts: &mut [(AccountId, Account)], op: &Op, now: Timestamp) -> Grant {
@@ -51,7 +50,7 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
     let mut quotes = Vec::with_capacity(accounts.len());
     let mut refusal: Option<Grant> = None;
     for (place, (id, account)) in accounts.iter().enumerate() {
-        match account.quote(id, reserve, place == 0) {
+        match account.quote(id, reserve, reserve.versions.get(place).copied()) {
             Ok(quote) => quotes.push(quote),
             Err(grant) => {
                 refusal = Some(match refusal {

@@ -5,8 +5,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::domain::account::{Document, Grant, Limits, Op, OutputBound, Reserve, Settle, Statement};
-use crate::domain::key::KeyState;
-use crate::domain::{HoldId, Key, Money, Rate};
+use crate::domain::{HoldId, Key, KeyToken, Money, Rate};
 
 /// All here is ready at once, unless it waits for the clock.
 fn now<F: Future>(future: F) -> F::Output {
@@ -14,22 +13,10 @@ fn now<F: Future>(future: F) -> F::Output {
 }
 
 fn document(limits: serde_json::Value) -> Box<Document> {
-    let key = Key {
-        id: "7f3k2m9q4t1x".to_owned(),
-        shard: ShardId::main(),
-        hash: "0".repeat(64),
-        signing: None,
-        alias: None,
-        models: None,
-        limits: serde_json::from_value::<Limits>(limits).unwrap(),
-        tags: Vec::new(),
-        metadata: serde_json::Map::new(),
-        state: KeyState::Active,
-        expires: None,
-        created: Timestamp::EPOCH,
-        updated: Timestamp::EPOCH,
-    };
-    Box::new(Document { version: 1, key })
+    let token = KeyToken { shard: ShardId::main(), id: "7f3k2m9q4t1x".to_owned(), hash: "0".repeat(64) };
+    let limits = serde_json::from_value::<Limits>(limits).unwrap();
+    let key = Key { limits, ..Key::new(token, Timestamp::EPOCH) };
+    Box::new(Document::of_key(1, key))
 }
 
 struct Books {
@@ -54,7 +41,7 @@ impl Books {
     async fn reserve(&self, hold: &str, cost: &str) -> Grant {
         let reserve = Reserve {
             hold: HoldId::new(hold),
-            version: 1,
+            versions: vec![1],
             input_tokens: 1,
             input_cost: cost.parse().unwrap(),
             output: OutputBound { tokens: 1, rate: Rate::ZERO, elastic: false },
