@@ -60,12 +60,16 @@ pub(super) async fn admit<'a>(
     let plan = able(&policy, &received, &caller, &model, plan(&policy, &model))
         .map_err(|refusal| noted(core, &received, &caller, refusal))?;
     // A document that turns out to be old is replaced and judged anew; each round is one of somebody's changes.
-    for _ in 0..4 {
+    for round in 0..4 {
         let asked = authenticate::permit(&caller, &received.asked)
             .and_then(|()| bound(&received, &caller, &plan))
             .map_err(|refusal| noted(core, &received, &caller, refusal))?;
         let accounts = caller.accounts();
-        let hold = HoldId::from(&received.arrived.id);
+        // A hold that one account gave and another refused was given back: its name is used up.
+        let hold = match round {
+            0 => HoldId::from(&received.arrived.id),
+            _ => HoldId::new(format!("{}/{round}", received.arrived.id)),
+        };
         let reserve = Reserve {
             hold: hold.clone(),
             versions: caller.versions(),
