@@ -146,7 +146,16 @@ async fn a_hundred_megabytes_are_refused_without_being_read(world: Arc<World>) -
     let (key, path) = (world.host.open_key().await?, "/v1/chat/completions");
     // A patient client sends a little and waits: what is announced is refused before it is there. A function URL reads first.
     if world.host.kind != Kind::Lambda {
-        let (status, _) = flood(world.host.address(), path, &key.secret, LENGTH, 32 << 10).await?;
+        // The runtime of Workers, as it runs on a developer's machine, may close such a connection before its answer has
+        // left: what came to nothing is asked again.
+        let mut tries = if world.host.kind == Kind::Worker { 5 } else { 1 };
+        let status = loop {
+            tries -= 1;
+            match flood(world.host.address(), path, &key.secret, LENGTH, 32 << 10).await {
+                Err(_) if tries > 0 => {}
+                answered => break answered?.0,
+            }
+        };
         check_eq!(status, 413);
     }
     // Another goes on sending. The runtime of Workers, as it runs on a developer's machine, resets such a connection.
