@@ -1,6 +1,7 @@
 //! The vendors' own clients, driven over a pipe: what they accept and what they throw is the judge of our wire format.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -149,6 +150,25 @@ fn installed(program: &str) -> Result<PathBuf> {
     let path = root().join(program);
     ensure!(path.exists(), "{} is missing: run `cargo xtask setup`", path.display());
     Ok(path)
+}
+
+/// What a judge in Python (`tests/sdk/<script>`) says of `cases`, which it reads a line each.
+pub fn judge(script: &str, arguments: &[&str], cases: &[Value]) -> Result<Value> {
+    let python = root().join(".tools/venv/bin/python");
+    ensure!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
+    let mut child = std::process::Command::new(python)
+        .arg(root().join("tests/sdk").join(script))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("the judge has no input")?;
+    for case in cases {
+        writeln!(stdin, "{case}")?;
+    }
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    serde_json::from_slice(&output.stdout).context("the judge did not answer")
 }
 
 /// The root of the repository.

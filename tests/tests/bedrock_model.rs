@@ -1,14 +1,12 @@
 //! What we write for Bedrock passes its own model of itself, as the vendor's Python client carries it: requests for
 //! models of every family, answers, and streams, from every dialect's fixtures.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gatelet_tests::sdk::root;
+use gatelet_tests::sdk::{judge, root};
 use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, EncoderOptions, Loss, TargetHints};
 use serde_json::{Value, json};
@@ -38,7 +36,7 @@ fn the_vendors_python_client_accepts_every_request_answer_and_stream_that_we_wri
             }
         }
     }
-    let verdict = judge(&cases);
+    let verdict = judge("bedrock_model.py", &[], &cases).unwrap();
     let problems: Vec<&str> =
         verdict["problems"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -50,7 +48,9 @@ fn the_vendors_python_client_accepts_every_request_answer_and_stream_that_we_wri
 fn what_the_model_does_not_know_is_found() {
     let body =
         json!({ "messages": [{ "role": "user", "content": [{ "text": "a", "image": {} }] }], "nobody": 1 });
-    let verdict = judge(&[json!({ "kind": "request", "case": "wrong", "body": body })]);
+    let verdict =
+        judge("bedrock_model.py", &[], &[json!({ "kind": "request", "case": "wrong", "body": body })])
+            .unwrap();
     assert!(verdict["problems"].as_array().unwrap().len() >= 2, "{verdict}");
 }
 
@@ -95,22 +95,4 @@ fn add(cases: &mut Vec<Value>, from: DialectId, kind: &str, path: &Path) {
             cases.push(json!({ "kind": "stream", "case": name, "base64": STANDARD.encode(out) }));
         }
     }
-}
-
-fn judge(cases: &[Value]) -> Value {
-    let python = root().join(".tools/venv/bin/python");
-    assert!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
-    let mut child = Command::new(python)
-        .arg(root().join("tests/sdk/bedrock_model.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python starts");
-    let mut stdin = child.stdin.take().unwrap();
-    for case in cases {
-        writeln!(stdin, "{case}").unwrap();
-    }
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("the judge did not answer"))
 }

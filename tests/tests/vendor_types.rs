@@ -1,11 +1,7 @@
 //! What we write passes the types that the vendors' own Python packages declare: requests, answers and the events of
 //! streams of every golden file, in six dialects. The seventh, Bedrock's, is judged by `bedrock_model.rs`.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
-use gatelet_tests::sdk::root;
+use gatelet_tests::sdk::{judge, root};
 use serde_json::{Value, json};
 
 const DIALECTS: [&str; 6] = ["openai", "openai-responses", "anthropic", "gemini", "cohere", "ollama"];
@@ -13,7 +9,7 @@ const DIALECTS: [&str; 6] = ["openai", "openai-responses", "anthropic", "gemini"
 #[test]
 fn the_vendors_own_types_accept_every_request_answer_and_event_that_we_write() {
     let fixtures = root().join("core/wire/tests/fixtures");
-    let verdict = judge(&[fixtures.to_str().unwrap()], &[]);
+    let verdict = judge("vendor_types.py", &[fixtures.to_str().unwrap()], &[]).unwrap();
     let problems: Vec<&str> =
         verdict["problems"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -40,29 +36,10 @@ fn what_the_types_do_not_know_is_found() {
             cases.push(json!({ "dialect": dialect, "kind": kind, "case": "wrong", "body": body }));
         }
     }
-    let verdict = judge(&[], &cases);
+    let verdict = judge("vendor_types.py", &[], &cases).unwrap();
     let problems = verdict["problems"].to_string();
     for case in &cases {
         let name = format!("{} {} wrong", case["dialect"].as_str().unwrap(), case["kind"].as_str().unwrap());
         assert!(problems.contains(&name), "{name} was not found in {problems}");
     }
-}
-
-fn judge(arguments: &[&str], cases: &[Value]) -> Value {
-    let python = root().join(".tools/venv/bin/python");
-    assert!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
-    let mut child = Command::new(python)
-        .arg(root().join("tests/sdk/vendor_types.py"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python starts");
-    let mut stdin = child.stdin.take().unwrap();
-    for case in cases {
-        writeln!(stdin, "{case}").unwrap();
-    }
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("the judge did not answer"))
 }

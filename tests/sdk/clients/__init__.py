@@ -1,5 +1,7 @@
 """What the clients share."""
 
+import base64
+
 
 def describe(error):
     """An exception as the scenarios read it: its class is part of what a vendor's SDK promises."""
@@ -24,8 +26,6 @@ def plain(value):
     if isinstance(value, (str, int, float, bool)) or value is None:
         return value
     if isinstance(value, bytes):
-        import base64
-
         return {"base64": base64.b64encode(value).decode()}
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
@@ -34,6 +34,17 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return str(value)
+
+
+def with_bytes(value):
+    """The opposite of `plain`, for bytes in arguments."""
+    if isinstance(value, dict):
+        if set(value) == {"base64"}:
+            return base64.b64decode(value["base64"])
+        return {key: with_bytes(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_bytes(item) for item in value]
+    return value
 
 
 async def gather(stream, headers=None):

@@ -4,13 +4,12 @@ Bytes in arguments are {"base64": "…"}. boto3 blocks, so each call has a threa
 """
 
 import asyncio
-import base64
 
 import boto3
 from botocore.config import Config
 from botocore.tokens import FrozenAuthToken
 
-from clients import describe, plain
+from clients import describe, plain, with_bytes
 
 
 async def perform(request):
@@ -57,13 +56,3 @@ class Shown:
 
     def load_token(self, **_):
         return self.token
-
-
-def with_bytes(value):
-    if isinstance(value, dict):
-        if set(value) == {"base64"}:
-            return base64.b64decode(value["base64"])
-        return {key: with_bytes(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [with_bytes(item) for item in value]
-    return value

@@ -3,12 +3,11 @@
 Bytes in arguments are {"base64": "…"}. The result has `text` and `parsed` beside the fields, as users read them.
 """
 
-import base64
 import inspect
 
 from google import genai
 
-from clients import gather, plain
+from clients import gather, plain, with_bytes
 
 
 async def perform(request):
@@ -26,13 +25,3 @@ async def perform(request):
     if hasattr(found, "candidates"):
         result |= {"text": found.text, "parsed": plain(found.parsed)}
     return {"result": result}
-
-
-def with_bytes(value):
-    if isinstance(value, dict):
-        if set(value) == {"base64"}:
-            return base64.b64decode(value["base64"])
-        return {key: with_bytes(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [with_bytes(item) for item in value]
-    return value

@@ -34,6 +34,16 @@ struct Wish {
     blocked: bool,
 }
 
+impl Wish {
+    fn scope(&self, kind: ScopeKind) -> Option<&str> {
+        match kind {
+            ScopeKind::Team => self.team.as_deref(),
+            ScopeKind::Project => self.project.as_deref(),
+            ScopeKind::User => self.user.as_deref(),
+        }
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Creation {
@@ -99,7 +109,7 @@ pub(super) async fn create(
     core.ports.chance.fill(&mut chance);
     let (token, secret) = KeyToken::mint(&shard, &chance);
     let mut key = Key { signing: aws.then(|| signing(core)), ..Key::new(token, now) };
-    check_scopes(core, &shard, &wish).await?;
+    check_scopes(core, &shard, |kind| wish.scope(kind)).await?;
     apply(core, &mut key, wish, now)?;
     let place = place(shard, &key.id);
     let account = documents::make(core, &place, Holder::Key(key.clone()), now).await?;
@@ -149,8 +159,7 @@ pub(super) async fn update(
 ) -> Result<Response<Body>, Refusal> {
     let patch: Map<String, Value> = read(parts, body).await?;
     let shard = shard(core, parts)?;
-    let named_scopes: Wish = named(Value::Object(patch.iter().filter(is_scope).map(own).collect()))?;
-    check_scopes(core, &shard, &named_scopes).await?;
+    check_scopes(core, &shard, |kind| patch.get(kind.name())?.as_str()).await?;
     change(core, now, parts, id, |core, key| {
         let current = Wish {
             alias: key.alias.clone(),
@@ -170,14 +179,6 @@ pub(super) async fn update(
         apply(core, key, wish, now)
     })
     .await
-}
-
-fn is_scope((name, _): &(&String, &Value)) -> bool {
-    ScopeKind::ALL.iter().any(|kind| kind.name() == name.as_str())
-}
-
-fn own((name, value): (&String, &Value)) -> (String, Value) {
-    (name.clone(), value.clone())
 }
 
 /// `POST /admin/v1/keys/{id}/block`: refused from the next request on, until it is unblocked.
@@ -291,11 +292,13 @@ fn place(shard: ShardId, id: &str) -> Place {
 }
 
 /// Refuses a wish to belong to what is not there.
-async fn check_scopes(core: &Core, shard: &ShardId, wish: &Wish) -> Result<(), Refusal> {
-    let all =
-        [(ScopeKind::Team, &wish.team), (ScopeKind::Project, &wish.project), (ScopeKind::User, &wish.user)];
-    for (kind, id) in all {
-        let Some(id) = id else { continue };
+async fn check_scopes<'a>(
+    core: &Core,
+    shard: &ShardId,
+    wish: impl Fn(ScopeKind) -> Option<&'a str> + Send,
+) -> Result<(), Refusal> {
+    for kind in ScopeKind::ALL {
+        let Some(id) = wish(kind) else { continue };
         let account = core.ports.ledger.read(shard, &kind.account(id)).await?;
         let scope = account.as_ref().and_then(|account| account.document()?.scope());
         if scope.is_none_or(|scope| scope.state == ScopeState::Deleted) {
