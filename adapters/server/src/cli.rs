@@ -84,11 +84,32 @@ pub enum Command {
         #[arg(long, env = "GATELET_KEY", hide_env_values = true, value_name = "KEY")]
         key: Option<String>,
     },
+    /// Convert another gateway's configuration
+    Import {
+        #[command(subcommand)]
+        from: Import,
+    },
     /// Write all that this program knows of models into a file, for the store of another host (Workers: the KV key
     /// `catalogue`) or for `GATELET_CATALOGUE`
     Catalogue {
         /// The file
         file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// A `config.yaml` of LiteLLM's proxy: models, providers, prices, fallbacks, retries, timeouts, passthroughs. What it has
+    /// no counterpart for is told
+    Litellm {
+        /// The file
+        file: PathBuf,
+        /// Where to write ours, which must not be there yet; without it to standard output
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Fail if anything is not carried
+        #[arg(long)]
+        strict: bool,
     },
 }
 

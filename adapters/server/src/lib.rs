@@ -5,6 +5,7 @@ mod body;
 mod chance;
 pub mod cli;
 pub mod client;
+pub mod import;
 pub mod known;
 pub mod listen;
 pub mod log;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use gatelet_core::domain::ScopeKind;
-use gatelet_server::cli::{Cli, Command};
-use gatelet_server::{client, known, registry, serve};
+use gatelet_server::cli::{Cli, Command, Import};
+use gatelet_server::{client, import, known, registry, serve};
 
 /// A fifth less time for a request than with the system's. Huge pages would make an idle process half as large again.
 #[global_allocator]
@@ -30,6 +30,9 @@ fn main() -> ExitCode {
         Some(Command::Providers { words, json }) => known::providers(&words, json),
         Some(Command::Models { remote, words, key: Some(key) }) => client::models(&remote, &key, &words),
         Some(Command::Models { remote, words, key: None }) => known::models(&words, remote.json),
+        Some(Command::Import { from: Import::Litellm { file, output, strict } }) => {
+            import::litellm(&file, output.as_deref(), strict)
+        }
         Some(Command::Catalogue { file }) => known::catalogue(&file),
     });
     match done {
