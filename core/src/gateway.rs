@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatelet_wire::DialectId;
+use gatelet_wire::{DialectId, PublicError};
 use http::{HeaderName, HeaderValue, Request, Response};
 
 use crate::api::{self, Route};
@@ -37,9 +37,9 @@ impl Gateway {
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query();
         let route = Route::of(&path, query, &parts.headers).or_native(&path, &parts.headers, core);
-        let dialect = route.dialect();
+        let words = Words::of(&route);
         let answer = Box::pin(api::answer(core, id.clone(), now, route, parts, body)).await;
-        signed(answer.unwrap_or_else(|refusal| refused(&id, now, dialect, &refusal)), &id, dialect)
+        signed(answer.unwrap_or_else(|refusal| refused(&id, now, words, &refusal)), &id, words)
     }
 
     /// What is to be done from time to time: archives records. Hosts call it every second, or by their schedule.
@@ -76,13 +76,13 @@ pub fn unready(ports: &Ports, request: &Request<Body>, why: Unready) -> Response
     let (now, id) = arrived(ports);
     let uri = request.uri();
     let route = Route::of(uri.path(), uri.query(), request.headers());
-    let dialect = route.dialect();
+    let words = Words::of(&route);
     let answer = match (route, why) {
         (Route::Live, _) => api::live(),
-        (_, Unready::Store(fault)) => refused(&id, now, dialect, &Refusal::Internal(fault)),
-        (_, Unready::Config(_)) => refused(&id, now, dialect, &Refusal::Unconfigured),
+        (_, Unready::Store(fault)) => refused(&id, now, words, &Refusal::Internal(fault)),
+        (_, Unready::Config(_)) => refused(&id, now, words, &Refusal::Unconfigured),
     };
-    signed(answer, &id, dialect)
+    signed(answer, &id, words)
 }
 
 /// When a request came, and the name it gets.
@@ -94,31 +94,79 @@ fn arrived(ports: &Ports) -> (Timestamp, RequestId) {
 }
 
 /// The answer with its request's id, under the names for which the vendors' SDKs look, and ours.
-fn signed(mut response: Response<Body>, id: &RequestId, dialect: DialectId) -> Response<Body> {
+fn signed(mut response: Response<Body>, id: &RequestId, words: Words) -> Response<Body> {
     if let Ok(id) = HeaderValue::try_from(id.as_str()) {
         let headers = response.headers_mut();
-        headers.insert(dialect.dialect().conventions().request_id, id.clone());
+        if let Words::Vendor(dialect) = words {
+            headers.insert(dialect.dialect().conventions().request_id, id.clone());
+        }
         headers.insert(&REQUEST_ID, id);
     }
     response
 }
 
-fn refused(id: &RequestId, now: Timestamp, dialect: DialectId, refusal: &Refusal) -> Response<Body> {
+/// In whose words a refusal is said.
+#[derive(Clone, Copy, Debug)]
+enum Words {
+    Vendor(DialectId),
+    /// Ours: problem details (RFC 9457).
+    Admin,
+}
+
+impl Words {
+    fn of(route: &Route<'_>) -> Self {
+        match route {
+            Route::Admin(_) => Self::Admin,
+            other => Self::Vendor(other.dialect()),
+        }
+    }
+}
+
+fn refused(id: &RequestId, now: Timestamp, words: Words, refusal: &Refusal) -> Response<Body> {
     let public = refusal.public(id);
-    let mut response = Response::new(Body::from(dialect.dialect().write_error(&public)));
+    let (body, kind) = match words {
+        Words::Vendor(dialect) => (dialect.dialect().write_error(&public), "application/json"),
+        Words::Admin => (problem(refusal, &public), "application/problem+json"),
+    };
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() =
         http::StatusCode::from_u16(public.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let said = dialect.dialect();
-    if let Some((header, name)) = said.error_header().zip(said.error_name(&public)) {
-        headers.insert(header, HeaderValue::from_static(name));
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Words::Vendor(dialect) = words {
+        let said = dialect.dialect();
+        if let Some((header, name)) = said.error_header().zip(said.error_name(&public)) {
+            headers.insert(header, HeaderValue::from_static(name));
+        }
     }
     if let Some(seconds) = refusal.retry_after(now) {
         headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Refusal::WrongMethod { allow } = refusal {
-        headers.insert(http::header::ALLOW, HeaderValue::from_static(allow));
+    if let Refusal::WrongMethod { allow } = refusal
+        && let Ok(allow) = HeaderValue::try_from(allow)
+    {
+        headers.insert(http::header::ALLOW, allow);
     }
     response
+}
+
+/// Problem details: `type` and `title` are of the `code`, which is what programs look at; `detail` is of this case. What
+/// stands in the way of a change is told with it.
+fn problem(refusal: &Refusal, public: &PublicError) -> Vec<u8> {
+    let mut problem = serde_json::json!({
+        "type": format!("urn:gatelet:problem:{}", public.code),
+        "title": public.code.replace('_', " "),
+        "status": public.status,
+        "detail": public.message,
+        "code": public.code,
+        "request_id": public.request_id,
+    });
+    if let Some(param) = &public.param {
+        problem["param"] = param.as_str().into();
+    }
+    if let Refusal::Conflict { expected, current } = refusal {
+        problem["expected_version"] = (*expected).into();
+        problem["current_version"] = (*current).into();
+    }
+    serde_json::to_vec(&problem).unwrap_or_default()
 }

@@ -32,6 +32,12 @@ pub enum Refusal {
     ScopeClosed { account: AccountId },
     #[error("the admin key is wrong")]
     AdminOnly,
+    /// The key opens something, but not this.
+    #[error("a key of the kind `{kind}` does not open this")]
+    KeyKind { kind: &'static str },
+    /// Whoever calls may not do this, to nobody or not to this one.
+    #[error("{role} may not {verb} this {resource}")]
+    Forbidden { role: &'static str, verb: &'static str, resource: &'static str },
     #[error("model `{model}` is unknown")]
     ModelUnknown { model: String, near: Vec<String> },
     #[error("model `{model}` is not allowed for this key")]
@@ -60,7 +66,7 @@ pub enum Refusal {
     #[error("no such path")]
     NoRoute { path: String },
     #[error("the path does not know this method")]
-    WrongMethod { allow: &'static str },
+    WrongMethod { allow: String },
     #[error("the body is longer than {most} bytes")]
     BodyTooLarge { most: usize },
     #[error("the body broke off")]
@@ -72,8 +78,11 @@ pub enum Refusal {
     Invalid { param: String, problem: String },
     #[error("no such {what}")]
     NotFound { what: &'static str },
+    /// The version that the caller changes, if it named one, and the one that stands.
     #[error("somebody else changed it first")]
-    Conflict,
+    Conflict { expected: Option<u64>, current: Option<u64> },
+    #[error("there is such a {what} already")]
+    Exists { what: &'static str },
     #[error("limit reached: {}", .0.limit)]
     Denied(Box<Denial>),
     /// The policy document is wrong, and there was none before it.
@@ -238,7 +247,23 @@ impl Refusal {
                 401,
                 Kind::Authentication,
                 "admin_key_wrong",
-                "This call needs the admin key, as `Authorization: Bearer …`.",
+                "This call needs the admin key, or a key of the kind `management` or `read_only`, as \
+                 `Authorization: Bearer …`.",
+            ),
+            Self::KeyKind { kind } => row(
+                403,
+                Kind::Permission,
+                "key_kind_wrong",
+                format!(
+                    "A key of the kind `{kind}` does not open this. Models are called with `inference`, \
+                     `/admin/v1` with `management` and `read_only`."
+                ),
+            ),
+            Self::Forbidden { role, verb, resource } => row(
+                403,
+                Kind::Permission,
+                "permission_denied",
+                format!("Whoever has the role `{role}` may not {verb} this {resource}."),
             ),
             Self::ModelUnknown { model, near } => Row {
                 param: Some("model".to_owned()),
@@ -392,11 +417,17 @@ impl Refusal {
             Self::NotFound { what } => {
                 row(404, Kind::NotFound, "not_found", format!("There is no such {what}."))
             }
-            Self::Conflict => row(
+            Self::Conflict { .. } => row(
                 409,
                 Kind::Conflict,
                 "version_conflict",
                 "Somebody else changed it first. Read it again, then send your change.",
+            ),
+            Self::Exists { what } => row(
+                409,
+                Kind::Conflict,
+                "already_exists",
+                format!("There is such a {what} already, or there was: what is deleted keeps its name."),
             ),
             Self::Denied(denial) => denied(denial),
             Self::Unconfigured => row(

@@ -24,7 +24,8 @@ fn refused(response: Response<Body>) -> (u16, String) {
     let status = response.status().as_u16();
     let body = read_json(response);
     let error = &body["error"];
-    let code = error["code"].as_str().or_else(|| error["details"]["error_code"].as_str()).unwrap_or_default();
+    let places = [&error["code"], &error["details"]["error_code"], &body["code"]];
+    let code = places.into_iter().find_map(Value::as_str).unwrap_or_default();
     (status, code.to_owned())
 }
 
@@ -269,7 +270,7 @@ fn a_store_that_is_down_refuses_and_tells_nothing_of_itself() {
 }
 
 #[test]
-fn the_admin_api_takes_the_admin_key_alone_and_refuses_what_it_does_not_know() {
+fn the_admin_api_takes_keys_that_manage_and_refuses_what_it_does_not_know() {
     let world = World::new();
     let (id, key) = world.key(&json!({ "alias": "one" }));
     let ask = |key: &str, body: &str| {
@@ -282,7 +283,8 @@ fn the_admin_api_takes_the_admin_key_alone_and_refuses_what_it_does_not_know() {
                 .unwrap(),
         )
     };
-    assert_eq!(refused(ask(&key, "{}")), (401, "admin_key_wrong".to_owned()));
+    assert_eq!(refused(ask(&key, "{}")), (403, "key_kind_wrong".to_owned()));
+    assert_eq!(refused(ask("wrong", "{}")), (401, "admin_key_wrong".to_owned()));
     assert_eq!(refused(ask(world::ADMIN, r#"{"modles":[]}"#)), (400, "value_invalid".to_owned()));
     assert_eq!(
         refused(ask(world::ADMIN, r#"{"limits":{"budget":["five dollars"]}}"#)),

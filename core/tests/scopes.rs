@@ -135,7 +135,7 @@ fn what_is_deleted_opens_nothing_and_takes_nobody_in() {
     assert_eq!(status, 409);
     for unknown in ["gone", "never", "../keys", ""] {
         let (status, refused) = world.admin("POST", "/admin/v1/keys", &json!({ "project": unknown }));
-        assert_eq!((status, &refused["error"]["param"]), (400, &json!("project")), "{refused}");
+        assert_eq!((status, &refused["param"]), (400, &json!("project")), "{refused}");
     }
 }
 
@@ -158,7 +158,7 @@ fn a_scopes_fields_are_judged_one_by_one() {
         (json!({ "id": "a", "limit": {} }), "limit"),
     ] {
         let (status, refused) = world.admin("POST", "/admin/v1/users", &wish);
-        assert_eq!((status, refused["error"]["param"].as_str()), (400, Some(param)), "{wish}: {refused}");
+        assert_eq!((status, refused["param"].as_str()), (400, Some(param)), "{wish}: {refused}");
     }
     let (status, _) = world.admin("GET", "/admin/v1/users/nobody", &json!({}));
     assert_eq!(status, 404);

@@ -254,8 +254,11 @@ fn call(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Val
     if status.is_success() {
         return Ok(answer);
     }
-    let message = answer["error"]["message"].as_str().unwrap_or("the gateway refused");
-    let code = answer["error"]["code"].as_str().unwrap_or_default();
+    // Problem details under `/admin/v1`, the words of OpenAI elsewhere.
+    let said = |ours: &Value, theirs: &Value| ours.as_str().or(theirs.as_str()).map(str::to_owned);
+    let message = said(&answer["detail"], &answer["error"]["message"]);
+    let message = message.unwrap_or_else(|| "the gateway refused".to_owned());
+    let code = said(&answer["code"], &answer["error"]["code"]).unwrap_or_default();
     bail!("{message} ({} {code})", status.as_u16())
 }
 

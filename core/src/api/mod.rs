@@ -77,7 +77,7 @@ fn only(method: &Method, allowed: &Method) -> Result<(), Refusal> {
     if method == allowed {
         return Ok(());
     }
-    Err(Refusal::WrongMethod { allow: if allowed == Method::GET { "GET" } else { "POST" } })
+    Err(Refusal::WrongMethod { allow: allowed.as_str().to_owned() })
 }
 
 fn reply(status: StatusCode, body: &impl Serialize) -> Response<Body> {

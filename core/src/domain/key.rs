@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::account::Limits;
 use super::id::crockford;
 use super::scope::ScopeKind;
-use super::{AccountId, Secret, ShardId, Timestamp};
+use super::{AccountId, Role, Secret, ShardId, Timestamp};
 
 /// `gk_<shard>_<id>_<secret><checksum>`: names its shard, so that no look-up is needed to find its accounts, and
 /// carries a checksum, so that garbage is refused without a read.
@@ -146,6 +146,8 @@ pub struct Key {
     /// None: it has no pair, so no signature opens it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningSecret>,
+    #[serde(default, skip_serializing_if = "KeyKind::is_inference")]
+    pub kind: KeyKind,
     /// A name for people; none is fine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
@@ -172,6 +174,41 @@ pub struct Key {
     pub updated: Timestamp,
 }
 
+/// What a key opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// Models, and nothing under `/admin/v1`.
+    #[default]
+    Inference,
+    /// What its role may do under `/admin/v1`, and no model.
+    Management(Role),
+    /// What its role may read there.
+    ReadOnly(Role),
+}
+
+impl KeyKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inference => "inference",
+            Self::Management(_) => "management",
+            Self::ReadOnly(_) => "read_only",
+        }
+    }
+
+    pub fn role(self) -> Option<Role> {
+        match self {
+            Self::Inference => None,
+            Self::Management(role) | Self::ReadOnly(role) => Some(role),
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+    fn is_inference(&self) -> bool {
+        matches!(self, Self::Inference)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
@@ -190,6 +227,7 @@ impl Key {
             shard: token.shard,
             hash: token.hash,
             signing: None,
+            kind: KeyKind::Inference,
             alias: None,
             team: None,
             project: None,

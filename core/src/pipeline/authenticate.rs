@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::receive::{Asked, Received};
 use crate::domain::account::{Document, Holder};
-use crate::domain::key::KeyState;
+use crate::domain::key::{KeyKind, KeyState};
 use crate::domain::{AccountId, Caller, KeyToken, Proof, ShardId, Timestamp};
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -69,12 +69,18 @@ async fn document(core: &Core, shard: &ShardId, account: &AccountId) -> Result<O
     Ok(account.and_then(|account| account.document().cloned()))
 }
 
-/// Refuses a document that `token` does not open, or that opens nothing now.
+/// Refuses a document that `token` does not open, that opens nothing now, or no models.
 pub fn check(caller: &Caller, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
+    opened(caller, token, now)?;
+    calls_models(caller)
+}
+
+/// Refuses a document that `token` does not open, or that opens nothing now, whatever it is for.
+pub fn opened(caller: &Caller, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
     if caller.key.hash != token.hash {
         return Err(Refusal::KeyUnknown);
     }
-    usable(caller, now)
+    open(caller, now)
 }
 
 /// As [`check`], for any proof.
@@ -86,8 +92,20 @@ pub(super) fn judge(caller: &Caller, proof: &Proof, now: Timestamp) -> Result<()
     }
 }
 
-/// Refuses a key that opens nothing now, whoever shows it.
+/// Refuses a key that opens no models now, whoever shows it.
 pub(super) fn usable(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
+    open(caller, now)?;
+    calls_models(caller)
+}
+
+fn calls_models(caller: &Caller) -> Result<(), Refusal> {
+    match caller.key.kind {
+        KeyKind::Inference => Ok(()),
+        kind @ (KeyKind::Management(_) | KeyKind::ReadOnly(_)) => Err(Refusal::KeyKind { kind: kind.name() }),
+    }
+}
+
+fn open(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
     let key = &caller.key;
     match key.state {
         KeyState::Active => {}

@@ -41,7 +41,7 @@ use crate::shared::Core;
 use native::Native;
 
 pub use attempt::within;
-pub use authenticate::{check, known, may_call, read};
+pub use authenticate::{check, known, may_call, opened, read};
 pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 

@@ -108,10 +108,15 @@ impl World {
     }
 
     pub fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.call(ADMIN, method, path, body)
+    }
+
+    /// As whoever has `key`.
+    pub fn call(&self, key: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://gate{path}"))
-            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("authorization", format!("Bearer {key}"))
             .body(Body::from(body.to_string().into_bytes()))
             .unwrap();
         let response = self.send(request);

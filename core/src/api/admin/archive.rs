@@ -1,28 +1,32 @@
 //! The archive of records, for those who cannot look into its bucket or folder.
 
-use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::{page_size, query, reply};
+use super::call::Call;
+use super::reply;
 use crate::port::Body;
 use crate::refusal::Refusal;
-use crate::shared::Core;
 
 /// `GET /admin/v1/archive?prefix=&after=&limit=`: names of objects, in order.
-pub(super) async fn list(core: &Core, parts: &Parts) -> Result<Response<Body>, Refusal> {
-    let prefix = query(parts, "prefix").unwrap_or_else(|| "v1/".to_owned());
-    let after = query(parts, "after");
-    let limit = page_size(parts)?;
-    let names = core.ports.archive.list(&prefix, after.as_deref(), limit).await?;
+pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
+    let prefix = call.query("prefix").unwrap_or_else(|| "v1/".to_owned());
+    let after = call.query("after");
+    let limit = call.page_size()?;
+    let names = call.core.ports.archive.list(&prefix, after.as_deref(), limit).await?;
     let next = if names.len() == limit { names.last() } else { None };
     Ok(reply(StatusCode::OK, &json!({ "next": next, "names": names })))
 }
 
 /// `GET /admin/v1/archive/{name}`: one object, as it lies there (gzip).
-pub(super) async fn show(core: &Core, name: &str) -> Result<Response<Body>, Refusal> {
-    let bytes =
-        core.ports.archive.read(name).await?.ok_or(Refusal::NotFound { what: "object in the archive" })?;
+pub(super) async fn show(call: &Call<'_>, name: &str) -> Result<Response<Body>, Refusal> {
+    let bytes = call
+        .core
+        .ports
+        .archive
+        .read(name)
+        .await?
+        .ok_or(Refusal::NotFound { what: "object in the archive" })?;
     let mut response = Response::new(Body::Full(bytes));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
     Ok(response)

@@ -1,15 +1,14 @@
 //! Documents in accounts: found, made, and changed from one version to the next.
 
 use http::header::{ETAG, IF_MATCH};
-use http::request::Parts;
 use http::{HeaderValue, Response};
 use serde_json::Value;
 
+use super::call::Call;
 use crate::domain::account::{Account, Document, Grant, Holder, Op};
-use crate::domain::{AccountId, ShardId, Timestamp};
+use crate::domain::{AccountId, ShardId};
 use crate::port::{Body, Fault, Transaction};
 use crate::refusal::Refusal;
-use crate::shared::Core;
 
 /// Where a document is, and what it is called where it is not.
 #[derive(Clone, Debug)]
@@ -22,73 +21,97 @@ pub(super) struct Place {
 /// How often a change is tried anew because somebody else was faster.
 const TRIES: usize = 8;
 
-/// The account with its document.
-pub(super) async fn find(core: &Core, place: &Place) -> Result<Account, Refusal> {
-    let account = core.ports.ledger.read(&place.shard, &place.account).await?;
-    let account = account.filter(|account| account.document().is_some());
+/// The account with its document. One that the caller's permit does not cover is not there, as any that was never made:
+/// the same is read for both.
+pub(super) async fn find(call: &Call<'_>, place: &Place) -> Result<Account, Refusal> {
+    let account = call.core.ports.ledger.read(&place.shard, &place.account).await?;
+    let covered = |document: &Document| call.permit.covers(&place.shard, &document.holder);
+    let account = account.filter(|account| account.document().is_some_and(covered));
     account.ok_or(Refusal::NotFound { what: place.what })
 }
 
+/// Accounts that the permit covers, in order of id; with the id after which the next page begins. A page is what lies in
+/// so many accounts: it may show fewer.
+pub(super) async fn list(
+    call: &Call<'_>,
+    shard: &ShardId,
+    prefix: &str,
+) -> Result<(Vec<Account>, Option<String>), Refusal> {
+    let limit = call.page_size()?;
+    let after = call.query("after").map(|id| AccountId::new([prefix, &id].concat()));
+    let accounts = call.core.ports.ledger.list(shard, prefix, after.as_ref(), limit).await?;
+    let last = accounts.last().filter(|_| accounts.len() == limit);
+    let next = last.and_then(|(id, _)| id.as_str().strip_prefix(prefix)).map(str::to_owned);
+    let covered = |account: &Account| {
+        account.document().is_some_and(|document| call.permit.covers(shard, &document.holder))
+    };
+    Ok((accounts.into_iter().map(|(_, account)| account).filter(covered).collect(), next))
+}
+
 /// Makes the first version; refuses where there is one.
-pub(super) async fn make(
-    core: &Core,
-    place: &Place,
-    holder: Holder,
-    now: Timestamp,
-) -> Result<Account, Refusal> {
-    match write(core, place, Document { version: 1, holder }, None, now).await? {
-        Grant::Written => find(core, place).await,
-        _ => Err(Refusal::Conflict),
+pub(super) async fn make(call: &Call<'_>, place: &Place, holder: Holder) -> Result<Account, Refusal> {
+    if !call.permit.may_leave(&place.shard, &holder) {
+        return Err(call.forbidden());
+    }
+    match write(call, place, Document { version: 1, holder }, None).await? {
+        Grant::Written => find(call, place).await,
+        _ => Err(Refusal::Exists { what: place.what }),
     }
 }
 
 /// Reads the document, changes it, and writes it as the next version; anew if somebody else was faster. `If-Match` guards
-/// against others' changes. What is not changed is not written.
+/// against others' changes. What is not changed is not written. The permit must reach what it was, and what it becomes.
 pub(super) async fn change(
-    core: &Core,
+    call: &Call<'_>,
     place: &Place,
-    parts: &Parts,
-    now: Timestamp,
     edit: impl Fn(&mut Holder) -> Result<(), Refusal> + Send,
 ) -> Result<Account, Refusal> {
-    let wanted = parts.headers.get(IF_MATCH).and_then(|value| value.to_str().ok());
+    let wanted = call.parts.headers.get(IF_MATCH).and_then(|value| value.to_str().ok());
     let wanted = wanted.map(|tag| tag.trim().trim_matches('"'));
     for _ in 0..TRIES {
-        let account = find(core, place).await?;
+        let account = find(call, place).await?;
         let Some(current) = account.document() else { break };
+        let conflict = Refusal::Conflict {
+            expected: wanted.and_then(|wanted| wanted.parse().ok()),
+            current: Some(current.version),
+        };
         if wanted.is_some_and(|wanted| wanted != "*" && wanted != current.version.to_string()) {
-            return Err(Refusal::Conflict);
+            return Err(conflict);
         }
         let mut holder = current.holder.clone();
+        if !call.permit.may_leave(&place.shard, &holder) {
+            return Err(call.forbidden());
+        }
         edit(&mut holder)?;
+        if !call.permit.may_leave(&place.shard, &holder) {
+            return Err(call.forbidden());
+        }
         if holder == current.holder {
             return Ok(account);
         }
         match &mut holder {
-            Holder::Key(key) => key.updated = now,
-            Holder::Scope(scope) => scope.updated = now,
+            Holder::Key(key) => key.updated = call.now,
+            Holder::Scope(scope) => scope.updated = call.now,
         }
         let expect = current.version;
         let document = Document { version: expect.saturating_add(1), holder };
-        match write(core, place, document, Some(expect), now).await? {
-            Grant::Written => return find(core, place).await,
-            _ if wanted.is_some() => return Err(Refusal::Conflict),
-            _ => {}
+        // Where it is not written, another round finds what stands now, and tells of it where a version was named.
+        if write(call, place, document, Some(expect)).await? == Grant::Written {
+            return find(call, place).await;
         }
     }
-    Err(Refusal::Conflict)
+    Err(Refusal::Conflict { expected: None, current: None })
 }
 
 async fn write(
-    core: &Core,
+    call: &Call<'_>,
     place: &Place,
     document: Document,
     expect: Option<u64>,
-    now: Timestamp,
 ) -> Result<Grant, Fault> {
     let op = Op::Write { document: Box::new(document), expect };
     let transaction = Transaction { accounts: vec![place.account.clone()], op, entries: Vec::new() };
-    Ok(core.ports.ledger.transact(&place.shard, transaction, now).await?.grant)
+    Ok(call.core.ports.ledger.transact(&place.shard, transaction, call.now).await?.grant)
 }
 
 /// The answer with its document's version.

@@ -1,15 +1,15 @@
 //! Virtual keys: create, list, show, update, block, revoke.
 
-use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::call::{Call, shard_named};
 use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
-use super::{named, page_size, query, read, reply, shard, shard_named};
-use crate::domain::account::{Account, Holder, Limits, Statement};
-use crate::domain::key::{Key, KeyState, KeyToken, SigningSecret};
-use crate::domain::{AccountId, ScopeKind, ScopeState, ShardId, Timestamp};
+use super::{named, read, reply};
+use crate::domain::account::{Account, Document, Holder, Limits, Statement};
+use crate::domain::key::{Key, KeyKind, KeyState, KeyToken, SigningSecret};
+use crate::domain::{AccountId, Role, ScopeKind, ScopeState, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -48,6 +48,9 @@ impl Wish {
 #[serde(deny_unknown_fields, default)]
 struct Creation {
     shard: Option<String>,
+    kind: Kind,
+    /// What a key that is not for models may do.
+    role: Option<Role>,
     alias: Option<String>,
     team: Option<String>,
     project: Option<String>,
@@ -61,11 +64,43 @@ struct Creation {
     aws: bool,
 }
 
+/// [`KeyKind`], as it is said in words: it stays what it was made as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    #[default]
+    Inference,
+    Management,
+    ReadOnly,
+}
+
+impl Kind {
+    fn with(self, role: Option<Role>) -> Result<KeyKind, Refusal> {
+        match (self, role) {
+            (Self::Inference, None) => Ok(KeyKind::Inference),
+            (Self::Inference, Some(_)) => Err(invalid("role", "a key for models has none: name its `kind`")),
+            (Self::Management, Some(role)) => Ok(KeyKind::Management(role)),
+            (Self::ReadOnly, Some(role)) => Ok(KeyKind::ReadOnly(role)),
+            (Self::Management | Self::ReadOnly, None) => Err(invalid("role", "a key of this kind has one")),
+        }
+    }
+
+    fn of(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::Inference => Self::Inference,
+            KeyKind::Management(_) => Self::Management,
+            KeyKind::ReadOnly(_) => Self::ReadOnly,
+        }
+    }
+}
+
 /// A key as the admin API shows it. Moments are RFC 3339, money is decimal strings.
 #[derive(Serialize)]
 struct View<'a> {
     id: &'a str,
     shard: &'a ShardId,
+    kind: Kind,
+    role: Option<Role>,
     alias: Option<&'a str>,
     team: Option<&'a str>,
     project: Option<&'a str>,
@@ -92,28 +127,37 @@ struct Access {
 }
 
 /// `POST /admin/v1/keys`. The answer has the key itself in `key`: it is shown this once.
-pub(super) async fn create(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    body: Body,
-) -> Result<Response<Body>, Refusal> {
-    let Creation { shard: name, alias, team, project, user, models, limits, expires, tags, metadata, aws } =
-        read(parts, body).await?;
+pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>, Refusal> {
+    let Creation {
+        shard: name,
+        kind,
+        role,
+        alias,
+        team,
+        project,
+        user,
+        models,
+        limits,
+        expires,
+        tags,
+        metadata,
+        aws,
+    } = read(call.parts, body).await?;
     let shard = match name {
         Some(name) => shard_named(&name)?,
-        None => shard(core, parts)?,
+        None => call.shard()?,
     };
     let wish = Wish { alias, team, project, user, models, limits, expires, tags, metadata, blocked: false };
     let mut chance = [0; 44];
-    core.ports.chance.fill(&mut chance);
+    call.core.ports.chance.fill(&mut chance);
     let (token, secret) = KeyToken::mint(&shard, &chance);
-    let mut key = Key { signing: aws.then(|| signing(core)), ..Key::new(token, now) };
-    check_scopes(core, &shard, |kind| wish.scope(kind)).await?;
-    apply(core, &mut key, wish, now)?;
+    let mut key =
+        Key { signing: aws.then(|| signing(call.core)), kind: kind.with(role)?, ..Key::new(token, call.now) };
+    check_scopes(call, &shard, |kind| wish.scope(kind)).await?;
+    apply(call, &mut key, wish)?;
     let place = place(shard, &key.id);
-    let account = documents::make(core, &place, Holder::Key(key.clone()), now).await?;
-    let mut response = shown(StatusCode::CREATED, &account, now)?;
+    let account = documents::make(call, &place, Holder::Key(key.clone())).await?;
+    let mut response = shown(StatusCode::CREATED, &account, call.now)?;
     amend(&mut response, |view| {
         view["key"] = Value::String(secret.expose().to_owned());
         if let Some(secret) = &key.signing {
@@ -124,43 +168,24 @@ pub(super) async fn create(
 }
 
 /// `GET /admin/v1/keys?after=&limit=`: in order of id.
-pub(super) async fn list(core: &Core, now: Timestamp, parts: &Parts) -> Result<Response<Body>, Refusal> {
-    let shard = shard(core, parts)?;
-    let limit = page_size(parts)?;
-    let after = query(parts, "after").map(|id| AccountId::key(&id));
-    let accounts = core.ports.ledger.list(&shard, "key/", after.as_ref(), limit).await?;
-    let next = if accounts.len() == limit {
-        accounts.last().map(|(id, _)| id.as_str().trim_start_matches("key/").to_owned())
-    } else {
-        None
-    };
-    let keys: Vec<View<'_>> = accounts.iter().filter_map(|(_, account)| view(account, now)).collect();
+pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
+    let (accounts, next) = documents::list(call, &call.shard()?, "key/").await?;
+    let keys: Vec<View<'_>> = accounts.iter().filter_map(|account| view(account, call.now)).collect();
     Ok(reply(StatusCode::OK, &json!({ "keys": keys, "next": next })))
 }
 
 /// `GET /admin/v1/keys/{id}`.
-pub(super) async fn show(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    let account = documents::find(core, &place(shard(core, parts)?, id)).await?;
-    shown(StatusCode::OK, &account, now)
+pub(super) async fn show(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
+    let account = documents::find(call, &place(call.shard()?, id)).await?;
+    shown(StatusCode::OK, &account, call.now)
 }
 
 /// `PATCH /admin/v1/keys/{id}`: a JSON merge patch of what [`Wish`] names. `If-Match` guards against others' changes.
-pub(super) async fn update(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-    body: Body,
-) -> Result<Response<Body>, Refusal> {
-    let patch: Map<String, Value> = read(parts, body).await?;
-    let shard = shard(core, parts)?;
-    check_scopes(core, &shard, |kind| patch.get(kind.name())?.as_str()).await?;
-    change(core, now, parts, id, |core, key| {
+pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Response<Body>, Refusal> {
+    let patch: Map<String, Value> = read(call.parts, body).await?;
+    let shard = call.shard()?;
+    check_scopes(call, &shard, |kind| patch.get(kind.name())?.as_str()).await?;
+    change(call, id, |key| {
         let current = Wish {
             alias: key.alias.clone(),
             team: key.team.clone(),
@@ -176,52 +201,17 @@ pub(super) async fn update(
         let mut merged = serde_json::to_value(current).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
         let wish = named(merged)?;
-        apply(core, key, wish, now)
+        apply(call, key, wish)
     })
     .await
 }
 
-/// `POST /admin/v1/keys/{id}/block`: refused from the next request on, until it is unblocked.
-pub(super) async fn block(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    set_state(core, now, parts, id, KeyState::Blocked).await
-}
-
-/// `POST /admin/v1/keys/{id}/unblock`.
-pub(super) async fn unblock(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    set_state(core, now, parts, id, KeyState::Active).await
-}
-
-/// `DELETE /admin/v1/keys/{id}`: revoked for ever, from the next request on. Its books stay.
-pub(super) async fn revoke(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    set_state(core, now, parts, id, KeyState::Revoked).await
-}
-
 /// `POST /admin/v1/keys/{id}/aws`: a pair for clients of AWS, in place of the one that it has. Its secret is in the answer,
 /// this once.
-pub(super) async fn pair(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    let secret = signing(core);
+pub(super) async fn pair(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
+    let secret = signing(call.core);
     let made = secret.clone();
-    let mut changed = change(core, now, parts, id, move |_, key| {
+    let mut changed = change(call, id, move |key| {
         if key.state == KeyState::Revoked {
             return Err(invalid("state", "a revoked key stays revoked: make a new one"));
         }
@@ -236,13 +226,8 @@ pub(super) async fn pair(
 }
 
 /// `DELETE /admin/v1/keys/{id}/aws`: no signature opens the key any more, from the next request on.
-pub(super) async fn unpair(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    change(core, now, parts, id, |_, key| {
+pub(super) async fn unpair(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
+    change(call, id, |key| {
         key.signing = None;
         Ok(())
     })
@@ -255,14 +240,10 @@ fn signing(core: &Core) -> SigningSecret {
     SigningSecret::mint(&chance)
 }
 
-async fn set_state(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    id: &str,
-    state: KeyState,
-) -> Result<Response<Body>, Refusal> {
-    change(core, now, parts, id, |_, key| {
+/// `POST /admin/v1/keys/{id}/block` and `/unblock`: refused from the next request on, until it is unblocked.
+/// `DELETE /admin/v1/keys/{id}`: revoked for ever, from the next request on. Its books stay.
+pub(super) async fn set_state(call: &Call<'_>, id: &str, state: KeyState) -> Result<Response<Body>, Refusal> {
+    change(call, id, |key| {
         if key.state == KeyState::Revoked && state != KeyState::Revoked {
             return Err(invalid("state", "a revoked key stays revoked: make a new one"));
         }
@@ -273,18 +254,16 @@ async fn set_state(
 }
 
 async fn change(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
+    call: &Call<'_>,
     id: &str,
-    edit: impl Fn(&Core, &mut Key) -> Result<(), Refusal> + Send + Sync,
+    edit: impl Fn(&mut Key) -> Result<(), Refusal> + Send + Sync,
 ) -> Result<Response<Body>, Refusal> {
-    let place = place(shard(core, parts)?, id);
-    let account = documents::change(core, &place, parts, now, |holder| match holder {
-        Holder::Key(key) => edit(core, key),
+    let place = place(call.shard()?, id);
+    let account = documents::change(call, &place, |holder| match holder {
+        Holder::Key(key) => edit(key),
         Holder::Scope(_) => Err(Refusal::NotFound { what: WHAT }),
     });
-    shown(StatusCode::OK, &account.await?, now)
+    shown(StatusCode::OK, &account.await?, call.now)
 }
 
 fn place(shard: ShardId, id: &str) -> Place {
@@ -293,14 +272,17 @@ fn place(shard: ShardId, id: &str) -> Place {
 
 /// Refuses a wish to belong to what is not there.
 async fn check_scopes<'a>(
-    core: &Core,
+    call: &Call<'_>,
     shard: &ShardId,
     wish: impl Fn(ScopeKind) -> Option<&'a str> + Send,
 ) -> Result<(), Refusal> {
     for kind in ScopeKind::ALL {
         let Some(id) = wish(kind) else { continue };
-        let account = core.ports.ledger.read(shard, &kind.account(id)).await?;
-        let scope = account.as_ref().and_then(|account| account.document()?.scope());
+        let account = call.core.ports.ledger.read(shard, &kind.account(id)).await?;
+        // What the caller has no part in is not there.
+        let document = account.as_ref().and_then(Account::document);
+        let document = document.filter(|document| call.permit.covers(shard, &document.holder));
+        let scope = document.and_then(Document::scope);
         if scope.is_none_or(|scope| scope.state == ScopeState::Deleted) {
             return Err(invalid(kind.name(), format!("there is no {kind} `{}`", id.escape_debug())));
         }
@@ -309,7 +291,7 @@ async fn check_scopes<'a>(
 }
 
 /// Checks an admin's wish and puts it into a key.
-fn apply(core: &Core, key: &mut Key, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
+fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     let Wish { alias, team, project, user, models, limits, expires, tags, metadata, blocked } = wish;
     if alias.as_ref().is_some_and(|alias| alias.is_empty() || alias.len() > 128) {
         return Err(invalid("alias", "expected 1 to 128 bytes"));
@@ -331,7 +313,7 @@ fn apply(core: &Core, key: &mut Key, wish: Wish, now: Timestamp) -> Result<(), R
                 .ok_or_else(|| invalid("expires", "expected a moment such as 2026-12-31T00:00:00Z"))?,
         ),
     };
-    if expires.is_some_and(|at| at <= now) && expires != key.expires {
+    if expires.is_some_and(|at| at <= call.now) && expires != key.expires {
         return Err(invalid("expires", "expected a moment in the future"));
     }
     key.alias = alias;
@@ -339,10 +321,15 @@ fn apply(core: &Core, key: &mut Key, wish: Wish, now: Timestamp) -> Result<(), R
     key.project = project;
     key.user = user;
     key.models = models;
-    key.limits = limits.unwrap_or_else(|| core.policy().key_limits().clone());
+    key.limits = limits.unwrap_or_else(|| call.core.policy().key_limits().clone());
     key.tags = tags;
     key.metadata = metadata;
     key.expires = expires;
+    if let Some(needed) = key.kind.role().and_then(Role::needs)
+        && !key.scopes().any(|(kind, _)| kind == needed)
+    {
+        return Err(invalid(needed.name(), "the role of this key ends there, so it must belong to one"));
+    }
     key.state = match (key.state, blocked) {
         (KeyState::Revoked, _) => KeyState::Revoked,
         (KeyState::Active | KeyState::Blocked, true) => KeyState::Blocked,
@@ -374,6 +361,8 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
     Some(View {
         id: &key.id,
         shard: &key.shard,
+        kind: Kind::of(key.kind),
+        role: key.kind.role(),
         alias: key.alias.as_deref(),
         team: key.team.as_deref(),
         project: key.project.as_deref(),

@@ -1,24 +1,30 @@
 //! The admin API: one resource a file.
 
 mod archive;
+mod call;
 mod documents;
 mod keys;
+mod routes;
 mod scopes;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{only, reply};
-use crate::domain::{ScopeKind, ShardId, Timestamp};
+use super::reply;
+use crate::domain::Timestamp;
+use crate::domain::key::KeyState;
 use crate::pipeline;
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
-/// Finds who answers under `/admin/v1`.
+use call::Call;
+use routes::Answer;
+
+/// Finds who answers under `/admin/v1`, for whom, and whether they may.
 pub(super) async fn answer(
     core: &Core,
     now: Timestamp,
@@ -26,44 +32,33 @@ pub(super) async fn answer(
     body: Body,
     path: &[&str],
 ) -> Result<Response<Body>, Refusal> {
-    admin_only(core, parts)?;
-    let method = &parts.method;
-    if let [plural, rest @ ..] = path
-        && let Some(kind) = ScopeKind::ALL.into_iter().find(|kind| kind.plural() == *plural)
-    {
-        return match (rest, method) {
-            ([], &Method::POST) => scopes::create(core, now, parts, kind, body).await,
-            ([], &Method::GET) => scopes::list(core, now, parts, kind).await,
-            ([], _) => Err(Refusal::WrongMethod { allow: "GET, POST" }),
-            ([id], &Method::GET) => scopes::show(core, now, parts, kind, id).await,
-            ([id], &Method::PATCH) => scopes::update(core, now, parts, kind, id, body).await,
-            ([id], &Method::DELETE) => scopes::delete(core, now, parts, kind, id).await,
-            ([_], _) => Err(Refusal::WrongMethod { allow: "GET, PATCH, DELETE" }),
-            _ => Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),
-        };
-    }
-    match (path, method) {
-        (["keys"], &Method::POST) => keys::create(core, now, parts, body).await,
-        (["keys"], &Method::GET) => keys::list(core, now, parts).await,
-        (["keys"], _) => Err(Refusal::WrongMethod { allow: "GET, POST" }),
-        (["keys", id], &Method::GET) => keys::show(core, now, parts, id).await,
-        (["keys", id], &Method::PATCH) => keys::update(core, now, parts, id, body).await,
-        (["keys", id], &Method::DELETE) => keys::revoke(core, now, parts, id).await,
-        (["keys", _], _) => Err(Refusal::WrongMethod { allow: "GET, PATCH, DELETE" }),
-        (["keys", id, "block"], &Method::POST) => keys::block(core, now, parts, id).await,
-        (["keys", id, "unblock"], &Method::POST) => keys::unblock(core, now, parts, id).await,
-        (["keys", id, "aws"], &Method::POST) => keys::pair(core, now, parts, id).await,
-        (["keys", id, "aws"], &Method::DELETE) => keys::unpair(core, now, parts, id).await,
-        (["keys", _, "aws"], _) => Err(Refusal::WrongMethod { allow: "POST, DELETE" }),
-        (["archive"], &Method::GET) => archive::list(core, parts).await,
-        (["archive", name @ ..], &Method::GET) => archive::show(core, &name.join("/")).await,
-        (["openapi.json"], &Method::GET) => Ok(openapi()),
-        (["tick"], _) => {
-            only(method, &Method::POST)?;
+    // A stranger learns nothing of what is here.
+    let principal = call::principal(core, now, parts).await?;
+    let found = routes::find(&parts.method, path, parts.uri.path())?;
+    let call = &Call::of(core, now, parts, principal, &found)?;
+    let (id, kind) = (found.id, found.kind);
+    match found.row.answer {
+        Answer::CreateKey => keys::create(call, body).await,
+        Answer::ListKeys => keys::list(call).await,
+        Answer::ShowKey => keys::show(call, id).await,
+        Answer::UpdateKey => keys::update(call, id, body).await,
+        Answer::RevokeKey => keys::set_state(call, id, KeyState::Revoked).await,
+        Answer::BlockKey => keys::set_state(call, id, KeyState::Blocked).await,
+        Answer::UnblockKey => keys::set_state(call, id, KeyState::Active).await,
+        Answer::PairKey => keys::pair(call, id).await,
+        Answer::UnpairKey => keys::unpair(call, id).await,
+        Answer::CreateScope => scopes::create(call, kind, body).await,
+        Answer::ListScopes => scopes::list(call, kind).await,
+        Answer::ShowScope => scopes::show(call, kind, id).await,
+        Answer::UpdateScope => scopes::update(call, kind, id, body).await,
+        Answer::DeleteScope => scopes::delete(call, kind, id).await,
+        Answer::ListArchive => archive::list(call).await,
+        Answer::ShowArchived => archive::show(call, &found.rest.join("/")).await,
+        Answer::Describe => Ok(openapi()),
+        Answer::Tick => {
             let ticked = super::tick(core).await?;
             Ok(reply(StatusCode::OK, &json!({ "archived": ticked.archived })))
         }
-        _ => Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),
     }
 }
 
@@ -74,11 +69,6 @@ fn openapi() -> Response<Body> {
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
-}
-
-fn admin_only(core: &Core, parts: &Parts) -> Result<(), Refusal> {
-    let shown = pipeline::key_text(parts).ok_or(Refusal::AdminOnly)?;
-    if core.settings.admin_key.opens(&shown) { Ok(()) } else { Err(Refusal::AdminOnly) }
 }
 
 /// Reads a body of ours: unknown fields are refused.
@@ -102,40 +92,4 @@ fn named<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
         let param = if path == "." { "body".to_owned() } else { path };
         Refusal::Invalid { param, problem: error.into_inner().to_string() }
     })
-}
-
-/// A value of the query.
-fn query(parts: &Parts, name: &str) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(parts.uri.query()?.as_bytes());
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
-
-/// The shard that a call is about: `?shard=`, or the gateway's own.
-fn shard(core: &Core, parts: &Parts) -> Result<ShardId, Refusal> {
-    match query(parts, "shard") {
-        None => Ok(core.settings.shard.clone()),
-        Some(name) => shard_named(&name),
-    }
-}
-
-fn shard_named(name: &str) -> Result<ShardId, Refusal> {
-    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    if plain && (1..=24).contains(&name.len()) {
-        return Ok(ShardId::new(name));
-    }
-    let problem = "expected 1 to 24 lower-case letters and digits".to_owned();
-    Err(Refusal::Invalid { param: "shard".to_owned(), problem })
-}
-
-/// How many items a page has: `?limit=`, 100 unless said, 1,000 at the most.
-fn page_size(parts: &Parts) -> Result<usize, Refusal> {
-    match query(parts, "limit") {
-        None => Ok(100),
-        Some(text) => {
-            text.parse().ok().filter(|limit| (1..=1_000).contains(limit)).ok_or_else(|| Refusal::Invalid {
-                param: "limit".to_owned(),
-                problem: "expected a number from 1 to 1000".to_owned(),
-            })
-        }
-    }
 }

@@ -1,18 +1,17 @@
 //! Teams, projects and users: what keys belong to, with limits and books of their own.
 
-use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::call::Call;
 use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
-use super::{named, page_size, query, read, reply, shard};
+use super::{named, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::scope::is_id;
 use crate::domain::{Scope, ScopeKind, ScopeState, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
-use crate::shared::Core;
 
 /// What an admin may say of a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,20 +52,14 @@ struct View<'a> {
 }
 
 /// `POST /admin/v1/{teams|projects|users}`.
-pub(super) async fn create(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    kind: ScopeKind,
-    body: Body,
-) -> Result<Response<Body>, Refusal> {
-    let Creation { id, name, limits, metadata } = read(parts, body).await?;
+pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Result<Response<Body>, Refusal> {
+    let Creation { id, name, limits, metadata } = read(call.parts, body).await?;
     if !is_id(&id) {
         let expected =
             "expected 1 to 64 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first";
         return Err(invalid("id", expected));
     }
-    let shard = shard(core, parts)?;
+    let shard = call.shard()?;
     let place = place(shard.clone(), kind, &id);
     let mut scope = Scope {
         kind,
@@ -76,56 +69,37 @@ pub(super) async fn create(
         limits: Limits::default(),
         metadata: Map::new(),
         state: ScopeState::Active,
-        created: now,
-        updated: now,
+        created: call.now,
+        updated: call.now,
     };
     apply(&mut scope, Wish { name, limits, metadata, blocked: false })?;
-    let account = documents::make(core, &place, Holder::Scope(scope), now).await?;
-    shown(StatusCode::CREATED, &account, kind, now)
+    let account = documents::make(call, &place, Holder::Scope(scope)).await?;
+    shown(StatusCode::CREATED, &account, kind, call.now)
 }
 
 /// `GET /admin/v1/{teams|projects|users}?after=&limit=`: in order of id.
-pub(super) async fn list(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    kind: ScopeKind,
-) -> Result<Response<Body>, Refusal> {
-    let shard = shard(core, parts)?;
-    let limit = page_size(parts)?;
-    let after = query(parts, "after").map(|id| kind.account(&id));
-    let prefix = kind.account("");
-    let accounts = core.ports.ledger.list(&shard, prefix.as_str(), after.as_ref(), limit).await?;
-    let last = accounts.last().filter(|_| accounts.len() == limit);
-    let next = last.and_then(|(id, _)| id.as_str().strip_prefix(prefix.as_str()));
-    let scopes: Vec<View<'_>> = accounts.iter().filter_map(|(_, account)| view(account, now)).collect();
+pub(super) async fn list(call: &Call<'_>, kind: ScopeKind) -> Result<Response<Body>, Refusal> {
+    let (accounts, next) = documents::list(call, &call.shard()?, kind.account("").as_str()).await?;
+    let scopes: Vec<View<'_>> = accounts.iter().filter_map(|account| view(account, call.now)).collect();
     Ok(reply(StatusCode::OK, &json!({ kind.plural(): scopes, "next": next })))
 }
 
 /// `GET /admin/v1/{teams|projects|users}/{id}`.
-pub(super) async fn show(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    kind: ScopeKind,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    let account = documents::find(core, &place(shard(core, parts)?, kind, id)).await?;
-    shown(StatusCode::OK, &account, kind, now)
+pub(super) async fn show(call: &Call<'_>, kind: ScopeKind, id: &str) -> Result<Response<Body>, Refusal> {
+    let account = documents::find(call, &place(call.shard()?, kind, id)).await?;
+    shown(StatusCode::OK, &account, kind, call.now)
 }
 
 /// `PATCH /admin/v1/{teams|projects|users}/{id}`: a JSON merge patch of what [`Wish`] names. `If-Match` guards against
 /// others' changes.
 pub(super) async fn update(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
+    call: &Call<'_>,
     kind: ScopeKind,
     id: &str,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let patch: Map<String, Value> = read(parts, body).await?;
-    change(core, now, parts, kind, id, |scope| {
+    let patch: Map<String, Value> = read(call.parts, body).await?;
+    change(call, kind, id, |scope| {
         let current = Wish {
             name: scope.name.clone(),
             limits: scope.limits.clone(),
@@ -141,14 +115,8 @@ pub(super) async fn update(
 
 /// `DELETE /admin/v1/{teams|projects|users}/{id}`: nothing that belongs to it may call any more, from the next request
 /// on, and nothing more may belong to it. Its books stay.
-pub(super) async fn delete(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
-    kind: ScopeKind,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
-    change(core, now, parts, kind, id, |scope| {
+pub(super) async fn delete(call: &Call<'_>, kind: ScopeKind, id: &str) -> Result<Response<Body>, Refusal> {
+    change(call, kind, id, |scope| {
         scope.state = ScopeState::Deleted;
         Ok(())
     })
@@ -156,19 +124,17 @@ pub(super) async fn delete(
 }
 
 async fn change(
-    core: &Core,
-    now: Timestamp,
-    parts: &Parts,
+    call: &Call<'_>,
     kind: ScopeKind,
     id: &str,
     edit: impl Fn(&mut Scope) -> Result<(), Refusal> + Send + Sync,
 ) -> Result<Response<Body>, Refusal> {
-    let place = place(shard(core, parts)?, kind, id);
-    let account = documents::change(core, &place, parts, now, |holder| match holder {
+    let place = place(call.shard()?, kind, id);
+    let account = documents::change(call, &place, |holder| match holder {
         Holder::Scope(scope) => edit(scope),
         Holder::Key(_) => Err(Refusal::NotFound { what: kind.name() }),
     });
-    shown(StatusCode::OK, &account.await?, kind, now)
+    shown(StatusCode::OK, &account.await?, kind, call.now)
 }
 
 fn place(shard: ShardId, kind: ScopeKind, id: &str) -> Place {

@@ -1,0 +1,99 @@
+//! Who calls, what for, and with which words in the query.
+
+use http::request::Parts;
+
+use super::documents::invalid;
+use crate::domain::key::KeyKind;
+use crate::domain::{KeyToken, Permit, Principal, ShardId, Timestamp};
+use crate::pipeline;
+use crate::refusal::Refusal;
+use crate::shared::Core;
+
+use super::routes::Found;
+
+/// A call that may be made: what every handler is given.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) core: &'a Core,
+    pub(super) now: Timestamp,
+    pub(super) parts: &'a Parts,
+    pub(super) permit: Permit,
+}
+
+impl<'a> Call<'a> {
+    /// Refuses whoever may not do what the route does, to anything at all.
+    pub(super) fn of(
+        core: &'a Core,
+        now: Timestamp,
+        parts: &'a Parts,
+        principal: Principal,
+        found: &Found<'_>,
+    ) -> Result<Self, Refusal> {
+        let (role, verb, resource) = (principal.role().name(), found.row.verb.name(), found.resource.name());
+        let permit = principal.permit(found.resource, found.row.verb).ok_or(Refusal::Forbidden {
+            role,
+            verb,
+            resource,
+        })?;
+        for (name, _) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            // Where a key may be shown, and what is no word of ours.
+            if name != "key" && !found.row.query.contains(&&*name) {
+                return Err(invalid(&name, "the query of this path has no such word"));
+            }
+        }
+        Ok(Self { core, now, parts, permit })
+    }
+
+    /// What is said to whoever may do this, but not to this one, and knows of it.
+    pub(super) fn forbidden(&self) -> Refusal {
+        let role = self.permit.principal().role().name();
+        let (verb, resource) = (self.permit.verb().name(), self.permit.resource().name());
+        Refusal::Forbidden { role, verb, resource }
+    }
+
+    /// A value of the query.
+    pub(super) fn query(&self, name: &str) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(self.parts.uri.query()?.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The shard that a call is about: `?shard=`, or the principal's own, or the gateway's.
+    pub(super) fn shard(&self) -> Result<ShardId, Refusal> {
+        match self.query("shard") {
+            None => Ok(self.permit.principal().shard().unwrap_or(&self.core.settings.shard).clone()),
+            Some(name) => shard_named(&name),
+        }
+    }
+
+    /// How many items a page has: `?limit=`, 100 unless said, 1,000 at the most.
+    pub(super) fn page_size(&self) -> Result<usize, Refusal> {
+        let Some(text) = self.query("limit") else { return Ok(100) };
+        let number = text.parse().ok().filter(|limit| (1..=1_000).contains(limit));
+        number.ok_or_else(|| invalid("limit", "expected a number from 1 to 1000"))
+    }
+}
+
+pub(super) fn shard_named(name: &str) -> Result<ShardId, Refusal> {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if plain && (1..=24).contains(&name.len()) {
+        return Ok(ShardId::new(name));
+    }
+    Err(invalid("shard", "expected 1 to 24 lower-case letters and digits"))
+}
+
+/// Who calls. A key is read anew: one that was revoked or changed a moment ago is that here too.
+pub(super) async fn principal(core: &Core, now: Timestamp, parts: &Parts) -> Result<Principal, Refusal> {
+    let shown = pipeline::key_text(parts).ok_or(Refusal::AdminOnly)?;
+    if core.settings.admin_key.opens(&shown) {
+        return Ok(Principal::root());
+    }
+    let token = KeyToken::parse(&shown).ok_or(Refusal::AdminOnly)?;
+    let caller = pipeline::read(core, &token.shard, &token.id).await?;
+    pipeline::opened(&caller, &token, now)?;
+    Principal::of(&caller.key).ok_or_else(|| match caller.key.kind {
+        KeyKind::Management(role) | KeyKind::ReadOnly(role) => {
+            Refusal::Forbidden { role: role.name(), verb: "call", resource: "interface" }
+        }
+        kind @ KeyKind::Inference => Refusal::KeyKind { kind: kind.name() },
+    })
+}

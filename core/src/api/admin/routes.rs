@@ -1,0 +1,147 @@
+//! The routes under `/admin/v1`: each with what it is about and what it does there, so that nobody answers who was not
+//! asked for a permission first.
+
+use http::Method;
+
+use crate::domain::{Resource, ScopeKind, Verb};
+use crate::refusal::Refusal;
+
+/// One route.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) method: Method,
+    /// What follows `/admin/v1/`. `{scopes}` stands for the plural of any [`ScopeKind`], `{name}` for all that follows.
+    pub(super) path: &'static str,
+    pub(super) about: About,
+    pub(super) verb: Verb,
+    /// The words that its query may have.
+    pub(super) query: &'static [&'static str],
+    pub(super) answer: Answer,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum About {
+    One(Resource),
+    /// What the path names.
+    Scope,
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    CreateKey,
+    ListKeys,
+    ShowKey,
+    UpdateKey,
+    RevokeKey,
+    BlockKey,
+    UnblockKey,
+    PairKey,
+    UnpairKey,
+    CreateScope,
+    ListScopes,
+    ShowScope,
+    UpdateScope,
+    DeleteScope,
+    ListArchive,
+    ShowArchived,
+    Describe,
+    Tick,
+}
+
+const ONE: &[&str] = &["shard"];
+const LIST: &[&str] = &["shard", "after", "limit"];
+const KEY: About = About::One(Resource::Key);
+
+const fn row(
+    method: Method,
+    path: &'static str,
+    about: About,
+    verb: Verb,
+    query: &'static [&'static str],
+    answer: Answer,
+) -> Row {
+    Row { method, path, about, verb, query, answer }
+}
+
+pub(super) static ROUTES: &[Row] = &[
+    row(Method::POST, "keys", KEY, Verb::Create, ONE, Answer::CreateKey),
+    row(Method::GET, "keys", KEY, Verb::Read, LIST, Answer::ListKeys),
+    row(Method::GET, "keys/{id}", KEY, Verb::Read, ONE, Answer::ShowKey),
+    row(Method::PATCH, "keys/{id}", KEY, Verb::Change, ONE, Answer::UpdateKey),
+    row(Method::DELETE, "keys/{id}", KEY, Verb::Delete, ONE, Answer::RevokeKey),
+    row(Method::POST, "keys/{id}/block", KEY, Verb::Change, ONE, Answer::BlockKey),
+    row(Method::POST, "keys/{id}/unblock", KEY, Verb::Change, ONE, Answer::UnblockKey),
+    row(Method::POST, "keys/{id}/aws", KEY, Verb::Unlock, ONE, Answer::PairKey),
+    row(Method::DELETE, "keys/{id}/aws", KEY, Verb::Change, ONE, Answer::UnpairKey),
+    row(Method::POST, "{scopes}", About::Scope, Verb::Create, ONE, Answer::CreateScope),
+    row(Method::GET, "{scopes}", About::Scope, Verb::Read, LIST, Answer::ListScopes),
+    row(Method::GET, "{scopes}/{id}", About::Scope, Verb::Read, ONE, Answer::ShowScope),
+    row(Method::PATCH, "{scopes}/{id}", About::Scope, Verb::Change, ONE, Answer::UpdateScope),
+    row(Method::DELETE, "{scopes}/{id}", About::Scope, Verb::Delete, ONE, Answer::DeleteScope),
+    row(
+        Method::GET,
+        "archive",
+        About::One(Resource::Archive),
+        Verb::Read,
+        &["prefix", "after", "limit"],
+        Answer::ListArchive,
+    ),
+    row(Method::GET, "archive/{name}", About::One(Resource::Archive), Verb::Read, &[], Answer::ShowArchived),
+    row(Method::GET, "openapi.json", About::One(Resource::Interface), Verb::Read, &[], Answer::Describe),
+    row(Method::POST, "tick", About::One(Resource::Gateway), Verb::Run, &[], Answer::Tick),
+];
+
+/// A route that was found, with what its path names.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    pub(super) row: &'static Row,
+    pub(super) resource: Resource,
+    /// [`ScopeKind`] of a path that names one; of others it is never asked.
+    pub(super) kind: ScopeKind,
+    /// What `{id}` stands for.
+    pub(super) id: &'a str,
+    /// What `{name}` stands for, in segments.
+    pub(super) rest: &'a [&'a str],
+}
+
+/// The route of a method and the segments of a path.
+pub(super) fn find<'a>(method: &Method, path: &'a [&'a str], whole: &str) -> Result<Found<'a>, Refusal> {
+    let mut allow: Vec<&str> = Vec::new();
+    for row in ROUTES {
+        let Some(found) = fit(row, path) else { continue };
+        if row.method == *method {
+            return Ok(found);
+        }
+        allow.push(row.method.as_str());
+    }
+    if allow.is_empty() {
+        return Err(Refusal::NoRoute { path: whole.to_owned() });
+    }
+    Err(Refusal::WrongMethod { allow: allow.join(", ") })
+}
+
+fn fit<'a>(row: &'static Row, path: &'a [&'a str]) -> Option<Found<'a>> {
+    let mut found = Found { row, resource: Resource::Key, kind: ScopeKind::Team, id: "", rest: &[] };
+    let mut rest = path;
+    for part in row.path.split('/') {
+        let (segment, after) = rest.split_first()?;
+        match part {
+            "{scopes}" => found.kind = ScopeKind::ALL.into_iter().find(|kind| kind.plural() == *segment)?,
+            "{id}" => found.id = segment,
+            "{name}" => {
+                found.rest = rest;
+                rest = &[];
+                break;
+            }
+            word if word == *segment => {}
+            _ => return None,
+        }
+        rest = after;
+    }
+    found.resource = match row.about {
+        About::One(resource) => resource,
+        About::Scope => Resource::Scope(found.kind),
+    };
+    rest.is_empty().then_some(found)
+}

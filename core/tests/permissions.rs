@@ -1,0 +1,228 @@
+//! Who may do what under `/admin/v1`.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use serde_json::{Value, json};
+use world::{World, openai, read_json};
+
+fn made(world: &World, path: &str, wish: &Value) -> Value {
+    let (status, made) = world.admin("POST", path, wish);
+    assert_eq!(status, 201, "{made}");
+    made
+}
+
+/// A key that manages.
+fn manager(world: &World, wish: &Value) -> String {
+    made(world, "/admin/v1/keys", wish)["key"].as_str().unwrap().to_owned()
+}
+
+fn id(key: &Value) -> String {
+    format!("/admin/v1/keys/{}", key["id"].as_str().unwrap())
+}
+
+/// Two teams, one of which has an admin.
+struct Teams {
+    world: World,
+    admin: String,
+    mine: Value,
+    theirs: Value,
+}
+
+fn teams() -> Teams {
+    let world = World::new();
+    for team in ["mine", "theirs"] {
+        made(&world, "/admin/v1/teams", &json!({ "id": team }));
+    }
+    made(&world, "/admin/v1/users", &json!({ "id": "ada" }));
+    let admin = manager(&world, &json!({ "kind": "management", "role": "team_admin", "team": "mine" }));
+    let mine = made(&world, "/admin/v1/keys", &json!({ "team": "mine" }));
+    let theirs = made(&world, "/admin/v1/keys", &json!({ "team": "theirs" }));
+    Teams { world, admin, mine, theirs }
+}
+
+#[test]
+fn a_key_that_manages_opens_no_model_and_one_for_models_manages_nothing() {
+    let world = World::new();
+    let admin = manager(&world, &json!({ "kind": "management", "role": "gateway_admin" }));
+    let question =
+        json!({ "model": "plain", "max_tokens": 9, "messages": [{ "role": "user", "content": "hello" }] });
+    let response = world.send(openai(&admin, &question));
+    assert_eq!(response.status(), 403);
+    assert_eq!(read_json(response)["error"]["code"], "key_kind_wrong");
+    assert_eq!(world.call(&admin, "GET", "/v1/models", &json!({})).0, 403);
+    let (_, inference) = world.key(&json!({}));
+    let (status, body) = world.call(&inference, "GET", "/admin/v1/keys", &json!({}));
+    assert_eq!((status, &body["code"]), (403, &json!("key_kind_wrong")));
+    assert_eq!(world.call(&admin, "GET", "/admin/v1/keys", &json!({})).0, 200);
+}
+
+#[test]
+fn a_key_that_was_revoked_manages_nothing_more() {
+    let world = World::new();
+    let key = made(&world, "/admin/v1/keys", &json!({ "kind": "management", "role": "auditor" }));
+    let secret = key["key"].as_str().unwrap();
+    assert_eq!(world.call(secret, "GET", "/admin/v1/keys", &json!({})).0, 200);
+    assert_eq!(world.admin("DELETE", &id(&key), &json!({})).0, 200);
+    let (status, body) = world.call(secret, "GET", "/admin/v1/keys", &json!({}));
+    assert_eq!((status, &body["code"]), (401, &json!("key_revoked")));
+}
+
+#[test]
+fn a_key_that_only_reads_changes_nothing_whatever_its_role() {
+    let world = World::new();
+    let reader = manager(&world, &json!({ "kind": "read_only", "role": "gateway_admin" }));
+    assert_eq!(world.call(&reader, "GET", "/admin/v1/keys", &json!({})).0, 200);
+    let (status, body) = world.call(&reader, "POST", "/admin/v1/keys", &json!({}));
+    assert_eq!((status, &body["code"]), (403, &json!("permission_denied")));
+    assert_eq!(world.call(&reader, "POST", "/admin/v1/tick", &json!({})).0, 403);
+}
+
+#[test]
+fn what_is_anothers_is_as_if_it_were_not_there() {
+    let Teams { world, admin, mine, theirs } = teams();
+    let call = |method: &str, path: &str| world.call(&admin, method, path, &json!({}));
+    assert_eq!(call("GET", &id(&mine)).0, 200);
+    let nobody = "/admin/v1/keys/000000000000";
+    for (method, suffix) in [
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("POST", "/block"),
+        ("POST", "/unblock"),
+        ("POST", "/aws"),
+    ] {
+        let (status, body) = call(method, &format!("{}{suffix}", id(&theirs)));
+        let (missing, missed) = call(method, &format!("{nobody}{suffix}"));
+        assert_eq!((status, missing), (404, 404), "{method} {suffix}: {body}");
+        assert_eq!(body["detail"], missed["detail"]);
+    }
+    assert_eq!(call("GET", "/admin/v1/teams/mine").0, 200);
+    assert_eq!(
+        call("GET", "/admin/v1/teams/theirs").1["detail"],
+        call("GET", "/admin/v1/teams/x").1["detail"]
+    );
+    assert_eq!(call("GET", &format!("{}?shard=other", id(&mine))).0, 404);
+    let (_, page) = call("GET", "/admin/v1/keys");
+    let teams: Vec<&str> =
+        page["keys"].as_array().unwrap().iter().map(|key| key["team"].as_str().unwrap()).collect();
+    assert_eq!(teams, ["mine", "mine"], "{page}");
+    let (_, page) = call("GET", "/admin/v1/teams");
+    assert_eq!(page["teams"].as_array().unwrap().len(), 1, "{page}");
+}
+
+#[test]
+fn nobody_makes_a_key_that_may_more_than_they_do() {
+    let Teams { world, admin, mine, theirs } = teams();
+    let refused = |method: &str, path: &str, body: Value| {
+        let (status, answer) = world.call(&admin, method, path, &body);
+        assert!(matches!(status, 400 | 403), "{method} {path} {body}: {status} {answer}");
+    };
+    let keys = "/admin/v1/keys";
+    for role in ["gateway_admin", "auditor"] {
+        refused("POST", keys, json!({ "kind": "management", "role": role }));
+        refused("POST", keys, json!({ "kind": "read_only", "role": role, "team": "mine" }));
+    }
+    refused("POST", keys, json!({ "team": "theirs" }));
+    refused("POST", keys, json!({}));
+    refused("POST", keys, json!({ "team": "mine", "shard": "other" }));
+    refused("POST", keys, json!({ "kind": "management", "role": "team_admin", "team": "theirs" }));
+    // A user of all teams: their keys elsewhere would be open to it.
+    refused("POST", keys, json!({ "kind": "management", "role": "member", "user": "ada" }));
+    refused("PATCH", &id(&mine), json!({ "team": "theirs" }));
+    refused("PATCH", &id(&mine), json!({ "team": null }));
+    refused("PATCH", &id(&mine), json!({ "kind": "management", "role": "team_admin" }));
+    refused("PATCH", "/admin/v1/teams/mine", json!({ "limits": { "rpm": 1_000 } }));
+    refused("POST", "/admin/v1/teams", json!({ "id": "more" }));
+    refused("GET", "/admin/v1/archive", json!({}));
+    refused("POST", "/admin/v1/tick", json!({}));
+    // A key above it that belongs to its team is none of its business either.
+    let above = made(&world, keys, &json!({ "kind": "management", "role": "gateway_admin", "team": "mine" }));
+    refused("POST", &format!("{}/aws", id(&above)), json!({}));
+    refused("POST", &format!("{}/block", id(&above)), json!({}));
+    refused("DELETE", &id(&above), json!({}));
+    // What it may: a key of its team, and somebody who does the same.
+    assert_eq!(world.call(&admin, "POST", keys, &json!({ "team": "mine" })).0, 201);
+    let same = json!({ "kind": "management", "role": "team_admin", "team": "mine" });
+    assert_eq!(world.call(&admin, "POST", keys, &same).0, 201);
+    assert_eq!(world.admin("GET", &id(&theirs), &json!({})).1["state"], "active");
+}
+
+#[test]
+fn a_member_sees_and_changes_own_keys_alone() {
+    let Teams { world, mine, .. } = teams();
+    let ada = json!({ "kind": "management", "role": "member", "team": "mine", "user": "ada" });
+    let ada = manager(&world, &ada);
+    let own = made(&world, "/admin/v1/keys", &json!({ "team": "mine", "user": "ada" }));
+    let elsewhere = made(&world, "/admin/v1/keys", &json!({ "team": "theirs", "user": "ada" }));
+    assert_eq!(world.call(&ada, "GET", &id(&own), &json!({})).0, 200);
+    assert_eq!(world.call(&ada, "POST", &format!("{}/block", id(&own)), &json!({})).0, 200);
+    for other in [&mine, &elsewhere] {
+        assert_eq!(world.call(&ada, "GET", &id(other), &json!({})).0, 404);
+    }
+    assert_eq!(world.call(&ada, "GET", "/admin/v1/users/ada", &json!({})).0, 200);
+    assert_eq!(world.call(&ada, "PATCH", "/admin/v1/users/ada", &json!({ "name": "A" })).0, 403);
+}
+
+#[test]
+fn an_agent_sees_its_own_key_alone() {
+    let world = World::new();
+    let key = made(&world, "/admin/v1/keys", &json!({ "kind": "management", "role": "agent" }));
+    let other = made(&world, "/admin/v1/keys", &json!({}));
+    let secret = key["key"].as_str().unwrap();
+    assert_eq!(world.call(secret, "GET", &id(&key), &json!({})).0, 200);
+    assert_eq!(world.call(secret, "GET", &id(&other), &json!({})).0, 404);
+    assert_eq!(world.call(secret, "PATCH", &id(&key), &json!({ "limits": { "rpm": 9 } })).0, 403);
+}
+
+#[test]
+fn a_role_needs_what_bounds_it() {
+    let world = World::new();
+    for (wish, param) in [
+        (json!({ "kind": "management" }), "role"),
+        (json!({ "kind": "read_only" }), "role"),
+        (json!({ "role": "auditor" }), "role"),
+        (json!({ "kind": "management", "role": "team_admin" }), "team"),
+        (json!({ "kind": "management", "role": "member" }), "user"),
+        (json!({ "kind": "management", "role": "emperor" }), "role"),
+        (json!({ "kind": "admin" }), "kind"),
+    ] {
+        let (status, refused) = world.admin("POST", "/admin/v1/keys", &wish);
+        assert_eq!((status, refused["param"].as_str()), (400, Some(param)), "{wish}: {refused}");
+    }
+    made(&world, "/admin/v1/teams", &json!({ "id": "t" }));
+    let key = json!({ "kind": "management", "role": "team_admin", "team": "t" });
+    let key = made(&world, "/admin/v1/keys", &key);
+    let (status, refused) = world.admin("PATCH", &id(&key), &json!({ "team": null }));
+    assert_eq!((status, refused["param"].as_str()), (400, Some("team")), "{refused}");
+}
+
+#[test]
+fn a_refusal_is_a_problem_and_a_conflict_tells_both_versions() {
+    let world = World::new();
+    let key = made(&world, "/admin/v1/keys", &json!({}));
+    let path = id(&key);
+    let rename = |tag: &str, alias: &str| {
+        let request = http::Request::builder()
+            .method("PATCH")
+            .uri(format!("http://gate{path}"))
+            .header("authorization", format!("Bearer {}", world::ADMIN))
+            .header("if-match", tag)
+            .body(gatelet_core::port::Body::from(json!({ "alias": alias }).to_string().into_bytes()));
+        world.send(request.unwrap())
+    };
+    assert_eq!(rename("\"1\"", "a").status(), 200);
+    let late = rename("\"1\"", "b");
+    assert_eq!(late.status(), 409);
+    assert_eq!(late.headers()["content-type"], "application/problem+json");
+    let body = read_json(late);
+    assert_eq!((&body["expected_version"], &body["current_version"]), (&json!(1), &json!(2)));
+    assert_eq!((&body["code"], &body["status"]), (&json!("version_conflict"), &json!(409)));
+    assert_eq!(body["type"], "urn:gatelet:problem:version_conflict");
+    assert!(body["detail"].is_string() && body["title"].is_string() && body["request_id"].is_string());
+    made(&world, "/admin/v1/teams", &json!({ "id": "t" }));
+    let (status, again) = world.admin("POST", "/admin/v1/teams", &json!({ "id": "t", "name": "other" }));
+    assert_eq!((status, &again["code"]), (409, &json!("already_exists")));
+    let (status, query) = world.admin("GET", "/admin/v1/keys?limti=1", &json!({}));
+    assert_eq!((status, &query["param"]), (400, &json!("limti")));
+}
