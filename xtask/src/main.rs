@@ -10,6 +10,7 @@ use anyhow::Result;
 mod bench;
 mod catalogue;
 mod dev;
+mod order;
 mod project;
 mod setup;
 mod size;

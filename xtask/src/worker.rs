@@ -21,7 +21,7 @@ use anyhow::{Context, Result, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::project::{cargo, root, run as finish, target};
-use crate::setup;
+use crate::{order, setup};
 
 pub(crate) fn run(_arguments: &[String]) -> Result<()> {
     setup::wasm_target()?;
@@ -62,6 +62,8 @@ fn bindings(wasm: &Path, out: &Path) -> Result<()> {
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
     bindgen.module(true)?;
     bindgen.generate(out).context("wasm-bindgen")?;
+    let module = out.join("index_bg.wasm");
+    fs::write(&module, order::ordered(&fs::read(&module)?)?)?;
     // workerd takes a plain import of a .wasm file as a module, and does not know source phase imports.
     let script = out.join("index.js");
     let text = fs::read_to_string(&script)?;
