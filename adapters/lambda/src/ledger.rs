@@ -21,7 +21,7 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update, WriteRequest,
 };
 use futures_util::future::try_join_all;
-use gatelet_core::domain::account::{Account, Grant, Op, Reserve, Settle, distinct, transact};
+use gatelet_core::domain::account::{Account, Grant, Op, Reserve, Settle, Stood, distinct, transact};
 use gatelet_core::domain::{AccountId, Money, ShardId, Timestamp};
 use gatelet_core::port::{Defer, Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 
@@ -131,13 +131,72 @@ impl TableLedger {
         Ok(grants.into_iter().reduce(together).unwrap_or(Grant::NoHold))
     }
 
+    /// Accounts that are expected to have no document are looked at, meanwhile the others hold.
+    async fn reserve_in_all(
+        &self,
+        places: &[Place],
+        reserve: &Reserve,
+        now: Timestamp,
+    ) -> Result<Grant, Fault> {
+        let indices = || 0..places.len();
+        let held: Vec<usize> = indices().filter(|index| !reserve.only_looks(*index)).collect();
+        let looked: Vec<Place> =
+            indices().filter(|index| reserve.only_looks(*index)).map(|index| places[index].clone()).collect();
+        if looked.is_empty() {
+            return self.reserve(places, &held, reserve, now).await;
+        }
+        let look = self.journals(TRANSACT, &looked);
+        let (grant, journals) = futures_util::join!(self.reserve(places, &held, reserve, now), look);
+        let grant = grant?;
+        let stood: Vec<Stood> = looked
+            .iter()
+            .zip(journals?)
+            .filter_map(|(place, journal)| {
+                let account = journal?.account(&place.account);
+                let document = Some(Box::new(account.document()?.clone()));
+                Some(Stood { account: place.account.clone(), document })
+            })
+            .collect();
+        match grant {
+            grant if stood.is_empty() => Ok(grant),
+            Grant::Stale(mut all) => {
+                all.extend(stood);
+                Ok(Grant::Stale(all))
+            }
+            Grant::Held { .. } => {
+                self.release(places, &held, reserve, now).await?;
+                Ok(Grant::Stale(stood))
+            }
+            _ => Ok(Grant::Stale(stood)),
+        }
+    }
+
+    /// Gives back what is held. A hold that cannot be given back dies by itself.
+    async fn release(
+        &self,
+        places: &[Place],
+        held: &[usize],
+        reserve: &Reserve,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let release = Op::Settle(Settle { hold: reserve.hold.clone(), tokens: 0, cost: Money::ZERO });
+        let places: Vec<Place> = held.iter().map(|index| places[*index].clone()).collect();
+        self.append_to_all(&places, &release, now).await.map(drop)
+    }
+
     /// One account after the other. Where one refuses, what the earlier ones hold is given back, without cost; so a limit is
     /// never passed, though for a moment an account may hold what another will refuse.
-    async fn reserve(&self, places: &[Place], reserve: &Reserve, now: Timestamp) -> Result<Grant, Fault> {
+    async fn reserve(
+        &self,
+        places: &[Place],
+        held: &[usize],
+        reserve: &Reserve,
+        now: Timestamp,
+    ) -> Result<Grant, Fault> {
         let mut joined: Option<Grant> = None;
         let mut wanted = reserve.clone();
-        for (index, place) in places.iter().enumerate() {
-            let granted = self.append(place, &Op::Reserve(wanted.clone()).of(index), now).await;
+        for (turn, index) in held.iter().enumerate() {
+            let granted = self.append(&places[*index], &Op::Reserve(wanted.clone()).of(*index), now).await;
             match granted {
                 Ok(grant @ Grant::Held { output_tokens, .. }) => {
                     // What one account cannot afford need not be held in those after it.
@@ -148,10 +207,8 @@ impl TableLedger {
                     });
                 }
                 refused => {
-                    let release = Settle { hold: reserve.hold.clone(), tokens: 0, cost: Money::ZERO };
-                    let released = self.append_to_all(&places[..index], &Op::Settle(release), now).await;
-                    // A hold that could not be given back dies by itself.
-                    return refused.and_then(|refusal| released.map(|_| refusal));
+                    let released = self.release(places, &held[..turn], reserve, now).await;
+                    return refused.and_then(|refusal| released.map(|()| refusal));
                 }
             }
         }
@@ -316,7 +373,7 @@ impl Ledger for TableLedger {
             ([], _) => transact(&mut [], op, now),
             ([place], _) => self.append(place, op, now).await?,
             (_, Op::Settle(_) | Op::Sweep) => self.append_to_all(&places, op, now).await?,
-            (_, Op::Reserve(reserve)) => self.reserve(&places, reserve, now).await?,
+            (_, Op::Reserve(reserve)) => self.reserve_in_all(&places, reserve, now).await?,
             (_, Op::Write { .. }) => self.all_or_none(&places, op, now).await?,
         };
         Ok(Outcome { grant })

@@ -93,6 +93,7 @@ async fn work(store: Embedded, caller: u64, callers: u64, keys: u64) -> Result<(
         let reserve = Reserve {
             hold: hold.clone(),
             versions: vec![1],
+            carried: Vec::new(),
             input_tokens: 100,
             input_cost: Money::from_nanos(100),
             output: OutputBound { tokens: 100, rate: Rate::from_picos(1_000), elastic: false },

@@ -66,6 +66,62 @@ pub enum Command {
         #[command(subcommand)]
         command: Box<Scopes>,
     },
+    /// Manage organisations, as teams
+    Orgs {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage members: a user's limits in one team, by `<team>/<user>`
+    Members {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage customers: end users, by the names that applications send
+    Customers {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage tags of requests, as teams
+    Tags {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage limits of models, by the names that callers use (`models` lists what there is)
+    ModelLimits {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage agents, as teams
+    Agents {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage tools, as teams
+    Tools {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
+    /// Manage templates: limits under a name, to be copied
+    Templates {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Box<Scopes>,
+    },
     /// List the providers that this program knows: how they are reached, and whether their variable is set here
     Providers {
         /// Words that the id, the name or the dialect must have; an id alone shows all that is known of it
@@ -181,8 +237,11 @@ pub enum Keys {
 pub enum Scopes {
     /// Make one
     Create {
-        /// Lower-case letters, digits, `-`, `_` and `.`
+        /// Lower-case letters, digits, `-`, `_` and `.`; for customers, tags and models anything that callers send
         id: String,
+        /// The organisation that it belongs to
+        #[arg(long, value_name = "ID")]
+        org: Option<String>,
         #[command(flatten)]
         wish: ScopeWish,
     },
@@ -221,6 +280,9 @@ pub struct Wish {
     /// A name for people
     #[arg(long)]
     pub alias: Option<String>,
+    /// The organisation that it belongs to
+    #[arg(long, value_name = "ID")]
+    pub org: Option<String>,
     /// The team that it belongs to
     #[arg(long, value_name = "ID")]
     pub team: Option<String>,

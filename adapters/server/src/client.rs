@@ -9,10 +9,10 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result, bail};
 use futures_util::TryStreamExt as _;
 use gatelet_core::domain::ScopeKind;
-use gatelet_core::domain::scope::is_id;
 use gatelet_core::port::{Body, Reach, Upstream as _};
 use gatelet_tokio::{HttpUpstream, Settings};
 use http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Keys, LimitWish, Remote, ScopeWish, Scopes, Wish};
@@ -50,20 +50,20 @@ pub fn scopes(remote: &Remote, kind: ScopeKind, command: Scopes) -> Result<()> {
     let admin = Admin::of(remote)?;
     let all = format!("/admin/v1/{}", kind.plural());
     let one = |id: &str| {
-        if is_id(id) {
-            Ok(format!("{all}/{id}"))
+        if kind.allows(id) {
+            Ok(format!("{all}/{}", utf8_percent_encode(id, NON_ALPHANUMERIC)))
         } else {
-            Err(WrongUsage(format!(
-                "{id:?} is not the id of a {kind}: `gatelet {} list` shows them",
-                kind.plural()
-            )))
+            Err(WrongUsage(format!("{id:?} is not the id of a {kind}: {}", kind.expected())))
         }
     };
     let shown = |scope: Value| print(remote, &scope, show::scope);
     let set = |id: &str, patch: Value| shown(admin.call(Method::PATCH, &one(id)?, Some(patch))?);
     match command {
-        Scopes::Create { id, wish } => {
+        Scopes::Create { id, org, wish } => {
             let mut body = creation(scope_patch(wish)?);
+            if let Some(org) = org {
+                body["org"] = Value::String(org);
+            }
             body["id"] = Value::String(id);
             shown(admin.call(Method::POST, &all, Some(body))?)
         }
@@ -104,7 +104,7 @@ impl<'a> Admin<'a> {
                 items.extend(more);
             }
             match page["next"].as_str() {
-                Some(next) => after = format!("&after={next}"),
+                Some(next) => after = format!("&after={}", utf8_percent_encode(next, NON_ALPHANUMERIC)),
                 None => return Ok(json!({ plural: items })),
             }
         }
@@ -144,11 +144,16 @@ fn creation(mut patch: Value) -> Value {
 
 /// What was said of a key, as a merge patch: an empty value becomes `null`, which takes the setting away.
 fn patch(wish: Wish) -> Result<Value> {
-    let Wish { alias, team, project, user, models, limits, expires, tags, metadata } = wish;
+    let Wish { alias, org, team, project, user, models, limits, expires, tags, metadata } = wish;
     let mut fields = Map::new();
-    for (name, value) in
-        [("alias", alias), ("team", team), ("project", project), ("user", user), ("expires", expires)]
-    {
+    for (name, value) in [
+        ("alias", alias),
+        ("org", org),
+        ("team", team),
+        ("project", project),
+        ("user", user),
+        ("expires", expires),
+    ] {
         fields.extend(value.map(|value| (name.to_owned(), text(value))));
     }
     if !models.is_empty() {

@@ -27,6 +27,18 @@ fn main() -> ExitCode {
         Some(Command::Teams { remote, command }) => client::scopes(&remote, ScopeKind::Team, *command),
         Some(Command::Projects { remote, command }) => client::scopes(&remote, ScopeKind::Project, *command),
         Some(Command::Users { remote, command }) => client::scopes(&remote, ScopeKind::User, *command),
+        Some(Command::Orgs { remote, command }) => client::scopes(&remote, ScopeKind::Organisation, *command),
+        Some(Command::Members { remote, command }) => client::scopes(&remote, ScopeKind::Member, *command),
+        Some(Command::Customers { remote, command }) => {
+            client::scopes(&remote, ScopeKind::Customer, *command)
+        }
+        Some(Command::Tags { remote, command }) => client::scopes(&remote, ScopeKind::Tag, *command),
+        Some(Command::ModelLimits { remote, command }) => client::scopes(&remote, ScopeKind::Model, *command),
+        Some(Command::Agents { remote, command }) => client::scopes(&remote, ScopeKind::Agent, *command),
+        Some(Command::Tools { remote, command }) => client::scopes(&remote, ScopeKind::Tool, *command),
+        Some(Command::Templates { remote, command }) => {
+            client::scopes(&remote, ScopeKind::Template, *command)
+        }
         Some(Command::Providers { words, json }) => known::providers(&words, json),
         Some(Command::Models { remote, words, key: Some(key) }) => client::models(&remote, &key, &words),
         Some(Command::Models { remote, words, key: None }) => known::models(&words, remote.json),

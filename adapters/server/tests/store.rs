@@ -31,6 +31,7 @@ fn reserve(hold: &str, nanos: u64) -> Transaction {
     let op = Op::Reserve(Reserve {
         hold: HoldId::new(hold),
         versions: vec![1],
+        carried: Vec::new(),
         input_tokens: 1,
         input_cost: Money::from_nanos(nanos),
         output: OutputBound { tokens: 0, rate: Rate::ZERO, elastic: false },

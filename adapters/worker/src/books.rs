@@ -69,7 +69,7 @@ impl Books {
 
     pub(crate) fn account(&self, id: &AccountId) -> Result<Option<Account>, Failed> {
         if let Some(account) = self.accounts.borrow().get(id) {
-            return Ok(Some(account.clone()));
+            return Ok(Some(account.clone()).filter(|account| !account.is_blank()));
         }
         let Some(account) = self.read(id)? else { return Ok(None) };
         self.keep(id.clone(), account.clone());
@@ -334,8 +334,6 @@ pub(crate) struct Batch<'a> {
 #[derive(Default)]
 struct Open {
     account: Account,
-    /// It is in the database.
-    written: bool,
     changed: bool,
 }
 
@@ -347,8 +345,7 @@ impl Batch<'_> {
         for id in &ids {
             if !self.open.contains_key(id) {
                 let found = self.books.take(id)?;
-                let open = found.map(|account| Open { account, written: true, changed: false });
-                self.open.insert(id.clone(), open.unwrap_or_default());
+                self.open.insert(id.clone(), Open { account: found.unwrap_or_default(), changed: false });
             }
         }
         let mut accounts: Vec<(AccountId, Account)> = ids
@@ -361,8 +358,9 @@ impl Batch<'_> {
         let outcome = ledger::transact(&mut accounts, &transaction, now);
         for (id, account) in accounts {
             if let Some(open) = self.open.get_mut(&id) {
+                // What was only looked at does not come to be.
+                open.changed |= outcome.grant.changes() && !account.is_blank();
                 open.account = account;
-                open.changed |= outcome.grant.changes();
             }
         }
         self.entries.extend(transaction.entries);
@@ -374,16 +372,15 @@ impl Batch<'_> {
         /// A statement takes a hundred values.
         const ROWS: usize = 50;
         let Self { books, open, entries } = self;
-        for (id, Open { account, written, changed }) in open {
+        for (id, Open { account, changed }) in open {
             if changed {
                 books.run(
                     "insert into accounts values (?, ?) on conflict (id) do update set state = excluded.state",
                     vec![id.as_str().into(), SqlStorageValue::Blob(account.to_bytes()?)],
                 )?;
             }
-            if changed || written {
-                books.keep(id, account);
-            }
+            // That there is none is kept too: many requests look for what has no limits.
+            books.keep(id, account);
         }
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {

@@ -200,6 +200,6 @@ fn asked(path: &str, headers: &HeaderMap) -> Option<Asking> {
 }
 
 /// A part of a path without its percent signs; none if it is no text.
-fn decoded(part: &str) -> Option<String> {
+pub(super) fn decoded(part: &str) -> Option<String> {
     percent_encoding::percent_decode_str(part).decode_utf8().ok().map(Cow::into_owned)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account::{Document, Holder, Limits};
+use super::account::{Document, Holder, Limits, Stood};
 use super::{AccountId, Key};
 
 /// A key and what it belongs to, as they were when they were read: what a request is judged by. The ledger says whether
@@ -12,52 +12,72 @@ pub struct Caller {
     /// The version of the key's document.
     pub version: u64,
     pub key: Key,
-    /// The documents of [`Key::scopes`], in their order.
-    scopes: Vec<Arc<Document>>,
+    /// The accounts of [`Key::belongs`], in their order.
+    scopes: Vec<Stake>,
+}
+
+/// One of the accounts that a request is charged to, with what was last known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stake {
+    pub account: AccountId,
+    /// None: it had none, so that it limits nothing.
+    pub document: Option<Arc<Document>>,
+}
+
+impl Stake {
+    /// Of an account of which nothing is known: the ledger will say if there is anything.
+    pub fn new(account: AccountId) -> Self {
+        Self { account, document: None }
+    }
+
+    /// Zero: no document.
+    pub fn version(&self) -> u64 {
+        self.document.as_ref().map_or(0, |document| document.version)
+    }
 }
 
 impl Caller {
-    /// None: a document is missing, or is another's.
-    pub fn new(document: Document, scopes: Vec<Arc<Document>>) -> Option<Self> {
+    /// None: the document is not a key's, or the scopes are others than it belongs to.
+    pub fn new(document: Document, scopes: Vec<Stake>) -> Option<Self> {
         let Document { version, holder: Holder::Key(key) } = document else { return None };
-        let mine = key.accounts().into_iter().skip(1).eq(scopes.iter().map(|scope| scope.account()));
+        let belongs = key.belongs();
+        let mine =
+            belongs.iter().map(|belongs| &belongs.account).eq(scopes.iter().map(|scope| &scope.account));
         mine.then_some(Self { version, key, scopes })
     }
 
-    /// The accounts of its requests: the key's own first.
-    pub fn accounts(&self) -> Vec<AccountId> {
-        self.key.accounts()
+    /// What it belongs to.
+    pub fn scopes(&self) -> &[Stake] {
+        &self.scopes
     }
 
-    /// The versions of their documents.
-    pub fn versions(&self) -> Vec<u64> {
-        std::iter::once(self.version).chain(self.scopes.iter().map(|scope| scope.version)).collect()
-    }
-
-    pub fn scopes(&self) -> impl Iterator<Item = &Document> {
-        self.scopes.iter().map(|scope| &**scope)
+    /// Documents of what it belongs to.
+    pub fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.scopes.iter().filter_map(|scope| scope.document.as_deref())
     }
 
     /// The limits of all its accounts.
     pub fn limits(&self) -> impl Iterator<Item = &Limits> {
-        std::iter::once(&self.key.limits).chain(self.scopes().map(Document::limits))
+        std::iter::once(&self.key.limits).chain(self.documents().map(Document::limits))
     }
 
-    /// With a newer version of one of its documents; none: it belongs to something else by now.
+    /// With newer documents; none: it belongs to something else by now, or is gone.
     #[must_use]
-    pub fn with(&self, newer: Document) -> Option<Self> {
-        if newer.account() == self.key.account() {
-            return Self::new(newer, self.scopes.clone());
-        }
+    pub fn with(&self, newer: Vec<Stood>) -> Option<Self> {
         let mut caller = self.clone();
-        let place = caller.scopes.iter().position(|scope| scope.account() == newer.account())?;
-        caller.scopes[place] = Arc::new(newer);
+        for Stood { account, document } in newer {
+            if account == self.key.account() {
+                caller = Self::new(*document?, caller.scopes)?;
+            } else if let Some(scope) = caller.scopes.iter_mut().find(|scope| scope.account == account) {
+                scope.document = document.map(|document| Arc::new(*document));
+            }
+        }
         Some(caller)
     }
 
     /// Whether something of it was read later than of `other`, which is the same key.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let age = |caller: &Self| (caller.version, caller.versions().iter().sum::<u64>());
+        let age = |caller: &Self| (caller.version, caller.scopes.iter().map(Stake::version).sum::<u64>());
         age(self) > age(other)
     }
 }

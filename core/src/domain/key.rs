@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Limits;
 use super::id::crockford;
-use super::scope::ScopeKind;
+use super::scope::{Scope, ScopeKind};
 use super::{AccountId, Role, Secret, ShardId, Timestamp};
 
 /// `gk_<shard>_<id>_<secret><checksum>`: names its shard, so that no look-up is needed to find its accounts, and
@@ -151,7 +151,9 @@ pub struct Key {
     /// A name for people; none is fine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
-    /// What it belongs to, by id.
+    /// What it belongs to, by id. No organisation: [`Scope::DEFAULT_ORG`](super::Scope::DEFAULT_ORG).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +231,7 @@ impl Key {
             signing: None,
             kind: KeyKind::Inference,
             alias: None,
+            org: None,
             team: None,
             project: None,
             user: None,
@@ -247,21 +250,53 @@ impl Key {
         AccountId::key(&self.id)
     }
 
-    /// What it belongs to.
-    pub fn scopes(&self) -> impl Iterator<Item = (ScopeKind, &str)> {
-        let all = [
-            (ScopeKind::Project, &self.project),
-            (ScopeKind::Team, &self.team),
-            (ScopeKind::User, &self.user),
-        ];
-        all.into_iter().filter_map(|(kind, id)| Some((kind, id.as_deref()?)))
+    /// What its document says that it belongs to, by id.
+    pub fn scope(&self, kind: ScopeKind) -> Option<&str> {
+        match kind {
+            ScopeKind::Organisation => self.org.as_deref(),
+            ScopeKind::Project => self.project.as_deref(),
+            ScopeKind::Team => self.team.as_deref(),
+            ScopeKind::User => self.user.as_deref(),
+            ScopeKind::Member
+            | ScopeKind::Customer
+            | ScopeKind::Tag
+            | ScopeKind::Model
+            | ScopeKind::Agent
+            | ScopeKind::Tool
+            | ScopeKind::Template => None,
+        }
     }
 
-    /// The accounts of its requests: its own first, then those of what it belongs to.
-    pub fn accounts(&self) -> Vec<AccountId> {
-        let beside = self.scopes().map(|(kind, id)| kind.account(id));
-        std::iter::once(self.account()).chain(beside).collect()
+    /// What it belongs to. Each of its requests is charged to all of them.
+    pub fn belongs(&self) -> Vec<Belongs> {
+        let named = Self::BELONGS.into_iter().filter_map(|kind| {
+            let account = kind.account(self.scope(kind)?);
+            Some(Belongs { account, needed: true })
+        });
+        let mut all: Vec<Belongs> = Vec::with_capacity(5);
+        if self.org.is_none() {
+            let account = ScopeKind::Organisation.account(Scope::DEFAULT_ORG);
+            all.push(Belongs { account, needed: false });
+        }
+        all.extend(named);
+        if let (Some(team), Some(user)) = (&self.team, &self.user) {
+            let account = ScopeKind::Member.account(&[team, "/", user].concat());
+            all.push(Belongs { account, needed: false });
+        }
+        all
     }
+
+    /// The kinds that its document names.
+    pub const BELONGS: [ScopeKind; 4] =
+        [ScopeKind::Organisation, ScopeKind::Project, ScopeKind::Team, ScopeKind::User];
+}
+
+/// What a key belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belongs {
+    pub account: AccountId,
+    /// Whether it has a document for certain: it had one when the key was made, and none is ever taken away.
+    pub needed: bool,
 }
 
 fn checksum(body: &str) -> String {

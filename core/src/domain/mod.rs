@@ -14,7 +14,7 @@ pub mod secret;
 pub mod time;
 
 pub use calendar::Civil;
-pub use caller::Caller;
+pub use caller::{Caller, Stake};
 pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};
 pub use key::{Key, KeyToken, Proof, SigningSecret};

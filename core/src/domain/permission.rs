@@ -83,6 +83,14 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Team), MANAGE),
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Project), MANAGE),
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::User), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Organisation), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Member), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Customer), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Tag), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Model), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Agent), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Tool), MANAGE),
+    (Role::GatewayAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
     (Role::GatewayAdmin, Resource::Archive, READ),
     (Role::GatewayAdmin, Resource::Gateway, &[Verb::Read, Verb::Run]),
     (Role::GatewayAdmin, Resource::Interface, READ),
@@ -90,6 +98,14 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::Auditor, Resource::Scope(ScopeKind::Team), READ),
     (Role::Auditor, Resource::Scope(ScopeKind::Project), READ),
     (Role::Auditor, Resource::Scope(ScopeKind::User), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Organisation), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Member), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Customer), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Tag), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Model), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Agent), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Tool), READ),
+    (Role::Auditor, Resource::Scope(ScopeKind::Template), READ),
     (Role::Auditor, Resource::Archive, READ),
     (Role::Auditor, Resource::Gateway, READ),
     (Role::Auditor, Resource::Interface, READ),
@@ -153,8 +169,8 @@ impl Principal {
             KeyKind::Management(role) => (role, false),
             KeyKind::ReadOnly(role) => (role, true),
         };
-        let scopes = key.scopes().filter(|(kind, _)| role.bounds().contains(kind));
-        let scopes: Vec<_> = scopes.map(|(kind, id)| (kind, id.to_owned())).collect();
+        let bounds = role.bounds().iter();
+        let scopes: Vec<_> = bounds.filter_map(|kind| Some((*kind, key.scope(*kind)?.to_owned()))).collect();
         let bounds = match role.needs() {
             Some(kind) if scopes.iter().any(|(mine, _)| *mine == kind) => {
                 Bounds::Scopes(key.shard.clone(), scopes)
@@ -198,8 +214,7 @@ impl Principal {
         match (&self.bounds, holder) {
             (Bounds::Gateway, _) => true,
             (Bounds::Scopes(mine, bounds), Holder::Key(key)) => {
-                mine == shard
-                    && bounds.iter().all(|(kind, id)| key.scopes().any(|scope| scope == (*kind, id)))
+                mine == shard && bounds.iter().all(|(kind, id)| key.scope(*kind) == Some(id))
             }
             (Bounds::Scopes(mine, bounds), Holder::Scope(scope)) => {
                 mine == shard && bounds.iter().any(|(kind, id)| (*kind, id) == (scope.kind, &scope.id))

@@ -1,4 +1,4 @@
-//! Who has an account besides keys: teams, projects and users, to which keys belong.
+//! Who has an account besides keys: organisations, teams, users and the like, customers, tags, and what is called.
 
 use std::fmt;
 
@@ -7,38 +7,122 @@ use serde::{Deserialize, Serialize};
 use super::account::Limits;
 use super::{AccountId, ShardId, Timestamp};
 
-/// What a key may belong to. Every request of the key is charged to all of them, and passes only if all allow it.
+/// What has limits and books of its own. Every request is charged to all that it is of, and passes only if all allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum ScopeKind {
+    /// Every key and scope belongs to one: [`Scope::DEFAULT_ORG`] unless said.
+    #[serde(rename = "org")]
+    Organisation,
+    #[serde(rename = "team")]
     Team,
+    #[serde(rename = "project")]
     Project,
+    #[serde(rename = "user")]
     User,
+    /// A user in a team: `<team>/<user>`.
+    #[serde(rename = "member")]
+    Member,
+    /// An end user of somebody's application, by the name that the application has for them.
+    #[serde(rename = "customer")]
+    Customer,
+    #[serde(rename = "tag")]
+    Tag,
+    /// A model, by the name that callers use.
+    #[serde(rename = "model")]
+    Model,
+    #[serde(rename = "agent")]
+    Agent,
+    #[serde(rename = "tool")]
+    Tool,
+    /// Limits under a name, to be copied. No request is of it.
+    #[serde(rename = "template")]
+    Template,
 }
 
 impl ScopeKind {
-    pub const ALL: [Self; 3] = [Self::Team, Self::Project, Self::User];
+    pub const ALL: [Self; 11] = [
+        Self::Organisation,
+        Self::Team,
+        Self::Project,
+        Self::User,
+        Self::Member,
+        Self::Customer,
+        Self::Tag,
+        Self::Model,
+        Self::Agent,
+        Self::Tool,
+        Self::Template,
+    ];
 
     /// The word for one; also the part of an account's id before the slash.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Organisation => "org",
             Self::Team => "team",
             Self::Project => "project",
             Self::User => "user",
+            Self::Member => "member",
+            Self::Customer => "customer",
+            Self::Tag => "tag",
+            Self::Model => "model",
+            Self::Agent => "agent",
+            Self::Tool => "tool",
+            Self::Template => "template",
         }
     }
 
     /// The word for many, as in the admin API's paths.
     pub fn plural(self) -> &'static str {
         match self {
+            Self::Organisation => "orgs",
             Self::Team => "teams",
             Self::Project => "projects",
             Self::User => "users",
+            Self::Member => "members",
+            Self::Customer => "customers",
+            Self::Tag => "tags",
+            Self::Model => "models",
+            Self::Agent => "agents",
+            Self::Tool => "tools",
+            Self::Template => "templates",
         }
     }
 
     pub fn account(self, id: &str) -> AccountId {
         AccountId::new([self.name(), "/", id].concat())
+    }
+
+    /// Whether `id` may name one.
+    pub fn allows(self, id: &str) -> bool {
+        match self {
+            Self::Organisation
+            | Self::Team
+            | Self::Project
+            | Self::User
+            | Self::Agent
+            | Self::Tool
+            | Self::Template => is_id(id),
+            Self::Member => id.split_once('/').is_some_and(|(team, user)| is_id(team) && is_id(user)),
+            // What callers send.
+            Self::Customer | Self::Tag | Self::Model => is_wide_id(id),
+        }
+    }
+
+    /// What [`ScopeKind::allows`], in words.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Organisation
+            | Self::Team
+            | Self::Project
+            | Self::User
+            | Self::Agent
+            | Self::Tool
+            | Self::Template => {
+                "expected 1 to 64 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first"
+            }
+            Self::Member => "expected the ids of a team and of a user, such as `search/ada`",
+            Self::Customer | Self::Tag | Self::Model => "expected 1 to 256 bytes without control characters",
+        }
     }
 }
 
@@ -48,14 +132,17 @@ impl fmt::Display for ScopeKind {
     }
 }
 
-/// A team, a project or a user: the document that its account carries. Immutable by version.
+/// A team, a user, a customer …: the document that its account carries. Immutable by version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
     pub kind: ScopeKind,
-    /// See [`is_id`].
+    /// See [`ScopeKind::allows`].
     pub id: String,
     pub shard: ShardId,
+    /// The organisation that it belongs to; none: [`Scope::DEFAULT_ORG`], or it is one itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
     /// A name for people; none is fine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -79,17 +166,25 @@ pub enum ScopeState {
 }
 
 impl Scope {
+    /// The organisation of whatever names none. It needs no document, and limits nothing until it has one.
+    pub const DEFAULT_ORG: &str = "default";
+
     pub fn account(&self) -> AccountId {
         self.kind.account(&self.id)
     }
 }
 
-/// Whether `id` may name a scope: 1 to 64 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first.
+/// Whether `id` may name what admins make: 1 to 64 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first.
 pub fn is_id(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=64).contains(&id.len())
         && id.bytes().all(|byte| plain(byte) || b"-_.".contains(&byte))
         && id.bytes().next().is_some_and(plain)
+}
+
+/// Whether `id` may name what callers name: 1 to 256 bytes without control characters.
+fn is_wide_id(id: &str) -> bool {
+    (1..=256).contains(&id.len()) && !id.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -103,6 +198,20 @@ mod tests {
         }
         for bad in ["", "-a", ".", "A", "a b", "a/b", "\u{e9}", "a\0", &"a".repeat(65)] {
             assert!(!is_id(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_callers_name_may_be_more() {
+        for good in ["a", "openai/gpt-4o", "Zo\u{eb}", "x y", &"a".repeat(256)] {
+            assert!(ScopeKind::Customer.allows(good), "{good}");
+        }
+        for bad in ["", "a\0", "a\nb", "\u{85}", &"a".repeat(257), &"\u{eb}".repeat(129)] {
+            assert!(!ScopeKind::Tag.allows(bad), "{bad}");
+        }
+        assert!(ScopeKind::Member.allows("search/ada"));
+        for bad in ["search", "/ada", "search/", "search/ada/x", "Search/ada"] {
+            assert!(!ScopeKind::Member.allows(bad), "{bad}");
         }
     }
 

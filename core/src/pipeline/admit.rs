@@ -13,8 +13,8 @@ use super::route::plan;
 use gatelet_wire::Operation;
 
 use crate::domain::Caller;
-use crate::domain::HoldId;
 use crate::domain::account::{Grant, Headroom, Op, Reserve};
+use crate::domain::{AccountId, HoldId, Stake};
 use crate::policy::{Model, Policy, Resolution, Target};
 use crate::port::{Fault, FaultKind, Transaction};
 use crate::refusal::Refusal;
@@ -64,7 +64,18 @@ pub(super) async fn admit<'a>(
         let asked = authenticate::permit(&caller, &received.asked)
             .and_then(|()| bound(&received, &caller, &plan))
             .map_err(|refusal| noted(core, &received, &caller, refusal))?;
-        let accounts = caller.accounts();
+        let own = Stake { account: caller.key.account(), document: None };
+        let stakes: Vec<&Stake> = std::iter::once(&own).chain(caller.scopes()).collect();
+        let versions: Vec<u64> =
+            std::iter::once(caller.version).chain(caller.scopes().iter().map(Stake::version)).collect();
+        let accounts: Vec<AccountId> = stakes.iter().map(|stake| stake.account.clone()).collect();
+        // What limits nothing is not charged: what it spent is in the records.
+        let charged: Vec<AccountId> = accounts
+            .iter()
+            .zip(&versions)
+            .filter(|(_, version)| **version > 0)
+            .map(|(account, _)| account.clone())
+            .collect();
         // A hold that one account gave and another refused was given back: its name is used up.
         let hold = match round {
             0 => HoldId::from(&received.arrived.id),
@@ -72,18 +83,18 @@ pub(super) async fn admit<'a>(
         };
         let reserve = Reserve {
             hold: hold.clone(),
-            versions: caller.versions(),
+            versions,
+            carried: Vec::new(),
             input_tokens: asked.input_tokens,
             input_cost: asked.input_cost,
             output: asked.output,
             expires: received.arrived.started.after(core.settings.deadline).after(GRACE),
         };
-        let transaction =
-            Transaction { accounts: accounts.clone(), op: Op::Reserve(reserve), entries: Vec::new() };
+        let transaction = Transaction { accounts, op: Op::Reserve(reserve), entries: Vec::new() };
         let now = core.ports.clock.now();
         let shard = caller.key.shard.clone();
         // From here on the hold may exist even if the answer is lost on the way: the books release it if dropped.
-        let mut books = Books::open(core.clone(), &received, &caller, accounts, hold);
+        let mut books = Books::open(core.clone(), &received, &caller, charged, hold);
         let outcome = core.ports.ledger.transact(&shard, transaction, now).await.map_err(|fault| {
             let refusal = Refusal::Internal(fault);
             books.fail(&refusal);
@@ -103,10 +114,9 @@ pub(super) async fn admit<'a>(
             }
             Grant::Stale(newer) => {
                 books.forget();
-                let newer = newer.ok_or(Refusal::KeyUnknown)?;
-                let newer = match caller.with(*newer) {
+                let newer = match caller.with(newer) {
                     Some(newer) => Arc::new(newer),
-                    // It belongs to something else by now.
+                    // It belongs to something else by now, or is gone.
                     None => authenticate::read(core, &shard, &caller.key.id).await?,
                 };
                 core.keys.put(&shard, &newer);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::receive::{Asked, Received};
 use crate::domain::account::{Document, Holder};
-use crate::domain::key::{KeyKind, KeyState};
-use crate::domain::{AccountId, Caller, KeyToken, Proof, ShardId, Timestamp};
+use crate::domain::key::{Belongs, KeyKind, KeyState};
+use crate::domain::{AccountId, Caller, KeyToken, Proof, ShardId, Stake, Timestamp};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -53,11 +53,13 @@ pub async fn read(core: &Core, shard: &ShardId, id: &str) -> Result<Arc<Caller>,
     let document = document(core, shard, &AccountId::key(id)).await?.ok_or(Refusal::KeyUnknown)?;
     let Holder::Key(key) = &document.holder else { return Err(Refusal::KeyUnknown) };
     let mut scopes = Vec::new();
-    for (kind, id) in key.scopes() {
-        let account = kind.account(id);
+    for Belongs { account, needed } in key.belongs() {
+        let document = self::document(core, shard, &account).await?.map(Arc::new);
         // They are never taken away, only closed.
-        let scope = self::document(core, shard, &account).await?;
-        scopes.push(Arc::new(scope.ok_or(Refusal::ScopeClosed { account })?));
+        if needed && document.is_none() {
+            return Err(Refusal::ScopeClosed { account });
+        }
+        scopes.push(Stake { account, document });
     }
     let caller = Arc::new(Caller::new(document, scopes).ok_or(Refusal::KeyUnknown)?);
     core.keys.put(shard, &caller);
@@ -115,7 +117,7 @@ fn open(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
     if let Some(at) = key.expires.filter(|at| *at <= now) {
         return Err(Refusal::KeyExpired { at });
     }
-    match caller.scopes().find(|scope| !scope.is_open(now)) {
+    match caller.documents().find(|scope| !scope.is_open(now)) {
         Some(scope) => Err(Refusal::ScopeClosed { account: scope.account() }),
         None => Ok(()),
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::join_all;
-use gatelet_core::domain::account::{Document, Grant, Op, OutputBound, Reserve, Settle, Statement};
+use gatelet_core::domain::account::{
+    Carried, DenialCause, Document, Grant, Limits, Op, OutputBound, Reserve, Settle, Statement, Stood,
+};
 use gatelet_core::domain::{AccountId, HoldId, Key, Money, Rate, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Ledger, Transaction};
 use serde_json::json;
@@ -32,6 +34,8 @@ super::rules![gatelet_core::port::Ledger:
     two_hundred_callers_lose_no_entry,
     shards_do_not_meet,
     accounts_are_listed_in_order_over_pages,
+    what_is_expected_to_have_no_document_is_only_looked_at,
+    limits_that_a_reservation_carries_hold_without_a_document,
 ];
 
 const CALLERS: usize = 200;
@@ -41,7 +45,56 @@ async fn an_account_that_was_never_written_is_none(ledger: Arc<dyn Ledger>) -> R
     check_eq!(books.ledger.read(&books.shard, &account("nobody")).await?, None);
     check_eq!(books.ledger.outbox(&books.shard, 10).await?, Vec::new());
     let grant = books.reserve(&["nobody"], "hold", 1, 1, 1).await?;
-    check_eq!(grant, Grant::Stale(None));
+    check_eq!(grant, Grant::Stale(vec![Stood { account: account("nobody"), document: None }]));
+    Ok(())
+}
+
+/// Nothing is held of an account that is expected to have no document, nor does it come to be; a document that somebody
+/// writes meanwhile is told, and then nothing is held anywhere.
+async fn what_is_expected_to_have_no_document_is_only_looked_at(ledger: Arc<dyn Ledger>) -> Result<()> {
+    let books = Books::open(ledger, "looked");
+    books.key("one", &json!({"budget": ["1 USD / day"]})).await?;
+    let reserve =
+        |hold: &str| Op::Reserve(Reserve { versions: vec![1, 0, 0], ..books.reservation(hold, 5, 100, 7) });
+    let names = ["one", "quiet", "other"];
+    for _ in 0..2 {
+        let grant = books.transact(&names, reserve("a"), books.now).await?;
+        ensure!(matches!(grant, Grant::Held { output_tokens: 7, .. }), "{grant:?}");
+    }
+    check_eq!(books.ledger.read(&books.shard, &account("quiet")).await?, None);
+    let listed = books.ledger.list(&books.shard, "", None, 10).await?;
+    check_eq!(listed.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), [account("one")]);
+    let first = books.key("quiet", &json!({"rpm": 1})).await?;
+    let stood = Stood { account: account("quiet"), document: Some(Box::new(first)) };
+    check_eq!(books.transact(&names, reserve("b"), books.now).await?, Grant::Stale(vec![stood]));
+    check_eq!(books.statement("one").await?.open, 1);
+    check_eq!(books.settle(&["one"], "a", 5, 60).await?, Grant::Settled);
+    let statement = books.statement("one").await?;
+    check_eq!((statement.spent, statement.open), (Money::from_nanos(60), 0));
+    check_eq!(books.statement("quiet").await?.open, 0);
+    Ok(())
+}
+
+async fn limits_that_a_reservation_carries_hold_without_a_document(ledger: Arc<dyn Ledger>) -> Result<()> {
+    let books = Books::open(ledger, "carried");
+    books.key("one", &json!({})).await?;
+    let limits: Limits = serde_json::from_value(json!({"budget": ["0.000000250 USD / day"], "parallel": 2}))?;
+    let names = ["one", "session"];
+    let reserve = |hold: &str| {
+        let carried = vec![Carried { place: 1, limits: limits.clone() }];
+        Op::Reserve(Reserve { versions: vec![1, 0], carried, ..books.reservation(hold, 5, 100, 7) })
+    };
+    for hold in ["a", "b"] {
+        let grant = books.transact(&names, reserve(hold), books.now).await?;
+        ensure!(matches!(grant, Grant::Held { .. }), "{grant:?}");
+    }
+    for hold in ["a", "b"] {
+        check_eq!(books.settle(&names, hold, 5, 100).await?, Grant::Settled);
+    }
+    let denied = books.transact(&names, reserve("c"), books.now).await?;
+    let Grant::Denied(denial) = denied else { bail!("{denied:?}") };
+    check_eq!((denial.account, denial.cause), (account("session"), DenialCause::BudgetSpent));
+    check_eq!(books.statement("one").await?.open, 0);
     Ok(())
 }
 
@@ -147,7 +200,8 @@ async fn a_stale_version_is_answered_with_the_document_that_stands(ledger: Arc<d
     books.key("one", &json!({})).await?;
     let second = books.document("one", 2, &json!({"rpm": 3}))?;
     check_eq!(books.write(&second, Some(1)).await?, Grant::Written);
-    check_eq!(books.reserve(&["one"], "hold", 5, 100, 7).await?, Grant::Stale(Some(Box::new(second))));
+    let stood = Stood { account: account("one"), document: Some(Box::new(second)) };
+    check_eq!(books.reserve(&["one"], "hold", 5, 100, 7).await?, Grant::Stale(vec![stood]));
     check_eq!(books.statement("one").await?.open, 0);
     Ok(())
 }
@@ -384,9 +438,10 @@ impl Books {
     }
 
     /// Writes the first document of an account.
-    async fn key(&self, name: &str, limits: &serde_json::Value) -> Result<()> {
-        check_eq!(self.write(&self.document(name, 1, limits)?, None).await?, Grant::Written);
-        Ok(())
+    async fn key(&self, name: &str, limits: &serde_json::Value) -> Result<Document> {
+        let document = self.document(name, 1, limits)?;
+        check_eq!(self.write(&document, None).await?, Grant::Written);
+        Ok(document)
     }
 
     async fn write(&self, document: &Document, expect: Option<u64>) -> Result<Grant> {
@@ -404,15 +459,19 @@ impl Books {
         cost: u64,
         output: u64,
     ) -> Result<Grant> {
-        let reserve = Reserve {
+        self.transact(names, Op::Reserve(self.reservation(hold, tokens, cost, output)), self.now).await
+    }
+
+    fn reservation(&self, hold: &str, tokens: u64, cost: u64, output: u64) -> Reserve {
+        Reserve {
             hold: HoldId::new(hold),
             versions: vec![1],
+            carried: Vec::new(),
             input_tokens: tokens,
             input_cost: Money::from_nanos(cost),
             output: OutputBound { tokens: output, rate: Rate::ZERO, elastic: false },
             expires: self.now.after(LIFE),
-        };
-        self.transact(names, Op::Reserve(reserve), self.now).await
+        }
     }
 
     async fn settle(&self, names: &[&str], hold: &str, tokens: u64, cost: u64) -> Result<Grant> {

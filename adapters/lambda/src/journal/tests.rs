@@ -37,7 +37,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (hold.clone(), 1..3_u64, 1..900_u64, any::<bool>()).prop_map(|(hold, version, tokens, elastic)| {
             Op::Reserve(Reserve {
                 hold,
-                versions: vec![version],
+                versions: vec![version], carried: Vec::new(),
                 input_tokens: tokens,
                 input_cost: Money::from_nanos(tokens * 20),
                 output: OutputBound { tokens, rate: Rate::from_picos(30_000), elastic },

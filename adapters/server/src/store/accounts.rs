@@ -80,7 +80,7 @@ impl Accounts {
         id: &AccountId,
     ) -> Result<Option<&Account>, Fault> {
         self.load(db, shard, id)?;
-        Ok(self.slot(shard, id).map(|slot| &slot.account))
+        Ok(self.slot(shard, id).map(|slot| &slot.account).filter(|account| !account.is_blank()))
     }
 
     /// Takes an account out to work on it; [`Accounts::put`] brings it back.
@@ -225,8 +225,11 @@ impl Accounts {
                 db.prepare_cached("select state, run from accounts where shard = ? and id = ?")?;
             query.query_row([shard.as_str(), id.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
         };
-        let Some((bytes, run)) = read().map_err(fault("ledger.read"))? else { return Ok(()) };
-        let account = self.read(id, &bytes, run)?;
+        // That there is none is kept too: many requests look for what has no limits.
+        let account = match read().map_err(fault("ledger.read"))? {
+            Some((bytes, run)) => self.read(id, &bytes, run)?,
+            None => Account::default(),
+        };
         let slot = Slot { account, used: self.round, ..Slot::default() };
         self.slots.entry(shard.clone()).or_default().insert(id.clone(), slot);
         Ok(())

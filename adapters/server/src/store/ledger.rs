@@ -129,7 +129,8 @@ impl State {
         let changed = grant.changes();
         let mut touched: Vec<AccountId> = Vec::new();
         if changed && !reserves {
-            touched.extend(accounts.iter().map(|(id, _)| id.clone()));
+            touched
+                .extend(accounts.iter().filter(|(_, account)| !account.is_blank()).map(|(id, _)| id.clone()));
         }
         self.put_back(shard, accounts, changed);
         if touched.is_empty() && entries.is_empty() {
@@ -142,6 +143,8 @@ impl State {
 
     fn put_back(&mut self, shard: &ShardId, accounts: Vec<(AccountId, Account)>, changed: bool) {
         for (id, account) in accounts {
+            // What was only looked at does not come to be.
+            let changed = changed && !account.is_blank();
             self.accounts.put(shard, id, account, changed);
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use crate::domain::account::{Account, Document, Grant, Holder, Op};
-use crate::domain::{AccountId, ShardId};
+use crate::domain::{AccountId, Scope, ScopeKind, ScopeState, ShardId};
 use crate::port::{Body, Fault, Transaction};
 use crate::refusal::Refusal;
 
@@ -140,6 +140,48 @@ pub(super) fn merge(into: &mut Value, patch: Value) {
 
 pub(super) fn invalid(param: &str, problem: impl Into<String>) -> Refusal {
     Refusal::Invalid { param: param.to_owned(), problem: problem.into() }
+}
+
+/// What something may belong to, as it stands; refuses, in the name of `param`, what is not there or is no more. What the
+/// caller has no part in is not there.
+pub(super) async fn open_to_more(
+    call: &Call<'_>,
+    shard: &ShardId,
+    param: &str,
+    kind: ScopeKind,
+    id: &str,
+) -> Result<Scope, Refusal> {
+    let account = call.core.ports.ledger.read(shard, &kind.account(id)).await?;
+    let document = account.as_ref().and_then(Account::document);
+    let document = document.filter(|document| call.permit.covers(shard, &document.holder));
+    let scope = document.and_then(Document::scope).filter(|scope| scope.state != ScopeState::Deleted);
+    let missing = || invalid(param, format!("there is no {kind} `{}`", id.escape_debug()));
+    scope.cloned().ok_or_else(missing)
+}
+
+/// The organisation of what belongs to all of these, given the name that was said for it. All are of one, which is theirs
+/// where none was said; none: the default one.
+pub(super) async fn org(
+    call: &Call<'_>,
+    shard: &ShardId,
+    said: Option<String>,
+    of: &[(&'static str, &Scope)],
+) -> Result<Option<String>, Refusal> {
+    let wanted = match (&said, of) {
+        (None, [(_, scope), ..]) => scope.org.clone(),
+        _ => said.filter(|said| said != Scope::DEFAULT_ORG),
+    };
+    if let Some((param, scope)) = of.iter().find(|(_, scope)| scope.org != wanted) {
+        return Err(invalid(
+            param,
+            format!("the {} `{}` belongs to another organisation", scope.kind, scope.id),
+        ));
+    }
+    // Whoever has a part in what belongs to it may name it.
+    if let (Some(wanted), []) = (&wanted, of) {
+        open_to_more(call, shard, "org", ScopeKind::Organisation, wanted).await?;
+    }
+    Ok(wanted)
 }
 
 /// Checks what admins may attach to anything.

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::call::{Call, shard_named};
 use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
 use super::{named, read, reply};
-use crate::domain::account::{Account, Document, Holder, Limits, Statement};
+use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::{Key, KeyKind, KeyState, KeyToken, SigningSecret};
-use crate::domain::{AccountId, Role, ScopeKind, ScopeState, ShardId, Timestamp};
+use crate::domain::{AccountId, Role, Scope, ScopeKind, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -19,7 +19,8 @@ use crate::shared::Core;
 #[serde(deny_unknown_fields, default)]
 struct Wish {
     alias: Option<String>,
-    /// Ids of what it belongs to.
+    /// Ids of what it belongs to. No organisation: the default one.
+    org: Option<String>,
     team: Option<String>,
     project: Option<String>,
     user: Option<String>,
@@ -34,16 +35,6 @@ struct Wish {
     blocked: bool,
 }
 
-impl Wish {
-    fn scope(&self, kind: ScopeKind) -> Option<&str> {
-        match kind {
-            ScopeKind::Team => self.team.as_deref(),
-            ScopeKind::Project => self.project.as_deref(),
-            ScopeKind::User => self.user.as_deref(),
-        }
-    }
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Creation {
@@ -52,6 +43,7 @@ struct Creation {
     /// What a key that is not for models may do.
     role: Option<Role>,
     alias: Option<String>,
+    org: Option<String>,
     team: Option<String>,
     project: Option<String>,
     user: Option<String>,
@@ -102,6 +94,7 @@ struct View<'a> {
     kind: Kind,
     role: Option<Role>,
     alias: Option<&'a str>,
+    org: Option<&'a str>,
     team: Option<&'a str>,
     project: Option<&'a str>,
     user: Option<&'a str>,
@@ -133,6 +126,7 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
         kind,
         role,
         alias,
+        org,
         team,
         project,
         user,
@@ -147,14 +141,16 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
         Some(name) => shard_named(&name)?,
         None => call.shard()?,
     };
-    let wish = Wish { alias, team, project, user, models, limits, expires, tags, metadata, blocked: false };
+    let wish =
+        Wish { alias, org, team, project, user, models, limits, expires, tags, metadata, blocked: false };
     let mut chance = [0; 44];
     call.core.ports.chance.fill(&mut chance);
     let (token, secret) = KeyToken::mint(&shard, &chance);
     let mut key =
         Key { signing: aws.then(|| signing(call.core)), kind: kind.with(role)?, ..Key::new(token, call.now) };
-    check_scopes(call, &shard, |kind| wish.scope(kind)).await?;
+    let said = wish.org.clone();
     apply(call, &mut key, wish)?;
+    key.org = org_of(call, &key, said).await?;
     let place = place(shard, &key.id);
     let account = documents::make(call, &place, Holder::Key(key.clone())).await?;
     let mut response = shown(StatusCode::CREATED, &account, call.now)?;
@@ -183,11 +179,10 @@ pub(super) async fn show(call: &Call<'_>, id: &str) -> Result<Response<Body>, Re
 /// `PATCH /admin/v1/keys/{id}`: a JSON merge patch of what [`Wish`] names. `If-Match` guards against others' changes.
 pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Response<Body>, Refusal> {
     let patch: Map<String, Value> = read(call.parts, body).await?;
-    let shard = call.shard()?;
-    check_scopes(call, &shard, |kind| patch.get(kind.name())?.as_str()).await?;
-    change(call, id, |key| {
+    let edit = |key: &mut Key| {
         let current = Wish {
             alias: key.alias.clone(),
+            org: key.org.clone(),
             team: key.team.clone(),
             project: key.project.clone(),
             user: key.user.clone(),
@@ -202,8 +197,18 @@ pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
         merge(&mut merged, Value::Object(patch.clone()));
         let wish = named(merged)?;
         apply(call, key, wish)
-    })
-    .await
+    };
+    // What it is to belong to is looked at before it is written: that is never taken away, only closed.
+    if Key::BELONGS.iter().any(|kind| patch.contains_key(kind.name())) {
+        let account = documents::find(call, &place(call.shard()?, id)).await?;
+        if let Some(Holder::Key(key)) = account.document().map(|document| &document.holder) {
+            let mut key = key.clone();
+            edit(&mut key)?;
+            let stays = key.org.clone().unwrap_or_else(|| Scope::DEFAULT_ORG.to_owned());
+            org_of(call, &key, Some(stays)).await?;
+        }
+    }
+    change(call, id, edit).await
 }
 
 /// `POST /admin/v1/keys/{id}/aws`: a pair for clients of AWS, in place of the one that it has. Its secret is in the answer,
@@ -270,29 +275,23 @@ fn place(shard: ShardId, id: &str) -> Place {
     Place { shard, account: AccountId::key(id), what: WHAT }
 }
 
-/// Refuses a wish to belong to what is not there.
-async fn check_scopes<'a>(
-    call: &Call<'_>,
-    shard: &ShardId,
-    wish: impl Fn(ScopeKind) -> Option<&'a str> + Send,
-) -> Result<(), Refusal> {
-    for kind in ScopeKind::ALL {
-        let Some(id) = wish(kind) else { continue };
-        let account = call.core.ports.ledger.read(shard, &kind.account(id)).await?;
-        // What the caller has no part in is not there.
-        let document = account.as_ref().and_then(Account::document);
-        let document = document.filter(|document| call.permit.covers(shard, &document.holder));
-        let scope = document.and_then(Document::scope);
-        if scope.is_none_or(|scope| scope.state == ScopeState::Deleted) {
-            return Err(invalid(kind.name(), format!("there is no {kind} `{}`", id.escape_debug())));
+/// The organisation of a key that belongs to what it says, given the one that was said for it; refuses one that is to belong to what is not there, or to things
+/// of several organisations.
+async fn org_of(call: &Call<'_>, key: &Key, said: Option<String>) -> Result<Option<String>, Refusal> {
+    let mut scopes = Vec::new();
+    for kind in Key::BELONGS.into_iter().filter(|kind| *kind != ScopeKind::Organisation) {
+        if let Some(id) = key.scope(kind) {
+            let scope = documents::open_to_more(call, &key.shard, kind.name(), kind, id).await?;
+            scopes.push((kind.name(), scope));
         }
     }
-    Ok(())
+    let scopes: Vec<(&'static str, &Scope)> = scopes.iter().map(|(param, scope)| (*param, scope)).collect();
+    documents::org(call, &key.shard, said, &scopes).await
 }
 
 /// Checks an admin's wish and puts it into a key.
 fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
-    let Wish { alias, team, project, user, models, limits, expires, tags, metadata, blocked } = wish;
+    let Wish { alias, org, team, project, user, models, limits, expires, tags, metadata, blocked } = wish;
     if alias.as_ref().is_some_and(|alias| alias.is_empty() || alias.len() > 128) {
         return Err(invalid("alias", "expected 1 to 128 bytes"));
     }
@@ -317,6 +316,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         return Err(invalid("expires", "expected a moment in the future"));
     }
     key.alias = alias;
+    key.org = org.filter(|org| org != Scope::DEFAULT_ORG);
     key.team = team;
     key.project = project;
     key.user = user;
@@ -326,7 +326,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     key.metadata = metadata;
     key.expires = expires;
     if let Some(needed) = key.kind.role().and_then(Role::needs)
-        && !key.scopes().any(|(kind, _)| kind == needed)
+        && key.scope(needed).is_none()
     {
         return Err(invalid(needed.name(), "the role of this key ends there, so it must belong to one"));
     }
@@ -364,6 +364,7 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         kind: Kind::of(key.kind),
         role: key.kind.role(),
         alias: key.alias.as_deref(),
+        org: key.org.as_deref(),
         team: key.team.as_deref(),
         project: key.project.as_deref(),
         user: key.user.as_deref(),

@@ -36,7 +36,7 @@ pub(super) async fn answer(
     let principal = call::principal(core, now, parts).await?;
     let found = routes::find(&parts.method, path, parts.uri.path())?;
     let call = &Call::of(core, now, parts, principal, &found)?;
-    let (id, kind) = (found.id, found.kind);
+    let (id, kind) = (&*found.id, found.kind);
     match found.row.answer {
         Answer::CreateKey => keys::create(call, body).await,
         Answer::ListKeys => keys::list(call).await,

@@ -1,6 +1,8 @@
 //! The routes under `/admin/v1`: each with what it is about and what it does there, so that nobody answers who was not
 //! asked for a permission first.
 
+use std::borrow::Cow;
+
 use http::Method;
 
 use crate::domain::{Resource, ScopeKind, Verb};
@@ -100,7 +102,7 @@ pub(super) struct Found<'a> {
     /// [`ScopeKind`] of a path that names one; of others it is never asked.
     pub(super) kind: ScopeKind,
     /// What `{id}` stands for.
-    pub(super) id: &'a str,
+    pub(super) id: Cow<'a, str>,
     /// What `{name}` stands for, in segments.
     pub(super) rest: &'a [&'a str],
 }
@@ -122,13 +124,21 @@ pub(super) fn find<'a>(method: &Method, path: &'a [&'a str], whole: &str) -> Res
 }
 
 fn fit<'a>(row: &'static Row, path: &'a [&'a str]) -> Option<Found<'a>> {
-    let mut found = Found { row, resource: Resource::Key, kind: ScopeKind::Team, id: "", rest: &[] };
+    let mut found =
+        Found { row, resource: Resource::Key, kind: ScopeKind::Team, id: Cow::default(), rest: &[] };
     let mut rest = path;
     for part in row.path.split('/') {
         let (segment, after) = rest.split_first()?;
         match part {
             "{scopes}" => found.kind = ScopeKind::ALL.into_iter().find(|kind| kind.plural() == *segment)?,
-            "{id}" => found.id = segment,
+            // Ids of scopes may have slashes, as they are or encoded.
+            "{id}" if matches!(row.about, About::Scope) => {
+                let parts = rest.iter().map(|part| super::super::route::decoded(part));
+                found.id = parts.collect::<Option<Vec<_>>>()?.join("/").into();
+                rest = &[];
+                break;
+            }
+            "{id}" => found.id = Cow::Borrowed(segment),
             "{name}" => {
                 found.rest = rest;
                 rest = &[];

@@ -1,4 +1,4 @@
-//! Teams, projects and users: what keys belong to, with limits and books of their own.
+//! Organisations, teams, users, customers, tags and the like: what has limits and books of its own beside keys.
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,6 @@ use super::call::Call;
 use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
 use super::{named, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
-use crate::domain::scope::is_id;
 use crate::domain::{Scope, ScopeKind, ScopeState, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -27,6 +26,9 @@ struct Wish {
 #[serde(deny_unknown_fields)]
 struct Creation {
     id: String,
+    /// None: the default one.
+    #[serde(default)]
+    org: Option<String>,
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
@@ -40,6 +42,7 @@ struct Creation {
 struct View<'a> {
     id: &'a str,
     shard: &'a ShardId,
+    org: Option<&'a str>,
     name: Option<&'a str>,
     state: ScopeState,
     limits: &'a Limits,
@@ -51,20 +54,30 @@ struct View<'a> {
     usage: Statement,
 }
 
-/// `POST /admin/v1/{teams|projects|users}`.
+/// `POST /admin/v1/{kind}`.
 pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Result<Response<Body>, Refusal> {
-    let Creation { id, name, limits, metadata } = read(call.parts, body).await?;
-    if !is_id(&id) {
-        let expected =
-            "expected 1 to 64 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first";
-        return Err(invalid("id", expected));
+    let Creation { id, org, name, limits, metadata } = read(call.parts, body).await?;
+    if !kind.allows(&id) {
+        return Err(invalid("id", kind.expected()));
+    }
+    if kind == ScopeKind::Organisation && org.is_some() {
+        return Err(invalid("org", "an organisation belongs to none"));
     }
     let shard = call.shard()?;
+    let org = match id.split_once('/').filter(|_| kind == ScopeKind::Member) {
+        Some((team, user)) => {
+            let team = documents::open_to_more(call, &shard, "id", ScopeKind::Team, team).await?;
+            let user = documents::open_to_more(call, &shard, "id", ScopeKind::User, user).await?;
+            documents::org(call, &shard, org, &[("id", &team), ("id", &user)]).await?
+        }
+        None => documents::org(call, &shard, org, &[]).await?,
+    };
     let place = place(shard.clone(), kind, &id);
     let mut scope = Scope {
         kind,
         id,
         shard,
+        org,
         name: None,
         limits: Limits::default(),
         metadata: Map::new(),
@@ -77,20 +90,20 @@ pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Resu
     shown(StatusCode::CREATED, &account, kind, call.now)
 }
 
-/// `GET /admin/v1/{teams|projects|users}?after=&limit=`: in order of id.
+/// `GET /admin/v1/{kind}?after=&limit=`: in order of id.
 pub(super) async fn list(call: &Call<'_>, kind: ScopeKind) -> Result<Response<Body>, Refusal> {
     let (accounts, next) = documents::list(call, &call.shard()?, kind.account("").as_str()).await?;
     let scopes: Vec<View<'_>> = accounts.iter().filter_map(|account| view(account, call.now)).collect();
     Ok(reply(StatusCode::OK, &json!({ kind.plural(): scopes, "next": next })))
 }
 
-/// `GET /admin/v1/{teams|projects|users}/{id}`.
+/// `GET /admin/v1/{kind}/{id}`.
 pub(super) async fn show(call: &Call<'_>, kind: ScopeKind, id: &str) -> Result<Response<Body>, Refusal> {
     let account = documents::find(call, &place(call.shard()?, kind, id)).await?;
     shown(StatusCode::OK, &account, kind, call.now)
 }
 
-/// `PATCH /admin/v1/{teams|projects|users}/{id}`: a JSON merge patch of what [`Wish`] names. `If-Match` guards against
+/// `PATCH /admin/v1/{kind}/{id}`: a JSON merge patch of what [`Wish`] names. `If-Match` guards against
 /// others' changes.
 pub(super) async fn update(
     call: &Call<'_>,
@@ -113,7 +126,7 @@ pub(super) async fn update(
     .await
 }
 
-/// `DELETE /admin/v1/{teams|projects|users}/{id}`: nothing that belongs to it may call any more, from the next request
+/// `DELETE /admin/v1/{kind}/{id}`: nothing that belongs to it may call any more, from the next request
 /// on, and nothing more may belong to it. Its books stay.
 pub(super) async fn delete(call: &Call<'_>, kind: ScopeKind, id: &str) -> Result<Response<Body>, Refusal> {
     change(call, kind, id, |scope| {
@@ -179,6 +192,7 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
     Some(View {
         id: &scope.id,
         shard: &scope.shard,
+        org: scope.org.as_deref(),
         name: scope.name.as_deref(),
         state: scope.state,
         limits: &scope.limits,

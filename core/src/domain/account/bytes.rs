@@ -6,7 +6,7 @@ use super::budget::Period;
 use super::hold::{Ended, Hold, Holds, Tombstone};
 use super::tally::{Spent, Tally};
 use super::window::Log;
-use super::{Account, Document};
+use super::{Account, Document, Limits};
 use crate::domain::{Money, Timestamp, compact};
 
 /// Bytes are not an account that this program can read.
@@ -15,7 +15,7 @@ use crate::domain::{Money, Timestamp, compact};
 pub struct Unreadable(String);
 
 /// The form of what follows the first byte. A change of [`Stored`] or of what it holds is a new one.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The account after its format byte, in postcard's encoding: integers in as few bytes as they need, moments as seconds
 /// before `seen`.
@@ -23,6 +23,8 @@ const FORMAT: u8 = 1;
 struct Stored {
     /// As JSON, since it carries the admin's own metadata; none: never written.
     document: Option<String>,
+    /// As JSON.
+    carried: Option<String>,
     /// Microseconds.
     seen: i64,
     holds: Vec<StoredHold>,
@@ -67,8 +69,10 @@ impl Account {
             until: tombstone.until.saturating_sub(now),
         };
         let document = self.document.as_deref().map(serde_json::to_string).transpose();
+        let carried = self.carried.as_deref().map(serde_json::to_string).transpose();
         let stored = Stored {
             document: document.map_err(|error| Unreadable(error.to_string()))?,
+            carried: carried.map_err(|error| Unreadable(error.to_string()))?,
             seen: self.seen.micros(),
             holds: self
                 .holds
@@ -121,6 +125,11 @@ impl Account {
             .map(|json| serde_json::from_str(&json))
             .transpose()
             .map_err(|error| Unreadable(error.to_string()))?;
+        let carried: Option<Box<Limits>> = stored
+            .carried
+            .map(|json| serde_json::from_str(&json))
+            .transpose()
+            .map_err(|error| Unreadable(error.to_string()))?;
         let seen = Timestamp::from_micros(stored.seen);
         let now = seen.seconds();
         let tombstone = |stored: StoredTombstone| Tombstone {
@@ -150,6 +159,7 @@ impl Account {
         });
         let mut account = Self {
             document,
+            carried,
             seen,
             holds: Holds::restored(
                 open,

@@ -101,6 +101,11 @@ impl Holds {
         self.swept.iter().copied()
     }
 
+    /// Whether nothing is open, nor remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.settled.is_empty() && self.swept.is_empty()
+    }
+
     /// The sum of what is open, in nano-dollars.
     pub(super) fn held(&self) -> u128 {
         self.held

@@ -166,6 +166,7 @@ impl History {
                 self.apply(Op::Reserve(Reserve {
                     hold,
                     versions: vec![1],
+                    carried: Vec::new(),
                     input_tokens: *input,
                     input_cost: Money::from_nanos(*input_cost),
                     output: OutputBound { tokens: *output, rate: Rate::from_picos(*rate), elastic: *elastic },
@@ -435,6 +436,7 @@ proptest! {
                     let reserve = Reserve {
                         hold: hold.clone(),
                         versions: vec![1],
+ carried: Vec::new(),
                         input_tokens: *input,
                         input_cost: Money::from_nanos(*input_cost),
                         output: OutputBound { tokens: *output, rate: Rate::from_picos(*rate), elastic: *elastic },
@@ -519,7 +521,7 @@ proptest! {
     #[test]
     fn foreign_bytes_are_refused_not_obeyed(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Account::from_bytes(&bytes);
-        let mut known = vec![1];
+        let mut known = vec![2];
         known.extend(bytes);
         if let Ok(mut account) = Account::from_bytes(&known) {
             account.apply(&AccountId::key("k"), &Op::Sweep, Timestamp::from_seconds(START));

@@ -31,6 +31,29 @@ impl Limits {
     pub const MOST_BUDGETS: usize = 8;
 }
 
+/// Limits as the text of their JSON: for encodings that cannot leave a field out.
+pub(super) mod as_text {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Limits;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        limits: &Limits,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serde_json::to_string(limits).map_err(serde::ser::Error::custom)?)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Limits, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        serde_json::from_str(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 fn budgets<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Budget>, D::Error> {
     struct OneOrMore;
 

@@ -29,7 +29,8 @@ pub use budget::{Budget, NotABudget, Offset, Period, Unit};
 pub use bytes::Unreadable;
 pub use limits::Limits;
 pub use op::{
-    Denial, DenialCause, Document, Grant, Headroom, Holder, Meter, Op, OutputBound, Reserve, Settle,
+    Carried, Denial, DenialCause, Document, Grant, Headroom, Holder, Meter, Op, OutputBound, Reserve, Settle,
+    Stood,
 };
 pub use statement::{BudgetLine, ParallelLine, RateLine, Statement};
 pub use transact::{distinct, transact};
@@ -47,6 +48,8 @@ use window::Log;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     document: Option<Box<Document>>,
+    /// Limits that the last reservation carried, for want of a document.
+    carried: Option<Box<Limits>>,
     /// The latest moment seen. Time never runs backwards for an account, whichever host's clock is behind.
     seen: Timestamp,
     holds: Holds,
@@ -61,6 +64,7 @@ impl Default for Account {
     fn default() -> Self {
         Self {
             document: None,
+            carried: None,
             seen: Timestamp::EPOCH,
             holds: Holds::default(),
             requests: Log::new(1),
@@ -87,10 +91,13 @@ impl Account {
     pub fn apply(&mut self, id: &AccountId, op: &Op, now: Timestamp) -> Grant {
         let swept = self.advance(now);
         match op {
-            Op::Reserve(reserve) => match self.quote(id, reserve, reserve.versions.first().copied()) {
-                Ok(quote) => self.hold(reserve, &quote),
-                Err(grant) => *grant,
-            },
+            Op::Reserve(reserve) => {
+                self.adopt(reserve.carried(0));
+                match self.quote(id, reserve, 0) {
+                    Ok(quote) => self.hold(reserve, &quote),
+                    Err(grant) => *grant,
+                }
+            }
             Op::Settle(settle) => self.settle(settle),
             Op::Write { document, expect } => {
                 self.writable(document, *expect).unwrap_or_else(|| self.write(document.clone()))
@@ -165,10 +172,10 @@ impl Account {
         Grant::Written
     }
 
-    /// Keeps a tally for the total and for every period that the document's budgets name.
+    /// Keeps a tally for the total and for every period that a budget names.
     fn track(&mut self) {
         let mut before = std::mem::take(&mut self.tallies);
-        let limits = self.document.as_deref().map(Document::limits);
+        let limits = self.limits();
         let budgets = limits.into_iter().flat_map(|limits| limits.budget.iter().chain(&limits.soft_budget));
         let mut tallies: Vec<Tally> = Vec::new();
         for period in std::iter::once(Period::Total).chain(budgets.map(|budget| budget.period)) {
@@ -191,13 +198,38 @@ impl Account {
     }
 
     fn limits(&self) -> Option<&Limits> {
-        self.document.as_deref().map(Document::limits)
+        self.document.as_deref().map(Document::limits).or(self.carried.as_deref())
+    }
+
+    /// Takes limits that a reservation carries; where it carries none the account has none but its document's. Done again
+    /// with every reservation, so whether it is kept after a refusal makes no difference.
+    fn adopt(&mut self, carried: Option<&Limits>) {
+        if self.carried.as_deref() != carried {
+            self.carried = carried.cloned().map(Box::new);
+            self.track();
+        }
+    }
+
+    /// Whether the reservation's hold is open, or was.
+    fn holds(&self, reserve: &Reserve) -> bool {
+        let hold = name(&reserve.hold);
+        self.holds.get(hold).is_some() || self.holds.tombstone(hold).is_some()
+    }
+
+    /// Whether nothing is in it: it was never written, or what was in it is over. A host need not keep it.
+    pub fn is_blank(&self) -> bool {
+        self.document.is_none()
+            && self.holds.is_empty()
+            && self.requests.is_empty()
+            && self.tokens.is_empty()
+            && self.tallies.iter().all(|tally| tally.spent() == 0)
     }
 
     fn hold(&mut self, reserve: &Reserve, quote: &Quote) -> Grant {
         let output_tokens = match quote {
             Quote::Standing { output_tokens } => *output_tokens,
             Quote::Fresh { output_tokens } => self.open(reserve, *output_tokens),
+            Quote::Nothing => reserve.output.tokens,
         };
         self.held(output_tokens)
     }

@@ -28,8 +28,11 @@ pub struct Reserve {
     pub hold: HoldId,
     /// The versions of the documents that the caller's rights were read from, in the order of the transaction's accounts.
     /// Where an account has another one the answer is [`Grant::Stale`] and nothing is held. An account for which none is
-    /// named may have any.
+    /// named may have any. Zero: it is expected to have no document, so nothing is held of it, and it need not be settled.
     pub versions: Vec<u64>,
+    /// Limits of accounts that have no document of their own, because those that are named here say what they allow.
+    #[serde(default)]
+    pub carried: Vec<Carried>,
     /// An upper bound of the input's tokens, and of their cost.
     pub input_tokens: u64,
     pub input_cost: Money,
@@ -37,6 +40,15 @@ pub struct Reserve {
     /// When the hold dies by itself: at most [`Account::LONGEST_HOLD`](super::Account::LONGEST_HOLD) from now. A
     /// request that arrives later than that holds nothing.
     pub expires: Timestamp,
+}
+
+/// What an account without a document allows: said by a document whose version the same reservation names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The account's place in the transaction.
+    pub place: usize,
+    #[serde(with = "super::limits::as_text")]
+    pub limits: Limits,
 }
 
 /// How much output is reserved for.
@@ -144,9 +156,9 @@ pub enum Grant {
         /// Soft budgets that are passed with this request and all that are running, as they were written.
         soft_passed: Vec<String>,
     },
-    /// The account's document is another than the caller read, or does not allow any request now (blocked, revoked,
-    /// expired); none: there is no such account.
-    Stale(Option<Box<Document>>),
+    /// Documents of these accounts are other than the caller read, or do not allow any request now (blocked, revoked,
+    /// expired). Never empty.
+    Stale(Vec<Stood>),
     Denied(Denial),
     /// Settled now, or before.
     Settled,
@@ -168,10 +180,24 @@ impl Op {
         match self {
             Self::Reserve(reserve) => {
                 let versions = reserve.versions.get(place).copied().into_iter().collect();
-                Self::Reserve(Reserve { versions, ..reserve.clone() })
+                let mine = reserve.carried.iter().find(|carried| carried.place == place);
+                let carried = mine.map(|mine| Carried { place: 0, limits: mine.limits.clone() });
+                Self::Reserve(Reserve { versions, carried: carried.into_iter().collect(), ..reserve.clone() })
             }
             other => other.clone(),
         }
+    }
+}
+
+impl Reserve {
+    /// Limits that the account at `place` has from elsewhere.
+    pub(super) fn carried(&self, place: usize) -> Option<&Limits> {
+        self.carried.iter().find(|carried| carried.place == place).map(|carried| &carried.limits)
+    }
+
+    /// Whether the account at `place` is only looked at: it is expected to have no limits.
+    pub fn only_looks(&self, place: usize) -> bool {
+        self.versions.get(place) == Some(&0) && self.carried(place).is_none()
     }
 }
 
@@ -184,6 +210,14 @@ impl Grant {
             Self::Stale(_) | Self::Denied(_) | Self::NoHold | Self::Conflict(_) => false,
         }
     }
+}
+
+/// An account's document as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stood {
+    pub account: AccountId,
+    /// None: it has none.
+    pub document: Option<Box<Document>>,
 }
 
 /// A limit that said no.

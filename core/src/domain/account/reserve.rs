@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::hold::{Hold, name};
 use super::tally::Tally;
-use super::{Account, Denial, DenialCause, Grant, Headroom, Limits, Meter, OutputBound, Reserve};
+use super::{Account, Denial, DenialCause, Grant, Headroom, Limits, Meter, OutputBound, Reserve, Stood};
 use crate::domain::{AccountId, Money, Timestamp};
 
 /// What would be granted.
@@ -16,18 +16,16 @@ pub(super) enum Quote {
     Fresh {
         output_tokens: u64,
     },
+    /// The account has no limits, as was expected: nothing is held of it.
+    Nothing,
 }
 
 impl Account {
     /// What would be granted now, or why nothing is. Changes nothing; the account has been moved to now.
     ///
-    /// `version`: what the caller read of this account; none: nothing.
-    pub(super) fn quote(
-        &self,
-        id: &AccountId,
-        reserve: &Reserve,
-        version: Option<u64>,
-    ) -> Result<Quote, Box<Grant>> {
+    /// `place`: the account's place in the transaction. Limits that the reservation carries for it are the account's already
+    /// (see [`Account::adopt`]).
+    pub(super) fn quote(&self, id: &AccountId, reserve: &Reserve, place: usize) -> Result<Quote, Box<Grant>> {
         let hold = name(&reserve.hold);
         if let Some(standing) = self.holds.get(hold) {
             return Ok(Quote::Standing { output_tokens: standing.output_tokens });
@@ -35,9 +33,14 @@ impl Account {
         if self.holds.tombstone(hold).is_some() || reserve.expires <= self.seen {
             return Err(Box::new(Grant::NoHold));
         }
-        let stands = self.document.as_deref().map(|document| document.version);
-        if (version.is_some() && version != stands) || !self.is_open() {
-            return Err(Box::new(Grant::Stale(self.document.clone())));
+        let version = reserve.versions.get(place).copied();
+        let stands = self.document.as_deref().map_or(0, |document| document.version);
+        if version.is_some_and(|version| version != stands) || !self.is_open() {
+            let stood = Stood { account: id.clone(), document: self.document.clone() };
+            return Err(Box::new(Grant::Stale(vec![stood])));
+        }
+        if reserve.only_looks(place) {
+            return Ok(Quote::Nothing);
         }
         match self.denial(id, reserve) {
             Some(denial) => Err(Box::new(Grant::Denied(denial))),

@@ -49,8 +49,15 @@ pub fn transact(accounts: &mut [(AccountId, Account)], op: &Op, now: Timestamp) 
 fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
     let mut quotes = Vec::with_capacity(accounts.len());
     let mut refusal: Option<Grant> = None;
-    for (place, (id, account)) in accounts.iter().enumerate() {
-        match account.quote(id, reserve, reserve.versions.get(place).copied()) {
+    // What is held already stays held, whatever document was written meanwhile to an account that had none.
+    let stands = accounts.iter().any(|(_, account)| account.holds(reserve));
+    for (place, (id, account)) in accounts.iter_mut().enumerate() {
+        if stands && reserve.only_looks(place) {
+            quotes.push(Quote::Nothing);
+            continue;
+        }
+        account.adopt(reserve.carried(place));
+        match account.quote(id, reserve, place) {
             Ok(quote) => quotes.push(quote),
             Err(grant) => {
                 refusal = Some(match refusal {
@@ -65,13 +72,16 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
     }
     // What one account cannot afford is not held in the others either.
     let tokens = |quote: &Quote| match quote {
-        Quote::Standing { output_tokens } | Quote::Fresh { output_tokens } => *output_tokens,
+        Quote::Standing { output_tokens } | Quote::Fresh { output_tokens } => Some(*output_tokens),
+        Quote::Nothing => None,
     };
-    let granted = quotes.iter().map(tokens).min().unwrap_or(reserve.output.tokens);
+    let granted = quotes.iter().filter_map(tokens).min().unwrap_or(reserve.output.tokens);
     let mut all: Option<Grant> = None;
     for ((_, account), quote) in accounts.iter_mut().zip(quotes) {
-        if let Quote::Fresh { .. } = quote {
-            account.open(reserve, granted);
+        match quote {
+            Quote::Fresh { .. } => drop(account.open(reserve, granted)),
+            Quote::Standing { .. } => {}
+            Quote::Nothing => continue,
         }
         let one = account.held(granted);
         all = Some(match all {
@@ -88,6 +98,16 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
 
 /// Of two refusals the one to act on: a stale document first, since all else was judged by it.
 fn weightier(first: Grant, second: Grant) -> Grant {
+    match (first, second) {
+        (Grant::Stale(mut first), Grant::Stale(second)) => {
+            first.extend(second);
+            Grant::Stale(first)
+        }
+        (first, second) => heavier(first, second),
+    }
+}
+
+fn heavier(first: Grant, second: Grant) -> Grant {
     match (&first, &second) {
         (Grant::Denied(one), Grant::Denied(other)) if !other.binds_more_than(one) => first,
         (Grant::Denied(_), _) => second,

@@ -40,6 +40,10 @@ impl Log {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
     pub(super) fn sum(&self) -> u128 {
         self.buckets.iter().map(|(_, amount)| u128::from(*amount)).sum()
     }

@@ -194,7 +194,14 @@ impl Ledger for MemoryLedger {
             .collect();
         let grant = transact(&mut accounts, &transaction.op, now);
         if grant.changes() {
-            shard.accounts.extend(accounts);
+            // What is over is forgotten, and what was only looked at never came to be.
+            for (id, account) in accounts {
+                if account.is_blank() {
+                    shard.accounts.remove(&id);
+                } else {
+                    shard.accounts.insert(id, account);
+                }
+            }
         }
         for entry in transaction.entries {
             shard.outbox.insert(entry.id.clone(), entry);

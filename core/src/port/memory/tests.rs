@@ -42,6 +42,7 @@ impl Books {
         let reserve = Reserve {
             hold: HoldId::new(hold),
             versions: vec![1],
+            carried: Vec::new(),
             input_tokens: 1,
             input_cost: cost.parse().unwrap(),
             output: OutputBound { tokens: 1, rate: Rate::ZERO, elastic: false },
