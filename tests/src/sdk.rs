@@ -154,21 +154,28 @@ fn installed(program: &str) -> Result<PathBuf> {
 
 /// What a judge in Python (`tests/sdk/<script>`) says of `cases`, which it reads a line each.
 pub fn judge(script: &str, arguments: &[&str], cases: &[Value]) -> Result<Value> {
-    let python = root().join(".tools/venv/bin/python");
-    ensure!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
+    run(&python()?, script, arguments, cases)
+}
+
+/// What the `litellm-proxy` command line does, a list of arguments each.
+pub fn litellm_proxy(arguments: &[&str], commands: &[Value]) -> Result<Value> {
+    run(&installed(".tools/venv-litellm/bin/python")?, "litellm_cli.py", arguments, commands)
+}
+
+fn run(python: &Path, script: &str, arguments: &[&str], cases: &[Value]) -> Result<Value> {
     let mut child = std::process::Command::new(python)
         .arg(root().join("tests/sdk").join(script))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let mut stdin = child.stdin.take().context("the judge has no input")?;
+    let mut stdin = child.stdin.take().context("the script has no input")?;
     for case in cases {
         writeln!(stdin, "{case}")?;
     }
     drop(stdin);
     let output = child.wait_with_output()?;
-    serde_json::from_slice(&output.stdout).context("the judge did not answer")
+    serde_json::from_slice(&output.stdout).context("the script did not answer")
 }
 
 /// The root of the repository.

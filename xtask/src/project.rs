@@ -19,12 +19,6 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| base.join("target"), |folder| base.join(folder))
 }
 
-/// The Python of the tests' own environment.
-pub(crate) fn python() -> PathBuf {
-    let environment = root().join(".tools/venv");
-    if cfg!(windows) { environment.join("Scripts/python.exe") } else { environment.join("bin/python") }
-}
-
 pub(crate) fn cargo() -> Command {
     program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

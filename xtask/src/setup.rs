@@ -9,14 +9,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::project::{program, python, root, run as finish};
+use crate::project::{program, root, run as finish};
 
 pub(crate) fn run(_arguments: &[String]) -> Result<()> {
     wasm_target()?;
     for folder in ["", "tests"] {
         node_packages(&root().join(folder), if folder.is_empty() { "npm" } else { "npm-tests" })?;
     }
-    python_packages()
+    python_packages("requirements.txt", "venv", "python")?;
+    // It wants other versions of the packages that are tested themselves.
+    python_packages("requirements-litellm.txt", "venv-litellm", "python-litellm")
 }
 
 /// Only what the Worker needs: no Python.
@@ -62,21 +64,21 @@ fn node_packages(folder: &Path, step: &str) -> Result<()> {
     stamp.write()
 }
 
-fn python_packages() -> Result<()> {
-    let requirements = root().join("tests/requirements.txt");
-    if !requirements.is_file() {
+/// Installs `tests/<requirements>` in `.tools/<folder>`.
+fn python_packages(requirements: &str, folder: &str, step: &str) -> Result<()> {
+    let requirements = root().join("tests").join(requirements);
+    let stamp = Stamp::new(step, &[&requirements], "python3", &["--version"])?;
+    let folder = format!(".tools/{folder}");
+    let python = root().join(&folder).join("bin/python");
+    if stamp.holds() && python.is_file() {
         return Ok(());
     }
-    let stamp = Stamp::new("python", &[&requirements], "python3", &["--version"])?;
-    if stamp.holds() && python().is_file() {
-        return Ok(());
-    }
-    println!("installing Python packages in .tools/venv");
-    finish(program("python3").args(["-m", "venv", "--clear", ".tools/venv"])).context(
+    println!("installing Python packages in {folder}");
+    finish(program("python3").args(["-m", "venv", "--clear", &folder])).context(
         "python3 -m venv (Python 3.10 or later is needed; on Debian and Ubuntu its package python3-venv)",
     )?;
     finish(
-        Command::new(python())
+        Command::new(python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
             .arg(&requirements),
     )?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod health;
+mod litellm;
 mod models;
 mod responses;
 mod route;
@@ -59,6 +60,7 @@ pub(crate) async fn answer(
         Route::Live => Ok(live()),
         Route::Ready => Box::pin(health::ready(core)).await,
         Route::Admin(rest) => Box::pin(admin::answer(core, now, &parts, body, &rest)).await,
+        Route::Litellm(segments) => Box::pin(litellm::answer(core, now, &parts, body, &segments)).await,
         Route::Hello => Ok(health::hello()),
         Route::Nowhere(_) => Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),
     }

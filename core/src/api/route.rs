@@ -7,6 +7,7 @@ use gatelet_wire::dialect::Addressed;
 use gatelet_wire::{DialectId, Operation};
 use http::HeaderMap;
 
+use super::litellm;
 use crate::pipeline::Asking;
 use crate::policy::Provider;
 use crate::registry::Catalogue;
@@ -33,6 +34,8 @@ pub(crate) enum Route<'a> {
     Ready,
     /// What follows `/admin/v1`.
     Admin(Vec<&'a str>),
+    /// One of LiteLLM's management routes, in segments.
+    Litellm(Vec<&'a str>),
     Hello,
     /// A provider's own interface, what follows its name in the path, and what that asks for where it is known.
     Native(Arc<Provider>, &'a str, Option<Asking>),
@@ -63,6 +66,9 @@ impl<'a> Route<'a> {
             (false, false) => DialectId::Openai,
         };
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        if litellm::knows(&segments) {
+            return Self::Litellm(segments);
+        }
         if let Some(asking) = google::ask(&segments, query) {
             return Self::Ask(asking);
         }
@@ -184,7 +190,9 @@ impl<'a> Route<'a> {
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Nowhere(dialect) => *dialect,
             Self::Responses(_) => DialectId::OpenaiResponses,
             Self::Show => DialectId::Ollama,
-            Self::Version | Self::Live | Self::Ready | Self::Admin(_) | Self::Hello => DialectId::Openai,
+            Self::Version | Self::Live | Self::Ready | Self::Admin(_) | Self::Litellm(_) | Self::Hello => {
+                DialectId::Openai
+            }
         }
     }
 }

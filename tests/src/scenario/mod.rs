@@ -27,6 +27,7 @@ mod headers;
 mod keys;
 mod leaving;
 mod limits;
+mod litellm;
 mod money;
 mod operations;
 mod records;
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Scenario> {
         limits::scenarios(),
         money::scenarios(),
         scopes::scenarios(),
+        litellm::scenarios(),
         operations::scenarios(),
         fetch::scenarios(),
         leaving::scenarios(),

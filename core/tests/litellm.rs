@@ -1,0 +1,159 @@
+//! LiteLLM's management routes over ours.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use serde_json::{Value, json};
+use world::{World, completion, openai, read_json, whole};
+
+fn post(world: &World, path: &str, body: &Value) -> Value {
+    let (status, answer) = world.admin("POST", path, body);
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+fn get(world: &World, path: &str) -> Value {
+    let (status, answer) = world.admin("GET", path, &json!({}));
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+fn ask(world: &World, key: &str) -> (u16, Value) {
+    world.handles.upstream.push_response(whole(200, &completion("hi", 7, 3)));
+    let body =
+        json!({ "model": "plain", "max_tokens": 10, "messages": [{ "role": "user", "content": "hello" }] });
+    let response = world.send(openai(key, &body));
+    (response.status().as_u16(), read_json(response))
+}
+
+#[test]
+fn a_key_lives_from_generate_to_delete_in_their_words() {
+    let world = World::new();
+    let made = post(
+        &world,
+        "/key/generate",
+        &json!({
+            "key_alias": "search", "duration": "30d", "models": ["plain"], "rpm_limit": 60, "max_parallel_requests": 4,
+            "max_budget": 0.01, "budget_duration": "30d", "metadata": { "a": 1 },
+            // What their clients send without meaning anything by it.
+            "aliases": {}, "config": {}, "spend": 0, "permissions": {}, "blocked": null, "send_invite_email": false,
+        }),
+    );
+    let (key, token) = (made["key"].as_str().unwrap(), made["token"].as_str().unwrap());
+    assert!(key.starts_with("gk_"), "{made}");
+    assert_eq!(made["max_budget"], json!(0.01));
+    assert_eq!(made["budget_duration"], "1mo");
+    assert_eq!((&made["rpm_limit"], &made["max_parallel_requests"]), (&json!(60), &json!(4)));
+    let (status, ours) = world.admin("GET", &format!("/admin/v1/keys/{token}"), &json!({}));
+    assert_eq!((status, &ours["limits"]["budget"]), (200, &json!(["0.01 USD / month"])), "{ours}");
+
+    assert_eq!(ask(&world, key).0, 200);
+    for named in [key, token] {
+        let info = get(&world, &format!("/key/info?key={named}"));
+        assert_eq!((&info["key"], &info["info"]["spend"]), (&json!(token), &json!(0.000_037)), "{info}");
+    }
+    let listed = get(&world, "/key/list?return_full_object=true&key_alias=search");
+    assert_eq!((&listed["total_count"], &listed["keys"][0]["token"]), (&json!(1), &json!(token)), "{listed}");
+    assert_eq!(get(&world, "/key/list?team_id=none")["keys"], json!([]));
+    assert_eq!(get(&world, "/key/aliases")["aliases"], json!(["search"]));
+
+    // One of two fields that are one budget here.
+    let changed = post(&world, "/key/update", &json!({ "key": key, "max_budget": 0.5, "models": [] }));
+    assert_eq!((&changed["max_budget"], &changed["budget_duration"]), (&json!(0.5), &json!("1mo")));
+    let changed = post(&world, "/key/update", &json!({ "key": key, "budget_duration": "6h" }));
+    assert_eq!((&changed["max_budget"], &changed["budget_duration"]), (&json!(0.5), &json!("6h")));
+    let changed = post(&world, "/key/update", &json!({ "key": key, "max_budget": null, "rpm_limit": null }));
+    assert_eq!((&changed["max_budget"], &changed["rpm_limit"]), (&Value::Null, &Value::Null));
+    assert_eq!(changed["max_parallel_requests"], 4);
+
+    assert_eq!(post(&world, "/key/block", &json!({ "key": key }))["blocked"], true);
+    assert_eq!(ask(&world, key).0, 403);
+    assert_eq!(post(&world, "/key/unblock", &json!({ "key": token }))["blocked"], false);
+    assert_eq!(ask(&world, key).0, 200);
+    let deleted = post(&world, "/key/delete", &json!({ "keys": [key], "key_aliases": null }));
+    assert_eq!(deleted["deleted_keys"], json!([key]));
+    assert_eq!(ask(&world, key).0, 401);
+    assert_eq!(get(&world, "/key/list")["keys"], json!([]));
+}
+
+#[test]
+fn teams_and_users_are_made_listed_and_deleted_with_their_keys() {
+    let world = World::new();
+    let team =
+        json!({ "team_id": "search-1", "team_alias": "Search", "max_budget": 2, "members_with_roles": [] });
+    let made = post(&world, "/team/new", &team);
+    assert_eq!((&made["team_alias"], &made["max_budget"]), (&json!("Search"), &json!(2.0)), "{made}");
+    let unnamed = post(&world, "/team/new", &json!({ "team_alias": "No id" }));
+    assert_eq!(unnamed["team_id"].as_str().unwrap().len(), 32);
+    let user = post(
+        &world,
+        "/user/new",
+        &json!({ "user_id": "ann", "user_email": "ann@example.com", "user_role": "internal_user" }),
+    );
+    assert!(user["key"].as_str().unwrap().starts_with("gk_"), "{user}");
+    assert_eq!(user["user_email"], "ann@example.com");
+    let key = post(&world, "/key/generate", &json!({ "team_id": "search-1", "user_id": "ben" }));
+    assert_eq!(get(&world, "/user/info?user_id=ben")["keys"][0]["token"], key["token"]);
+    assert_eq!(get(&world, "/team/info?team_id=search-1")["keys"][0]["token"], key["token"]);
+    assert_eq!(get(&world, "/team/list").as_array().unwrap().len(), 2);
+    assert_eq!(get(&world, "/v2/team/list?page_size=1")["total_pages"], 2);
+    assert_eq!(get(&world, "/user/list")["users"].as_array().unwrap().len(), 2);
+
+    let changed = post(&world, "/team/update", &json!({ "team_id": "search-1", "tpm_limit": 5000 }));
+    assert_eq!((&changed["data"]["tpm_limit"], &changed["data"]["max_budget"]), (&json!(5000), &json!(2.0)));
+    post(&world, "/team/block", &json!({ "team_id": "search-1" }));
+    let secret = key["key"].as_str().unwrap();
+    assert_eq!(ask(&world, secret).0, 403);
+    post(&world, "/team/unblock", &json!({ "team_id": "search-1" }));
+    assert_eq!(ask(&world, secret).0, 200);
+
+    post(&world, "/team/delete", &json!({ "team_ids": ["search-1"] }));
+    assert_eq!(ask(&world, secret).0, 401);
+    assert_eq!(post(&world, "/user/delete", &json!({ "user_ids": ["ann", "ben"] })), 2);
+    assert_eq!(get(&world, "/user/list")["users"], json!([]));
+}
+
+#[test]
+fn what_has_no_counterpart_is_refused_by_its_name_and_nothing_is_made() {
+    let world = World::new();
+    for (path, body, param) in [
+        ("/key/generate", json!({ "guardrails": ["pii"] }), "guardrails"),
+        ("/key/generate", json!({ "max_budget": -1 }), "max_budget"),
+        ("/key/generate", json!({ "max_budget": "NaN" }), "max_budget"),
+        ("/key/generate", json!({ "max_budget": 1, "budget_duration": "soon" }), "budget_duration"),
+        ("/key/generate", json!({ "duration": "99999999999999999999d" }), "duration"),
+        ("/key/generate", json!({ "rpm_limit": "many" }), "limits.rpm"),
+        ("/key/generate", json!({ "models": "plain" }), "models"),
+        ("/key/generate", json!({ "key": "sk-mine" }), "key"),
+        ("/key/delete", json!({}), "keys"),
+        ("/team/new", json!({ "team_id": "A Team" }), "id"),
+        ("/team/new", json!({ "team_id": "t", "model_aliases": { "a": "b" } }), "model_aliases"),
+    ] {
+        let (status, answer) = world.admin("POST", path, &body);
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && message.contains(&format!("`{param}`")), "{path} {body}: {status} {answer}");
+    }
+    assert_eq!(get(&world, "/key/list")["total_count"], 0);
+    assert_eq!(get(&world, "/team/list"), json!([]));
+}
+
+#[test]
+fn whoever_is_no_admin_is_none_here_either() {
+    let world = World::new();
+    let (_, key) = world.key(&json!({ "models": ["plain"] }));
+    for path in ["/key/list", "/team/list", "/user/list"] {
+        let request = http::Request::get(path).header("authorization", format!("Bearer {key}"));
+        let response = world.send(request.body(gatelet_core::port::Body::Empty).unwrap());
+        assert!([401, 403].contains(&response.status().as_u16()), "{path}: {}", response.status());
+    }
+    // Models are for every key: those that it may call.
+    let request = http::Request::get("/model/info").header("authorization", format!("Bearer {key}"));
+    let mine = read_json(world.send(request.body(gatelet_core::port::Body::Empty).unwrap()));
+    assert_eq!(mine["data"].as_array().unwrap().len(), 1);
+    assert_eq!(mine["data"][0]["litellm_params"]["model"], "up-openai/model-o");
+    assert_eq!(mine["data"][0]["model_info"]["output_cost_per_token"], json!(0.000_01));
+    assert!(get(&world, "/v1/model/info")["data"].as_array().unwrap().len() > 10);
+    assert!(get(&world, "/model_group/info")["data"][0]["model_group"].is_string());
+    assert_eq!(get(&world, "/health/liveliness"), "I'm alive!");
+    assert_eq!(get(&world, "/health/readiness")["status"], "ok");
+}
