@@ -145,6 +145,28 @@ pub enum Command {
         #[command(subcommand)]
         from: Import,
     },
+    /// What was spent: requests, tokens and cost, by whoever and whatever they were for
+    Spend {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        wish: Spend,
+    },
+    /// Compare the records in the archive with the reports and with the ledger, to the nano-dollar; exit code 1 where they
+    /// differ
+    Reconcile {
+        #[command(flatten)]
+        remote: Remote,
+        /// The first day, such as 2026-11-01; without any it is all time, and the ledger is compared too
+        #[arg(long, value_name = "DAY")]
+        from: Option<String>,
+        /// The last day
+        #[arg(long, value_name = "DAY")]
+        to: Option<String>,
+        /// The shard, where it is not the gateway's own
+        #[arg(long, value_name = "SHARD")]
+        shard: Option<String>,
+    },
     /// Write all that this program knows of models into a file, for the store of another host (Workers: the KV key
     /// `catalogue`) or for `GATELET_CATALOGUE`
     Catalogue {
@@ -209,6 +231,28 @@ pub struct Remote {
     /// Print the gateway's JSON instead of a table
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Spend {
+    /// The first day, such as 2026-11-01; without it the first of the month
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<String>,
+    /// The last day; without it today
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<String>,
+    /// A row for each: words of day, month, organisation, team, project, user, key, customer, tag, provider, model
+    #[arg(long, value_name = "WORDS", default_value = "model")]
+    pub by: String,
+    /// Only what has this, such as team=search; once for each
+    #[arg(long, value_name = "WORD=VALUE")]
+    pub only: Vec<String>,
+    /// The shard, where it is not the gateway's own
+    #[arg(long, value_name = "SHARD")]
+    pub shard: Option<String>,
+    /// Print all that is counted, as CSV
+    #[arg(long)]
+    pub csv: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,11 @@
 //! Commands that talk to a running gateway.
 
+mod books;
+mod reconcile;
 mod show;
 
+pub use books::spend;
+pub use reconcile::reconcile;
 pub(crate) use show::table;
 
 use std::io::Write as _;
@@ -96,10 +100,16 @@ impl<'a> Admin<'a> {
 
     /// All pages of a list as one.
     fn all(&self, plural: &str) -> Result<Value> {
+        self.all_of(plural, "")
+    }
+
+    /// The same, of what `query` asks for.
+    fn all_of(&self, plural: &str, query: &str) -> Result<Value> {
         let mut items = Vec::new();
         let mut after = String::new();
         loop {
-            let mut page = self.call(Method::GET, &format!("/admin/v1/{plural}?limit=1000{after}"), None)?;
+            let mut page =
+                self.call(Method::GET, &format!("/admin/v1/{plural}?limit=1000{query}{after}"), None)?;
             if let Value::Array(more) = page[plural].take() {
                 items.extend(more);
             }
@@ -223,6 +233,13 @@ fn attach(fields: &mut Map<String, Value>, metadata: Option<String>) -> Result<(
 
 /// Calls the gateway; an answer that is not a success is an error with the gateway's own words.
 fn call(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+    let bytes = fetch(remote, key, method, path, body)?;
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} answered without JSON: is it a gateway?", remote.url))
+}
+
+/// As [`call`], for answers of any kind.
+fn fetch(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Value>) -> Result<Vec<u8>> {
     let url = format!("{}{path}", remote.url.trim_end_matches('/'));
     let request = http::Request::builder()
         .method(method)
@@ -254,11 +271,11 @@ fn call(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Val
         };
         anyhow::Ok((status, bytes))
     })?;
+    if status.is_success() {
+        return Ok(bytes);
+    }
     let answer: Value = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} answered with {status} and no JSON: is it a gateway?", remote.url))?;
-    if status.is_success() {
-        return Ok(answer);
-    }
     // Problem details under `/admin/v1`, the words of OpenAI elsewhere.
     let said = |ours: &Value, theirs: &Value| ours.as_str().or(theirs.as_str()).map(str::to_owned);
     let message = said(&answer["detail"], &answer["error"]["message"]);

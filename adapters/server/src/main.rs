@@ -45,6 +45,10 @@ fn main() -> ExitCode {
         Some(Command::Import { from: Import::Litellm { file, output, strict } }) => {
             import::litellm(&file, output.as_deref(), strict)
         }
+        Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
+        Some(Command::Reconcile { remote, from, to, shard }) => {
+            client::reconcile(&remote, [("from", from), ("to", to), ("shard", shard)])
+        }
         Some(Command::Catalogue { file }) => known::catalogue(&file),
     });
     match done {

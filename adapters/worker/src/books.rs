@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use gatelet_core::domain::account::Account;
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::ledger;
-use gatelet_core::port::{Entry, Outcome, Transaction};
+use gatelet_core::port::{EXACT, Entry, Outcome, Transaction};
 use worker::{SqlStorage, SqlStorageValue};
 
 use crate::ask::{Blob, Document, Expected};
@@ -188,6 +188,8 @@ impl Books {
             return Ok(None);
         }
         let version = self.last_version(name)?.saturating_add(1);
+        // What is read here alone has no copy that could be behind.
+        let copying = if name.starts_with(EXACT) { COPIED } else { COPYING };
         self.run(
             "insert into documents values (?, ?, ?, ?4) on conflict (name) do update
              set version = excluded.version, body = excluded.body,
@@ -196,7 +198,7 @@ impl Books {
                 name.into(),
                 whole(version),
                 SqlStorageValue::Blob(bytes.0.to_vec()),
-                COPYING,
+                copying,
                 COPIED,
                 IN_DOUBT,
             ],

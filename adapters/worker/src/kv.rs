@@ -1,9 +1,10 @@
-//! [`Store`]: documents. The directory's object has them, exactly; KV carries copies to where they are read.
+//! [`Store`]: documents. The directory's object has them, exactly; KV carries copies to where they are read. Of the
+//! gateway's own books, which are read as they were last written, there are no copies.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gatelet_core::domain::Timestamp;
-use gatelet_core::port::{Expect, Fault, FaultKind, MOST_KEPT, Page, Store, Versioned};
+use gatelet_core::port::{EXACT, Expect, Fault, FaultKind, MOST_KEPT, Page, Store, Versioned};
 use serde::{Deserialize, Serialize};
 use worker::kv::{KvError, KvStore};
 
@@ -26,6 +27,9 @@ struct Copy {
 impl Documents {
     async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
         const OPERATION: &str = "store.get";
+        if name.starts_with(EXACT) {
+            return self.newest(name).await;
+        }
         let (bytes, copy) = self
             .kv
             .get(name)
@@ -49,6 +53,9 @@ impl Documents {
             Ask::PutDocument { name: name.to_owned(), bytes: Blob(bytes.clone()), expect: expect.into() };
         let version: Option<u64> = self.shards.ask(OPERATION, DIRECTORY, &ask).await?;
         let version = version.ok_or_else(|| Fault::new(FaultKind::Conflict, OPERATION, name))?;
+        if name.starts_with(EXACT) {
+            return Ok(version);
+        }
         let copied = publish(&self.kv, name, &bytes, version).await;
         self.changed(OPERATION, name, version, copied).await;
         Ok(version)

@@ -10,6 +10,8 @@ pub enum Resource {
     /// A virtual key, its limits and what is used of them.
     Key,
     Scope(ScopeKind),
+    /// What was spent: the part of it that lies within the role's bounds.
+    Spend,
     /// Objects in the archive of records.
     Archive,
     /// The gateway's own work: what a tick does.
@@ -56,6 +58,7 @@ impl Resource {
         match self {
             Self::Key => "key",
             Self::Scope(kind) => kind.name(),
+            Self::Spend => "spend",
             Self::Archive => "archive",
             Self::Gateway => "gateway",
             Self::Interface => "interface",
@@ -67,7 +70,7 @@ impl Resource {
     pub fn is_somebodys(self) -> bool {
         match self {
             // What is said of the interface is the same for all.
-            Self::Key | Self::Scope(_) | Self::Interface => true,
+            Self::Key | Self::Scope(_) | Self::Spend | Self::Interface => true,
             Self::Archive | Self::Gateway => false,
         }
     }
@@ -93,6 +96,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
     (Role::GatewayAdmin, Resource::Archive, READ),
     (Role::GatewayAdmin, Resource::Gateway, &[Verb::Read, Verb::Run]),
+    (Role::GatewayAdmin, Resource::Spend, READ),
     (Role::GatewayAdmin, Resource::Interface, READ),
     (Role::Auditor, Resource::Key, READ),
     (Role::Auditor, Resource::Scope(ScopeKind::Team), READ),
@@ -108,16 +112,20 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::Auditor, Resource::Scope(ScopeKind::Template), READ),
     (Role::Auditor, Resource::Archive, READ),
     (Role::Auditor, Resource::Gateway, READ),
+    (Role::Auditor, Resource::Spend, READ),
     (Role::Auditor, Resource::Interface, READ),
     // Not the team's own limits: those are for who gave them.
     (Role::TeamAdmin, Resource::Key, MANAGE),
     (Role::TeamAdmin, Resource::Scope(ScopeKind::Team), READ),
+    (Role::TeamAdmin, Resource::Spend, READ),
     (Role::TeamAdmin, Resource::Interface, READ),
     (Role::Member, Resource::Key, MANAGE),
     (Role::Member, Resource::Scope(ScopeKind::Team), READ),
     (Role::Member, Resource::Scope(ScopeKind::User), READ),
+    (Role::Member, Resource::Spend, READ),
     (Role::Member, Resource::Interface, READ),
     (Role::Agent, Resource::Key, READ),
+    (Role::Agent, Resource::Spend, READ),
     (Role::Agent, Resource::Interface, READ),
 ];
 
@@ -207,6 +215,15 @@ impl Principal {
         let fits = resource.is_somebodys() || self.bounds == Bounds::Gateway;
         let allowed = named && fits && (!self.only_reads || verb.only_reads());
         allowed.then_some(Permit { principal: self, resource, verb })
+    }
+
+    /// What bounds it within its shard: the kind of each, and the id. None for roles of the whole gateway.
+    pub fn bounds(&self) -> Vec<(&'static str, &str)> {
+        match &self.bounds {
+            Bounds::Gateway => Vec::new(),
+            Bounds::Scopes(_, scopes) => scopes.iter().map(|(kind, id)| (kind.name(), id.as_str())).collect(),
+            Bounds::Key(_, id) => vec![("key", id)],
+        }
     }
 
     /// Whether what `holder` is belongs to whatever bounds the role, or is one of its bounds.

@@ -22,7 +22,7 @@ pub use body::{Body, Broken, ByteStream, Uncollected};
 pub use clock::Clock;
 pub use fault::{Fault, FaultKind};
 pub use ledger::{Entry, Ledger, Outcome, Transaction};
-pub use store::{Expect, MOST_KEPT, Page, Store, Versioned};
+pub use store::{EXACT, Expect, MOST_KEPT, Page, Store, Versioned};
 pub use upstream::{Reach, Upstream};
 
 /// Randomness for ids and secrets: cryptographically strong.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use super::Fault;
 use crate::domain::Timestamp;
 
-/// Small documents by name, such as `config`. Reads may be old by the host's bound (Workers KV: a minute).
+/// Small documents by name, such as `config`. Reads may be old by the host's bound (Workers KV: a minute), but for names
+/// that begin with [`EXACT`].
 #[async_trait]
 pub trait Store: Send + Sync {
     async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault>;
@@ -28,6 +29,9 @@ pub trait Store: Send + Sync {
     /// What was kept is gone when this answers.
     async fn discard(&self, home: &str, name: &str) -> Result<(), Fault>;
 }
+
+/// How the names of documents begin that every host reads as they were last written: the gateway's own books.
+pub const EXACT: &str = "books/";
 
 /// The most bytes that every host keeps under one name.
 pub const MOST_KEPT: usize = 320 << 10;

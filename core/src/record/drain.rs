@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+use super::spend::Rollup;
 use crate::domain::account::Op;
 use crate::domain::{ShardId, Timestamp};
 use crate::port::{Entry, Fault, FaultKind, Ports, Transaction};
@@ -16,22 +17,45 @@ const BATCH: usize = 5_000;
 /// Objects that one call writes at the most, so that a tick ends; the next one goes on.
 const MOST_BATCHES: usize = 20;
 
-/// Moves a shard's entries into the archive and answers how many. Entries leave the outbox only when they are there.
+/// How often a batch is begun anew because somebody else drains too.
+const TRIES: usize = 8;
+
+/// Moves a shard's entries into the archive, counts them among its sums (see [`spend`](super::spend)), and answers how
+/// many. Entries leave the outbox only when both is done.
 ///
 /// An object's name is made of its content, so a batch that is written twice (the process died before it cleared the
 /// outbox) is the same object. A batch that grew in between makes a second object with some lines again: lines carry
 /// their ids, so that readers count each once.
 pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
-    let mut drained = 0;
+    if ports.ledger.outbox(shard, 1).await?.is_empty() {
+        return Ok(0);
+    }
+    let mut sums = Rollup::open(ports, shard).await?;
+    let (mut drained, mut tries) = (0, 0);
     for _ in 0..MOST_BATCHES {
         let entries = ports.ledger.outbox(shard, BATCH).await?;
         let waiting = entries.len();
+        sums.listed(&entries, waiting < BATCH);
         let Some(hour) = entries.first().map(hour) else { break };
-        let batch: Vec<Entry> = entries.into_iter().take_while(|entry| self::hour(entry) == hour).collect();
+        let mut batch: Vec<Entry> =
+            entries.into_iter().take_while(|entry| self::hour(entry) == hour).collect();
+        let counted = sums.count(hour.div_euclid(24), &batch);
+        batch.truncate(counted);
         settle_again(ports, shard, &batch).await?;
         ports.archive.write(&name(hour, shard, &batch), pack(&batch)?).await?;
+        match sums.keep(&*ports.store).await {
+            Ok(()) => {}
+            Err(fault) if fault.kind == FaultKind::Conflict && tries < TRIES => {
+                tries += 1;
+                sums = Rollup::open(ports, shard).await?;
+                continue;
+            }
+            Err(fault) => return Err(fault),
+        }
         let ids: Vec<String> = batch.iter().map(|entry| entry.id.clone()).collect();
         ports.ledger.clear(shard, &ids).await?;
+        sums.cleared(&batch);
+        sums.put_aside(&*ports.store).await?;
         drained += batch.len();
         // What came meanwhile waits for the next call: a small object for every few lines helps nobody.
         if batch.len() == waiting && waiting < BATCH {

@@ -2,6 +2,7 @@
 
 mod drain;
 mod line;
+pub mod spend;
 
 use std::sync::Arc;
 

@@ -108,7 +108,7 @@ fn list(value: &Value) -> String {
     if words.is_empty() { "-".to_owned() } else { words.join(" ") }
 }
 
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

@@ -6,6 +6,7 @@ mod documents;
 mod keys;
 mod routes;
 mod scopes;
+mod spend;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -54,6 +55,7 @@ pub(super) async fn answer(
         Answer::DeleteScope => scopes::delete(call, kind, id).await,
         Answer::ListArchive => archive::list(call).await,
         Answer::ShowArchived => archive::show(call, &found.rest.join("/")).await,
+        Answer::Spend => spend::show(call).await,
         Answer::Describe => Ok(openapi()),
         Answer::Tick => {
             let ticked = super::tick(core).await?;

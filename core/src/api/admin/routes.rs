@@ -47,12 +47,29 @@ pub(super) enum Answer {
     DeleteScope,
     ListArchive,
     ShowArchived,
+    Spend,
     Describe,
     Tick,
 }
 
 const ONE: &[&str] = &["shard"];
 const LIST: &[&str] = &["shard", "after", "limit"];
+const SPEND: &[&str] = &[
+    "shard",
+    "from",
+    "to",
+    "by",
+    "format",
+    "organisation",
+    "team",
+    "project",
+    "user",
+    "key",
+    "customer",
+    "provider",
+    "model",
+    "tag",
+];
 const KEY: About = About::One(Resource::Key);
 
 const fn row(
@@ -90,6 +107,7 @@ pub(super) static ROUTES: &[Row] = &[
         Answer::ListArchive,
     ),
     row(Method::GET, "archive/{name}", About::One(Resource::Archive), Verb::Read, &[], Answer::ShowArchived),
+    row(Method::GET, "spend", About::One(Resource::Spend), Verb::Read, SPEND, Answer::Spend),
     row(Method::GET, "openapi.json", About::One(Resource::Interface), Verb::Read, &[], Answer::Describe),
     row(Method::POST, "tick", About::One(Resource::Gateway), Verb::Run, &[], Answer::Tick),
 ];

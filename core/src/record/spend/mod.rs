@@ -1,0 +1,291 @@
+//! Sums of what was used, by day and by who used what: a report reads these, not the archive.
+//!
+//! A request is one record. What is counted of it, in this order:
+//!
+//! - `requests`: all that a known caller sent and that ended, refused ones too.
+//! - `refusals`: those that the gateway refused before any provider was asked. They cost nothing.
+//! - `failures`: those that a provider was asked for and that ended in an error.
+//! - `refunds`: failures for which nothing was charged: what had been held went back whole.
+//! - `cache_hits`: those that were answered without asking a provider.
+//! - `attempts`: calls of providers; a request has several where the first ones fail.
+//! - tokens by kind, each exclusive of the others, but `reasoning`, which is a part of `output`.
+//! - `cost` in nano-dollars.
+
+mod pack;
+mod question;
+mod rollup;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use gatelet_wire::Fields;
+use gatelet_wire::json::string;
+
+use crate::domain::Money;
+use crate::port::Fault;
+use pack::{Pack, Unpack, broken};
+
+pub use question::{By, Question, Report, Row, date, month_begins, report};
+pub(super) use rollup::Rollup;
+
+/// What is counted, as reports name it. Kept in this order: new ones go to the end.
+pub const COUNTERS: [&str; 17] = [
+    "requests",
+    "refusals",
+    "failures",
+    "refunds",
+    "cache_hits",
+    "attempts",
+    "cost",
+    "input",
+    "cache_read",
+    "cache_write",
+    "output",
+    "reasoning",
+    "audio_input",
+    "image_input",
+    "audio_output",
+    "image_output",
+    "web_searches",
+];
+/// Where `cost` stands among [`COUNTERS`].
+pub const COST: usize = 6;
+/// The first of the tokens among [`COUNTERS`].
+const TOKENS: usize = 7;
+
+/// One number for each of [`COUNTERS`].
+pub type Sums = [u64; COUNTERS.len()];
+
+/// By what sums are kept apart, beside the day and the set of tags. Kept in this order: new ones go to the end.
+pub const FIELDS: [&str; 8] =
+    ["organisation", "team", "project", "user", "key", "customer", "provider", "model"];
+const PROVIDER: usize = 6;
+const MODEL: usize = 7;
+
+/// A request that has ended, as the sums see it.
+#[derive(Debug)]
+struct Use<'a> {
+    day: u32,
+    fields: [Option<Cow<'a, str>>; FIELDS.len()],
+    tags: Vec<String>,
+    sums: Sums,
+}
+
+impl<'a> Use<'a> {
+    /// Reads a record's line. None: it is no request's.
+    fn of(day: u32, line: &'a str) -> Option<Self> {
+        let record = Fields::read_plain(line.as_bytes()).ok()?;
+        let text = |name: &str| record.present(name).and_then(string);
+        if text("kind")? != "request" {
+            return None;
+        }
+        let mut fields = FIELDS.map(text);
+        // A caller may ask for any name; what a provider was asked for is what it bills.
+        let target = text("target");
+        fields[MODEL] = None;
+        if let Some(target) = &target {
+            let (provider, model) = target.split_once('/').unwrap_or((target, ""));
+            fields[PROVIDER] = Some(Cow::Owned(provider.to_owned()));
+            fields[MODEL] = (!model.is_empty()).then(|| Cow::Owned(model.to_owned()));
+        }
+        let mut tags: Vec<String> = match record.present("tags") {
+            Some(list) => serde_json::from_str(list.get()).ok()?,
+            None => Vec::new(),
+        };
+        tags.sort_unstable();
+        tags.dedup();
+        Some(Self { day, fields, tags, sums: sums(&record)? })
+    }
+}
+
+fn sums(record: &Fields<'_>) -> Option<Sums> {
+    let count = |fields: &Fields<'_>, name: &str| -> u64 {
+        fields.present(name).and_then(|raw| raw.get().parse().ok()).unwrap_or(0)
+    };
+    let text = |name: &str| record.present(name).and_then(string);
+    let cost: Money = text("cost")?.parse().ok()?;
+    let attempts = count(record, "attempts");
+    let outcome = text("outcome")?;
+    let (asked, done) = (attempts > 0, outcome == "done");
+    let wrong = !done && outcome != "client_left";
+    let mut sums = Sums::default();
+    let counts = [
+        1,
+        u64::from(wrong && !asked),
+        u64::from(wrong && asked),
+        u64::from(wrong && asked && cost == Money::ZERO),
+        u64::from(done && !asked),
+        attempts,
+        cost.nanos(),
+    ];
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum = count;
+    }
+    let usage = record.present("usage")?;
+    let usage = Fields::of(usage, "usage").ok()?;
+    for (sum, name) in sums.iter_mut().zip(COUNTERS).skip(TOKENS) {
+        *sum = count(&usage, name);
+        if name == "cache_write" {
+            *sum = ["cache_write_5m", "cache_write_1h", "cache_write_12h"]
+                .iter()
+                .fold(0, |sum: u64, name| sum.saturating_add(count(&usage, name)));
+        }
+    }
+    Some(sums)
+}
+
+fn add(into: &mut Sums, more: &Sums) {
+    for (sum, more) in into.iter_mut().zip(more) {
+        *sum = sum.saturating_add(*more);
+    }
+}
+
+/// Sums by their keys: the day since 1970, the place of each of [`FIELDS`] among the names counted from one (none is 0),
+/// and the places of the tags, in order.
+#[derive(Clone, Debug, Default)]
+struct Cells {
+    names: Vec<Box<str>>,
+    places: BTreeMap<Box<str>, u32>,
+    by_key: BTreeMap<Box<[u32]>, Sums>,
+    /// About how many bytes they take, when packed.
+    size: usize,
+}
+
+/// Where a key's tags begin.
+const TAGS: usize = 1 + FIELDS.len();
+
+impl Cells {
+    fn add(&mut self, used: &Use<'_>) {
+        let mut key = Vec::with_capacity(TAGS + used.tags.len());
+        key.push(used.day);
+        for field in &used.fields {
+            let place = field.as_deref().map_or(0, |name| self.place(name));
+            key.push(place);
+        }
+        for tag in &used.tags {
+            let place = self.place(tag);
+            key.push(place);
+        }
+        self.sum(key, &used.sums);
+    }
+
+    fn sum(&mut self, mut key: Vec<u32>, sums: &Sums) {
+        if let Some(tags) = key.get_mut(TAGS..) {
+            tags.sort_unstable();
+        }
+        if let Some(known) = self.by_key.get_mut(&*key) {
+            add(known, sums);
+            return;
+        }
+        self.size += 2 * key.len() + 48;
+        self.by_key.insert(key.into(), *sums);
+    }
+
+    /// A name's place, counted from one.
+    fn place(&mut self, name: &str) -> u32 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        self.names.push(name.into());
+        let place = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.places.insert(name.into(), place);
+        self.size += name.len() + 2;
+        place
+    }
+
+    /// Adds those of `other` whose days are among `days`.
+    fn merge(&mut self, other: &Self, days: std::ops::Range<u32>) {
+        for (key, sums) in &other.by_key {
+            let Some((day, rest)) = key.split_first() else { continue };
+            if !days.contains(day) {
+                continue;
+            }
+            let mut mine = Vec::with_capacity(key.len());
+            mine.push(*day);
+            for place in rest {
+                let name = (*place as usize).checked_sub(1).and_then(|place| other.names.get(place));
+                let place = name.map_or(0, |name| self.place(name));
+                mine.push(place);
+            }
+            self.sum(mine, sums);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    fn pack(&self, pack: &mut Pack) {
+        pack.length(FIELDS.len());
+        pack.length(self.names.len());
+        for name in &self.names {
+            pack.text(name);
+        }
+        pack.length(self.by_key.len());
+        for (key, sums) in &self.by_key {
+            pack.length(key.len());
+            for place in key {
+                pack.number(u64::from(*place));
+            }
+            let used = sums.iter().rposition(|sum| *sum > 0).map_or(0, |last| last + 1);
+            pack.length(used);
+            for sum in sums.iter().take(used) {
+                pack.number(*sum);
+            }
+        }
+    }
+
+    fn unpack(unpack: &mut Unpack<'_>) -> Result<Self, Fault> {
+        let mut cells = Self::default();
+        let names = visit(unpack, &mut |_, key, sums| {
+            cells.size += 2 * key.len() + 48;
+            cells.by_key.insert(key.into(), *sums);
+        })?;
+        for name in names {
+            cells.place(name);
+        }
+        Ok(cells)
+    }
+}
+
+/// What a reader does with each sum: names, key, numbers.
+type Each<'e> = dyn FnMut(&[&str], &[u32], &Sums) + Send + 'e;
+
+/// Reads what [`Cells::pack`] wrote, one sum after the other, and answers the names. A key that was written before the last
+/// of [`FIELDS`] were known has none for them.
+fn visit<'a>(unpack: &mut Unpack<'a>, each: &mut Each<'_>) -> Result<Vec<&'a str>, Fault> {
+    let fields = unpack.small()? as usize;
+    if fields > FIELDS.len() {
+        return Err(broken());
+    }
+    let count = unpack.length()?;
+    let mut names = Vec::with_capacity(count);
+    for _ in 0..count {
+        names.push(unpack.text()?);
+    }
+    let cells = unpack.length()?;
+    let mut key: Vec<u32> = Vec::new();
+    for _ in 0..cells {
+        key.clear();
+        let length = unpack.length()?;
+        for place in 0..length {
+            let number = unpack.small()?;
+            if place > 0 && number as usize > names.len() {
+                return Err(broken());
+            }
+            key.push(number);
+            if place == fields {
+                key.resize(TAGS, 0);
+            }
+        }
+        if key.len() < TAGS {
+            return Err(broken());
+        }
+        let mut sums = Sums::default();
+        for place in 0..unpack.length()? {
+            *sums.get_mut(place).ok_or_else(broken)? = unpack.number()?;
+        }
+        each(&names, &key, &sums);
+    }
+    Ok(names)
+}

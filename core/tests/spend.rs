@@ -1,0 +1,347 @@
+//! What was spent: each request is counted once, whatever fails on the way, and reports add up.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_executor::block_on;
+use futures_util::future::join3;
+use gatelet_core::domain::account::{Account, Op};
+use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::port::memory::ports;
+use gatelet_core::port::{
+    Entry, Expect, Fault, FaultKind, Ledger, Outcome, Page, Ports, Store, Transaction, Versioned,
+};
+use gatelet_core::record::drain;
+use gatelet_core::record::spend::{By, COST, Question, Report, report};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use world::{World, completion, openai, read, whole, yield_now};
+
+/// A store and a ledger that fail when their fuse has burnt down, and let others go first now and then.
+struct Fused {
+    ports: Ports,
+    fuse: AtomicUsize,
+    turns: AtomicUsize,
+}
+
+impl Fused {
+    async fn burn(&self) -> Result<(), Fault> {
+        if self.turns.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9) & 0x30 == 0 {
+            yield_now().await;
+        }
+        let left = self.fuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| Fault::new(FaultKind::Unavailable, "fuse", "burnt"))
+    }
+}
+
+#[async_trait]
+impl Store for Fused {
+    async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
+        self.burn().await?;
+        self.ports.store.get(name).await
+    }
+    async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
+        self.burn().await?;
+        assert!(bytes.len() < 390_000, "{name} has {} bytes", bytes.len());
+        let version = self.ports.store.put(name, bytes, expect).await?;
+        // It was written, and the answer may be lost.
+        self.burn().await?;
+        Ok(version)
+    }
+    async fn delete(&self, name: &str) -> Result<(), Fault> {
+        self.ports.store.delete(name).await
+    }
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
+        self.ports.store.list(prefix, after, limit).await
+    }
+    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
+        self.ports.store.keep(home, name, bytes, until).await
+    }
+    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
+        self.ports.store.kept(home, name, now).await
+    }
+    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
+        self.ports.store.discard(home, name).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Fused {
+    async fn transact(&self, shard: &ShardId, work: Transaction, now: Timestamp) -> Result<Outcome, Fault> {
+        self.ports.ledger.transact(shard, work, now).await
+    }
+    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
+        self.ports.ledger.read(shard, account).await
+    }
+    async fn list(
+        &self,
+        shard: &ShardId,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> Result<Vec<(AccountId, Account)>, Fault> {
+        self.ports.ledger.list(shard, prefix, after, limit).await
+    }
+    async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
+        self.burn().await?;
+        // Pages are small here, so that a page is often not all.
+        let entries = self.ports.ledger.outbox(shard, limit).await;
+        yield_now().await;
+        entries
+    }
+    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
+        self.burn().await?;
+        let (some, rest) = entries.split_at(entries.len() / 2);
+        self.ports.ledger.clear(shard, some).await?;
+        self.burn().await?;
+        self.ports.ledger.clear(shard, rest).await
+    }
+    async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
+        self.ports.ledger.shards().await
+    }
+}
+
+fn keep(ports: &Ports, entries: Vec<Entry>) {
+    let work = Transaction { accounts: Vec::new(), op: Op::Sweep, entries };
+    block_on(ports.ledger.transact(&ShardId::main(), work, ports.clock.now())).unwrap();
+}
+
+/// A record as far as sums look at it.
+fn entry(number: usize, day: u32, team: &str, tags: &[String], cost: u64) -> Entry {
+    let micros = i64::from(day) * 86_400_000_000 + i64::try_from(number).unwrap();
+    let cost = gatelet_core::domain::Money::from_nanos(cost);
+    let line = json!({ "v": 1, "kind": "request", "id": format!("req_{number}"), "key": "k", "team": team, "tags": tags,
+        "target": "up/model", "outcome": "done", "status": 200, "attempts": 1, "cost": cost,
+        "usage": { "input": 3, "cache_write_5m": 1, "cache_write_1h": 2, "output": 4 } });
+    let attempt = json!({ "v": 1, "kind": "attempt", "id": format!("req_{number}"), "cost": "9" });
+    Entry { id: format!("{micros:016}-req_{number}"), line: format!("{attempt}\n{line}"), settle: None }
+}
+
+fn all(by: &[By]) -> Question {
+    Question { days: 0..=40_000, by: by.to_vec(), only: Vec::new(), most: 100_000 }
+}
+
+fn ask(ports: &Ports, question: &Question) -> Report {
+    block_on(report(ports, &ShardId::main(), question)).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever drains may die at any step, and three may drain at a time: each request is counted once.
+    #[test]
+    fn each_request_is_counted_once_whatever_fails(
+        rounds in proptest::collection::vec((1_usize..60, 0_usize..40, 20_400_u32..20_500), 1..12),
+        long in any::<bool>(),
+    ) {
+        let (ports, _) = ports();
+        let mut expected: BTreeMap<(String, u32), (u64, u64)> = BTreeMap::new();
+        let mut number = 0;
+        for (count, fuse, day) in rounds {
+            let entries = (0..count).map(|_| {
+                number += 1;
+                let (team, day) = (format!("team-{}", number % 3), day + u32::try_from(number % 40).unwrap());
+                let tags: Vec<String> =
+                    if long { (0..32).map(|tag| format!("{tag}-{:0100}", number % 50)).collect() } else { Vec::new() };
+                let cost = number as u64 * 1_000_003;
+                let sums = expected.entry((team.clone(), day)).or_default();
+                *sums = (sums.0 + 1, sums.1 + cost);
+                entry(number, day, &team, &tags, cost)
+            });
+            keep(&ports, entries.collect());
+            let fused = Arc::new(Fused { ports: ports.clone(), fuse: AtomicUsize::new(fuse), turns: AtomicUsize::new(number) });
+            let weak = Ports { store: fused.clone(), ledger: fused, ..ports.clone() };
+            let shard = ShardId::main();
+            let _ = block_on(join3(drain(&weak, &shard), drain(&weak, &shard), drain(&weak, &shard)));
+            // A reader counts nothing twice, however far it has come.
+            prop_assert!(ask(&ports, &all(&[])).total[0] <= number as u64);
+        }
+        for _ in 0..60 {
+            block_on(drain(&ports, &ShardId::main())).unwrap();
+        }
+        let report = ask(&ports, &all(&[By::named("team").unwrap(), By::Day]));
+        let rows: BTreeMap<(String, u32), (u64, u64)> = report.rows.iter().map(|row| {
+            let day = Timestamp::parse(&format!("{}T00:00:00Z", row.of[1].as_ref().unwrap())).unwrap();
+            let day = u32::try_from(day.seconds() / 86_400).unwrap();
+            ((row.of[0].clone().unwrap(), day), (row.sums[0], row.sums[COST]))
+        }).collect();
+        prop_assert_eq!(rows, expected);
+        prop_assert_eq!(report.total[0], number as u64);
+        prop_assert_eq!(report.total[7..11].to_vec(), [3, 0, 3, 4].map(|kind| kind * number as u64).to_vec());
+    }
+}
+
+#[test]
+fn an_entry_that_comes_back_is_not_counted_again() {
+    let (ports, _) = ports();
+    let entries: Vec<Entry> = (0..3).map(|number| entry(number, 20_000, "t", &[], 5)).collect();
+    for _ in 0..3 {
+        keep(&ports, entries.clone());
+        block_on(drain(&ports, &ShardId::main())).unwrap();
+    }
+    assert_eq!(ask(&ports, &all(&[])).total[0], 3);
+}
+
+#[test]
+fn a_report_is_as_of_the_oldest_request_that_waits() {
+    let (ports, _) = ports();
+    let day = u32::try_from(ports.clock.now().seconds() / 86_400).unwrap();
+    assert_eq!(ask(&ports, &all(&[])).as_of, ports.clock.now());
+    keep(&ports, vec![entry(0, day - 1, "t", &[], 5)]);
+    let waiting = ask(&ports, &all(&[]));
+    assert_eq!((waiting.total[0], waiting.as_of.seconds()), (0, i64::from(day - 1) * 86_400));
+    block_on(drain(&ports, &ShardId::main())).unwrap();
+    let done = ask(&ports, &all(&[]));
+    assert_eq!((done.total[0], done.as_of), (1, ports.clock.now()));
+}
+
+/// Mixed requests of two teams, as their callers and their admin see them.
+fn mixed() -> World {
+    let world = World::new();
+    for id in ["search", "ads"] {
+        assert_eq!(world.admin("POST", "/admin/v1/teams", &json!({ "id": id })).0, 201);
+    }
+    let (_, searcher) = world.key(&json!({ "team": "search", "tags": ["night"], "alias": "a" }));
+    let (_, seller) = world.key(&json!({ "team": "ads", "limits": { "budget": ["0.001 USD / day"] } }));
+    let body =
+        json!({ "model": "plain", "max_tokens": 10, "messages": [{ "role": "user", "content": "hello" }] });
+    let ask = |key: &str, tags: &str, answer: Option<(u16, Value)>| {
+        if let Some((status, answer)) = &answer {
+            world.handles.upstream.push_response(whole(*status, answer));
+        }
+        let mut request = openai(key, &body);
+        request.headers_mut().insert("x-gatelet-tags", tags.parse().unwrap());
+        read(world.send(request));
+    };
+    let fine = || Some((200, completion("hi", 7, 3)));
+    ask(&searcher, "night, =cmd|' /c calc'!A1", fine());
+    ask(&searcher, "batch", fine());
+    ask(&searcher, "", Some((400, json!({ "error": { "message": "no", "type": "invalid_request_error" } }))));
+    for _ in 0..40 {
+        ask(&seller, "", fine());
+    }
+    world.records();
+    world
+}
+
+fn spend(world: &World, query: &str) -> Value {
+    let (status, report) =
+        world.admin("GET", &format!("/admin/v1/spend?from=2025-12-01&to=2026-12-31{query}"), &json!({}));
+    assert_eq!(status, 200, "{report}");
+    report
+}
+
+fn ledger(world: &World, path: &str) -> String {
+    let (_, view) = world.admin("GET", &format!("/admin/v1/{path}"), &json!({}));
+    view["usage"]["spent"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn reports_sum_to_the_ledger_and_say_what_was_what() {
+    let world = mixed();
+    let report = spend(&world, "&by=team");
+    assert_eq!(report["by"], json!(["team"]));
+    let [ads, search] = report["rows"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    assert_eq!((&ads["team"], &search["team"]), (&json!("ads"), &json!("search")));
+    assert_eq!(ads["cost"], ledger(&world, "teams/ads"));
+    assert_eq!(search["cost"], ledger(&world, "teams/search"));
+    assert_eq!(search["cost"], "0.000074");
+    let counts = |row: &Value| {
+        ["requests", "attempts", "failures", "refunds", "refusals"].map(|name| row[name].as_u64().unwrap())
+    };
+    assert_eq!(counts(search), [3, 3, 1, 1, 0], "{search}");
+    let [requests, attempts, failures, refunds, refusals] = counts(ads);
+    assert_eq!((requests, failures, refunds), (40, 0, 0), "{ads}");
+    assert!(refusals > 0 && attempts + refusals == 40, "{ads}");
+    assert_eq!((&search["input"], &search["output"]), (&json!(14), &json!(6)));
+    assert_eq!(report["total"]["requests"], 43);
+}
+
+#[test]
+fn reports_are_told_apart_and_narrowed_by_everything() {
+    let world = mixed();
+    let costs = |query: &str, by: &str| -> Vec<(String, String)> {
+        let report = spend(&world, &format!("{query}&by={by}"));
+        let rows = report["rows"].as_array().unwrap().iter();
+        rows.map(|row| (row[by].as_str().unwrap_or("-").to_owned(), row["cost"].as_str().unwrap().to_owned()))
+            .collect()
+    };
+    let pair = |name: &str, cost: &str| (name.to_owned(), cost.to_owned());
+    assert_eq!(
+        costs("&team=search", "tag"),
+        [pair("=cmd|' /c calc'!A1", "0.000037"), pair("batch", "0.000037"), pair("night", "0.000074")]
+    );
+    assert_eq!(costs("&tag=batch", "team"), [pair("search", "0.000037")]);
+    assert_eq!(costs("&tag=", "team").len(), 1);
+    assert_eq!(costs("&team=search&team=ads&tag=batch", "model"), [pair("model-o", "0.000037")]);
+    assert_eq!(costs("&provider=up-openai&team=search", "day"), [pair("2026-01-01", "0.000074")]);
+    assert_eq!(costs("&team=search", "month"), [pair("2026-01", "0.000074")]);
+    assert_eq!(costs("&team=search", "customer"), [pair("-", "0.000074")]);
+    assert_eq!(costs("&team=nobody", "team"), []);
+    let (status, earlier) = world.admin("GET", "/admin/v1/spend?from=2025-01-01&to=2025-12-31", &json!({}));
+    assert_eq!((status, &earlier["total"]["requests"], &earlier["rows"]), (200, &json!(0), &json!([])));
+}
+
+#[test]
+fn a_report_is_a_table_too_without_formulas() {
+    let world = mixed();
+    let path = "/admin/v1/spend?team=search&by=day,tag&format=csv";
+    let request = http::Request::get(format!("http://gate{path}"))
+        .header("authorization", format!("Bearer {}", world::ADMIN))
+        .body(gatelet_core::port::Body::Empty)
+        .unwrap();
+    let response = world.send(request);
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/csv"));
+    let text = String::from_utf8(read(response)).unwrap();
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert!(
+        lines[0].starts_with("day,tag,requests,refusals,failures,refunds,cache_hits,attempts,cost,input,"),
+        "{text}"
+    );
+    assert!(lines[1].starts_with("2026-01-01,\"'=cmd|' /c calc'!A1\",1,0,0,0,0,1,0.000037,7,"), "{text}");
+    assert_eq!(lines.len(), 5, "{text}");
+}
+
+#[test]
+fn what_a_report_cannot_mean_is_refused_by_name() {
+    let world = World::new();
+    for (query, param) in [
+        ("from=2026-13-01", "from"),
+        ("to=yesterday", "to"),
+        ("from=2026-01-02&to=2026-01-01", "from"),
+        ("by=colour", "by"),
+        ("format=xml", "format"),
+        ("colour=red", "colour"),
+        ("month=2026-01", "month"),
+        ("shard=A", "shard"),
+    ] {
+        let (status, refused) = world.admin("GET", &format!("/admin/v1/spend?{query}"), &json!({}));
+        assert_eq!((status, refused["param"].as_str()), (400, Some(param)), "{query}: {refused}");
+    }
+}
+
+#[test]
+fn who_runs_a_team_is_told_of_that_team_alone() {
+    let world = mixed();
+    let wish = json!({ "kind": "management", "role": "team_admin", "team": "search" });
+    let (_, admin) = world.key(&wish);
+    let show = |query: &str| {
+        let (status, report) =
+            world.call(&admin, "GET", &format!("/admin/v1/spend?from=2025-12-01{query}"), &json!({}));
+        assert_eq!(status, 200, "{report}");
+        report
+    };
+    assert_eq!(show("&by=team")["rows"][0]["team"], "search");
+    assert_eq!(show("")["total"]["requests"], 3);
+    assert_eq!(show("&team=ads")["total"]["requests"], 0);
+    let (status, _) = world.call(&admin, "GET", "/admin/v1/spend?shard=other", &json!({}));
+    assert_eq!(status, 404);
+    let (_, stranger) = world.key(&json!({}));
+    assert_eq!(world.call(&stranger, "GET", "/admin/v1/spend", &json!({})).0, 403);
+}
