@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
         Some(Command::Reconcile { remote, from, to, shard }) => {
-            client::reconcile(&remote, [("from", from), ("to", to), ("shard", shard)])
+            client::reconcile(&remote, from.as_deref(), to.as_deref(), shard.as_deref())
         }
         Some(Command::Catalogue { file }) => known::catalogue(&file),
     });

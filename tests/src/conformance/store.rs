@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use gatelet_core::domain::Timestamp;
-use gatelet_core::port::{Expect, FaultKind, MOST_KEPT, Store};
+use gatelet_core::port::{EXACT, Expect, FaultKind, MOST_KEPT, Store};
 
 use crate::check_eq;
 
@@ -18,6 +18,7 @@ super::rules![gatelet_core::port::Store:
     a_deleted_name_is_gone_and_its_version_never_comes_back,
     names_are_listed_in_order_over_pages,
     of_many_writers_of_one_version_one_wins,
+    books_are_read_as_they_were_last_written,
     what_is_kept_is_read_until_its_time_is_over,
     what_is_kept_at_one_home_is_not_at_another_and_is_no_document,
     what_is_kept_again_is_replaced_and_what_is_discarded_is_gone,
@@ -127,6 +128,19 @@ async fn of_many_writers_of_one_version_one_wins(store: Arc<dyn Store>) -> Resul
         let [(number, version)] = won.as_slice() else { bail!("{} of 50 writers won: {won:?}", won.len()) };
         let got = store.get(name).await?.context("gone")?;
         check_eq!((got.version, got.bytes), (*version, Bytes::from(format!("{number}"))));
+    }
+    Ok(())
+}
+
+async fn books_are_read_as_they_were_last_written(store: Arc<dyn Store>) -> Result<()> {
+    let name = format!("{EXACT}conformance/one");
+    check_eq!(store.get(&name).await?, None);
+    let mut expect = Expect::Absent;
+    for number in 0..20_u8 {
+        let version = store.put(&name, Bytes::from(vec![number; 300_000]), expect).await?;
+        let got = store.get(&name).await?.context("gone")?;
+        check_eq!((got.version, got.bytes.first().copied()), (version, Some(number)));
+        expect = Expect::Version(version);
     }
     Ok(())
 }

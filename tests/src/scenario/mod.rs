@@ -33,6 +33,7 @@ mod operations;
 mod records;
 mod responses;
 mod scopes;
+mod spend;
 mod vendors;
 mod verbatim;
 mod vertex;
@@ -84,6 +85,7 @@ pub fn all() -> Vec<Scenario> {
         bad_input::scenarios(),
         faults::scenarios(),
         records::scenarios(),
+        spend::scenarios(),
     ]
     .concat()
 }

@@ -22,10 +22,9 @@ const KEY: &str = "key";
 /// How often it is compared anew where something differs: requests go on meanwhile.
 const TRIES: usize = 3;
 
-pub fn reconcile(remote: &Remote, settings: [(&str, Option<String>); 3]) -> Result<()> {
+pub fn reconcile(remote: &Remote, from: Option<&str>, to: Option<&str>, shard: Option<&str>) -> Result<()> {
     let admin = Admin::of(remote)?;
-    let [(_, from), (_, to), (_, shard)] = &settings;
-    let span = Span { from: from.as_deref(), to: to.as_deref(), shard: shard.as_deref() };
+    let span = Span { from, to, shard };
     let mut compared = compare(remote, &admin, &span)?;
     for _ in 1..TRIES {
         if compared.differences.is_empty() {
