@@ -1,8 +1,10 @@
 //! What every part of a gateway may look at.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::demo::Demo;
+use crate::domain::Timestamp;
 use crate::identity::KeyCache;
 use crate::policy::{Policy, Target};
 use crate::port::{Ports, Upstream};
@@ -20,8 +22,46 @@ pub struct Core {
     /// Answers that are made in the background.
     pub(crate) runs: Runs,
     pub(crate) ready: Readiness,
+    pub(crate) denied: Denied,
+    /// Entries of the audit that were made here.
+    pub(crate) audited: AtomicU32,
     demo: Demo,
     policy: RwLock<Arc<Policy>>,
+}
+
+/// Refusals that are written down although anybody can bring them about: so many a minute, the others are counted.
+#[derive(Debug, Default)]
+pub(crate) struct Denied(Mutex<DeniedLately>);
+
+#[derive(Debug, Default)]
+struct DeniedLately {
+    minute: i64,
+    known: u32,
+    strangers: u32,
+    left_out: u64,
+}
+
+impl Denied {
+    /// Of somebody who is known, a minute.
+    const KNOWN: u32 = 60;
+    const STRANGERS: u32 = 6;
+
+    /// Whether one more is to be written down, and then how many were not since the last one.
+    pub(crate) fn note(&self, now: Timestamp, known: bool) -> Option<u64> {
+        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.seconds().div_euclid(60);
+        if lately.minute != minute {
+            *lately = DeniedLately { minute, left_out: lately.left_out, ..DeniedLately::default() };
+        }
+        let (count, most) =
+            if known { (&mut lately.known, Self::KNOWN) } else { (&mut lately.strangers, Self::STRANGERS) };
+        if *count == most {
+            lately.left_out += 1;
+            return None;
+        }
+        *count += 1;
+        Some(std::mem::take(&mut lately.left_out))
+    }
 }
 
 /// What a tick did.
@@ -41,6 +81,8 @@ impl Core {
             keys: KeyCache::default(),
             runs: Runs::default(),
             ready: Readiness::default(),
+            denied: Denied::default(),
+            audited: AtomicU32::default(),
             demo,
             policy,
         }

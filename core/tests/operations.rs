@@ -252,7 +252,8 @@ fn a_ranking_is_billed_by_the_unit_of_search() {
         assert_eq!(read_json(response), answer);
     }
     assert_eq!(world.handles.upstream.asked()[0].uri, "http://127.0.0.1:1/v1/rerank");
-    // An upstream that says nothing had at least one unit for a hundred documents.
+    // An upstream that says nothing had at least one unit for a hundred documents. Records of one moment have no order.
+    world.handles.clock.advance(std::time::Duration::from_millis(1));
     world.handles.upstream.push_response(whole(200, &json!({ "results": [] })));
     assert_eq!(world.send(chat("/v1/rerank", &key, body)).status(), 200);
     assert_eq!(spent(&world, &id), "0.014");

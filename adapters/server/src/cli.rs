@@ -152,6 +152,13 @@ pub enum Command {
         #[command(flatten)]
         wish: Spend,
     },
+    /// What admins did, and what was refused to them
+    Audit {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Audit,
+    },
     /// Compare the records in the archive with the reports and with the ledger, to the nano-dollar; exit code 1 where they
     /// differ
     Reconcile {
@@ -233,6 +240,25 @@ pub struct Remote {
     pub json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// List the last entries
+    List {
+        /// How many
+        #[arg(long, value_name = "COUNT", default_value = "50")]
+        limit: u64,
+        /// The shard, where it is not the gateway's own
+        #[arg(long, value_name = "SHARD")]
+        shard: Option<String>,
+    },
+    /// Follow the chain of all entries and compare it with the archive; exit code 1 where somebody has changed it
+    Verify {
+        /// The shard, where it is not the gateway's own
+        #[arg(long, value_name = "SHARD")]
+        shard: Option<String>,
+    },
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct Spend {
     /// The first day, such as 2026-11-01; without it the first of the month
@@ -241,7 +267,7 @@ pub struct Spend {
     /// The last day; without it today
     #[arg(long, value_name = "DAY")]
     pub to: Option<String>,
-    /// A row for each: words of day, month, organisation, team, project, user, key, customer, tag, provider, model
+    /// A row for each: words of day, month, org, team, project, user, key, customer, tag, provider, model
     #[arg(long, value_name = "WORDS", default_value = "model")]
     pub by: String,
     /// Only what has this, such as team=search; once for each

@@ -1,9 +1,11 @@
 //! Commands that talk to a running gateway.
 
+mod audit;
 mod books;
 mod reconcile;
 mod show;
 
+pub use audit::audit;
 pub use books::spend;
 pub use reconcile::reconcile;
 pub(crate) use show::table;

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
             import::litellm(&file, output.as_deref(), strict)
         }
         Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
+        Some(Command::Audit { remote, command }) => client::audit(&remote, command),
         Some(Command::Reconcile { remote, from, to, shard }) => {
             client::reconcile(&remote, from.as_deref(), to.as_deref(), shard.as_deref())
         }

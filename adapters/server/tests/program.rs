@@ -463,3 +463,46 @@ fn providers_and_models_are_listed_and_searched_without_a_gateway() {
     std::fs::write(folder.path().join("damaged"), b"gatecat").unwrap();
     assert!(said(&["models", "--catalogue", "damaged"], false).contains("damaged"));
 }
+
+#[test]
+fn books_are_shown_compared_and_verified_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |arguments: &[&str]| gateway.command(folder.path(), arguments);
+    assert!(run(&["teams", "create", "search"]).status.success());
+    let made = run(&["keys", "create", "--json", "--team", "search", "--tag", "night"]);
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let key = made["key"].as_str().unwrap();
+    for _ in 0..3 {
+        assert!(gateway.ask("POST", "/v1/chat/completions", key, WORDS).contains("[DONE]"));
+    }
+    let compared = run(&["reconcile"]);
+    assert!(compared.status.success(), "{compared:?}");
+    assert!(text(&compared.stdout).starts_with("3 records, "), "{compared:?}");
+
+    let shown = run(&["spend", "--by", "team,tag", "--only", "team=search"]);
+    let lines: Vec<Vec<&str>> =
+        text(&shown.stdout).lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0][..4], ["TEAM", "TAG", "COST", "USD"], "{shown:?}");
+    assert_eq!(lines[1][..2], ["search", "night"], "{shown:?}");
+    assert_eq!(lines[1][3..5], ["3", "3"], "{shown:?}");
+    let table = run(&["spend", "--by", "tag", "--csv"]);
+    assert!(text(&table.stdout).contains("\r\nnight,3,0,0,0,0,3,"), "{table:?}");
+    assert_eq!(run(&["spend", "--only", "search"]).status.code(), Some(2));
+
+    let verified = run(&["audit", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+    assert!(text(&verified.stdout).starts_with("2 entries"), "{verified:?}");
+    let listed = run(&["audit", "list"]);
+    assert!(text(&listed.stdout).contains("team/search"), "{listed:?}");
+
+    // Whoever takes away from the archive is found out.
+    let archive = folder.path().join(".gatelet/archive");
+    std::fs::rename(archive.join("v1"), folder.path().join("away")).unwrap();
+    let compared = run(&["reconcile"]);
+    assert_eq!(compared.status.code(), Some(1), "{compared:?}");
+    assert!(text(&compared.stdout).contains("team/search"), "{compared:?}");
+    std::fs::rename(archive.join("audit"), folder.path().join("audit")).unwrap();
+    let verified = run(&["audit", "verify"]);
+    assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+}

@@ -19,7 +19,7 @@ pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};
 pub use key::{Key, KeyToken, Proof, SigningSecret};
 pub use money::{Money, Rate};
-pub use permission::{Permit, Principal, Resource, Verb};
+pub use permission::{Actor, Permit, Principal, Resource, Verb};
 pub use role::Role;
 pub use scope::{Scope, ScopeKind, ScopeState};
 pub use secret::Secret;

@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+use super::audit;
 use super::spend::Rollup;
 use crate::domain::account::Op;
 use crate::domain::{ShardId, Timestamp};
@@ -20,8 +21,8 @@ const MOST_BATCHES: usize = 20;
 /// How often a batch is begun anew because somebody else drains too.
 const TRIES: usize = 8;
 
-/// Moves a shard's entries into the archive, counts them among its sums (see [`spend`](super::spend)), and answers how
-/// many. Entries leave the outbox only when both is done.
+/// Moves a shard's entries into the archive and counts them among its sums (see [`spend`](super::spend)); answers how many
+/// requests those were. What admins did goes into its chain (see [`audit`]). Entries leave the outbox only when both is done.
 ///
 /// An object's name is made of its content, so a batch that is written twice (the process died before it cleared the
 /// outbox) is the same object. A batch that grew in between makes a second object with some lines again: lines carry
@@ -35,14 +36,24 @@ pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
     for _ in 0..MOST_BATCHES {
         let entries = ports.ledger.outbox(shard, BATCH).await?;
         let waiting = entries.len();
+        let (audit, entries): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(audit::is_audit);
+        audit::append(ports, shard, &audit).await?;
         sums.listed(&entries, waiting < BATCH);
-        let Some(hour) = entries.first().map(hour) else { break };
+        let Some(hour) = entries.first().map(hour) else {
+            if waiting < BATCH {
+                break;
+            }
+            continue;
+        };
         let mut batch: Vec<Entry> =
             entries.into_iter().take_while(|entry| self::hour(entry) == hour).collect();
         let counted = sums.count(hour.div_euclid(24), &batch);
         batch.truncate(counted);
         settle_again(ports, shard, &batch).await?;
-        ports.archive.write(&name(hour, shard, &batch), pack(&batch)?).await?;
+        ports
+            .archive
+            .write(&name(hour, shard, &batch), pack(&mut batch.iter().map(|entry| entry.line.as_str()))?)
+            .await?;
         match sums.keep(&*ports.store).await {
             Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::Conflict && tries < TRIES => {
@@ -58,7 +69,7 @@ pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
         sums.put_aside(&*ports.store).await?;
         drained += batch.len();
         // What came meanwhile waits for the next call: a small object for every few lines helps nobody.
-        if batch.len() == waiting && waiting < BATCH {
+        if batch.len() + audit.len() == waiting && waiting < BATCH {
             break;
         }
     }
@@ -100,13 +111,14 @@ fn name(hour: i64, shard: &ShardId, batch: &[Entry]) -> String {
     format!("v1/{}/{shard}-{first}-{digest:016x}.ndjson.gz", folder(hour))
 }
 
-fn pack(batch: &[Entry]) -> Result<Bytes, Fault> {
+/// Lines as one object.
+pub(super) fn pack(lines: &mut dyn Iterator<Item = &str>) -> Result<Bytes, Fault> {
     /// Bytes that the encoder gets at once. Each write clears its whole buffer, which takes longer than to pack a line.
     const PIECE: usize = 64 << 10;
     let mut gzip = BufWriter::with_capacity(PIECE, GzEncoder::new(Vec::new(), Compression::fast()));
     let lines = || {
-        for entry in batch {
-            gzip.write_all(entry.line.as_bytes())?;
+        for line in lines {
+            gzip.write_all(line.as_bytes())?;
             gzip.write_all(b"\n")?;
         }
         gzip.into_inner().map_err(io::IntoInnerError::into_error)?.finish()

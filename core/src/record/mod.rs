@@ -1,5 +1,6 @@
 //! What is written down: one record a request and one an attempt, joined by the request's id.
 
+pub mod audit;
 mod drain;
 mod line;
 pub mod spend;

@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use flate2::read::MultiGzDecoder;
-use gatelet_core::domain::{Money, ScopeKind};
+use gatelet_core::domain::Money;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -16,8 +16,9 @@ use super::show::table;
 use super::{Admin, fetch};
 use crate::cli::Remote;
 
-/// Whose sums are compared: what it is called in records and in reports.
-const KEY: &str = "key";
+/// Whose sums are compared: what they are called in records and in reports, and in the paths of their accounts.
+const KINDS: [(&str, &str); 4] =
+    [("key", "keys"), ("team", "teams"), ("project", "projects"), ("user", "users")];
 
 /// How often it is compared anew where something differs: requests go on meanwhile.
 const TRIES: usize = 3;
@@ -117,17 +118,13 @@ fn compare(remote: &Remote, admin: &Admin<'_>, span: &Span<'_>) -> Result<Compar
     };
     let (archive, all) = archived(remote, admin, span, &shard)?;
     let mut differences = Vec::new();
-    for kind in kinds() {
+    for (kind, plural) in KINDS {
         reported(admin, span, &shard, kind, &archive, &mut differences)?;
         if span.is_all() {
-            booked(admin, &shard, kind, &archive, &mut differences)?;
+            booked(admin, &shard, (kind, plural), &archive, &mut differences)?;
         }
     }
     Ok(Compared { records: all.requests, total: all.cost, differences })
-}
-
-fn kinds() -> impl Iterator<Item = &'static str> {
-    std::iter::once(KEY).chain(ScopeKind::ALL.into_iter().map(ScopeKind::name))
 }
 
 /// The records in the archive, each counted once.
@@ -160,7 +157,7 @@ fn archived(remote: &Remote, admin: &Admin<'_>, span: &Span<'_>, shard: &str) ->
                     && seen.insert(record["id"].as_str().unwrap_or_default().to_owned())
                 {
                     let cost: Money = record["cost"].as_str().unwrap_or_default().parse()?;
-                    for kind in kinds() {
+                    for (kind, _) in KINDS {
                         let id = record[kind].as_str().unwrap_or_default().to_owned();
                         add(sums.entry((kind, id)).or_default(), cost);
                     }
@@ -226,12 +223,10 @@ fn reported(
 fn booked(
     admin: &Admin<'_>,
     shard: &str,
-    kind: &'static str,
+    (kind, plural): (&'static str, &str),
     archive: &Sums,
     differences: &mut Vec<Difference>,
 ) -> Result<()> {
-    let plural =
-        ScopeKind::ALL.into_iter().find(|scope| scope.name() == kind).map_or("keys", ScopeKind::plural);
     let accounts = admin.all_of(plural, &format!("&shard={shard}"))?;
     for account in accounts[plural].as_array().into_iter().flatten() {
         let id = account["id"].as_str().unwrap_or_default();

@@ -4,6 +4,7 @@ use http::header::{ETAG, IF_MATCH};
 use http::{HeaderValue, Response};
 use serde_json::Value;
 
+use super::audit;
 use super::call::Call;
 use crate::domain::account::{Account, Document, Grant, Holder, Op};
 use crate::domain::{AccountId, Scope, ScopeKind, ScopeState, ShardId};
@@ -93,25 +94,39 @@ pub(super) async fn change(
             Holder::Key(key) => key.updated = call.now,
             Holder::Scope(scope) => scope.updated = call.now,
         }
-        let expect = current.version;
-        let document = Document { version: expect.saturating_add(1), holder };
+        let document = Document { version: current.version.saturating_add(1), holder };
         // Where it is not written, another round finds what stands now, and tells of it where a version was named.
-        if write(call, place, document, Some(expect)).await? == Grant::Written {
+        if write(call, place, document, Some(current)).await? == Grant::Written {
             return find(call, place).await;
         }
     }
     Err(Refusal::Conflict { expected: None, current: None })
 }
 
+/// Writes the next version, and in the same transaction who did it: nothing changes of which the audit does not tell.
 async fn write(
     call: &Call<'_>,
     place: &Place,
     document: Document,
-    expect: Option<u64>,
+    current: Option<&Document>,
 ) -> Result<Grant, Fault> {
-    let op = Op::Write { document: Box::new(document), expect };
-    let transaction = Transaction { accounts: vec![place.account.clone()], op, entries: Vec::new() };
-    Ok(call.core.ports.ledger.transact(&place.shard, transaction, call.now).await?.grant)
+    let entry = audit::change(
+        call,
+        audit::Change {
+            of: place.account.as_str(),
+            version: document.version,
+            before: current.map(|current| audit::shown(&current.holder)),
+            after: Some(audit::shown(&document.holder)),
+        },
+    );
+    let op = Op::Write { document: Box::new(document), expect: current.map(|current| current.version) };
+    let entries = vec![entry.clone()];
+    let transaction = Transaction { accounts: vec![place.account.clone()], op, entries };
+    let grant = call.core.ports.ledger.transact(&place.shard, transaction, call.now).await?.grant;
+    if grant != Grant::Written {
+        audit::unmade(call, &place.shard, &entry, "somebody else was faster").await;
+    }
+    Ok(grant)
 }
 
 /// The answer with its document's version.

@@ -1,6 +1,7 @@
 //! The admin API: one resource a file.
 
 mod archive;
+mod audit;
 mod call;
 mod documents;
 mod keys;
@@ -15,8 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::reply;
-use crate::domain::Timestamp;
 use crate::domain::key::KeyState;
+use crate::domain::{Principal, Timestamp};
 use crate::pipeline;
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -34,7 +35,30 @@ pub(super) async fn answer(
     path: &[&str],
 ) -> Result<Response<Body>, Refusal> {
     // A stranger learns nothing of what is here.
-    let principal = call::principal(core, now, parts).await?;
+    let principal = match call::principal(core, now, parts).await {
+        Ok(principal) => principal,
+        Err(refusal) => {
+            if !matches!(refusal, Refusal::Internal(_)) {
+                audit::refused(core, now, parts, None, &refusal).await;
+            }
+            return Err(refusal);
+        }
+    };
+    let answered = Box::pin(permitted(core, now, parts, body, path, principal.clone())).await;
+    if let Err(refusal @ Refusal::Forbidden { .. }) = &answered {
+        audit::refused(core, now, parts, Some(&principal), refusal).await;
+    }
+    answered
+}
+
+async fn permitted(
+    core: &Core,
+    now: Timestamp,
+    parts: &Parts,
+    body: Body,
+    path: &[&str],
+    principal: Principal,
+) -> Result<Response<Body>, Refusal> {
     let found = routes::find(&parts.method, path, parts.uri.path())?;
     let call = &Call::of(core, now, parts, principal, &found)?;
     let (id, kind) = (&*found.id, found.kind);
@@ -56,6 +80,7 @@ pub(super) async fn answer(
         Answer::ListArchive => archive::list(call).await,
         Answer::ShowArchived => archive::show(call, &found.rest.join("/")).await,
         Answer::Spend => spend::show(call).await,
+        Answer::Audit => audit::list(call).await,
         Answer::Describe => Ok(openapi()),
         Answer::Tick => {
             let ticked = super::tick(core).await?;

@@ -48,6 +48,7 @@ pub(super) enum Answer {
     ListArchive,
     ShowArchived,
     Spend,
+    Audit,
     Describe,
     Tick,
 }
@@ -55,20 +56,8 @@ pub(super) enum Answer {
 const ONE: &[&str] = &["shard"];
 const LIST: &[&str] = &["shard", "after", "limit"];
 const SPEND: &[&str] = &[
-    "shard",
-    "from",
-    "to",
-    "by",
-    "format",
-    "organisation",
-    "team",
-    "project",
-    "user",
-    "key",
-    "customer",
-    "provider",
-    "model",
-    "tag",
+    "shard", "from", "to", "by", "format", "org", "team", "project", "user", "key", "customer", "provider",
+    "model", "tag",
 ];
 const KEY: About = About::One(Resource::Key);
 
@@ -108,6 +97,7 @@ pub(super) static ROUTES: &[Row] = &[
     ),
     row(Method::GET, "archive/{name}", About::One(Resource::Archive), Verb::Read, &[], Answer::ShowArchived),
     row(Method::GET, "spend", About::One(Resource::Spend), Verb::Read, SPEND, Answer::Spend),
+    row(Method::GET, "audit", About::One(Resource::Audit), Verb::Read, LIST, Answer::Audit),
     row(Method::GET, "openapi.json", About::One(Resource::Interface), Verb::Read, &[], Answer::Describe),
     row(Method::POST, "tick", About::One(Resource::Gateway), Verb::Run, &[], Answer::Tick),
 ];

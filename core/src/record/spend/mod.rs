@@ -57,8 +57,7 @@ const TOKENS: usize = 7;
 pub type Sums = [u64; COUNTERS.len()];
 
 /// By what sums are kept apart, beside the day and the set of tags. Kept in this order: new ones go to the end.
-pub const FIELDS: [&str; 8] =
-    ["organisation", "team", "project", "user", "key", "customer", "provider", "model"];
+pub const FIELDS: [&str; 8] = ["org", "team", "project", "user", "key", "customer", "provider", "model"];
 const PROVIDER: usize = 6;
 const MODEL: usize = 7;
 
