@@ -232,7 +232,7 @@ fn provider_json(provider: &Provider) -> Value {
     let auth = provider.auth.iter().map(|auth| {
         let set = auth.env.iter().any(|name| is_set(name));
         json!({ "scheme": auth.scheme.word(), "env": auth.env, "with": auth.with, "optional": auth.optional, "set": set,
-            "available": auth.scheme.is_available(), "key": secret_form(&auth.scheme) })
+            "key": secret_form(&auth.scheme) })
     });
     let places = places(provider).into_iter().map(|place| {
         let env = provider.fill.iter().find(|(known, _)| known == place).map(|(_, names)| names);

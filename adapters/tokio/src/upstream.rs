@@ -97,7 +97,11 @@ fn check(uri: &http::Uri, reach: Reach) -> Result<(), Fault> {
         Reach::PublicPlain => uri.scheme() == Some(&Scheme::HTTP),
     };
     if !plain && uri.scheme() != Some(&Scheme::HTTPS) {
-        return Err(Fault::new(FaultKind::Denied, OPERATION, format!("{uri} is not https")));
+        return Err(Fault::new(
+            FaultKind::Denied,
+            OPERATION,
+            format!("{} is not https", uri.host().unwrap_or_default()),
+        ));
     }
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     if host.parse().is_ok_and(|literal| !is_public_address(literal)) {

@@ -2,7 +2,6 @@
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,13 +19,14 @@ use memchr::memmem;
 use super::betas;
 use super::fetch;
 use super::flow::{Flow, Unsaid, Waiting, Writing};
+use super::idiom::{self, opened};
 use super::lane::{self, Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
 use super::task;
 use crate::domain::Timestamp;
 use crate::policy::Target;
-use crate::port::{Body, Broken, ByteStream, FaultKind, Reach, Signer};
+use crate::port::{Body, ByteStream, FaultKind, Reach, Signer};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::registry::token::Unproven;
 use crate::registry::{Capabilities, Capability};
@@ -142,8 +142,12 @@ async fn run(
     let envelope = target.provider.quirks.envelope.filter(|envelope| is(envelope.content_type()));
     let streams = envelope.is_some() || is(framing.content_type());
     let body = match (envelope, body) {
-        (Some(envelope), Body::Stream(stream)) => Body::Stream(opened(stream, envelope)),
+        (Some(envelope), Body::Stream(stream)) => Body::Stream(opened(stream, Box::new(envelope.opener()))),
         (_, body) => body,
+    };
+    let (streams, body) = match target.provider.quirks.idiom {
+        Some(idiom) => idiom::answer(core, call, target, idiom, streams, &head.headers, body).await?,
+        None => (streams, body),
     };
     match body {
         Body::Stream(upstream) if call.received.asked.stream && streams => {
@@ -172,35 +176,6 @@ async fn run(
 fn answers_in_parts(target: &Target) -> bool {
     let thinks = target.has(Capability::Reasoning) || target.capabilities == Capabilities::default();
     target.provider.quirks.content_lists && thinks
-}
-
-/// A stream without what its provider puts around it.
-fn opened(mut stream: ByteStream, envelope: Envelope) -> ByteStream {
-    let mut opener = Some(envelope.opener());
-    let pieces = futures_util::stream::poll_fn(move |context| {
-        loop {
-            let Some(open) = opener.as_mut() else { return Poll::Ready(None) };
-            let piece = match stream.poll_next_unpin(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(piece))) => open.push(&piece).map_err(|wrong| Broken(wrong.to_string())),
-                Poll::Ready(Some(Err(broken))) => Err(broken),
-                Poll::Ready(None) => match open.finish() {
-                    Ok(()) => return Poll::Ready(None),
-                    Err(wrong) => Err(Broken(wrong.to_string())),
-                },
-            };
-            match piece {
-                // What gives nothing is no piece.
-                Ok(piece) if piece.is_empty() => {}
-                Ok(piece) => return Poll::Ready(Some(Ok(piece.into()))),
-                Err(broken) => {
-                    opener = None;
-                    return Poll::Ready(Some(Err(broken)));
-                }
-            }
-        }
-    });
-    pieces.boxed()
 }
 
 /// What it means for the caller that the network failed.
@@ -384,7 +359,7 @@ async fn request(
     let stream = received.asked.stream;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = place.ok_or(())?;
+    let mut uri = place.ok_or(())?;
     if received.arrived.operation.takes_forms() {
         task::send_form(received, &mut request).ok_or(())?;
     }
@@ -399,7 +374,10 @@ async fn request(
         "application/json"
     };
     headers.insert(ACCEPT, http::HeaderValue::from_static(accept));
-    target.provider.apply(headers);
+    target.provider.apply(&mut uri, headers);
+    if let Some((name, value)) = target.provider.quirks.idiom.and_then(|idiom| idiom.header(stream)) {
+        headers.insert(name, http::HeaderValue::from_static(value));
+    }
     if received.arrived.dialect == target.provider.dialect {
         for name in conventions.passed {
             let value = received.arrived.headers.get(*name);
@@ -408,6 +386,7 @@ async fn request(
             }
         }
     }
+    *request.uri_mut() = uri;
     if !target.provider.signs() {
         return Ok(request);
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
 use gatelet_wire::{
-    DialectId, Draft, Edit, Fields, Json, Loss, Operation, Piece, Restore, Written, chat, completion,
+    DialectId, Draft, Edit, Fields, Idiom, Json, Loss, Operation, Piece, Restore, Written, chat, completion,
 };
 
 use super::betas;
@@ -105,11 +105,27 @@ pub(super) fn prepare(
     output_cap: Option<u64>,
     spoken: Option<Spoken>,
 ) -> Result<Prepared, Refusal> {
-    match spoken {
+    let prepared = match spoken {
         Some(spoken) => translated(received, target, output_cap, spoken),
         None if received.arrived.operation == Operation::Chat => same_dialect(received, target, output_cap),
         None => task::prepare(received, target),
+    }?;
+    match target.provider.quirks.idiom {
+        Some(idiom) if prepared.conversation => in_idiom(idiom, prepared),
+        _ => Ok(prepared),
     }
+}
+
+/// A request as the target's vendor says it.
+fn in_idiom(idiom: Idiom, mut prepared: Prepared) -> Result<Prepared, Refusal> {
+    let body = match &prepared.body {
+        Body::Full(bytes) => bytes.clone(),
+        Body::Pieces(pieces) => Body::join(pieces),
+        Body::Empty | Body::Stream(_) => Bytes::new(),
+    };
+    prepared.body = idiom.request(&body, &mut prepared.loss)?.into();
+    prepared.lane = Lane::Translated;
+    Ok(prepared)
 }
 
 fn same_dialect(

@@ -13,6 +13,7 @@ mod bound;
 mod fetch;
 mod flow;
 mod headers;
+mod idiom;
 mod knobs;
 mod lane;
 mod native;

@@ -58,9 +58,8 @@ const OLLAMA: &str = "ollama";
 
 /// The first way to prove oneself whose variable is set, and that this build can go.
 fn usual_secret(row: &registry::Provider, host: &Host<'_>) -> Option<(Scheme, Secret)> {
-    let available = row.auth.iter().filter(|auth| auth.scheme.is_available());
     let mut names =
-        available.flat_map(|auth: &Auth| auth.env.iter().map(|name| (&auth.scheme, name, &auth.with)));
+        row.auth.iter().flat_map(|auth: &Auth| auth.env.iter().map(|name| (&auth.scheme, name, &auth.with)));
     names.find_map(|(scheme, name, with)| {
         let first = variable(name, host)?;
         Some((scheme.clone(), Secret::new(whole(scheme, first, with, host)?)))
@@ -379,10 +378,6 @@ fn credential(
         Some(AuthEntry::None) => None,
         Some(AuthEntry::By(scheme)) => Some(scheme),
         None => {
-            if let Some(row) = row.filter(|row| row.needs_secret() && row.scheme().is_none()) {
-                reader.note(&spot, no_scheme(row));
-                return;
-            }
             let mut scheme = default_scheme(provider, row, secret.as_ref());
             if let Some(row) = row {
                 let given = |place: &str| {
@@ -413,8 +408,7 @@ fn credential(
 }
 
 fn no_key(row: &registry::Provider) -> String {
-    let available = row.auth.iter().filter(|auth| auth.scheme.is_available());
-    let names: Vec<&str> = available.flat_map(|auth| &auth.env).map(String::as_str).collect();
+    let names: Vec<&str> = row.auth.iter().flat_map(|auth| &auth.env).map(String::as_str).collect();
     match names.as_slice() {
         [] => "expected `key`".to_owned(),
         names => format!("expected `key`, or the variable {}", names.join(" or ")),
@@ -447,15 +441,6 @@ fn no_dialect(id: &str, row: &registry::Provider) -> String {
         }
         None => format!("`{id}` speaks `{word}`, which this version does not"),
     }
-}
-
-fn no_scheme(row: &registry::Provider) -> String {
-    let words: Vec<&str> = row.auth.iter().map(|auth| auth.scheme.word()).collect();
-    format!(
-        "`{}` is reached with {}, which this version cannot do: expected `auth`",
-        row.id,
-        words.join(" or ")
-    )
 }
 
 /// A provider that follows its row in everything but its name. None where this build does not speak its dialect.
@@ -534,9 +519,9 @@ fn default_scheme(provider: &Provider, row: Option<&registry::Provider>, secret:
         }
     };
     let json = secret.is_some_and(|secret| secret.expose().trim_start().starts_with('{'));
-    let by_json = row.filter(|_| json).and_then(|row| {
-        row.auth.iter().map(|auth| &auth.scheme).find(|scheme| scheme.reads_json() && scheme.is_available())
-    });
+    let by_json = row
+        .filter(|_| json)
+        .and_then(|row| row.auth.iter().map(|auth| &auth.scheme).find(|scheme| scheme.reads_json()));
     if let Some(by_json) = by_json {
         return by_json.clone();
     }

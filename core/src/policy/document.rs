@@ -216,14 +216,26 @@ fn path(text: &str) -> Option<String> {
 
 fn auth(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AuthEntry> {
     if at.is_scalar() {
-        return reader.parsed(at, "bearer, basic, none, or { header: name }", |word| match word {
-            "bearer" => Some(AuthEntry::By(Scheme::Bearer)),
-            "basic" => Some(AuthEntry::By(Scheme::Basic)),
-            "none" => Some(AuthEntry::None),
-            _ => None,
-        });
+        return reader.parsed(
+            at,
+            "bearer, basic, none, { header: name } or { query: name }",
+            |word| match word {
+                "bearer" => Some(AuthEntry::By(Scheme::Bearer)),
+                "basic" => Some(AuthEntry::By(Scheme::Basic)),
+                "none" => Some(AuthEntry::None),
+                _ => None,
+            },
+        );
     }
-    let fields = reader.fields(at, &["header", "prefix"], &[])?;
+    let fields = reader.fields(at, &["header", "prefix", "query"], &[])?;
+    if let Some(name) = fields.get("query") {
+        let plain = |name: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            (!name.is_empty() && name.bytes().all(plain)).then(|| name.to_owned())
+        };
+        let name = reader.parsed(name, "the name of a field of a query", plain)?;
+        return Some(AuthEntry::By(Scheme::Query(name)));
+    }
     let name = fields.get("header")?;
     let header = reader.parsed(name, "the name of a header", |name| HeaderName::try_from(name).ok())?;
     let prefix = fields.get("prefix").and_then(|at| reader.text(at, "what stands before the secret"));

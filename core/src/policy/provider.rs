@@ -2,7 +2,7 @@
 
 use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, Edit, Operation};
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 
 use crate::domain::Timestamp;
 use crate::port::{Ports, Reach, Signer};
@@ -70,7 +70,7 @@ impl Provider {
         &self,
         signer: &dyn Signer,
         method: &http::Method,
-        uri: &http::Uri,
+        uri: &Uri,
         headers: &mut HeaderMap,
         body: &[u8],
         now: Timestamp,
@@ -123,7 +123,8 @@ impl Provider {
     /// Where a conversation with `model` is sent.
     pub(super) fn chat(&self, model: &str, stream: bool) -> String {
         let [whole, streamed] = &self.paths;
-        let own = || self.dialect.dialect().path(model, stream);
+        let by_name = || self.quirks.idiom.and_then(|idiom| idiom.path(model)).map(Into::into);
+        let own = || by_name().unwrap_or_else(|| self.dialect.dialect().path(model, stream));
         match if stream { streamed } else { whole } {
             Some(path) if path.contains(OWN_PATH) => self.filled(path, model, &own()),
             Some(path) => self.filled(path, model, ""),
@@ -148,8 +149,11 @@ impl Provider {
         format!("{}{}", self.base, path.replace("{model}", &in_path(model)).replace(OWN_PATH, own))
     }
 
-    /// Writes what every request to it carries: its declared headers and the credential.
-    pub fn apply(&self, headers: &mut HeaderMap) {
+    /// Writes what every request to it carries: its declared headers and the credential, which may stand in the address.
+    pub fn apply(&self, uri: &mut Uri, headers: &mut HeaderMap) {
+        if let Some(address) = self.credential.as_ref().and_then(|credential| credential.address(uri)) {
+            *uri = address;
+        }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
@@ -172,7 +176,7 @@ fn in_path(model: &str) -> String {
 }
 
 /// The region that AWS's own addresses name: `bedrock-runtime.eu-west-1.amazonaws.com`.
-fn region_of(uri: &http::Uri) -> Option<&str> {
+fn region_of(uri: &Uri) -> Option<&str> {
     let (rest, _) = uri.host()?.rsplit_once(".amazonaws.com")?;
     rest.rsplit('.').next()
 }

@@ -204,6 +204,7 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         context,
         completes: provider.dialect == DialectId::Openai
             && provider.completes
+            && provider.quirks.idiom.is_none()
             && !(provider.quirks.modes_apart && converses),
         edits: edits(provider, capabilities),
         capabilities,

@@ -38,7 +38,7 @@ macro_rules! shows {
 
 fn headers(target: &Target) -> Vec<(String, String)> {
     let mut headers = http::HeaderMap::new();
-    target.provider.apply(&mut headers);
+    target.provider.apply(&mut http::Uri::default(), &mut headers);
     headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
 }
 

@@ -31,6 +31,8 @@ enum Proof {
         value: HeaderValue,
     },
     Pair(Pair),
+    /// `name=value`, as it stands in an address.
+    Query(Secret),
     /// A token that the secret buys.
     Token(Arc<Tokens>),
     /// A token that the secret signs.
@@ -95,13 +97,14 @@ impl Credential {
             Scheme::Header(name) => (header_name(name)?, text.to_owned()),
             Scheme::Prefixed(name, prefix) => (header_name(name)?, format!("{prefix}{text}")),
             Scheme::Sigv4(service) => return Pair::read(text, service).map(|pair| Self(Proof::Pair(pair))),
-            // The policy refuses them, since no header says them.
-            Scheme::Query(_)
-            | Scheme::IbmIam
-            | Scheme::Oci
-            | Scheme::SnowflakeJwt
-            | Scheme::Oauth(_)
-            | Scheme::Jwt => return Err(NotAHeader::Characters),
+            Scheme::Query(name) => {
+                let value: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+                return Ok(Self(Proof::Query(Secret::new(format!("{name}={value}")))));
+            }
+            // What buys or signs tokens is made above.
+            Scheme::IbmIam | Scheme::Oci | Scheme::SnowflakeJwt | Scheme::Oauth(_) | Scheme::Jwt => {
+                return Err(NotAHeader::Characters);
+            }
         };
         let value = sensitive(&text)?;
         Ok(Self(Proof::Header { name, value }))
@@ -115,8 +118,15 @@ impl Credential {
             }
             Proof::Token(tokens) => headers.extend(tokens.kept().map(|value| (AUTHORIZATION, value))),
             Proof::Claim(claims) => claims.apply(headers),
-            Proof::Pair(_) | Proof::Oracle(_) => {}
+            Proof::Pair(_) | Proof::Query(_) | Proof::Oracle(_) => {}
         }
+    }
+
+    /// An address with the secret in its query, where that is its place; none where it stays as it is.
+    pub fn address(&self, uri: &Uri) -> Option<Uri> {
+        let Proof::Query(pair) = &self.0 else { return None };
+        let joint = if uri.query().is_some() { '&' } else { '?' };
+        Uri::try_from(format!("{uri}{joint}{}", pair.expose())).ok()
     }
 
     /// Sees to it that [`apply`](Self::apply) has something to write.
@@ -130,7 +140,7 @@ impl Credential {
                 claims.renew(&*ports.signer, ports.clock.now()).await;
                 Ok(())
             }
-            Proof::Header { .. } | Proof::Pair(_) | Proof::Oracle(_) => Ok(()),
+            Proof::Header { .. } | Proof::Pair(_) | Proof::Query(_) | Proof::Oracle(_) => Ok(()),
         }
     }
 
@@ -138,7 +148,7 @@ impl Credential {
     pub fn signs(&self) -> bool {
         match self.0 {
             Proof::Pair(_) | Proof::Oracle(_) => true,
-            Proof::Header { .. } | Proof::Token(_) | Proof::Claim(_) => false,
+            Proof::Header { .. } | Proof::Query(_) | Proof::Token(_) | Proof::Claim(_) => false,
         }
     }
 

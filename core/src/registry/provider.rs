@@ -100,9 +100,9 @@ impl Provider {
         super::dialect(&self.dialect)
     }
 
-    /// The first way to prove who sends a request that this build can go.
+    /// The usual way to prove who sends a request.
     pub fn scheme(&self) -> Option<&Scheme> {
-        self.auth.iter().map(|auth| &auth.scheme).find(|scheme| scheme.is_available())
+        self.auth.first().map(|auth| &auth.scheme)
     }
 
     /// Whether `place` stands anywhere in it: what the configuration says of others has no meaning.

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use gatelet_catalogue::Capability;
-use gatelet_wire::Edit;
 use gatelet_wire::frame::envelope::Envelope;
+use gatelet_wire::{Edit, Idiom};
 use serde::{Deserialize, Serialize};
 
 /// One provider, as its file in `core/registry/` declares it.
@@ -350,25 +350,6 @@ impl Scheme {
             | Self::Jwt => &[],
         }
     }
-
-    /// Whether this build can carry it out: what needs more than a header, a signature or a token cannot be yet.
-    pub const fn is_available(&self) -> bool {
-        match self {
-            Self::Bearer
-            | Self::Header(_)
-            | Self::Prefixed(..)
-            | Self::Basic
-            | Self::Sigv4(_)
-            | Self::Google
-            | Self::Entra
-            | Self::IbmIam
-            | Self::Oci
-            | Self::SnowflakeJwt
-            | Self::Jwt
-            | Self::Oauth(_) => true,
-            Self::Query(_) => false,
-        }
-    }
 }
 
 /// Edits that hold for models with a capability.
@@ -390,15 +371,15 @@ pub struct Quirks {
     /// How usage of a stream is obtained.
     #[serde(skip_serializing_if = "is_default")]
     pub stream_usage: StreamUsage,
-    /// Where usage may stand besides the top level of a chunk: a dotted path, such as `x_groq.usage`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage_at: Option<String>,
     /// Where an answer says what it cost: what it says is charged, in place of the catalogue's price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<StatedCost>,
     /// Reasoning stands between `<think>` and `</think>` inside the content.
     #[serde(skip_serializing_if = "is_default")]
     pub think_tags: bool,
+    /// It says the dialect's conversations in bodies of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idiom: Option<Idiom>,
     /// What is around the dialect's stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub envelope: Option<Envelope>,

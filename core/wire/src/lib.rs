@@ -19,6 +19,7 @@ pub mod error;
 pub mod event;
 pub mod fold;
 pub mod frame;
+pub mod idiom;
 pub mod json;
 pub mod loss;
 pub mod measure;
@@ -39,6 +40,7 @@ pub use dialect::{Decoder, Dialect, DialectId, Encoder, EncoderOptions, TargetHi
 pub use edit::{Draft, Edit};
 pub use error::{ErrorKind, Malformed, PublicError, UpstreamError};
 pub use event::Event;
+pub use idiom::Idiom;
 pub use json::Json;
 pub use loss::Loss;
 pub use measure::Measure;

@@ -206,10 +206,11 @@ async fn request(
     let body = arrived.upload.take().unwrap_or_else(|| Body::Full(arrived.body.clone()));
     let mut request = Request::new(body);
     *request.method_mut() = native.method.clone();
-    *request.uri_mut() = native.uri.clone();
+    let mut uri = native.uri.clone();
     let headers = request.headers_mut();
     *headers = words::onward(&arrived.headers);
-    target.provider.apply(headers);
+    target.provider.apply(&mut uri, headers);
+    *request.uri_mut() = uri;
     let (mut parts, body) = request.into_parts();
     let whole = match &body {
         Body::Full(bytes) => Some(bytes.as_ref()),

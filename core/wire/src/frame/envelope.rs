@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::Open;
 use super::eventstream::{self, Kind, Message};
 use crate::json::string;
 use crate::object::object;
@@ -39,13 +40,9 @@ pub struct Opener {
     framer: eventstream::Framer,
 }
 
-impl Opener {
-    /// Takes the next bytes, in any pieces, and gives what was in them. An exception of the service becomes an event
-    /// `error` that the dialects read.
-    ///
-    /// # Errors
-    /// The envelope is broken: nothing more can be read.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
+/// An exception of the service becomes an event `error` that the dialects read.
+impl Open for Opener {
+    fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
         self.framer.push(bytes);
         let mut out = Vec::new();
         while let Some(raw) = self.framer.next_raw() {
@@ -60,14 +57,10 @@ impl Opener {
         Ok(out)
     }
 
-    /// The bytes ended.
-    ///
-    /// # Errors
-    /// In the middle of a message.
-    pub fn finish(&mut self) -> Result<(), Malformed> {
+    fn finish(&mut self) -> Result<Vec<u8>, Malformed> {
         match self.framer.finish() {
             Some(Err(wrong)) => Err(wrong),
-            Some(Ok(_)) | None => Ok(()),
+            Some(Ok(_)) | None => Ok(Vec::new()),
         }
     }
 }

@@ -55,6 +55,20 @@ impl Framing {
     }
 }
 
+/// Makes a stream of server-sent events of what a vendor has in its place: a sans-io machine.
+pub trait Open: Send {
+    /// Takes the next bytes, in any pieces, and gives what they mean.
+    ///
+    /// # Errors
+    /// They are broken: nothing more can be read.
+    fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Malformed>;
+    /// The bytes ended: what was still open.
+    ///
+    /// # Errors
+    /// In the middle of something.
+    fn finish(&mut self) -> Result<Vec<u8>, Malformed>;
+}
+
 /// Cuts one stream, by any framing.
 #[derive(Debug)]
 pub enum Framer {
