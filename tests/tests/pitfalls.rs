@@ -66,7 +66,7 @@ const PITFALLS: [(&str, &str, &str); 102] = [
     ("a signature on an empty part", "core/wire/tests/pitfalls_gemini.rs", "a_signature_on_an_empty_text_is_kept_and_not_left_out_with_it"),
     ("reasoning that must come back", "core/wire/src/edit_tests.rs", "reasoning_is_dropped_or_filled_as_the_provider_wants"),
     ("items of reasoning without what came of them", "core/wire/tests/pitfalls_openai_responses.rs", "a_thought_that_nothing_came_of_and_one_of_another_provider_are_left_out_and_named"),
-    ("a status on items of reasoning", "core/wire/tests/pitfalls_openai_responses.rs", "the_proof_of_a_thought_survives_a_round_trip_through_chat_byte_for_byte_and_stands_before_its_item"),
+    ("a status on items of reasoning", "core/tests/platforms.rs", "azure_gets_items_of_reasoning_without_a_status_and_all_else_as_it_was"),
     ("a budget of thoughts above the cap or below the least", "core/wire/tests/pitfalls_anthropic/requests.rs", "a_budget_is_at_least_1024_and_below_a_cap_that_is_never_raised"),
     ("tags of thoughts cut by chunks", "core/wire/src/dialect/tags.rs", "think_tags_split_over_chunks_are_found_at_any_cut"),
     ("adaptive thinking that shows nothing", "core/wire/tests/pitfalls_anthropic/requests.rs", "adaptive_thinking_that_was_asked_for_by_effort_is_shown"),
@@ -110,7 +110,7 @@ const PITFALLS: [(&str, &str, &str); 102] = [
     ("falling back after the first content", "core/tests/chat.rs", "a_fault_before_the_first_content_moves_on_and_the_caller_sees_nothing_of_it"),
     ("deployments whose names say nothing", "core/src/policy/tests.rs", "a_deployment_is_what_its_base_model_says"),
     ("models with slashes and colons in signed paths", "core/wire/src/sigv4_tests.rs", "a_path_that_is_encoded_once_as_it_is_sent_is_encoded_twice_in_the_signature"),
-    ("a stream that never ends", "core/tests/chat.rs", "an_upstream_that_never_pauses_and_never_ends_is_cut_off_in_time"),
+    ("a model that repeats itself without end", "core/tests/platforms.rs", "a_model_that_repeats_itself_is_stopped_where_that_is_asked_for_and_chunks_without_text_are_no_repetition"),
     // Callers of the three richer dialects.
     ("a synthesised stream of blocks", "core/wire/tests/pitfalls_anthropic/streams.rs", "a_call_is_finished_by_its_stop_and_not_by_arguments_that_happen_to_be_valid"),
     ("a synthesised stream of items", "core/wire/tests/pitfalls_openai_responses.rs", "a_synthesised_stream_is_complete_numbered_and_every_item_has_an_id_and_an_end"),

@@ -18,6 +18,7 @@ use rustls::pki_types::CertificateDer;
 use address::NotPublic;
 use body::Outgoing;
 use connect::Connector;
+pub use connect::Lookup;
 
 const OPERATION: &str = "upstream.send";
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub idle_per_host: usize,
     /// Certificate authorities trusted beside Mozilla's, which are compiled in.
     pub roots: Vec<CertificateDer<'static>>,
+    /// What resolves names.
+    pub lookup: Lookup,
 }
 
 impl Default for Settings {
@@ -46,6 +49,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(50),
             idle_per_host: 256,
             roots: Vec::new(),
+            lookup: connect::system_lookup,
         }
     }
 }

@@ -160,7 +160,8 @@ async fn run(
             } else {
                 Writing::Verbatim { hide_usage, list: call.received.arrived.addressed.list }
             };
-            let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing).stating(target);
+            let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing);
+            let flow = flow.stating(target).bounded(call.repeats);
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
@@ -336,7 +337,7 @@ fn options(received: &Received<'_>) -> EncoderOptions {
 }
 
 /// Seconds since 1970, for dialects that say when an answer was made to those that ask in one that does not.
-fn created(started: Timestamp) -> u64 {
+pub(super) fn created(started: Timestamp) -> u64 {
     u64::try_from(started.seconds()).unwrap_or(0)
 }
 
@@ -443,7 +444,7 @@ pub(super) fn no_answer(target: &Target, body: &[u8]) -> Failed {
     fail(target, UpstreamFailure::Malformed)
 }
 
-fn said(target: &Target, error: gatelet_wire::UpstreamError, retry_after: Option<u64>) -> Failed {
+pub(super) fn said(target: &Target, error: gatelet_wire::UpstreamError, retry_after: Option<u64>) -> Failed {
     let next = match error.kind {
         ErrorKind::RateLimit | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Api => Next::Again,
         ErrorKind::Authentication | ErrorKind::Billing | ErrorKind::Permission | ErrorKind::NotFound => {

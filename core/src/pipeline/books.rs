@@ -160,6 +160,7 @@ impl Books {
             outcome: "client_left",
             head_ms: None,
             total_ms: 0.0,
+            billed: None,
         });
     }
 
@@ -188,6 +189,12 @@ impl Books {
         self.sent = false;
         self.tally = Tally::default();
         self.end_attempt(outcome, now);
+        if let Some(attempt) = self.attempts.last_mut() {
+            // An error's status is free everywhere; a silence, or a success that was none, need not be.
+            let begun =
+                attempt.status.map_or(outcome == "upstream_timeout", |status| (200..300).contains(&status));
+            attempt.billed = begun.then_some("unknown");
+        }
     }
 
     pub(super) fn first_content(&mut self, now: Timestamp) {

@@ -4,9 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use gatelet_wire::dialect::EncoderOptions;
+use gatelet_wire::event::Delta;
 use gatelet_wire::frame::Framer;
 use gatelet_wire::restore::RestoreStream;
-use gatelet_wire::{Decoder, Encoder, Event, Loss, Malformed, PublicError, Restore, UpstreamError};
+use gatelet_wire::{
+    Decoder, Encoder, ErrorKind, Event, Loss, Malformed, PublicError, Restore, UpstreamError,
+};
 
 use super::receive::Received;
 use super::tally::Tally;
@@ -29,7 +32,40 @@ pub(super) struct Flow {
     held: Bytes,
     /// Where its events say what it costs, where they do.
     stated: Option<StatedCost>,
+    repeats: Option<Repeats>,
     pub(super) seen: Seen,
+}
+
+/// Watches for a model that has begun to say one and the same piece again and again.
+#[derive(Debug)]
+struct Repeats {
+    most: u32,
+    last: String,
+    count: u32,
+    /// It has: the stream ends with an error of ours.
+    exceeded: bool,
+}
+
+impl Repeats {
+    /// Blanks and single signs are repeated in tables and code; what is no piece of text neither counts nor begins anew.
+    const SHORTEST: usize = 3;
+
+    fn see(&mut self, events: &[Event]) {
+        for event in events {
+            let Event::Delta { delta: Delta::Text(text) | Delta::Thinking(text), .. } = event else {
+                continue;
+            };
+            if text.is_empty() {
+                continue;
+            }
+            if *text != self.last {
+                self.count = 0;
+                self.last.clone_from(text);
+            }
+            self.count += 1;
+            self.exceeded |= self.count > self.most && text.len() >= Self::SHORTEST;
+        }
+    }
 }
 
 /// What has been seen so far.
@@ -108,8 +144,16 @@ impl Flow {
             events: Vec::new(),
             held: Bytes::new(),
             stated: None,
+            repeats: None,
             seen: Seen::default(),
         }
+    }
+
+    /// The stream is ended when it says one piece of text more often than `most` times in a row.
+    #[must_use]
+    pub(super) fn bounded(self, most: Option<u32>) -> Self {
+        let repeats = most.map(|most| Repeats { most, last: String::new(), count: 0, exceeded: false });
+        Self { repeats, ..self }
     }
 
     /// What the target's events say that they cost is taken down.
@@ -134,6 +178,7 @@ impl Flow {
             events: Vec::new(),
             held: Bytes::new(),
             stated: None,
+            repeats: None,
             seen: Seen::default(),
         }
     }
@@ -162,6 +207,12 @@ impl Flow {
             self.events.clear();
             decoder.push(&frame, &mut self.events)?;
             self.seen.note(&self.events, tally);
+            if let Some(repeats) = &mut self.repeats {
+                repeats.see(&self.events);
+                if repeats.exceeded && self.seen.error.is_none() {
+                    self.seen.error = Some(repeating(repeats.most));
+                }
+            }
             tally.state(self.stated.as_ref(), frame.data);
             match &mut self.writer {
                 Writer::Verbatim => {}
@@ -276,9 +327,23 @@ impl Flow {
     /// Whether the caller has read the upstream's own error already, in its bytes.
     pub(super) fn passes_errors(&self) -> bool {
         match self.writer {
+            _ if self.repeats.as_ref().is_some_and(|repeats| repeats.exceeded) => false,
             Writer::Verbatim | Writer::HideUsage => true,
             Writer::List(_) | Writer::Translate { .. } => false,
         }
+    }
+}
+
+fn repeating(most: u32) -> UpstreamError {
+    UpstreamError {
+        kind: ErrorKind::Api,
+        status: 502,
+        code: Some("model_repeats".to_owned()),
+        message: format!("The model said one and the same piece of text more than {most} times in a row."),
+        param: None,
+        context_window: false,
+        content_policy: false,
+        retry_after: None,
     }
 }
 

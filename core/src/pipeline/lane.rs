@@ -177,7 +177,7 @@ fn same_dialect(
     if hide_usage {
         draft.set("stream_options", include_usage(fields));
     }
-    take_addressed(&mut draft, target);
+    take_addressed(&mut draft, &target.edits);
     betas::write(received, target, &mut draft, &mut loss);
     draft.apply(&target.edits, &mut loss)?;
     Ok(Prepared {
@@ -207,9 +207,9 @@ fn assembled(received: &Received<'_>, pieces: Vec<Piece>) -> Body {
 
 /// Takes out what a provider has in its path and refuses in the body, the model's name and whether to stream: nothing of
 /// the caller's is lost by that.
-fn take_addressed(draft: &mut Draft<'_>, target: &Target) {
+pub(super) fn take_addressed(draft: &mut Draft<'_>, edits: &[Edit]) {
     for name in ["model", "stream"] {
-        if target.edits.iter().any(|edit| matches!(edit, Edit::Drop(path) if path == name)) {
+        if edits.iter().any(|edit| matches!(edit, Edit::Drop(path) if path == name)) {
             draft.remove(name);
         }
     }
@@ -290,7 +290,7 @@ fn translated(
                 draft
                     .apply(&[Edit::Rename("max_completion_tokens".into(), "max_tokens".into())], &mut loss)?;
             }
-            take_addressed(&mut draft, target);
+            take_addressed(&mut draft, &target.edits);
             draft.apply(&target.edits, &mut loss)?;
             draft.write()
         };

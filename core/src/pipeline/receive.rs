@@ -229,9 +229,12 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
 impl Arrived {
     /// The form that the body begins with.
     pub(super) fn form(&self) -> Option<Result<Form, Malformed>> {
-        let boundary = content_type(&self.headers).and_then(Form::boundary);
-        let boundary = boundary.filter(|_| self.operation.takes_forms())?;
-        Some(Form::read(boundary, &self.body))
+        Some(Form::read(self.boundary()?, &self.body))
+    }
+
+    /// What parts the form that the body is.
+    pub(super) fn boundary(&self) -> Option<&str> {
+        content_type(&self.headers).and_then(Form::boundary).filter(|_| self.operation.takes_forms())
     }
 
     pub(super) fn read(&self) -> Result<Received<'_>, Refusal> {

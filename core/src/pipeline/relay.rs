@@ -27,6 +27,8 @@ pub(super) struct Call<'a> {
     /// The cap on output to send to the target that is tried now: never above what its model can, or it would refuse.
     pub(super) output_cap: Option<u64>,
     pub(super) timeouts: Timeouts,
+    /// How often a stream may say the same in a row.
+    pub(super) repeats: Option<u32>,
     pub(super) deadline: Timestamp,
     pub(super) fetched: Fetched,
 }
@@ -52,6 +54,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         books: &mut books,
         output_cap,
         timeouts: model.timeouts,
+        repeats: model.repeats,
         deadline,
         fetched: Fetched::default(),
     };

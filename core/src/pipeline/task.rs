@@ -6,14 +6,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use gatelet_wire::embed::{Embed, Vector};
+use gatelet_wire::multipart::Form;
 use gatelet_wire::operation::AnswerForm;
-use gatelet_wire::{DialectId, Draft, Edit, Fields, Json, Loss, Malformed, Operation, Restore, Usage};
+use gatelet_wire::{
+    DialectId, Draft, Edit, Fields, Json, Loss, Malformed, Operation, Restore, Usage, imagen,
+};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
+use serde_json::Value;
 
-use super::attempt::{Answer, Failed, commit, fail, no_answer};
+use super::attempt::{Answer, Failed, commit, created, fail, no_answer, said};
 use super::flow::{Flow, Waiting};
-use super::lane::{Lane, Prepared, include_usage};
+use super::lane::{Lane, Prepared, include_usage, take_addressed};
 use super::receive::{Received, announced, collect, content_type};
 use super::relay::Call;
 use crate::policy::Target;
@@ -25,6 +29,7 @@ pub(super) fn prepare(received: &Received<'_>, target: &Target) -> Result<Prepar
     match received.arrived.operation {
         Operation::Embedding => embedding(received, target),
         Operation::TokenCount => token_count(received, target),
+        Operation::Image if target.provider.dialect == DialectId::Gemini => picture(received, target),
         operation => match operation.path() {
             Some(path) if speaks(operation, target.provider.dialect) => plain(received, target, path.into()),
             Some(_) | None => Err(unknown(operation, target)),
@@ -37,11 +42,50 @@ fn speaks(operation: Operation, dialect: DialectId) -> bool {
     dialect == DialectId::Openai || (operation == Operation::Rerank && dialect == DialectId::Cohere)
 }
 
+/// Pictures at Google, who has words of its own for them.
+fn picture(received: &Received<'_>, target: &Target) -> Result<Prepared, Refusal> {
+    let path = target.provider.method(&target.model, imagen::method(&target.model));
+    let mut loss = Loss::default();
+    let edits = target.provider.edits_on(Operation::Image).next().is_some();
+    let body = if edits {
+        let (body, lost) = edited(Draft::from(&received.fields), received, target)?;
+        loss = lost;
+        body
+    } else {
+        received.arrived.body.clone()
+    };
+    let body = imagen::request(&body, &target.model, &mut loss)?.into();
+    Ok(Prepared {
+        path: path.ok_or_else(|| unknown(Operation::Image, target))?.into(),
+        lane: Lane::Translated,
+        body,
+        loss,
+        hide_usage: false,
+        restore: Restore::default(),
+        conversation: false,
+    })
+}
+
 /// The request as it is, but for the model's name, and for the usage that a stream must tell.
 fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> Result<Prepared, Refusal> {
     let arrived = received.arrived;
     let hide_usage = form(received).hide_usage;
-    if target.provider.edits_on(arrived.operation).next().is_some() && arrived.form().is_none() {
+    let edits = target.provider.edits_on(arrived.operation).next().is_some();
+    if edits && let Some(boundary) = arrived.boundary() {
+        let mut loss = Loss::default();
+        let body = formed(received, target, boundary, &mut loss)?.into();
+        let restore = Restore::default();
+        return Ok(Prepared {
+            path,
+            lane: Lane::Edited,
+            body,
+            loss,
+            hide_usage,
+            restore,
+            conversation: false,
+        });
+    }
+    if edits {
         let mut draft = Draft::from(&received.fields);
         draft.set("model", Json::of(&&*target.model));
         if hide_usage {
@@ -80,10 +124,55 @@ fn plain(received: &Received<'_>, target: &Target, path: Cow<'static, str>) -> R
     })
 }
 
+/// A form as its target wants it, as far as it has come. What an edit says of what no field can hold changes nothing.
+fn formed(
+    received: &Received<'_>,
+    target: &Target,
+    boundary: &str,
+    loss: &mut Loss,
+) -> Result<Vec<u8>, Refusal> {
+    let arrived = received.arrived;
+    let mut body = Form::read(boundary, &arrived.body)?.splice(&arrived.body, "model", &target.model);
+    for edit in target.provider.edits_on(arrived.operation) {
+        // Each change moves what stands behind it.
+        let form = Form::read(boundary, &body)?;
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let put = |name: &str, value: &str| match form.text(&body, name) {
+            Some(_) => form.splice(&body, name, value),
+            None => Form::with(&body, boundary, name, value),
+        };
+        body = match edit {
+            Edit::Drop(name) => {
+                // The target's model is named by its address.
+                if name != "model" && form.text(&body, name).is_some() {
+                    loss.note(name.clone());
+                }
+                form.without(&body, name)
+            }
+            Edit::Set(name, value) => put(name, &text(value)),
+            Edit::Default(name, value) if form.text(&body, name).is_none() => put(name, &text(value)),
+            Edit::Replace(name, from, to) if form.text(&body, name) == Some(&text(from)) => {
+                put(name, &text(to))
+            }
+            Edit::Rename(from, to) | Edit::Move(from, to) => match form.text(&body, from) {
+                Some(value) => Form::with(&form.without(&body, from), boundary, to, value),
+                None => continue,
+            },
+            Edit::Default(..)
+            | Edit::Replace(..)
+            | Edit::RenameText(..)
+            | Edit::Clamp(..)
+            | Edit::Messages(_) => continue,
+        };
+    }
+    Ok(body)
+}
+
 /// A request as its target wants it said.
 fn edited(mut draft: Draft<'_>, received: &Received<'_>, target: &Target) -> Result<(Bytes, Loss), Refusal> {
     let edits: Vec<Edit> = target.provider.edits_on(received.arrived.operation).cloned().collect();
     let mut loss = Loss::default();
+    take_addressed(&mut draft, &edits);
     draft.apply(&edits, &mut loss)?;
     Ok((draft.write().into(), loss))
 }
@@ -154,9 +243,17 @@ pub(super) async fn answer(
             media,
         });
     }
-    let body = collect(body, headers, core.settings.answer_limit)
+    let mut body = collect(body, headers, core.settings.answer_limit)
         .await
         .map_err(|_| fail(target, UpstreamFailure::Broken))?;
+    if operation == Operation::Image && lane == Lane::Translated {
+        let created = created(arrived.started);
+        let written = imagen::answer(&body, created);
+        body = written.map_err(|_| fail(target, UpstreamFailure::Malformed))?.into();
+        if let Some(error) = DialectId::Openai.dialect().hidden_error(&body) {
+            return Err(said(target, error, None));
+        }
+    }
     call.books.tally.state(target.stated.as_ref(), std::str::from_utf8(&body).unwrap_or_default());
     let read = match operation {
         Operation::Embedding => read_embedding(call.received, target, lane, &body).ok(),

@@ -79,21 +79,29 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
         fallbacks: Vec::new(),
         retries: RETRIES,
         timeouts: Timeouts::default(),
+        repeats: None,
     }
 }
 
 fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Providers, entry: ModelEntry) {
     let retries = entry.retries.unwrap_or(RETRIES);
-    let timeouts = entry.timeouts;
+    let (timeouts, repeats) = (entry.timeouts, entry.repeats);
     let fallbacks: Vec<ModelName> = entry.fallbacks.into_iter().map(|(name, _)| name).collect();
     if let Some(prefix) = entry.name.as_str().strip_suffix('*') {
         let mut target = |entry| wildcard_target(reader, providers, entry);
         let targets = entry.targets.into_iter().filter_map(&mut target).collect();
-        policy.wildcards.push(Wildcard { prefix: prefix.into(), targets, fallbacks, retries, timeouts });
+        policy.wildcards.push(Wildcard {
+            prefix: prefix.into(),
+            targets,
+            fallbacks,
+            retries,
+            timeouts,
+            repeats,
+        });
     } else {
         let mut target = |entry| one_target(reader, providers, entry);
         let targets = entry.targets.into_iter().filter_map(&mut target).collect();
-        let model = Model { name: entry.name.clone(), targets, fallbacks, retries, timeouts };
+        let model = Model { name: entry.name.clone(), targets, fallbacks, retries, timeouts, repeats };
         policy.models.insert(entry.name, Arc::new(model));
     }
 }

@@ -268,7 +268,8 @@ fn by_row(reader: &mut Reader<'_>, entry: &ProviderEntry, row: &registry::Provid
                 (None, Some(also)) => {
                     let provider = Provider {
                         dialect,
-                        edits: Vec::new(),
+                        scheme: shared_scheme(dialect, row),
+                        edits: also.edits.clone(),
                         edits_on: Vec::new(),
                         ..alone_at(entry, &also.base)?
                     };
@@ -532,6 +533,17 @@ fn default_scheme(provider: &Provider, row: Option<&registry::Provider>, secret:
         KeyIn::Bearer | KeyIn::BearerOrSigned(_) => Scheme::Bearer,
         KeyIn::Header(name) => Scheme::Header(name.to_owned()),
     })
+}
+
+/// How a provider's other dialect is called, where that dialect's own vendor would take another header for it: the
+/// header is the provider's.
+fn shared_scheme(dialect: DialectId, row: &registry::Provider) -> Option<Scheme> {
+    let own = dialect.dialect().conventions().key;
+    let by_header = |scheme: &&Scheme| matches!(scheme, Scheme::Header(_));
+    row.scheme()
+        .filter(by_header)
+        .filter(|_| row.dialect() == Some(DialectId::Openai) && own == KeyIn::Bearer)
+        .cloned()
 }
 
 /// The build has checked the table's headers; one that is none is left out.

@@ -83,6 +83,7 @@ pub(super) struct ModelEntry {
     pub(super) fallbacks: Vec<(ModelName, Spot)>,
     pub(super) retries: Option<u32>,
     pub(super) timeouts: Timeouts,
+    pub(super) repeats: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -305,7 +306,7 @@ fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue
     headers
 }
 
-const MODEL: [&str; 5] = ["targets", "strategy", "fallbacks", "retries", "timeouts"];
+const MODEL: [&str; 6] = ["targets", "strategy", "fallbacks", "retries", "timeouts", "repeats"];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
     let name = match ModelName::try_from(name) {
@@ -325,6 +326,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         fallbacks: Vec::new(),
         retries: None,
         timeouts: Timeouts::default(),
+        repeats: None,
     };
     if at.is_scalar() {
         return Some(plain(vec![target(reader, at)?]));
@@ -356,6 +358,10 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
             reader.parsed(at, "a whole number from 0 to 10", count)
         }),
         timeouts: timeouts_given.unwrap_or_default(),
+        repeats: fields.get("repeats").and_then(|at| {
+            let count = |text: &str| text.parse().ok().filter(|count| *count >= 10);
+            reader.parsed(at, "a whole number of at least 10", count)
+        }),
         ..plain(Vec::new())
     })
 }

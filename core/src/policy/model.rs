@@ -54,12 +54,21 @@ pub struct Model {
     /// Further attempts at a target after the first one failed in a way that may pass.
     pub retries: u32,
     pub timeouts: Timeouts,
+    /// A stream that says one and the same piece more often than this in a row is ended.
+    pub repeats: Option<u32>,
 }
 
 impl Model {
     /// One target, asked once: what travels there is the caller's own words and fits no other.
     pub(super) fn native(name: ModelName, target: Arc<Target>) -> Self {
-        Self { name, targets: vec![target], fallbacks: Vec::new(), retries: 0, timeouts: Timeouts::default() }
+        Self {
+            name,
+            targets: vec![target],
+            fallbacks: Vec::new(),
+            retries: 0,
+            timeouts: Timeouts::default(),
+            repeats: None,
+        }
     }
 }
 
@@ -143,6 +152,7 @@ pub(super) struct Wildcard {
     pub(super) fallbacks: Vec<ModelName>,
     pub(super) retries: u32,
     pub(super) timeouts: Timeouts,
+    pub(super) repeats: Option<u32>,
 }
 
 #[derive(Clone, Debug)]

@@ -140,6 +140,13 @@ impl Provider {
         }
     }
 
+    /// Where another method of a model than to hold conversations is after the base, where addresses end with the method, as
+    /// Google's do; none where they do not.
+    pub fn method(&self, model: &str, method: &str) -> Option<String> {
+        let chat = self.chat(model, false);
+        Some(format!("{}{method}", chat.strip_prefix(&*self.base)?.strip_suffix(":generateContent")?))
+    }
+
     /// Where tokens are counted after the base, if that is not where the dialect's owner does it.
     pub fn count_path(&self, model: &str) -> Option<String> {
         self.count_path.as_ref().map(|path| path.replace("{model}", &in_path(model)))

@@ -135,6 +135,7 @@ impl Wildcard {
             fallbacks: self.fallbacks.clone(),
             retries: self.retries,
             timeouts: self.timeouts,
+            repeats: self.repeats,
         })
     }
 

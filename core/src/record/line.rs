@@ -86,7 +86,8 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
 
 /// Writes one attempt's line, without the line feed.
 pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
-    let Attempt { v, kind, id, at, attempt, target, lane, status, outcome, head_ms, total_ms } = record;
+    let Attempt { v, kind, id, at, attempt, target, lane, status, outcome, head_ms, total_ms, billed } =
+        record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
     line.begin(",\"kind\":").text(kind);
@@ -99,6 +100,9 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
     line.begin(",\"outcome\":").text(outcome);
     line.begin(",\"head_ms\":").json(head_ms);
     line.begin(",\"total_ms\":").json(total_ms);
+    if let Some(billed) = billed {
+        line.begin(",\"billed\":").text(billed);
+    }
     line.begin("}");
 }
 

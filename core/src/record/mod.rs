@@ -96,6 +96,10 @@ pub struct Attempt {
     pub head_ms: Option<f64>,
     /// Milliseconds from sending to its end.
     pub total_ms: f64,
+    /// `unknown`: the upstream had begun and gave no answer that counts. Its provider may bill that; here nobody is charged
+    /// for it. None: the request's own cost says all.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub billed: Option<&'static str>,
 }
 
 pub const VERSION: u8 = 1;

@@ -163,12 +163,15 @@ impl Kind {
 }
 
 /// Another dialect of a provider, and where it speaks it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Also {
     /// One of the words of `dialect`.
     pub dialect: String,
     pub base: String,
+    /// Changes to requests in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
 }
 
 /// An operation that a provider serves.

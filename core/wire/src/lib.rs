@@ -20,6 +20,7 @@ pub mod event;
 pub mod fold;
 pub mod frame;
 pub mod idiom;
+pub mod imagen;
 pub mod json;
 pub mod loss;
 pub mod measure;

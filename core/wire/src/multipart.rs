@@ -9,8 +9,8 @@ use crate::Malformed;
 /// What is known of a form from its first bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// Parts that are no files, by name, and where their values stand.
-    fields: Vec<(String, Range<usize>)>,
+    /// Parts that are no files, by name, and where they begin, delimiter included, and their values stand.
+    fields: Vec<(String, usize, Range<usize>)>,
     /// A file has begun.
     pub file: bool,
     /// The closing delimiter has come: there is no more.
@@ -76,10 +76,10 @@ impl Form {
             };
             if !is_file {
                 let list = name.ends_with("[]");
-                if !list && form.fields.iter().any(|(known, _)| *known == name) {
+                if !list && form.fields.iter().any(|(known, ..)| *known == name) {
                     return Err(Malformed::Duplicate { key: name });
                 }
-                form.fields.push((name, value..value + length));
+                form.fields.push((name, at - first.len(), value..value + length));
             }
             at = value + length + delimiter.len();
         }
@@ -87,21 +87,41 @@ impl Form {
 
     /// A field's value, if it has come whole and is text.
     pub fn text<'b>(&self, body: &'b [u8], name: &str) -> Option<&'b str> {
-        let value = self.fields.iter().find(|(known, _)| known == name)?.1.clone();
-        std::str::from_utf8(body.get(value)?).ok()
+        let (.., value) = self.fields.iter().find(|(known, ..)| known == name)?;
+        std::str::from_utf8(body.get(value.clone())?).ok()
     }
 
     /// The body with another value for a field, all other bytes as they are.
     pub fn splice(&self, body: &[u8], name: &str, value: &str) -> Vec<u8> {
-        let Some((_, place)) = self.fields.iter().find(|(known, _)| known == name) else {
-            return body.to_vec();
-        };
-        let mut out = Vec::with_capacity(body.len() + value.len());
-        out.extend_from_slice(body.get(..place.start).unwrap_or_default());
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(body.get(place.end..).unwrap_or_default());
-        out
+        match self.fields.iter().find(|(known, ..)| known == name) {
+            Some((.., place)) => spliced(body, place.clone(), value),
+            None => body.to_vec(),
+        }
     }
+
+    /// The body without a field.
+    pub fn without(&self, body: &[u8], name: &str) -> Vec<u8> {
+        match self.fields.iter().find(|(known, ..)| known == name) {
+            // The line's end before the next delimiter goes with it.
+            Some((_, start, value)) => spliced(body, *start..value.end + 2, ""),
+            None => body.to_vec(),
+        }
+    }
+
+    /// The body with another field before all others.
+    pub fn with(body: &[u8], boundary: &str, name: &str, value: &str) -> Vec<u8> {
+        let part =
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        spliced(body, 0..0, &part)
+    }
+}
+
+fn spliced(body: &[u8], place: Range<usize>, text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() + text.len());
+    out.extend_from_slice(body.get(..place.start).unwrap_or_default());
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(body.get(place.end..).unwrap_or_default());
+    out
 }
 
 /// A part's name, and whether it is a file.

@@ -38,6 +38,22 @@ fn fields_before_the_file_are_known_before_it_has_come() {
 }
 
 #[test]
+fn fields_are_taken_out_and_put_in() {
+    let body = form(&[("model", None, "whisper"), ("language", None, "de"), ("file", Some("a.mp3"), "0123")]);
+    let bytes = body.as_bytes();
+    let read = Form::read("XX", bytes).unwrap();
+    let without = |name| String::from_utf8(read.without(bytes, name)).unwrap();
+    assert_eq!(without("model"), form(&[("language", None, "de"), ("file", Some("a.mp3"), "0123")]));
+    assert_eq!(without("language"), form(&[("model", None, "whisper"), ("file", Some("a.mp3"), "0123")]));
+    assert_eq!(without("nothing"), body);
+    let with = String::from_utf8(Form::with(bytes, "XX", "n", "1")).unwrap();
+    assert!(
+        with.ends_with(&body)
+            && Form::read("XX", with.as_bytes()).unwrap().text(with.as_bytes(), "n") == Some("1")
+    );
+}
+
+#[test]
 fn what_is_no_form_is_refused() {
     for body in ["", "--X"] {
         assert_eq!(Form::read("XX", body.as_bytes()), Ok(Form::default()), "{body}");

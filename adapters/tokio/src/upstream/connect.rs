@@ -37,7 +37,7 @@ pub(super) fn tls(extra: &[CertificateDer<'static>]) -> Result<ClientConfig, rus
 }
 
 pub(super) fn connector(settings: &Settings, tls: ClientConfig, reach: Reach) -> Connector {
-    let mut tcp = HttpConnector::new_with_resolver(Resolver { reach });
+    let mut tcp = HttpConnector::new_with_resolver(Resolver { reach, lookup: settings.lookup });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(settings.connect_timeout));
@@ -52,11 +52,20 @@ pub(super) fn connector(settings: &Settings, tls: ClientConfig, reach: Reach) ->
         .wrap_connector(tcp)
 }
 
-/// The system's resolver, less the addresses that are out of reach. The address that was checked is the one that is
+/// Asks for a name's addresses.
+pub type Lookup = fn(Name) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// Asks the system.
+pub fn system_lookup(name: Name) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+}
+
+/// The resolver, less the addresses that are out of reach. The address that was checked is the one that is
 /// connected to, so a name cannot change its mind in between.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resolver {
-    reach: Reach,
+    pub(super) reach: Reach,
+    pub(super) lookup: Lookup,
 }
 
 impl Service<Name> for Resolver {
@@ -69,9 +78,9 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let reach = self.reach;
+        let Self { reach, lookup } = *self;
         Box::pin(async move {
-            let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let mut addresses = lookup(name.clone()).await?;
             match reach {
                 Reach::Private => {}
                 Reach::Public | Reach::PublicPlain => {

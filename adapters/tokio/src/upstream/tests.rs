@@ -1,7 +1,10 @@
 //! The HTTP client against servers that count what reaches them.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,10 +16,14 @@ use http::{Request, Response, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use tower_service::Service as _;
+
+use super::connect::Resolver;
 use super::{HttpUpstream, Settings};
 
 fn client() -> HttpUpstream {
@@ -210,6 +217,55 @@ async fn what_is_not_public_is_denied_before_a_byte_leaves() {
         assert_eq!(fault.kind, FaultKind::Denied, "{uri}: {fault}");
     }
     assert_eq!(count.load(Ordering::SeqCst), 0);
+}
+
+/// A name of the public kind whose owner lets it lead elsewhere: to this machine at every second look.
+fn rebinding(name: Name) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    let local = "127.0.0.1:0".parse().unwrap();
+    let inner = [
+        "10.0.0.7:0".parse().unwrap(),
+        "[::ffff:127.0.0.1]:0".parse().unwrap(),
+        "[fd00::1]:0".parse().unwrap(),
+    ];
+    Box::pin(async move {
+        Ok(match name.as_str() {
+            "mixed.example" => [vec!["1.1.1.1:0".parse().unwrap(), local], inner.to_vec()].concat(),
+            "turns.example" if LOOKS.fetch_add(1, Ordering::SeqCst) == 0 => {
+                vec!["1.1.1.1:0".parse().unwrap()]
+            }
+            "inside.example" => inner.to_vec(),
+            _ => vec![local],
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_public_name_that_leads_inside_is_denied_and_the_address_that_was_judged_is_the_one_connected_to() {
+    let (address, count) = server(|_, _| async {}).await;
+    let settings = Settings { lookup: rebinding, ..Settings::default() };
+    let client = HttpUpstream::new(&settings).unwrap();
+    for (name, reach) in [
+        ("loops.example", Reach::Public),
+        ("inside.example", Reach::Public),
+        ("loops.example", Reach::PublicPlain),
+    ] {
+        let scheme = if reach == Reach::Public { "https" } else { "http" };
+        let uri = format!("{scheme}://{name}:{}/", address.port());
+        let fault = client.send(post(&uri, Body::Empty), reach).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Denied, "{uri}: {fault}");
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    // Of several addresses those that are inside are not even tried.
+    let mut resolver = Resolver { reach: Reach::Public, lookup: rebinding };
+    let mut look = async |name: &str| {
+        let addresses = resolver.call(Name::from_str(name).unwrap()).await;
+        addresses.map(|addresses| addresses.map(|address| address.ip().to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(look("mixed.example").await.unwrap(), ["1.1.1.1"]);
+    // A second look is judged again: nobody remembers that the name was good.
+    assert_eq!(look("turns.example").await.unwrap(), ["1.1.1.1"]);
+    assert!(look("turns.example").await.is_err());
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub enum MessageEdit {
     AssistantAfterTool,
     /// Makes two turns of one role in a row one.
     MergeTurns,
+    /// Takes the status, which says nothing, from items of reasoning in the input of Responses.
+    BareReasoning,
 }
 
 impl MessageEdit {
@@ -56,7 +58,8 @@ impl MessageEdit {
             | Self::DropReasoning
             | Self::NineCharacterIds
             | Self::AssistantAfterTool
-            | Self::MergeTurns => false,
+            | Self::MergeTurns
+            | Self::BareReasoning => false,
         }
     }
 }
@@ -98,20 +101,25 @@ impl MessageEdit {
             | Self::FillReasoning
             | Self::ReasoningToThinking
             | Self::ReasoningToSummary
-            | Self::NineCharacterIds => self.each(draft, loss),
+            | Self::NineCharacterIds => self.each("messages", draft, loss),
+            // A single text has no items.
+            Self::BareReasoning if draft.get("input").is_none_or(|input| input.get().starts_with('"')) => {
+                Ok(())
+            }
+            Self::BareReasoning => self.each("input", draft, loss),
         }
     }
 
     /// Edits each message; a list in which nothing changes keeps its bytes.
-    fn each(self, draft: &mut Draft<'_>, loss: &mut Loss) -> Result<(), Malformed> {
-        let Some(messages) = draft.get("messages").filter(|messages| !is_null(messages)) else {
+    fn each(self, list_of: &str, draft: &mut Draft<'_>, loss: &mut Loss) -> Result<(), Malformed> {
+        let Some(messages) = draft.get(list_of).filter(|messages| !is_null(messages)) else {
             return Ok(());
         };
-        let messages = elements(messages).ok_or_else(|| Malformed::field("messages", "a list"))?;
+        let messages = elements(messages).ok_or_else(|| Malformed::field(list_of, "a list"))?;
         let mut changed = false;
         let mut out: Vec<Cow<'_, RawValue>> = Vec::with_capacity(messages.len());
         for (nth, before) in messages.into_iter().enumerate() {
-            let mut message = Draft::from(&Fields::of(before, &format!("messages[{nth}]"))?);
+            let mut message = Draft::from(&Fields::of(before, &format!("{list_of}[{nth}]"))?);
             if self.edit(&mut message, loss) {
                 changed = true;
                 out.push(Cow::Owned(message.to_raw()));
@@ -121,7 +129,7 @@ impl MessageEdit {
         }
         if changed {
             let messages = list(out.iter().map(AsRef::as_ref));
-            draft.put("messages", Cow::Owned(messages));
+            draft.put(list_of, Cow::Owned(messages));
         }
         Ok(())
     }
@@ -164,6 +172,10 @@ impl MessageEdit {
             Self::ReasoningToThinking if by_assistant => thought::to_parts(message, thought::thinking),
             Self::ReasoningToSummary if by_assistant => thought::to_parts(message, thought::summary),
             Self::NineCharacterIds => calls::nine_characters(message),
+            Self::BareReasoning => {
+                message.get("type").and_then(string).is_some_and(|kind| kind == "reasoning")
+                    && message.remove("status").is_some()
+            }
             Self::DropReasoning
             | Self::FillReasoning
             | Self::ReasoningToThinking

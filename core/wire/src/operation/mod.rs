@@ -38,9 +38,18 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Those whose requests are objects of the `OpenAI` dialect, in which a provider may want things said otherwise.
-    pub const EDITED: &[Self] =
-        &[Self::Completion, Self::Embedding, Self::Rerank, Self::Moderation, Self::Image, Self::Speech];
+    /// Those whose requests are objects or forms of the `OpenAI` dialect, in which a provider may want things said otherwise.
+    pub const EDITED: &[Self] = &[
+        Self::Completion,
+        Self::Embedding,
+        Self::Rerank,
+        Self::Moderation,
+        Self::Image,
+        Self::ImageEdit,
+        Self::Speech,
+        Self::Transcription,
+        Self::Translation,
+    ];
 
     /// The one of [`EDITED`](Self::EDITED) that `word` means.
     pub fn edited(word: &str) -> Option<Self> {
