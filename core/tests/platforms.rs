@@ -170,10 +170,10 @@ fn a_gemini_that_draws_is_asked_as_a_conversation_is_and_what_it_will_not_draw_i
 }
 
 fn form(world: &World, key: &str, path: &str, fields: &[(&str, &str)]) -> u16 {
-    let mut text = String::new();
-    for (name, value) in fields {
-        text.push_str(&format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
-    }
+    let part = |(name, value): &(&str, &str)| {
+        format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let mut text: String = fields.iter().map(part).collect();
     text.push_str("--XX\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\nPNG\r\n--XX--\r\n");
     let request = Request::post(format!("http://gate{path}"))
         .header("authorization", format!("Bearer {key}"))

@@ -17,8 +17,7 @@ use rustls::pki_types::CertificateDer;
 
 use address::NotPublic;
 use body::Outgoing;
-use connect::Connector;
-pub use connect::Lookup;
+use connect::{Connector, Lookup};
 
 const OPERATION: &str = "upstream.send";
 

@@ -48,8 +48,8 @@ fn picture(received: &Received<'_>, target: &Target) -> Result<Prepared, Refusal
     let mut loss = Loss::default();
     let edits = target.provider.edits_on(Operation::Image).next().is_some();
     let body = if edits {
-        let (body, lost) = edited(Draft::from(&received.fields), received, target)?;
-        loss = lost;
+        let (body, changes) = edited(Draft::from(&received.fields), received, target)?;
+        loss = changes;
         body
     } else {
         received.arrived.body.clone()

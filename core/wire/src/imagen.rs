@@ -75,9 +75,9 @@ fn put(object: &mut Value, name: &str, value: Value) {
 
 /// The shape that is nearest to a size such as `1792x1024`; pixels are the model's own.
 fn shape(size: &Value, loss: &mut Loss) -> String {
-    let side = |text: &str| text.parse::<f64>().ok().filter(|side| *side >= 1.0);
+    let pixels = |text: &str| text.parse::<f64>().ok().filter(|pixels| *pixels >= 1.0);
     let sides = size.as_str().and_then(|size| size.split_once('x'));
-    let asked = sides.and_then(|(width, height)| Some(side(width)? / side(height)?)).unwrap_or(1.0);
+    let asked = sides.and_then(|(width, height)| Some(pixels(width)? / pixels(height)?)).unwrap_or(1.0);
     let away = |(width, height): &(f64, f64)| (width / height / asked).ln().abs();
     let nearest = SHAPES.into_iter().min_by(|one, other| away(one).total_cmp(&away(other)));
     let (width, height) = nearest.unwrap_or((1.0, 1.0));

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Envelope;
+use super::{Envelope, Open as _};
 use crate::Malformed;
 use crate::frame::eventstream::{Kind, Value, write, write_message};
 
