@@ -247,10 +247,10 @@ fn compare(
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
     leaves(&serde_json::from_slice(original)?, String::new(), &mut before);
     leaves(&serde_json::from_slice(written)?, String::new(), &mut after);
-    let noted: BTreeSet<&str> = loss.items().collect();
+    let noted: BTreeSet<String> = loss.items().map(places).collect();
     for (path, values) in &before {
         let there = after.get(path);
-        if there == Some(values) || noted.iter().any(|item| path.contains(item)) {
+        if there == Some(values) || noted.iter().any(|item| path.contains(item.as_str())) {
             continue;
         }
         let how = if there.is_none() { "left out" } else { "changed" };
@@ -260,6 +260,17 @@ fn compare(
         report.disagree(format!("{what}: {path} added"), source);
     }
     Ok(())
+}
+
+/// What was lost, as paths are written here: any place of a list is `[]`.
+fn places(item: &str) -> String {
+    let mut out = String::new();
+    for (nth, piece) in item.replace(".*", "[]").split('[').enumerate() {
+        let after = piece.split_once(']').map_or(piece, |(_, after)| after);
+        out.push_str(if nth == 0 { "" } else { "[]" });
+        out.push_str(after);
+    }
+    out
 }
 
 /// The values under each path, where a list's places count as one; nulls and empty things are nothing.

@@ -219,6 +219,32 @@ fn reasoning_outside_of_the_output_is_added_and_inside_is_not() {
     assert_eq!(answer("usage_with_reasoning_outside").usage.output, 105);
 }
 
+#[test]
+fn tokens_that_the_total_alone_counts_are_thoughts_but_those_of_a_cache_are_not() {
+    let said = json!({"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109});
+    let usage = response_usage(&said, Reading::default());
+    assert_eq!((usage.input, usage.output, usage.reasoning), (35, 74, 62));
+    let relayed = json!({"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109, "cache_read_input_tokens": 62});
+    assert_eq!(response_usage(&relayed, Reading::default()).output, 12);
+    let less = json!({"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 40});
+    assert_eq!(response_usage(&less, Reading::default()).output, 12);
+}
+
+#[test]
+fn a_blank_function_call_is_none() {
+    let blank = json!({"arguments": "", "name": ""});
+    let body = json!({"id": "i", "model": "m", "choices": [{"index": 0, "finish_reason": "stop",
+        "message": {"role": "assistant", "content": "4", "function_call": blank, "tool_calls": null}}]});
+    let read = dialect(HERE).read_response(body.to_string().as_bytes(), Reading::default()).unwrap();
+    assert_eq!((calls(&read).len(), stop(&read)), (0, Some(&Stop::EndTurn)));
+    let chunk = json!({"id": "i", "model": "m", "choices": [{"index": 0, "delta": {"content": "4", "function_call": blank}, "finish_reason": "stop"}]});
+    let bytes = format!("data: {chunk}\n\ndata: [DONE]\n\n");
+    let (events, error) = decode(dialect(HERE), Reading::default(), [bytes.as_bytes()]);
+    assert_eq!(error, None);
+    let read = fold(&events);
+    assert_eq!((calls(&read).len(), text(&read), stop(&read)), (0, "4".to_owned(), Some(&Stop::EndTurn)));
+}
+
 fn response_usage(usage: &Value, reading: Reading) -> Usage {
     let body = json!({"id": "i", "model": "m", "choices": [], "usage": usage}).to_string();
     dialect(HERE).read_response(body.as_bytes(), reading).unwrap().usage

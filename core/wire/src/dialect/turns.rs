@@ -93,6 +93,22 @@ pub(super) trait Speech {
     ) -> Result<Self::Body, Malformed>;
     /// A thought of the assistant's; none where nothing proves here that it is one.
     fn thought(&mut self, thought: &Content) -> Option<Self::Body>;
+    fn text(text: String, citations: Vec<Json>) -> Self::Body;
+    /// What this dialect itself has said in words that no other has.
+    fn raw(json: Json) -> Self::Body;
+    /// What this dialect has in place of a text.
+    fn in_place(_part: &Part) -> Option<Self::Body> {
+        None
+    }
+    /// A picture, a document or sound; none where this speaker shows none.
+    fn shown(
+        &mut self,
+        part: &Part,
+        speaker: Speaker,
+        path: &str,
+        loss: &mut Loss,
+    ) -> Result<Option<Self::Body>, Malformed>;
+
     /// Anything else; none where it says nothing, or nothing that can be said here.
     fn plain(
         &mut self,
@@ -100,7 +116,28 @@ pub(super) trait Speech {
         speaker: Speaker,
         path: &str,
         loss: &mut Loss,
-    ) -> Result<Option<Self::Body>, Malformed>;
+    ) -> Result<Option<Self::Body>, Malformed> {
+        Ok(match &part.content {
+            Content::Text { text, .. } | Content::Refusal { text } if text.trim().is_empty() => {
+                Self::in_place(part)
+            }
+            Content::Text { text, citations } => Self::in_place(part)
+                .or_else(|| Some(Self::text(text.clone(), own_citations(citations, Self::HERE, path, loss)))),
+            Content::Refusal { text } => Some(Self::text(text.clone(), Vec::new())),
+            Content::Image { .. } | Content::Document { .. } | Content::Audio { .. } => {
+                self.shown(part, speaker, path, loss)?
+            }
+            Content::Foreign { dialect, json } if *dialect == Self::HERE => Some(Self::raw(json.clone())),
+            Content::Foreign { .. }
+            | Content::ToolCall(_)
+            | Content::ToolResult(_)
+            | Content::Thinking { .. }
+            | Content::RedactedThinking { .. } => {
+                loss.note(path.to_owned());
+                None
+            }
+        })
+    }
 
     /// The mark that says "cached up to here".
     fn mark(part: &Part) -> Option<CacheMark> {

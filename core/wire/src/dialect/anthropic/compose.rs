@@ -1,7 +1,7 @@
 //! What this dialect says in a turn.
 
 use crate::chat::{Content, Part, Source, ToolKind, ToolResult};
-use crate::dialect::turns::{Speaker, Speech, own_citations};
+use crate::dialect::turns::{Speaker, Speech};
 use crate::proof::opened;
 use crate::source::{decoded, sniffed};
 use crate::{DialectId, Json, Loss, Malformed, Restore};
@@ -51,48 +51,37 @@ impl Speech for Words {
         }
     }
 
-    fn plain(
+    fn text(text: String, citations: Vec<Json>) -> Body {
+        Body::Text { text, citations }
+    }
+
+    fn raw(json: Json) -> Body {
+        Body::Raw(json)
+    }
+
+    fn shown(
         &mut self,
         part: &Part,
         speaker: Speaker,
         path: &str,
         loss: &mut Loss,
     ) -> Result<Option<Body>, Malformed> {
-        Ok(match &part.content {
-            Content::Text { text, .. } | Content::Refusal { text } if text.trim().is_empty() => None,
-            Content::Text { text, citations } => {
-                let citations = own_citations(citations, Self::HERE, path, loss);
-                Some(Body::Text { text: text.clone(), citations })
-            }
-            Content::Refusal { text } => Some(Body::Text { text: text.clone(), citations: Vec::new() }),
-            Content::Image { .. } | Content::Document { .. } | Content::Audio { .. }
-                if speaker == Speaker::Assistant =>
-            {
-                loss.note(path.to_owned());
-                None
-            }
+        if speaker == Speaker::Assistant {
+            loss.note(path.to_owned());
+            return Ok(None);
+        }
+        match &part.content {
             Content::Image { source, detail } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {
                     loss.note(format!("{path}.detail"));
                 }
-                Some(image(source, path)?)
+                image(source, path).map(Some)
             }
             Content::Document { source, title, context, citations } => {
-                Some(document(source, title.as_ref(), context.as_ref(), *citations, path)?)
+                document(source, title.as_ref(), context.as_ref(), *citations, path).map(Some)
             }
-            Content::Audio { .. } => {
-                return Err(Malformed::field(path, "no audio: this model's API takes none"));
-            }
-            Content::Foreign { dialect: Self::HERE, json } => Some(Body::Raw(json.clone())),
-            Content::Foreign { .. }
-            | Content::ToolCall(_)
-            | Content::ToolResult(_)
-            | Content::Thinking { .. }
-            | Content::RedactedThinking { .. } => {
-                loss.note(path.to_owned());
-                None
-            }
-        })
+            _ => Err(Malformed::field(path, "no audio: this model's API takes none")),
+        }
     }
 }
 

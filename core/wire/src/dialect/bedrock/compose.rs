@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::chat::{CacheMark, Content, Part, Source, ToolKind, ToolResult};
 use crate::dialect::names::sent_name;
-use crate::dialect::turns::{Body as _, PLACEHOLDER, Speaker, Speech, own_citations, placeholder};
+use crate::dialect::turns::{Body as _, PLACEHOLDER, Speaker, Speech, placeholder};
 use crate::{DialectId, Json, Loss, Malformed, Restore};
 
 use super::HERE;
@@ -186,48 +186,42 @@ impl Speech for Words {
         }
     }
 
-    fn plain(
+    fn text(text: String, citations: Vec<Json>) -> Body {
+        Body::Text { text, citations }
+    }
+
+    fn raw(json: Json) -> Body {
+        Body::Raw(json)
+    }
+
+    fn in_place(part: &Part) -> Option<Body> {
+        let (_, json) = part.extra.of(HERE).iter().find(|(name, _)| name == "guardContent")?;
+        matches!(part.content, Content::Text { .. }).then(|| Body::Named("guardContent", json.clone()))
+    }
+
+    fn shown(
         &mut self,
         part: &Part,
         speaker: Speaker,
         path: &str,
         loss: &mut Loss,
     ) -> Result<Option<Body>, Malformed> {
-        let guarded = part.extra.of(HERE).iter().find(|(name, _)| name == "guardContent");
-        Ok(match &part.content {
-            Content::Text { .. } if let Some((_, json)) = guarded => {
-                Some(Body::Named("guardContent", json.clone()))
-            }
-            Content::Text { text, .. } | Content::Refusal { text } if text.trim().is_empty() => None,
-            Content::Text { text, citations } => {
-                let citations = own_citations(citations, HERE, path, loss);
-                Some(Body::Text { text: text.clone(), citations })
-            }
-            Content::Refusal { text } => Some(Body::text(text.clone())),
-            Content::Document { .. } | Content::Audio { .. } if speaker == Speaker::Assistant => {
-                loss.note(path.to_owned());
-                None
-            }
+        match &part.content {
             Content::Image { source, detail } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {
                     loss.note(format!("{path}.detail"));
                 }
-                Some(self.media(Kind::Image, source, None, part, path, loss)?)
+                self.media(Kind::Image, source, None, part, path, loss).map(Some)
+            }
+            _ if speaker == Speaker::Assistant => {
+                loss.note(path.to_owned());
+                Ok(None)
             }
             Content::Audio { source, format } => {
-                Some(self.media(Kind::Audio, source, format.as_deref(), part, path, loss)?)
+                self.media(Kind::Audio, source, format.as_deref(), part, path, loss).map(Some)
             }
-            Content::Document { .. } => Some(self.document(part, path, loss)?),
-            Content::Foreign { dialect: HERE, json } => Some(Body::Raw(json.clone())),
-            Content::Foreign { .. }
-            | Content::ToolCall(_)
-            | Content::ToolResult(_)
-            | Content::Thinking { .. }
-            | Content::RedactedThinking { .. } => {
-                loss.note(path.to_owned());
-                None
-            }
-        })
+            _ => self.document(part, path, loss).map(Some),
+        }
     }
 
     /// Marks inside a tool's result stand after it here.

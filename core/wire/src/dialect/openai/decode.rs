@@ -308,7 +308,10 @@ impl Choice {
         for call in delta.tool_calls.iter().flatten() {
             self.parts.call(call, seed, out)?;
         }
-        if let Some(function) = &delta.function_call {
+        let blank = |text: Option<&str>| text.is_none_or(str::is_empty);
+        if let Some(function) = &delta.function_call
+            && !(blank(function.name.text()) && blank(function.arguments.and_then(string).as_deref()))
+        {
             // The way of before there were several calls.
             let function = super::chunk::FunctionDelta {
                 name: Word(function.name.text().map(std::borrow::Cow::Borrowed)),

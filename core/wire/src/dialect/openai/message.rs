@@ -286,6 +286,8 @@ pub(super) fn read_calls(message: &Object<'_>) -> Result<Vec<ToolCall>, Malforme
     }
     if calls.is_empty()
         && let Some(function) = message.object("function_call")?
+        // There are servers that always write the field, and leave it blank where nothing is called.
+        && function.string("name")?.is_some_and(|name| !name.is_empty())
     {
         calls.push(read_function(&function, String::new())?);
     }

@@ -70,6 +70,11 @@ pub(super) fn read(raw: &RawValue, outside: bool) -> Option<Usage> {
     // A total that only adds up with reasoning beside the output says the same as the provider's file would.
     let adds_up = reasoning > 0 && said.total_tokens.0 == Some(all.saturating_add(reasoning));
     let outside = outside || adds_up || reasoning > said_output;
+    // Google's compatible address counts thoughts in the total alone. Relays of Anthropic's have what is cached there.
+    let relayed = first(&[said.cache_read_input_tokens, said.cache_creation_input_tokens]).unwrap_or(0) > 0;
+    let unsaid = said.total_tokens.0.unwrap_or(0).saturating_sub(all);
+    let (outside, reasoning) =
+        if reasoning == 0 && unsaid > 0 && !relayed { (true, unsaid) } else { (outside, reasoning) };
     let output_all = if outside { said_output.saturating_add(reasoning) } else { said_output };
     let audio_output = output.audio_tokens.0.unwrap_or(0).min(output_all);
     let searches = said.server_tool_use.unwrap_or_default().web_search_requests;
