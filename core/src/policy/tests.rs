@@ -476,7 +476,7 @@ fn an_address_that_nobody_has_confirmed_is_used_only_if_the_admin_says_so() {
 #[test]
 fn what_this_version_cannot_speak_or_prove_is_said() {
     let speaks = |word: &str| crate::registry::dialect(word).is_some();
-    for (id, dialect) in [("replicate", "replicate"), ("gigachat", "gigachat")] {
+    for (id, dialect) in [("sap", "sap"), ("gigachat", "gigachat")] {
         if !speaks(dialect) {
             let wrong = faults(&format!("providers: {{ {id}: {{ key: k }} }}"));
             assert!(

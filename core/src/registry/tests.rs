@@ -48,7 +48,7 @@ fn no_secret_of_one_vendor_goes_to_another_by_its_usual_variable() {
         &["GOOGLE_APPLICATION_CREDENTIALS", "LLMGATEWAY_API_KEY", "MINIMAX_API_KEY", "MOONSHOT_API_KEY"],
         &["OLLAMA_API_KEY", "OPENCODE_API_KEY", "PERPLEXITY_API_KEY", "STEPFUN_API_KEY", "XIAOMI_API_KEY"],
         &["AZURE_AD_TOKEN", "AZURE_API_KEY", "AZURE_CLIENT_SECRET", "AZURE_OPENAI_API_KEY", "ZHIPU_API_KEY"],
-        &["WATSONX_API_KEY", "WATSONX_APIKEY", "WATSONX_ZENAPIKEY"],
+        &["WATSONX_API_KEY", "WATSONX_APIKEY", "WATSONX_ZENAPIKEY", "OCI_KEY", "OCI_KEY_FILE"],
     ];
     let mut seen = std::collections::BTreeMap::<String, String>::new();
     for provider in Registry::embedded().known_providers() {
