@@ -114,6 +114,40 @@ fn teams_and_users_are_made_listed_and_deleted_with_their_keys() {
 }
 
 #[test]
+fn organisations_customers_budgets_and_tags_are_there_too() {
+    let world = World::new();
+    let limits = json!({ "max_budget": 3, "budget_duration": "7d", "rpm_limit": 9 });
+    for (noun, id, asked, wanted) in [
+        ("organization", "organization_id", "organization_id", "acme"),
+        ("customer", "user_id", "end_user_id", "Zoe of Acme"),
+        ("end_user", "user_id", "end_user_id", "zed@example.com"),
+        ("budget", "budget_id", "budget_id", "free-tier"),
+        ("tag", "name", "name", "batch/nightly"),
+        ("project", "project_id", "project_id", "search"),
+        ("user", "user_id", "user_id", "Ann@Example.com"),
+    ] {
+        let mut wish = limits.clone();
+        wish[id] = json!(wanted);
+        wish["auto_create_key"] = json!(false);
+        post(&world, &format!("/{noun}/new"), &wish);
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair(asked, wanted).finish();
+        let found = get(&world, &format!("/{noun}/info?{query}"));
+        let found = if noun == "user" { &found["user_info"] } else { &found };
+        assert_eq!((&found[id], &found["max_budget"]), (&json!(wanted), &json!(3.0)), "{found}");
+        assert_eq!((&found["budget_duration"], &found["rpm_limit"]), (&json!("1w"), &json!(9)), "{found}");
+        post(&world, &format!("/{noun}/update"), &json!({ id: wanted, "rpm_limit": 10 }));
+        let list = get(&world, &format!("/{noun}/list"));
+        let list = if noun == "user" { &list["users"] } else { &list };
+        let mine = list.as_array().unwrap().iter().find(|one| one[id] == wanted).unwrap();
+        assert_eq!(mine["rpm_limit"], 10);
+        let delete = if noun == "budget" { json!({ "id": wanted }) } else { json!({ id: wanted }) };
+        post(&world, &format!("/{noun}/delete"), &delete);
+        let list = get(&world, &format!("/{noun}/list")).to_string();
+        assert!(!list.contains(wanted), "{list}");
+    }
+}
+
+#[test]
 fn what_has_no_counterpart_is_refused_by_its_name_and_nothing_is_made() {
     let world = World::new();
     for (path, body, param) in [

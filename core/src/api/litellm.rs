@@ -55,7 +55,7 @@ pub(super) async fn answer(
             models::info(&ours, segments.first() == Some(&"model_group")).await?
         }
         ["team", "available"] => json!([]),
-        ["v2", "team", "list"] => scopes::page(&ours, Noun::Team).await?,
+        ["v2", "team", "list"] => scopes::page(&ours, &scopes::TEAM).await?,
         ["key", rest @ ..] => keys::answer(&ours, rest, body).await?,
         [noun, action] => match Noun::named(noun) {
             Some(noun) => scopes::answer(&ours, noun, action, body).await?,

@@ -95,14 +95,14 @@ impl ScopeKind {
     /// Whether `id` may name one.
     pub fn allows(self, id: &str) -> bool {
         match self {
-            Self::Organisation
-            | Self::Team
-            | Self::Project
-            | Self::User
-            | Self::Agent
-            | Self::Tool
-            | Self::Template => is_id(id),
-            Self::Member => id.split_once('/').is_some_and(|(team, user)| is_id(team) && is_id(user)),
+            Self::Organisation | Self::Team | Self::Project | Self::Agent | Self::Tool | Self::Template => {
+                is_id(id)
+            }
+            // Directories know them by their addresses.
+            Self::User => is_wide_id(id) && !id.contains('/'),
+            Self::Member => {
+                id.split_once('/').is_some_and(|(team, user)| is_id(team) && Self::User.allows(user))
+            }
             // What callers send.
             Self::Customer | Self::Tag | Self::Model => is_wide_id(id),
         }
@@ -111,15 +111,10 @@ impl ScopeKind {
     /// What [`ScopeKind::allows`], in words.
     pub fn expected(self) -> &'static str {
         match self {
-            Self::Organisation
-            | Self::Team
-            | Self::Project
-            | Self::User
-            | Self::Agent
-            | Self::Tool
-            | Self::Template => {
+            Self::Organisation | Self::Team | Self::Project | Self::Agent | Self::Tool | Self::Template => {
                 "expected 1 to 64 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first"
             }
+            Self::User => "expected 1 to 256 bytes without control characters and slashes",
             Self::Member => "expected the ids of a team and of a user, such as `search/ada`",
             Self::Customer | Self::Tag | Self::Model => "expected 1 to 256 bytes without control characters",
         }
@@ -209,7 +204,9 @@ mod tests {
         for bad in ["", "a\0", "a\nb", "\u{85}", &"a".repeat(257), &"\u{eb}".repeat(129)] {
             assert!(!ScopeKind::Tag.allows(bad), "{bad}");
         }
-        assert!(ScopeKind::Member.allows("search/ada"));
+        for good in ["search/ada", "search/Ada.L@example.com"] {
+            assert!(ScopeKind::Member.allows(good), "{good}");
+        }
         for bad in ["search", "/ada", "search/", "search/ada/x", "Search/ada"] {
             assert!(!ScopeKind::Member.allows(bad), "{bad}");
         }

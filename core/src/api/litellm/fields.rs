@@ -44,10 +44,11 @@ impl Fields {
         }
     }
 
-    /// The names of a call that is about several: `<one>s`, or `<one>`.
+    /// The names of a call that is about one or several.
     pub(super) fn ids(&mut self, many: &str, one: &str) -> Result<Vec<String>, Refusal> {
         let mut ids = self.texts(many)?.unwrap_or_default();
         ids.extend(self.text(one)?);
+        ids.extend(self.text("id")?);
         if ids.is_empty() { Err(invalid(many, "expected at least one")) } else { Ok(ids) }
     }
 

@@ -91,6 +91,7 @@ fn wish(ours: &Ours<'_>, fields: &mut Fields) -> Result<Map<String, Value>, Refu
         ("team_id", "team"),
         ("user_id", "user"),
         ("project_id", "project"),
+        ("organization_id", "org"),
         ("metadata", "metadata"),
         ("tags", "tags"),
     ] {
@@ -223,6 +224,7 @@ fn shown(key: &Value) -> Value {
         ("user_id", "user"),
         ("team_id", "team"),
         ("project_id", "project"),
+        ("organization_id", "org"),
         ("metadata", "metadata"),
         ("tags", "tags"),
         ("expires", "expires"),
