@@ -148,6 +148,34 @@ fn organisations_customers_budgets_and_tags_are_there_too() {
 }
 
 #[test]
+fn what_was_spent_is_told_in_their_words() {
+    let world = World::new();
+    post(&world, "/team/new", &json!({ "team_id": "search" }));
+    let made =
+        post(&world, "/key/generate", &json!({ "team_id": "search", "user_id": "ann", "tags": ["nightly"] }));
+    let (key, token) = (made["key"].as_str().unwrap(), made["token"].as_str().unwrap());
+    assert_eq!(ask(&world, key).0, 200);
+    assert_eq!(ask(&world, key).0, 200);
+    post(&world, "/admin/v1/tick", &json!({}));
+    let near = |value: &Value| (value.as_f64().unwrap() - 0.000_074).abs() < 1e-12;
+    let logs = get(&world, "/spend/logs");
+    let day = &logs[0];
+    assert!(near(&day["spend"]) && near(&day["users"]["ann"]) && near(&day[token]), "{logs}");
+    assert!(near(&day["models"]["model-o"]), "{logs}");
+    let report = get(&world, "/global/spend/report?group_by=team");
+    assert_eq!(report[0]["teams"][0]["team_name"], "search");
+    assert!(near(&report[0]["teams"][0]["total_spend"]), "{report}");
+    assert_eq!(report[0]["teams"][0]["metadata"][0]["total_tokens"], 20);
+    assert!(near(&get(&world, "/global/spend")["spend"]));
+    assert!(near(&get(&world, "/global/spend/models")[0]["total_spend"]));
+    assert_eq!(get(&world, "/spend/tags")[0]["individual_request_tag"], "nightly");
+    assert_eq!(get(&world, &format!("/spend/logs?api_key={key}"))[0]["spend"], day["spend"]);
+    assert_eq!(get(&world, "/spend/logs?api_key=none"), json!([]));
+    let (status, _) = world.admin("GET", "/spend/logs?request_id=req_1", &json!({}));
+    assert_eq!(status, 400);
+}
+
+#[test]
 fn what_has_no_counterpart_is_refused_by_its_name_and_nothing_is_made() {
     let world = World::new();
     for (path, body, param) in [

@@ -9,6 +9,7 @@ mod fields;
 mod keys;
 mod models;
 mod scopes;
+mod spend;
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode, header};
@@ -34,8 +35,8 @@ pub(super) fn knows(segments: &[&str]) -> bool {
         | ["v1", "model", "info"]
         | ["v2", "team", "list"]
         | ["team", "available"] => true,
-        [noun, action] => Noun::named(noun).is_some() && scopes::ACTIONS.contains(action),
-        _ => false,
+        [noun, action] if Noun::named(noun).is_some() => scopes::ACTIONS.contains(action),
+        _ => spend::knows(segments),
     }
 }
 
@@ -57,6 +58,7 @@ pub(super) async fn answer(
         ["team", "available"] => json!([]),
         ["v2", "team", "list"] => scopes::page(&ours, &scopes::TEAM).await?,
         ["key", rest @ ..] => keys::answer(&ours, rest, body).await?,
+        ["spend" | "global", ..] => spend::answer(&ours, segments).await?,
         [noun, action] => match Noun::named(noun) {
             Some(noun) => scopes::answer(&ours, noun, action, body).await?,
             None => return Err(Refusal::NoRoute { path: parts.uri.path().to_owned() }),

@@ -92,7 +92,7 @@ fn read(budget: &str) -> (Option<String>, Option<String>) {
 }
 
 /// A decimal string as the number that their clients expect.
-fn number(text: &str) -> Value {
+pub(super) fn number(text: &str) -> Value {
     json!(text.parse::<f64>().unwrap_or_default())
 }
 

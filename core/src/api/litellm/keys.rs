@@ -204,7 +204,7 @@ async fn regenerate(ours: &Ours<'_>, key: Option<&str>, mut fields: Fields) -> R
 }
 
 /// The id of a key that is named by itself, or by its id.
-fn named(key: &str) -> String {
+pub(super) fn named(key: &str) -> String {
     let id = KeyToken::parse(key).map_or_else(|| key.to_owned(), |token| token.id);
     escaped(&id)
 }
