@@ -1,11 +1,11 @@
-//! Documents of keys that were read before.
+//! Documents of keys and scopes that were read before.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::Caller;
-use crate::domain::ShardId;
+use crate::domain::account::Document;
+use crate::domain::{AccountId, Caller, ShardId, Stake};
 
 /// A bounded cache. What is in it may be old: the ledger says so before anything is held.
 #[derive(Debug, Default)]
@@ -44,6 +44,38 @@ impl KeyCache {
                 place.insert(caller.clone());
                 *count += 1;
             }
+        }
+    }
+}
+
+/// A bounded cache of what requests name themselves. What is not in it may exist all the same: the ledger says so before
+/// anything is held.
+#[derive(Debug, Default)]
+pub struct ScopeCache {
+    documents: Mutex<HashMap<ShardId, HashMap<AccountId, Arc<Document>>>>,
+}
+
+impl ScopeCache {
+    /// In each shard.
+    const MOST: usize = 10_000;
+
+    /// The account with what is known of it.
+    pub fn stake(&self, shard: &ShardId, account: AccountId) -> Stake {
+        let documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        let document = documents.get(shard).and_then(|documents| documents.get(&account).cloned());
+        Stake::with(account, document)
+    }
+
+    /// Keeps `document` unless a newer one is there.
+    pub fn put(&self, shard: &ShardId, document: &Arc<Document>) {
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        let documents = documents.entry(shard.clone()).or_default();
+        if documents.len() >= Self::MOST {
+            documents.clear();
+        }
+        let account = document.account();
+        if documents.get(&account).is_none_or(|there| there.version < document.version) {
+            documents.insert(account, document.clone());
         }
     }
 }

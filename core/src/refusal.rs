@@ -522,26 +522,20 @@ fn denied(denial: &Denial) -> Row {
             429,
             ErrorKind::RateLimit,
             "requests_limited",
-            format!(
-                "`{account}` may make {limit} requests a minute.{}",
-                when("One more passes at", retry_at)
-            ),
+            format!("`{account}` may make {limit}.{}", when("One more passes at", retry_at)),
         ),
         DenialCause::Tokens => row(
             429,
             ErrorKind::RateLimit,
             "tokens_limited",
-            format!(
-                "`{account}` may use {limit} tokens a minute.{}",
-                when("This request passes at", retry_at)
-            ),
+            format!("`{account}` may use {limit}.{}", when("This request passes at", retry_at)),
         ),
         DenialCause::TooManyTokens => row(
             400,
             ErrorKind::TooLarge,
             "tokens_over_limit",
             format!(
-                "This request may use more tokens than the {limit} a minute of `{account}`: \
+                "This request may use more than the {limit} of `{account}`: \
                  shorten it, or lower its output cap."
             ),
         ),

@@ -1,11 +1,11 @@
 //! What every part of a gateway may look at.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::demo::Demo;
 use crate::domain::Timestamp;
-use crate::identity::KeyCache;
+use crate::identity::{KeyCache, ScopeCache};
 use crate::policy::{Policy, Target};
 use crate::port::{Ports, Upstream};
 use crate::readiness::Readiness;
@@ -19,6 +19,9 @@ pub struct Core {
     pub ports: Ports,
     pub settings: Settings,
     pub(crate) keys: KeyCache,
+    pub(crate) scopes: ScopeCache,
+    /// Requests that wait at a limit.
+    pub(crate) waiting: AtomicUsize,
     /// Answers that are made in the background.
     pub(crate) runs: Runs,
     pub(crate) ready: Readiness,
@@ -79,6 +82,8 @@ impl Core {
             ports,
             settings,
             keys: KeyCache::default(),
+            scopes: ScopeCache::default(),
+            waiting: AtomicUsize::new(0),
             runs: Runs::default(),
             ready: Readiness::default(),
             denied: Denied::default(),

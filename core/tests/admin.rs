@@ -57,7 +57,8 @@ fn every_operation_of_the_document_exists_and_no_other_method_does() {
 fn a_keys_view_has_the_fields_of_the_document() {
     let world = World::new();
     let document = document(&world);
-    let limits = json!({ "rpm": 5, "tpm": 10_000, "parallel": 2, "budget": ["0.01 USD / day"], "soft_budget": ["1 USD / total"] });
+    let limits = json!({ "rpm": 5, "tpm": 10_000, "rpd": 50, "tpd": 100_000, "input_tpm": 9_000,
+        "output_tpm": 5_000, "input_tpd": 90_000, "output_tpd": 50_000, "parallel": 2, "budget": ["0.01 USD / day"], "soft_budget": ["1 USD / total"] });
     let wish = json!({ "alias": "a", "models": ["plain"], "limits": limits, "expires": "2027-01-01T00:00:00Z",
         "tags": ["t"], "metadata": { "owner": "me" } });
     let (status, new) = world.admin("POST", "/admin/v1/keys", &wish);

@@ -16,6 +16,7 @@ mod setup;
 mod size;
 mod test;
 mod worker;
+mod zones;
 
 struct Command {
     name: &'static str,
@@ -45,6 +46,11 @@ const COMMANDS: &[Command] = &[
         name: "catalogue",
         does: "catalogue [--check]: models and prices from the packages that publish them, compared and written",
         run: catalogue::run,
+    },
+    Command {
+        name: "zones",
+        does: "zones FOLDER: the table of time zones, from compiled ones such as those of PyPI's tzdata",
+        run: zones::run,
     },
     Command { name: "size", does: "sizes of the artefacts, against their budgets", run: size::run },
 ];

@@ -179,7 +179,8 @@ impl TableLedger {
         reserve: &Reserve,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let release = Op::Settle(Settle { hold: reserve.hold.clone(), tokens: 0, cost: Money::ZERO });
+        let release =
+            Op::Settle(Settle { hold: reserve.hold.clone(), tokens: 0, output_tokens: 0, cost: Money::ZERO });
         let places: Vec<Place> = held.iter().map(|index| places[*index].clone()).collect();
         self.append_to_all(&places, &release, now).await.map(drop)
     }

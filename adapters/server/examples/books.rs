@@ -105,7 +105,7 @@ async fn work(store: Embedded, caller: u64, callers: u64, keys: u64) -> Result<(
         ensure!(matches!(outcome.grant, Grant::Held { .. }), "{:?}", outcome.grant);
         // As a request waits for its upstream, others go on.
         tokio::task::yield_now().await;
-        let settle = Op::Settle(Settle { hold, tokens: 50, cost: Money::from_nanos(120) });
+        let settle = Op::Settle(Settle { hold, tokens: 50, output_tokens: 0, cost: Money::from_nanos(120) });
         let entry = |part| Entry {
             id: format!("{:016}-req_{number:026}.{part}", Timestamp::micros(now)),
             line: line.clone(),

@@ -312,6 +312,9 @@ pub enum Scopes {
         /// The organisation that it belongs to
         #[arg(long, value_name = "ID")]
         org: Option<String>,
+        /// The template whose limits it gets
+        #[arg(long, value_name = "ID")]
+        template: Option<String>,
         #[command(flatten)]
         wish: ScopeWish,
     },
@@ -338,6 +341,9 @@ pub struct ScopeWish {
     /// A name for people
     #[arg(long)]
     pub name: Option<String>,
+    /// A model that its keys may call, or a pattern; once for each. Without it every model
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
     #[command(flatten)]
     pub limits: LimitWish,
     /// Anything of yours, as a JSON object
@@ -387,6 +393,24 @@ pub struct LimitWish {
     /// Tokens in any 60 seconds
     #[arg(long, value_name = "COUNT")]
     pub tpm: Option<String>,
+    /// Requests in any 24 hours
+    #[arg(long, value_name = "COUNT")]
+    pub rpd: Option<String>,
+    /// Tokens in any 24 hours
+    #[arg(long, value_name = "COUNT")]
+    pub tpd: Option<String>,
+    /// Tokens of input in any 60 seconds
+    #[arg(long, value_name = "COUNT")]
+    pub input_tpm: Option<String>,
+    /// Tokens of output in any 60 seconds
+    #[arg(long, value_name = "COUNT")]
+    pub output_tpm: Option<String>,
+    /// Tokens of input in any 24 hours
+    #[arg(long, value_name = "COUNT")]
+    pub input_tpd: Option<String>,
+    /// Tokens of output in any 24 hours
+    #[arg(long, value_name = "COUNT")]
+    pub output_tpd: Option<String>,
     /// Requests at the same time
     #[arg(long, value_name = "COUNT")]
     pub parallel: Option<String>,
@@ -396,4 +420,10 @@ pub struct LimitWish {
     /// Money that may be passed, but not silently; once for each
     #[arg(long, value_name = "BUDGET")]
     pub soft_budget: Vec<String>,
+    /// What becomes of a request that these refuse: refuse, "wait 10", "throttle 10" (seconds), or "cheaper MODEL,MODEL"
+    #[arg(long, value_name = "WHAT")]
+    pub at_limit: Option<String>,
+    /// Only write down what these would refuse
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub shadow: Option<bool>,
 }

@@ -65,8 +65,11 @@ pub fn scopes(remote: &Remote, kind: ScopeKind, command: Scopes) -> Result<()> {
     let shown = |scope: Value| print(remote, &scope, show::scope);
     let set = |id: &str, patch: Value| shown(admin.call(Method::PATCH, &one(id)?, Some(patch))?);
     match command {
-        Scopes::Create { id, org, wish } => {
+        Scopes::Create { id, org, template, wish } => {
             let mut body = creation(scope_patch(wish)?);
+            if let Some(template) = template {
+                body["template"] = Value::String(template);
+            }
             if let Some(org) = org {
                 body["org"] = Value::String(org);
             }
@@ -81,6 +84,10 @@ pub fn scopes(remote: &Remote, kind: ScopeKind, command: Scopes) -> Result<()> {
         Scopes::Delete { id } => shown(admin.call(Method::DELETE, &one(&id)?, None)?),
     }
 }
+
+/// Limits that are numbers.
+pub(crate) const COUNTS: [&str; 9] =
+    ["rpm", "tpm", "rpd", "tpd", "input_tpm", "output_tpm", "input_tpd", "output_tpd", "parallel"];
 
 /// The admin API of a running gateway.
 struct Admin<'a> {
@@ -182,9 +189,13 @@ fn patch(wish: Wish) -> Result<Value> {
 
 /// As [`patch`], of a team, a project or a user.
 fn scope_patch(wish: ScopeWish) -> Result<Value> {
-    let ScopeWish { name, limits, metadata } = wish;
+    let ScopeWish { name, models, limits, metadata } = wish;
     let mut fields = Map::new();
     fields.extend(name.map(|name| ("name".to_owned(), text(name))));
+    if !models.is_empty() {
+        let all = models.iter().all(String::is_empty);
+        fields.insert("models".to_owned(), if all { Value::Null } else { list(models) });
+    }
     limit(&mut fields, limits)?;
     attach(&mut fields, metadata)?;
     Ok(Value::Object(fields))
@@ -199,9 +210,24 @@ fn list(list: Vec<String>) -> Value {
 }
 
 fn limit(fields: &mut Map<String, Value>, wish: LimitWish) -> Result<(), WrongUsage> {
-    let LimitWish { rpm, tpm, parallel, budget, soft_budget } = wish;
+    let LimitWish {
+        rpm,
+        tpm,
+        rpd,
+        tpd,
+        input_tpm,
+        output_tpm,
+        input_tpd,
+        output_tpd,
+        parallel,
+        budget,
+        soft_budget,
+        at_limit,
+        shadow,
+    } = wish;
     let mut limits = Map::new();
-    for (name, count) in [("rpm", rpm), ("tpm", tpm), ("parallel", parallel)] {
+    let counts = [rpm, tpm, rpd, tpd, input_tpm, output_tpm, input_tpd, output_tpd, parallel];
+    for (name, count) in COUNTS.into_iter().zip(counts) {
         let Some(count) = count else { continue };
         let count = match count.as_str() {
             "" => Value::Null,
@@ -219,10 +245,37 @@ fn limit(fields: &mut Map<String, Value>, wish: LimitWish) -> Result<(), WrongUs
             limits.insert(name.to_owned(), list(budgets));
         }
     }
+    if let Some(at_limit) = at_limit {
+        limits.insert("at_limit".to_owned(), at_limit_of(&at_limit)?);
+    }
+    if let Some(shadow) = shadow {
+        limits.insert("shadow".to_owned(), Value::Bool(shadow));
+    }
     if !limits.is_empty() {
         fields.insert("limits".to_owned(), Value::Object(limits));
     }
     Ok(())
+}
+
+/// `refuse`, `wait 10`, `throttle 10`, or `cheaper openai/gpt-4o-mini,demo/echo`.
+fn at_limit_of(text: &str) -> Result<Value, WrongUsage> {
+    let wrong = || {
+        WrongUsage(format!(
+            "--at-limit takes refuse, \"wait 10\", \"throttle 10\" or \"cheaper MODEL,MODEL\", not {text:?}"
+        ))
+    };
+    match text.split_once(' ') {
+        None if text.is_empty() => Ok(Value::Null),
+        None if text == "refuse" => Ok(json!("refuse")),
+        Some((word @ ("wait" | "throttle"), seconds)) => {
+            let seconds: u8 = seconds.trim().trim_end_matches('s').parse().map_err(|_| wrong())?;
+            Ok(json!({ word: seconds }))
+        }
+        Some(("cheaper", models)) => {
+            Ok(json!({ "cheaper": list(models.split(',').map(|model| model.trim().to_owned()).collect()) }))
+        }
+        _ => Err(wrong()),
+    }
 }
 
 fn attach(fields: &mut Map<String, Value>, metadata: Option<String>) -> Result<(), WrongUsage> {

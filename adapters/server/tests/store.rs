@@ -41,7 +41,12 @@ fn reserve(hold: &str, nanos: u64) -> Transaction {
 }
 
 fn settle(hold: &str, nanos: u64) -> Transaction {
-    let op = Op::Settle(Settle { hold: HoldId::new(hold), tokens: 1, cost: Money::from_nanos(nanos) });
+    let op = Op::Settle(Settle {
+        hold: HoldId::new(hold),
+        tokens: 1,
+        output_tokens: 0,
+        cost: Money::from_nanos(nanos),
+    });
     Transaction { accounts: vec![account()], op, entries: vec![entry(hold)] }
 }
 

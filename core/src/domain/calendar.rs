@@ -56,12 +56,18 @@ impl Civil {
 
 /// Days from 1970-01-01 to a date.
 /// <http://howardhinnant.github.io/date_algorithms.html#days_from_civil>
-fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
     let shifted = if month > 2 { month - 3 } else { month + 9 };
     let day = (153 * shifted + 2) / 5 + day - 1;
     era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
+}
+
+/// The weekday of a day since 1970-01-01; 0 is Sunday.
+pub(super) fn weekday(day: i64) -> i64 {
+    // 1970-01-01 was a Thursday.
+    (day + 4).rem_euclid(7)
 }
 
 fn month_length(year: i64, month: i64) -> i64 {

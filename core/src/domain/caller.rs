@@ -20,19 +20,29 @@ pub struct Caller {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stake {
     pub account: AccountId,
-    /// None: it had none, so that it limits nothing.
+    /// The version of its document; zero: it had none.
+    pub version: u64,
+    /// None: it had none, or it is the caller's own.
     pub document: Option<Arc<Document>>,
+    /// Limits that another's document says for it, for want of its own.
+    pub carried: Option<Limits>,
 }
 
 impl Stake {
     /// Of an account of which nothing is known: the ledger will say if there is anything.
     pub fn new(account: AccountId) -> Self {
-        Self { account, document: None }
+        Self { account, version: 0, document: None, carried: None }
     }
 
-    /// Zero: no document.
-    pub fn version(&self) -> u64 {
-        self.document.as_ref().map_or(0, |document| document.version)
+    /// Of an account that has this document.
+    pub fn with(account: AccountId, document: Option<Arc<Document>>) -> Self {
+        let version = document.as_ref().map_or(0, |document| document.version);
+        Self { version, document, ..Self::new(account) }
+    }
+
+    /// What is known to limit it.
+    pub fn limits(&self) -> Option<&Limits> {
+        self.carried.as_ref().or_else(|| self.document.as_deref().map(Document::limits))
     }
 }
 
@@ -56,11 +66,6 @@ impl Caller {
         self.scopes.iter().filter_map(|scope| scope.document.as_deref())
     }
 
-    /// The limits of all its accounts.
-    pub fn limits(&self) -> impl Iterator<Item = &Limits> {
-        std::iter::once(&self.key.limits).chain(self.documents().map(Document::limits))
-    }
-
     /// With newer documents; none: it belongs to something else by now, or is gone.
     #[must_use]
     pub fn with(&self, newer: Vec<Stood>) -> Option<Self> {
@@ -69,7 +74,7 @@ impl Caller {
             if account == self.key.account() {
                 caller = Self::new(*document?, caller.scopes)?;
             } else if let Some(scope) = caller.scopes.iter_mut().find(|scope| scope.account == account) {
-                scope.document = document.map(|document| Arc::new(*document));
+                *scope = Stake::with(account, document.map(|document| Arc::new(*document)));
             }
         }
         Some(caller)
@@ -77,7 +82,8 @@ impl Caller {
 
     /// Whether something of it was read later than of `other`, which is the same key.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let age = |caller: &Self| (caller.version, caller.scopes.iter().map(Stake::version).sum::<u64>());
+        let age =
+            |caller: &Self| (caller.version, caller.scopes.iter().map(|scope| scope.version).sum::<u64>());
         age(self) > age(other)
     }
 }

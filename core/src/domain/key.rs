@@ -1,5 +1,7 @@
 //! Virtual keys: what a caller shows, and what we keep of it.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::account::Limits;
@@ -165,6 +167,15 @@ pub struct Key {
     pub models: Option<Vec<String>>,
     #[serde(default)]
     pub limits: Limits,
+    /// What it may use of single models, by the names that it asks for, beside its limits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_limits: BTreeMap<String, Limits>,
+    /// What each session (`x-gatelet-session`) of it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_limits: Option<Limits>,
+    /// None: as its team or its organisation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customers: Option<Customers>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
@@ -221,6 +232,30 @@ pub enum KeyState {
     Revoked,
 }
 
+/// What callers may say of the end users that they ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Customers {
+    #[serde(default)]
+    pub allow: AllowCustomers,
+    /// The template whose limits a customer gets who is seen for the first time; none: such a one has no limits, and is not
+    /// written down as a customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllowCustomers {
+    /// Whoever they name.
+    #[default]
+    Any,
+    /// Those that were made before; others are refused.
+    Known,
+    /// What they say is not listened to.
+    Off,
+}
+
 impl Key {
     /// A key that the token opens, without limits.
     pub fn new(token: KeyToken, created: Timestamp) -> Self {
@@ -237,6 +272,9 @@ impl Key {
             user: None,
             models: None,
             limits: Limits::default(),
+            model_limits: BTreeMap::new(),
+            session_limits: None,
+            customers: None,
             tags: Vec::new(),
             metadata: serde_json::Map::new(),
             state: KeyState::Active,
@@ -286,6 +324,8 @@ impl Key {
         all
     }
 
+    pub const MOST_TAGS: usize = 8;
+    pub const MOST_MODEL_LIMITS: usize = 64;
     /// The kinds that its document names.
     pub const BELONGS: [ScopeKind; 4] =
         [ScopeKind::Organisation, ScopeKind::Project, ScopeKind::Team, ScopeKind::User];

@@ -12,6 +12,7 @@ mod role;
 pub mod scope;
 pub mod secret;
 pub mod time;
+mod zone;
 
 pub use calendar::Civil;
 pub use caller::{Caller, Stake};
@@ -24,3 +25,4 @@ pub use role::Role;
 pub use scope::{Scope, ScopeKind, ScopeState};
 pub use secret::Secret;
 pub use time::Timestamp;
+pub use zone::Zone;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::account::Limits;
+use super::key::Customers;
 use super::{AccountId, ShardId, Timestamp};
 
 /// What has limits and books of its own. Every request is charged to all that it is of, and passes only if all allow it.
@@ -88,6 +89,20 @@ impl ScopeKind {
         }
     }
 
+    /// Whether requests name it, so that it is there without having been made; deleted, it has no limits any more.
+    pub fn is_named_by_callers(self) -> bool {
+        match self {
+            Self::Customer | Self::Tag | Self::Model | Self::Member => true,
+            Self::Organisation
+            | Self::Team
+            | Self::Project
+            | Self::User
+            | Self::Agent
+            | Self::Tool
+            | Self::Template => false,
+        }
+    }
+
     pub fn account(self, id: &str) -> AccountId {
         AccountId::new([self.name(), "/", id].concat())
     }
@@ -143,6 +158,15 @@ pub struct Scope {
     pub name: Option<String>,
     #[serde(default)]
     pub limits: Limits,
+    /// The template that its limits were copied from when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Names or patterns of the models that all its keys may call; none means every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// What callers may say of customers: of teams and organisations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customers: Option<Customers>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub metadata: serde_json::Map<String, serde_json::Value>,
     pub state: ScopeState,
@@ -156,13 +180,33 @@ pub enum ScopeState {
     Active,
     /// All its keys are refused until it is unblocked.
     Blocked,
-    /// All its keys are refused for ever, and no new one may belong to it. Its books stay.
+    /// All its keys are refused for ever, and no new one may belong to it; what callers name ([`ScopeKind::is_named_by_callers`])
+    /// only has no limits any more. Its books stay.
     Deleted,
 }
 
 impl Scope {
     /// The organisation of whatever names none. It needs no document, and limits nothing until it has one.
     pub const DEFAULT_ORG: &str = "default";
+
+    /// One without limits.
+    pub fn new(kind: ScopeKind, id: String, shard: ShardId, created: Timestamp) -> Self {
+        Self {
+            kind,
+            id,
+            shard,
+            org: None,
+            name: None,
+            limits: Limits::NONE,
+            template: None,
+            models: None,
+            customers: None,
+            metadata: serde_json::Map::new(),
+            state: ScopeState::Active,
+            created,
+            updated: created,
+        }
+    }
 
     pub fn account(&self) -> AccountId {
         self.kind.account(&self.id)

@@ -1,20 +1,23 @@
 //! Third stage: may it? One ledger call holds what the request may use at most, in every account, or nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::able::able;
 use super::authenticate::{self, Authenticated};
-use super::books::Books;
+use super::books::{Books, Marks};
 use super::bound::bound;
 use super::native::Native;
 use super::receive::Received;
 use super::route::plan;
+use super::stakes::Stakes;
+use super::waiting::Waiting;
 use gatelet_wire::Operation;
 
 use crate::domain::Caller;
-use crate::domain::account::{Grant, Headroom, Op, Reserve};
-use crate::domain::{AccountId, HoldId, Stake};
+use crate::domain::account::{AtLimit, Grant, Headroom, Op, Reserve};
+use crate::domain::{AccountId, HoldId};
 use crate::policy::{Model, Policy, Resolution, Target};
 use crate::port::{Fault, FaultKind, Transaction};
 use crate::refusal::Refusal;
@@ -32,7 +35,7 @@ pub(super) struct Admitted<'a> {
     /// The cap on output that must be sent, because the caller gave none and a limit asks for one.
     pub(super) output_cap: Option<u64>,
     pub(super) headroom: Headroom,
-    pub(super) soft_passed: Vec<String>,
+    pub(super) marks: Marks,
 }
 
 /// A hold outlives its request's deadline by this much, so that a late settlement still finds it.
@@ -44,76 +47,83 @@ pub(super) async fn admit<'a>(
 ) -> Result<Admitted<'a>, Refusal> {
     let Authenticated { received, mut caller } = authenticated;
     let policy = core.policy();
-    let model = match resolve(&policy, &received) {
-        Resolution::Found(model) => model,
-        Resolution::Unknown { .. } if received.arrived.operation == Operation::Native => {
-            let provider = received.arrived.native.as_ref().map(|native| native.provider.id.to_string());
-            let refusal = Refusal::InterfaceClosed { provider: provider.unwrap_or_default() };
-            return Err(noted(core, &received, &caller, refusal));
-        }
-        Resolution::Unknown { near } => {
-            let near = near.into_iter().filter(|name| authenticate::may_call(&caller, name)).collect();
-            let refusal = Refusal::ModelUnknown { model: received.asked.model.clone(), near };
-            return Err(noted(core, &received, &caller, refusal));
-        }
-    };
-    let plan = able(&policy, &received, &caller, &model, plan(&policy, &model))
-        .map_err(|refusal| noted(core, &received, &caller, refusal))?;
-    // A document that turns out to be old is replaced and judged anew; each round is one of somebody's changes.
-    for round in 0..4 {
-        let asked = authenticate::permit(&caller, &received.asked)
-            .and_then(|()| bound(&received, &caller, &plan))
+    let mut wanted = received.asked.model.clone();
+    let (mut model, mut plan) = found(core, &policy, &received, &caller, &wanted)?;
+    let mut waiting = Waiting::default();
+    let mut marks = Marks::default();
+    // Models that are left to fall to; none: nothing has asked for that yet.
+    let mut cheaper: Option<VecDeque<String>> = None;
+    let mut stale = 0;
+    for round in 0_u32.. {
+        let stakes = Stakes::of(core, &received, &caller, &wanted).await;
+        let stakes = stakes.map_err(|refusal| noted(core, &received, &caller, refusal))?;
+        let asked = authenticate::permit(&caller, &wanted)
+            .and_then(|()| bound(&received, &caller, &stakes, &plan))
             .map_err(|refusal| noted(core, &received, &caller, refusal))?;
-        let own = Stake { account: caller.key.account(), document: None };
-        let stakes: Vec<&Stake> = std::iter::once(&own).chain(caller.scopes()).collect();
-        let versions: Vec<u64> =
-            std::iter::once(caller.version).chain(caller.scopes().iter().map(Stake::version)).collect();
-        let accounts: Vec<AccountId> = stakes.iter().map(|stake| stake.account.clone()).collect();
-        // What limits nothing is not charged: what it spent is in the records.
-        let charged: Vec<AccountId> = accounts
-            .iter()
-            .zip(&versions)
-            .filter(|(_, version)| **version > 0)
-            .map(|(account, _)| account.clone())
-            .collect();
         // A hold that one account gave and another refused was given back: its name is used up.
         let hold = match round {
             0 => HoldId::from(&received.arrived.id),
             _ => HoldId::new(format!("{}/{round}", received.arrived.id)),
         };
+        let accounts: Vec<AccountId> = stakes.all().iter().map(|stake| stake.account.clone()).collect();
+        let now = core.ports.clock.now();
         let reserve = Reserve {
             hold: hold.clone(),
-            versions,
-            carried: Vec::new(),
+            versions: stakes.all().iter().map(|stake| stake.version).collect(),
+            carried: stakes.carried(),
             input_tokens: asked.input_tokens,
             input_cost: asked.input_cost,
             output: asked.output,
             expires: received.arrived.started.after(core.settings.deadline).after(GRACE),
         };
         let transaction = Transaction { accounts, op: Op::Reserve(reserve), entries: Vec::new() };
-        let now = core.ports.clock.now();
         let shard = caller.key.shard.clone();
         // From here on the hold may exist even if the answer is lost on the way: the books release it if dropped.
-        let mut books = Books::open(core.clone(), &received, &caller, charged, hold);
+        let mut books = Books::open(core.clone(), &received, &caller, stakes.charged(), hold);
+        books.customer(stakes.customer.clone());
         let outcome = core.ports.ledger.transact(&shard, transaction, now).await.map_err(|fault| {
             let refusal = Refusal::Internal(fault);
             books.fail(&refusal);
             refusal
         })?;
         match outcome.grant {
-            Grant::Held { output_tokens, headroom, soft_passed } => {
+            Grant::Held { output_tokens, headroom, soft_passed, shadowed } => {
                 let capped = received.asked.max_output.is_none() && asked.limited;
                 let output_cap = capped.then_some(output_tokens / u64::from(received.asked.choices));
                 books.held(asked.likely_tokens, asked.known_units);
-                return Ok(Admitted { received, model, plan, books, output_cap, headroom, soft_passed });
+                marks.soft_passed = soft_passed;
+                marks.shadowed = shadowed;
+                marks.fell_to = cheaper.is_some().then_some(wanted);
+                waiting.spread(core, &stakes, &caller, &headroom).await;
+                return Ok(Admitted { received, model, plan, books, output_cap, headroom, marks });
             }
             Grant::Denied(denial) => {
-                let refusal = Refusal::Denied(Box::new(denial));
-                books.refuse(&refusal);
-                return Err(refusal);
+                let at_limit = stakes.limits(&caller).find(|(account, _)| **account == denial.account);
+                let at_limit = at_limit.map(|(_, limits)| &limits.at_limit);
+                if let Some(AtLimit::Cheaper(models)) = at_limit {
+                    cheaper.get_or_insert_with(|| models.iter().cloned().collect());
+                }
+                let next = cheaper.as_mut().and_then(|models| fall(&policy, &received, &caller, models));
+                if let Some((name, other, others)) = next {
+                    books.forget();
+                    (wanted, model, plan) = (name, other, others);
+                } else if waiting.pause(core, at_limit, &denial, received.arrived.started).await {
+                    books.forget();
+                } else {
+                    let refusal = Refusal::Denied(Box::new(denial));
+                    books.refuse(&refusal);
+                    return Err(refusal);
+                }
             }
             Grant::Stale(newer) => {
                 books.forget();
+                // A document that turns out to be old is replaced and judged anew; each round is one of somebody's changes.
+                stale += 1;
+                if stale > 4 {
+                    break;
+                }
+                Stakes::learn(core, &shard, &newer, now)
+                    .map_err(|refusal| noted(core, &received, &caller, refusal))?;
                 let newer = match caller.with(newer) {
                     Some(newer) => Arc::new(newer),
                     // It belongs to something else by now, or is gone.
@@ -132,9 +142,56 @@ pub(super) async fn admit<'a>(
     Err(Refusal::Internal(Fault::new(FaultKind::Conflict, "admit", "the key changes faster than it is read")))
 }
 
+/// The model of a name, and whom to ask for it.
+fn found(
+    core: &Arc<Core>,
+    policy: &Policy,
+    received: &Received<'_>,
+    caller: &Caller,
+    name: &str,
+) -> Result<(Arc<Model>, Vec<Arc<Target>>), Refusal> {
+    let model = match resolve(policy, received, name) {
+        Resolution::Found(model) => model,
+        Resolution::Unknown { .. } if received.arrived.operation == Operation::Native => {
+            let provider = received.arrived.native.as_ref().map(|native| native.provider.id.to_string());
+            let refusal = Refusal::InterfaceClosed { provider: provider.unwrap_or_default() };
+            return Err(noted(core, received, caller, refusal));
+        }
+        Resolution::Unknown { near } => {
+            let near = near.into_iter().filter(|name| authenticate::may_call(caller, name)).collect();
+            let refusal = Refusal::ModelUnknown { model: name.to_owned(), near };
+            return Err(noted(core, received, caller, refusal));
+        }
+    };
+    let plan = able(policy, received, caller, &model, plan(policy, &model))
+        .map_err(|refusal| noted(core, received, caller, refusal))?;
+    Ok((model, plan))
+}
+
+/// The next of the models to fall to that there is, that can, and that the key may call.
+fn fall(
+    policy: &Policy,
+    received: &Received<'_>,
+    caller: &Caller,
+    models: &mut VecDeque<String>,
+) -> Option<(String, Arc<Model>, Vec<Arc<Target>>)> {
+    // What goes to a provider as it is names its model there.
+    if received.arrived.native.is_some() {
+        return None;
+    }
+    while let Some(name) = models.pop_front() {
+        if authenticate::may_call(caller, &name)
+            && let Resolution::Found(model) = policy.resolve(&name)
+            && let Ok(plan) = able(policy, received, caller, &model, plan(policy, &model))
+        {
+            return Some((name, model, plan));
+        }
+    }
+    None
+}
+
 /// What is asked: a model by one of the names that callers use, or by its provider's own.
-fn resolve(policy: &Policy, received: &Received<'_>) -> Resolution {
-    let name = &received.asked.model;
+fn resolve(policy: &Policy, received: &Received<'_>, name: &str) -> Resolution {
     let Some(Native { provider, .. }) = &received.arrived.native else { return policy.resolve(name) };
     let model = name.get(provider.id.len() + 1..).unwrap_or_default();
     let model = if received.arrived.operation == Operation::Native {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::receive::{Asked, Received};
+use super::receive::Received;
 use crate::domain::account::{Document, Holder};
 use crate::domain::key::{Belongs, KeyKind, KeyState};
 use crate::domain::{AccountId, Caller, KeyToken, Proof, ShardId, Stake, Timestamp};
@@ -59,14 +59,18 @@ pub async fn read(core: &Core, shard: &ShardId, id: &str) -> Result<Arc<Caller>,
         if needed && document.is_none() {
             return Err(Refusal::ScopeClosed { account });
         }
-        scopes.push(Stake { account, document });
+        scopes.push(Stake::with(account, document));
     }
     let caller = Arc::new(Caller::new(document, scopes).ok_or(Refusal::KeyUnknown)?);
     core.keys.put(shard, &caller);
     Ok(caller)
 }
 
-async fn document(core: &Core, shard: &ShardId, account: &AccountId) -> Result<Option<Document>, Refusal> {
+pub(super) async fn document(
+    core: &Core,
+    shard: &ShardId,
+    account: &AccountId,
+) -> Result<Option<Document>, Refusal> {
     let account = core.ports.ledger.read(shard, account).await?;
     Ok(account.and_then(|account| account.document().cloned()))
 }
@@ -123,20 +127,26 @@ fn open(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
     }
 }
 
-/// Whether a key's list of models has `model`: by name, or by a pattern that ends in `*`. No list allows all.
+/// Whether the lists of models of a key, and of all that it belongs to, have `model`: by name, or by a pattern that ends in
+/// `*`. No list allows all.
 pub fn may_call(caller: &Caller, model: &str) -> bool {
-    let Some(models) = &caller.key.models else { return true };
-    models.iter().any(|allowed| match allowed.strip_suffix('*') {
-        Some(prefix) => model.starts_with(prefix),
-        None => allowed == model,
+    let scopes = caller.documents().filter_map(|document| document.scope()?.models.as_ref());
+    let mut lists = caller.key.models.iter().chain(scopes);
+    lists.all(|models| {
+        models.iter().any(|allowed| match allowed.strip_suffix('*') {
+            Some(prefix) => model.starts_with(prefix),
+            None => allowed == model,
+        })
     })
 }
 
+/// Whether a list says which models it may call.
+pub(super) fn is_bound_to_models(caller: &Caller) -> bool {
+    let mut scopes = caller.documents().filter_map(Document::scope);
+    caller.key.models.is_some() || scopes.any(|scope| scope.models.is_some())
+}
+
 /// Refuses a model that the key may not call.
-pub(super) fn permit(caller: &Caller, asked: &Asked) -> Result<(), Refusal> {
-    if may_call(caller, &asked.model) {
-        Ok(())
-    } else {
-        Err(Refusal::ModelForbidden { model: asked.model.clone() })
-    }
+pub(super) fn permit(caller: &Caller, model: &str) -> Result<(), Refusal> {
+    if may_call(caller, model) { Ok(()) } else { Err(Refusal::ModelForbidden { model: model.to_owned() }) }
 }

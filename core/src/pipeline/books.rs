@@ -45,6 +45,17 @@ pub(super) struct Books {
     pub(super) tally: Tally,
 }
 
+/// What limits said of a request that they let pass.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// Soft budgets that it passed.
+    pub(super) soft_passed: Vec<String>,
+    /// Limits that are only watched and would have refused it.
+    pub(super) shadowed: Vec<String>,
+    /// The model that was asked in place of the one that limits refused.
+    pub(super) fell_to: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The hold was asked for; nobody knows yet whether it exists.
@@ -71,10 +82,12 @@ impl Books {
             shard: key.shard.clone(),
             key: key.id.clone(),
             alias: key.alias.clone(),
+            org: key.org.clone(),
             team: key.team.clone(),
             project: key.project.clone(),
             user: key.user.clone(),
             tags: tags(&key.tags, &received.arrived.knobs.tags),
+            customer: received.arrived.knobs.customer.clone(),
             session: received.arrived.knobs.session.clone(),
             operation: received.arrived.operation.name(),
             dialect: received.arrived.dialect.name(),
@@ -93,6 +106,8 @@ impl Books {
             loss: Vec::new(),
             output_cap: None,
             soft_passed: Vec::new(),
+            shadowed: Vec::new(),
+            fell_to: None,
         };
         Box::new(Self {
             core,
@@ -130,8 +145,16 @@ impl Books {
         self.state = State::Closed;
     }
 
-    pub(super) fn soft(&mut self, passed: &[String]) {
-        self.record.soft_passed = passed.to_vec();
+    /// What limits said of a request that they let pass.
+    pub(super) fn marked(&mut self, marks: &Marks) {
+        self.record.soft_passed.clone_from(&marks.soft_passed);
+        self.record.shadowed.clone_from(&marks.shadowed);
+        self.record.fell_to.clone_from(&marks.fell_to);
+    }
+
+    /// The end user that the request is for.
+    pub(super) fn customer(&mut self, customer: Option<String>) {
+        self.record.customer = customer;
     }
 
     /// The cap on output that the target which is tried now is sent.
@@ -261,7 +284,8 @@ impl Books {
         self.record.status = ending.status;
         self.record.total_ms = millis(self.record.at, now);
         let tokens = self.record.usage.total();
-        let settle = Settle { hold: self.hold.clone(), tokens, cost: self.record.cost };
+        let output_tokens = self.record.usage.output.min(tokens);
+        let settle = Settle { hold: self.hold.clone(), tokens, output_tokens, cost: self.record.cost };
         let settled = (!self.accounts.is_empty()).then(|| (self.accounts.clone(), settle.clone()));
         let entry = Entry { settle: settled, ..record::entry(&self.record, &self.attempts) };
         let transaction =

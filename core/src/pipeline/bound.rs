@@ -6,10 +6,12 @@ use gatelet_wire::measure::Measure;
 use gatelet_wire::{DialectId, Operation, Units};
 use serde_json::value::RawValue;
 
+use super::authenticate::is_bound_to_models;
 use super::native;
 use super::receive::Received;
+use super::stakes::Stakes;
 use crate::domain::Caller;
-use crate::domain::account::OutputBound;
+use crate::domain::account::{Limits, OutputBound};
 use crate::domain::{Money, Rate};
 use crate::policy::Target;
 use crate::refusal::Refusal;
@@ -46,6 +48,7 @@ pub(super) struct Asked {
 pub(super) fn bound(
     received: &Received<'_>,
     caller: &Caller,
+    stakes: &Stakes,
     plan: &[Arc<Target>],
 ) -> Result<Asked, Refusal> {
     let operation = received.arrived.operation;
@@ -55,13 +58,15 @@ pub(super) fn bound(
         .unwrap_or_else(|| Measure::of(received.arrived.dialect, &received.fields));
     let units = outline.map_or_else(Units::default, |outline| outline.most_units);
     let native = received.arrived.native.is_some();
-    let budget = caller.limits().any(|limits| !limits.budget.is_empty());
-    let limited = budget || caller.limits().any(|limits| limits.tpm.is_some());
+    // What is only watched refuses nothing.
+    let enforced = || stakes.limits(caller).map(|(_, limits)| limits).filter(|limits| !limits.shadow);
+    let budget = enforced().any(|limits| !limits.budget.is_empty());
+    let limited = enforced().any(Limits::bounds_output);
     if !matches!(operation, Operation::Chat | Operation::Completion) {
         // No tools, and no model that chooses another.
     } else if budget {
         unbounded(received)?;
-    } else if caller.key.models.is_some() {
+    } else if is_bound_to_models(caller) {
         one_model(received)?;
     }
     let media_tokens = media_tokens(&measure);

@@ -7,7 +7,7 @@ use gatelet_wire::dialect::RateHeaders;
 use gatelet_wire::{DialectId, Loss};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::books::Books;
+use super::books::{Books, Marks};
 use super::receive::Received;
 use crate::domain::account::{Headroom, Meter};
 use crate::domain::{Money, Timestamp};
@@ -18,12 +18,14 @@ use crate::shared::Core;
 static MODEL: HeaderName = HeaderName::from_static("x-gatelet-model");
 static OUTPUT_CAP: HeaderName = HeaderName::from_static("x-gatelet-output-cap");
 static SOFT_LIMIT: HeaderName = HeaderName::from_static("x-gatelet-soft-limit");
+static SHADOW_LIMIT: HeaderName = HeaderName::from_static("x-gatelet-shadow-limit");
+static FELL_TO: HeaderName = HeaderName::from_static("x-gatelet-fell-to");
 static COST: HeaderName = HeaderName::from_static("x-gatelet-cost");
 static LOSS: HeaderName = HeaderName::from_static("x-gatelet-loss");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-gatelet-attempts");
 static OVERHEAD_MS: HeaderName = HeaderName::from_static("x-gatelet-overhead-ms");
 
-pub(super) fn served(head: &mut HeaderMap, target: &Target, output_cap: Option<u64>, soft_passed: &[String]) {
+pub(super) fn served(head: &mut HeaderMap, target: &Target, output_cap: Option<u64>, marks: &Marks) {
     if let Ok(name) = HeaderValue::from_str(target.name()) {
         head.insert(&MODEL, name);
     } else {
@@ -32,8 +34,13 @@ pub(super) fn served(head: &mut HeaderMap, target: &Target, output_cap: Option<u
     if let Some(cap) = output_cap {
         short(head, &OUTPUT_CAP, format_args!("{cap}"));
     }
-    if !soft_passed.is_empty() {
-        text(head, &SOFT_LIMIT, &soft_passed.join(", "));
+    for (name, passed) in [(&SOFT_LIMIT, &marks.soft_passed), (&SHADOW_LIMIT, &marks.shadowed)] {
+        if !passed.is_empty() {
+            text(head, name, &passed.join(", "));
+        }
+    }
+    if let Some(model) = &marks.fell_to {
+        text(head, &FELL_TO, model);
     }
 }
 

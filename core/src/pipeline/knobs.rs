@@ -9,8 +9,10 @@ use crate::refusal::Refusal;
 /// The knobs of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Knobs {
-    /// `x-gatelet-tags: search, nightly`: more tags for this request's record, beside the key's.
+    /// `x-gatelet-tags: search, nightly`: more tags for this request and its record, beside the key's.
     pub(super) tags: Vec<String>,
+    /// `x-gatelet-customer`: the end user that the request is for.
+    pub(super) customer: Option<String>,
     /// `x-gatelet-session`: joins the records of one conversation.
     pub(super) session: Option<String>,
     /// `x-gatelet-timeout`: seconds that the whole request may take, if that is less than the model's own limit.
@@ -21,11 +23,12 @@ pub(super) struct Knobs {
 
 // Names that are made once: to make one costs as much as to look for it.
 static TAGS: HeaderName = HeaderName::from_static("x-gatelet-tags");
+static CUSTOMER: HeaderName = HeaderName::from_static("x-gatelet-customer");
 static SESSION: HeaderName = HeaderName::from_static("x-gatelet-session");
 static TIMEOUT: HeaderName = HeaderName::from_static("x-gatelet-timeout");
 static STRICT: HeaderName = HeaderName::from_static("x-gatelet-strict");
 
-const MOST_TAGS: usize = 32;
+const MOST_TAGS: usize = 8;
 const LONGEST: usize = 128;
 
 impl Knobs {
@@ -39,9 +42,19 @@ impl Knobs {
         if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST) {
             return Err(invalid(
                 "x-gatelet-tags",
-                "expected at most 32 tags of at most 128 bytes, parted by commas",
+                "expected at most 8 tags of at most 128 bytes, parted by commas",
             ));
         }
+        let customer = match headers.get(&CUSTOMER) {
+            None => None,
+            // Names of people: any text.
+            Some(value) => Some(
+                std::str::from_utf8(value.as_bytes())
+                    .map_err(|_| invalid("x-gatelet-customer", "expected UTF-8"))?
+                    .trim()
+                    .to_owned(),
+            ),
+        };
         let session = text(headers, &SESSION)?.filter(|session| !session.is_empty());
         if session.is_some_and(|session| session.len() > LONGEST) {
             return Err(invalid("x-gatelet-session", "expected at most 128 bytes"));
@@ -62,7 +75,7 @@ impl Knobs {
             (Some("loss") | None, Some(_)) => return Err(invalid("strict", "expected loss")),
             (Some(_), _) => return Err(invalid("x-gatelet-strict", "expected loss")),
         };
-        Ok(Self { tags, session: session.map(str::to_owned), timeout, strict })
+        Ok(Self { tags, customer, session: session.map(str::to_owned), timeout, strict })
     }
 }
 

@@ -22,9 +22,11 @@ mod relay;
 mod route;
 mod signed;
 mod sound;
+mod stakes;
 mod stream;
 mod tally;
 mod task;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ pub use attempt::within;
 pub use authenticate::{check, known, may_call, opened, read};
 pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
+pub use stakes::limits_of;
 
 /// The gateway, in a few lines. The last, settling, is tied to the end of the answer's body.
 ///

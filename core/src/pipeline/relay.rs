@@ -44,8 +44,8 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     if admitted.received.arrived.operation == Operation::TokenCount && !admitted.plan.iter().any(counts) {
         return Box::pin(estimated(core, admitted)).await;
     }
-    let Admitted { received, model, plan, mut books, output_cap, headroom, soft_passed } = admitted;
-    books.soft(&soft_passed);
+    let Admitted { received, model, plan, mut books, output_cap, headroom, marks } = admitted;
+    books.marked(&marks);
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
     let deadline = received.arrived.started.after(total);
@@ -72,7 +72,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
                     // Room for all of ours, and for the two that the gateway adds.
                     let mut head = HeaderMap::with_capacity(16);
                     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
-                    headers::served(&mut head, target, call.output_cap, &soft_passed);
+                    headers::served(&mut head, target, call.output_cap, &marks);
                     return Ok(respond(
                         core,
                         received,

@@ -577,18 +577,43 @@ fn fetching(reader: &mut Reader<'_>, at: &At<'_>) -> Option<FetchEntry> {
     }))
 }
 
-const LIMITS: [&str; 5] = ["rpm", "tpm", "parallel", "budget", "soft_budget"];
+const LIMITS: [&str; 11] = [
+    "rpm",
+    "tpm",
+    "rpd",
+    "tpd",
+    "input_tpm",
+    "output_tpm",
+    "input_tpd",
+    "output_tpd",
+    "parallel",
+    "budget",
+    "soft_budget",
+];
 
 fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Limits> {
     let later = ["organisation", "team", "user", "model", "tag", "agent", "tool"];
     let sections = reader.fields(at, &["key"], &later)?;
     let key = sections.get("key")?;
-    let fields = reader.fields(key, &LIMITS, &[])?;
+    let fields = reader.fields(key, &LIMITS, &["at_limit", "shadow"])?;
     let mut count =
         |name| fields.get(name).and_then(|at| reader.parsed(at, "a whole number", |text| text.parse().ok()));
-    let (rpm, tpm, parallel) = (count("rpm"), count("tpm"), count("parallel"));
+    let mut limits = Limits::NONE;
+    for (name, limit) in [
+        ("rpm", &mut limits.rpm),
+        ("tpm", &mut limits.tpm),
+        ("rpd", &mut limits.rpd),
+        ("tpd", &mut limits.tpd),
+        ("input_tpm", &mut limits.input_tpm),
+        ("output_tpm", &mut limits.output_tpm),
+        ("input_tpd", &mut limits.input_tpd),
+        ("output_tpd", &mut limits.output_tpd),
+        ("parallel", &mut limits.parallel),
+    ] {
+        *limit = count(name);
+    }
     let (budget, soft_budget) = (budgets(reader, &fields, "budget"), budgets(reader, &fields, "soft_budget"));
-    Some(Limits { rpm, tpm, parallel, budget, soft_budget })
+    Some(Limits { budget, soft_budget, ..limits })
 }
 
 fn budgets(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Vec<Budget> {
@@ -597,7 +622,7 @@ fn budgets(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Vec<Budg
     if list.len() > Limits::MOST_BUDGETS {
         reader.note(&at.spot, format!("expected at most {} budgets", Limits::MOST_BUDGETS));
     }
-    let form = "a budget such as `5 USD / day`, `1 USD / week in +02:00`, `0.50 USD / rolling 6h` or `20 USD / total`";
+    let form = "a budget such as `5 USD / day`, `1 USD / week in Europe/Berlin`, `0.50 USD / rolling 6h` or `20 USD / total`";
     list.iter().filter_map(|at| reader.parsed(at, form, |text| text.parse().ok())).collect()
 }
 

@@ -18,10 +18,12 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         shard,
         key,
         alias,
+        org,
         team,
         project,
         user,
         tags,
+        customer,
         session,
         operation,
         dialect,
@@ -40,6 +42,8 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         loss,
         output_cap,
         soft_passed,
+        shadowed,
+        fell_to,
     } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
@@ -51,12 +55,17 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     if let Some(alias) = alias {
         line.begin(",\"alias\":").text(alias);
     }
-    for (name, id) in [(",\"team\":", team), (",\"project\":", project), (",\"user\":", user)] {
+    for (name, id) in
+        [(",\"org\":", org), (",\"team\":", team), (",\"project\":", project), (",\"user\":", user)]
+    {
         if let Some(id) = id {
             line.begin(name).text(id);
         }
     }
     line.list(",\"tags\":", tags);
+    if let Some(customer) = customer {
+        line.begin(",\"customer\":").text(customer);
+    }
     if let Some(session) = session {
         line.begin(",\"session\":").text(session);
     }
@@ -81,6 +90,10 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         line.begin(",\"output_cap\":").json(cap);
     }
     line.list(",\"soft_passed\":", soft_passed);
+    line.list(",\"shadowed\":", shadowed);
+    if let Some(model) = fell_to {
+        line.begin(",\"fell_to\":").text(model);
+    }
     line.begin("}");
 }
 

@@ -29,7 +29,9 @@ pub struct Record {
     pub key: String,
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub alias: Option<String>,
-    /// What the key belongs to, by id.
+    /// What the key belongs to, by id; no organisation: the default one.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub org: Option<String>,
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub team: Option<String>,
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
@@ -38,6 +40,9 @@ pub struct Record {
     pub user: Option<String>,
     #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub tags: Vec<String>,
+    /// The end user that it is for.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub customer: Option<String>,
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub session: Option<String>,
     pub operation: &'static str,
@@ -72,6 +77,12 @@ pub struct Record {
     /// Soft budgets that this request passed.
     #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub soft_passed: Vec<String>,
+    /// Limits that are only watched and would have refused this request.
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
+    pub shadowed: Vec<String>,
+    /// The model that was asked, because a limit refused the one that the caller asked for.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub fell_to: Option<String>,
 }
 
 /// One call of an upstream.

@@ -20,10 +20,12 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         shard: ShardId::main(),
         key: text.to_owned(),
         alias: list.first().cloned(),
+        org: list.get(1).cloned(),
         team: list.get(1).cloned(),
         project: list.first().cloned(),
         user: list.last().cloned(),
         tags: list.to_vec(),
+        customer: list.first().cloned(),
         session: list.last().cloned(),
         operation: "chat",
         dialect: "openai",
@@ -42,6 +44,8 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         loss: list.to_vec(),
         output_cap: count.is_multiple_of(7).then_some(count),
         soft_passed: list.to_vec(),
+        shadowed: list.to_vec(),
+        fell_to: Some(text.to_owned()),
     }
 }
 

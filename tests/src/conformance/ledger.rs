@@ -214,7 +214,12 @@ async fn expired_holds_are_swept_and_still_charged_when_settled_late(ledger: Arc
     check_eq!(books.transact(&["one"], Op::Sweep, later).await?, Grant::Swept { holds: 1 });
     check_eq!(books.transact(&["one"], Op::Sweep, later).await?, Grant::Swept { holds: 0 });
     check_eq!(books.statement("one").await?.held, Money::ZERO);
-    let settle = Op::Settle(Settle { hold: HoldId::new("hold"), tokens: 12, cost: Money::from_nanos(900) });
+    let settle = Op::Settle(Settle {
+        hold: HoldId::new("hold"),
+        tokens: 12,
+        output_tokens: 0,
+        cost: Money::from_nanos(900),
+    });
     check_eq!(books.transact(&["one"], settle, later).await?, Grant::Settled);
     check_eq!(books.statement("one").await?.spent, Money::from_nanos(900));
     Ok(())
@@ -318,7 +323,8 @@ async fn entries_are_kept_in_order_until_they_are_cleared(ledger: Arc<dyn Ledger
     let books = Books::open(ledger, "entries");
     books.key("one", &json!({})).await?;
     held(&books.reserve(&["one"], "hold", 0, 0, 0).await?)?;
-    let settle = Settle { hold: HoldId::new("hold"), tokens: 1, cost: Money::from_nanos(5) };
+    let settle =
+        Settle { hold: HoldId::new("hold"), tokens: 1, output_tokens: 0, cost: Money::from_nanos(5) };
     let mut last = entry(3);
     last.settle = Some((vec![account("one")], settle.clone()));
     books.enter(&["one"], Op::Settle(settle), vec![last.clone(), entry(1)]).await?;
@@ -346,7 +352,8 @@ async fn an_entry_sent_twice_is_kept_once(ledger: Arc<dyn Ledger>) -> Result<()>
 
 async fn entries_are_kept_whatever_becomes_of_the_accounts(ledger: Arc<dyn Ledger>) -> Result<()> {
     let books = Books::open(ledger, "entrykept");
-    let settle = Settle { hold: HoldId::new("nobodys"), tokens: 1, cost: Money::from_nanos(5) };
+    let settle =
+        Settle { hold: HoldId::new("nobodys"), tokens: 1, output_tokens: 0, cost: Money::from_nanos(5) };
     let grant = books.enter(&["nobody"], Op::Settle(settle), vec![entry(1)]).await?;
     check_eq!(grant, Grant::NoHold);
     check_eq!(books.ledger.outbox(&books.shard, 10).await?, [entry(1)]);
@@ -360,7 +367,12 @@ async fn two_hundred_callers_lose_no_entry(ledger: Arc<dyn Ledger>) -> Result<()
         .all_at_once(|books, number| async move {
             let hold = format!("hold{number}");
             held(&books.reserve(&["one"], &hold, 0, 1_000, 0).await?)?;
-            let settle = Settle { hold: HoldId::new(hold), tokens: 1, cost: Money::from_nanos(1_000) };
+            let settle = Settle {
+                hold: HoldId::new(hold),
+                tokens: 1,
+                output_tokens: 0,
+                cost: Money::from_nanos(1_000),
+            };
             check_eq!(books.enter(&["one"], Op::Settle(settle), vec![entry(number)]).await?, Grant::Settled);
             Ok(())
         })
@@ -475,7 +487,8 @@ impl Books {
     }
 
     async fn settle(&self, names: &[&str], hold: &str, tokens: u64, cost: u64) -> Result<Grant> {
-        let settle = Settle { hold: HoldId::new(hold), tokens, cost: Money::from_nanos(cost) };
+        let settle =
+            Settle { hold: HoldId::new(hold), tokens, output_tokens: 0, cost: Money::from_nanos(cost) };
         self.transact(names, Op::Settle(settle), self.now).await
     }
 

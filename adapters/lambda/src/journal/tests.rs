@@ -45,7 +45,7 @@ fn op() -> impl Strategy<Value = Op> {
             })
         }),
         4 => (hold, 0..900_u64).prop_map(|(hold, tokens)| {
-            Op::Settle(Settle { hold, tokens, cost: Money::from_nanos(tokens * 20) })
+            Op::Settle(Settle { hold, tokens, output_tokens: 0, cost: Money::from_nanos(tokens * 20) })
         }),
         1 => (1..4_u64, 1..6_u64).prop_map(|(version, rpm)| document(version, rpm)),
         1 => Just(Op::Sweep),

@@ -69,7 +69,7 @@ pub(super) fn scope(scope: &Value) -> String {
 fn books(rows: &mut Vec<Vec<String>>, holder: &Value) {
     let usage = &holder["usage"];
     rows.push(pair("spent", format!("{} USD, {} held", word(&usage["spent"]), word(&usage["held"]))));
-    for name in ["rpm", "tpm", "parallel"] {
+    for name in crate::client::COUNTS {
         let line = &usage[name];
         if line.is_object() {
             rows.push(pair(name, format!("{} of {} used{}", line["used"], line["limit"], renews(line))));

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::audit;
 use super::call::Call;
-use crate::domain::account::{Account, Document, Grant, Holder, Op};
+use crate::domain::account::{Account, Document, Grant, Holder, Limits, Op};
+use crate::domain::key::Customers;
 use crate::domain::{AccountId, Scope, ScopeKind, ScopeState, ShardId};
+use crate::pipeline;
 use crate::port::{Body, Fault, Transaction};
 use crate::refusal::Refusal;
 
@@ -197,6 +199,47 @@ pub(super) async fn org(
         open_to_more(call, shard, "org", ScopeKind::Organisation, wanted).await?;
     }
     Ok(wanted)
+}
+
+/// The limits of something that is made: those that are said, or a copy of a template's as it is now. What becomes of the
+/// template later changes nothing of what was made.
+pub(super) async fn limits(
+    call: &Call<'_>,
+    shard: &ShardId,
+    said: Option<Limits>,
+    template: Option<&str>,
+) -> Result<Option<Limits>, Refusal> {
+    let Some(template) = template else { return Ok(said) };
+    if said.is_some() {
+        return Err(invalid("template", "expected limits or a template that has them, not both"));
+    }
+    let copied = pipeline::limits_of(call.core, shard, template).await;
+    copied.map(Some).map_err(|refusal| match refusal {
+        Refusal::ScopeClosed { .. } => {
+            invalid("template", format!("there is no template `{}`", template.escape_debug()))
+        }
+        other => other,
+    })
+}
+
+pub(super) fn check_models(models: Option<&[String]>) -> Result<(), Refusal> {
+    let models = models.unwrap_or_default();
+    if models.iter().any(|model| model.is_empty() || model.len() > 256) {
+        return Err(invalid("models", "expected names or patterns of 1 to 256 bytes"));
+    }
+    if models.len() > 1_000 {
+        return Err(invalid("models", "expected at most 1000 models"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_customers(customers: Option<&Customers>) -> Result<(), Refusal> {
+    match customers.and_then(|customers| customers.template.as_deref()) {
+        Some(template) if !ScopeKind::Template.allows(template) => {
+            Err(invalid("customers.template", ScopeKind::Template.expected()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks what admins may attach to anything.

@@ -1,5 +1,7 @@
 //! Virtual keys: create, list, show, update, block, revoke.
 
+use std::collections::BTreeMap;
+
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -8,7 +10,7 @@ use super::call::{Call, shard_named};
 use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
 use super::{named, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
-use crate::domain::key::{Key, KeyKind, KeyState, KeyToken, SigningSecret};
+use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SigningSecret};
 use crate::domain::{AccountId, Role, Scope, ScopeKind, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -28,6 +30,9 @@ struct Wish {
     models: Option<Vec<String>>,
     /// None: the policy's limits for keys that say nothing.
     limits: Option<Limits>,
+    model_limits: BTreeMap<String, Limits>,
+    session_limits: Option<Limits>,
+    customers: Option<Customers>,
     /// RFC 3339.
     expires: Option<String>,
     tags: Vec<String>,
@@ -49,6 +54,11 @@ struct Creation {
     user: Option<String>,
     models: Option<Vec<String>>,
     limits: Option<Limits>,
+    /// Whose limits it gets.
+    template: Option<String>,
+    model_limits: BTreeMap<String, Limits>,
+    session_limits: Option<Limits>,
+    customers: Option<Customers>,
     expires: Option<String>,
     tags: Vec<String>,
     metadata: Map<String, Value>,
@@ -101,6 +111,9 @@ struct View<'a> {
     state: KeyState,
     models: Option<&'a [String]>,
     limits: &'a Limits,
+    model_limits: &'a BTreeMap<String, Limits>,
+    session_limits: Option<&'a Limits>,
+    customers: Option<&'a Customers>,
     tags: &'a [String],
     metadata: &'a Map<String, Value>,
     expires: Option<String>,
@@ -132,6 +145,10 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
         user,
         models,
         limits,
+        template,
+        model_limits,
+        session_limits,
+        customers,
         expires,
         tags,
         metadata,
@@ -141,8 +158,22 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
         Some(name) => shard_named(&name)?,
         None => call.shard()?,
     };
-    let wish =
-        Wish { alias, org, team, project, user, models, limits, expires, tags, metadata, blocked: false };
+    let wish = Wish {
+        alias,
+        org,
+        team,
+        project,
+        user,
+        models,
+        limits: documents::limits(call, &shard, limits, template.as_deref()).await?,
+        model_limits,
+        session_limits,
+        customers,
+        expires,
+        tags,
+        metadata,
+        blocked: false,
+    };
     let mut chance = [0; 44];
     call.core.ports.chance.fill(&mut chance);
     let (token, secret) = KeyToken::mint(&shard, &chance);
@@ -188,6 +219,9 @@ pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
             user: key.user.clone(),
             models: key.models.clone(),
             limits: Some(key.limits.clone()),
+            model_limits: key.model_limits.clone(),
+            session_limits: key.session_limits.clone(),
+            customers: key.customers.clone(),
             expires: key.expires.map(|at| at.to_string()),
             tags: key.tags.clone(),
             metadata: key.metadata.clone(),
@@ -291,19 +325,35 @@ async fn org_of(call: &Call<'_>, key: &Key, said: Option<String>) -> Result<Opti
 
 /// Checks an admin's wish and puts it into a key.
 fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
-    let Wish { alias, org, team, project, user, models, limits, expires, tags, metadata, blocked } = wish;
+    let Wish {
+        alias,
+        org,
+        team,
+        project,
+        user,
+        models,
+        limits,
+        model_limits,
+        session_limits,
+        customers,
+        expires,
+        tags,
+        metadata,
+        blocked,
+    } = wish;
     if alias.as_ref().is_some_and(|alias| alias.is_empty() || alias.len() > 128) {
         return Err(invalid("alias", "expected 1 to 128 bytes"));
     }
-    if models.iter().flatten().any(|model| model.is_empty() || model.len() > 256) {
-        return Err(invalid("models", "expected names or patterns of 1 to 256 bytes"));
+    documents::check_models(models.as_deref())?;
+    if tags.len() > Key::MOST_TAGS || !tags.iter().all(|tag| tag.len() <= 128 && ScopeKind::Tag.allows(tag)) {
+        return Err(invalid("tags", "expected at most 8 tags of 1 to 128 bytes, without control characters"));
     }
-    if models.iter().flatten().count() > 1_000 || tags.len() > 64 {
-        return Err(invalid("models", "expected at most 1000 models and 64 tags"));
+    if model_limits.len() > Key::MOST_MODEL_LIMITS
+        || !model_limits.keys().all(|model| ScopeKind::Model.allows(model))
+    {
+        return Err(invalid("model_limits", "expected at most 64 models, by the names that callers use"));
     }
-    if tags.iter().any(|tag| tag.is_empty() || tag.len() > 128) {
-        return Err(invalid("tags", "expected tags of 1 to 128 bytes"));
-    }
+    documents::check_customers(customers.as_ref())?;
     check_metadata(&metadata)?;
     let expires = match expires {
         None => None,
@@ -322,6 +372,9 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     key.user = user;
     key.models = models;
     key.limits = limits.unwrap_or_else(|| call.core.policy().key_limits().clone());
+    key.model_limits = model_limits;
+    key.session_limits = session_limits;
+    key.customers = customers;
     key.tags = tags;
     key.metadata = metadata;
     key.expires = expires;
@@ -371,6 +424,9 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         state: key.state,
         models: key.models.as_deref(),
         limits: &key.limits,
+        model_limits: &key.model_limits,
+        session_limits: key.session_limits.as_ref(),
+        customers: key.customers.as_ref(),
         tags: &key.tags,
         metadata: &key.metadata,
         expires: key.expires.map(|at| at.to_string()),

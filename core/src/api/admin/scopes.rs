@@ -8,6 +8,7 @@ use super::call::Call;
 use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
 use super::{named, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
+use crate::domain::key::Customers;
 use crate::domain::{Scope, ScopeKind, ScopeState, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -18,6 +19,8 @@ use crate::refusal::Refusal;
 struct Wish {
     name: Option<String>,
     limits: Limits,
+    models: Option<Vec<String>>,
+    customers: Option<Customers>,
     metadata: Map<String, Value>,
     blocked: bool,
 }
@@ -32,7 +35,14 @@ struct Creation {
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
-    limits: Limits,
+    limits: Option<Limits>,
+    /// Whose limits it gets.
+    #[serde(default)]
+    template: Option<String>,
+    #[serde(default)]
+    models: Option<Vec<String>>,
+    #[serde(default)]
+    customers: Option<Customers>,
     #[serde(default)]
     metadata: Map<String, Value>,
 }
@@ -46,6 +56,9 @@ struct View<'a> {
     name: Option<&'a str>,
     state: ScopeState,
     limits: &'a Limits,
+    template: Option<&'a str>,
+    models: Option<&'a [String]>,
+    customers: Option<&'a Customers>,
     metadata: &'a Map<String, Value>,
     created: String,
     updated: String,
@@ -56,7 +69,8 @@ struct View<'a> {
 
 /// `POST /admin/v1/{kind}`.
 pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Result<Response<Body>, Refusal> {
-    let Creation { id, org, name, limits, metadata } = read(call.parts, body).await?;
+    let Creation { id, org, name, limits, template, models, customers, metadata } =
+        read(call.parts, body).await?;
     if !kind.allows(&id) {
         return Err(invalid("id", kind.expected()));
     }
@@ -73,19 +87,9 @@ pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Resu
         None => documents::org(call, &shard, org, &[]).await?,
     };
     let place = place(shard.clone(), kind, &id);
-    let mut scope = Scope {
-        kind,
-        id,
-        shard,
-        org,
-        name: None,
-        limits: Limits::default(),
-        metadata: Map::new(),
-        state: ScopeState::Active,
-        created: call.now,
-        updated: call.now,
-    };
-    apply(&mut scope, Wish { name, limits, metadata, blocked: false })?;
+    let limits = documents::limits(call, &shard, limits, template.as_deref()).await?.unwrap_or_default();
+    let mut scope = Scope { org, template, ..Scope::new(kind, id, shard, call.now) };
+    apply(&mut scope, Wish { name, limits, models, customers, metadata, blocked: false })?;
     let account = documents::make(call, &place, Holder::Scope(scope)).await?;
     shown(StatusCode::CREATED, &account, kind, call.now)
 }
@@ -116,6 +120,8 @@ pub(super) async fn update(
         let current = Wish {
             name: scope.name.clone(),
             limits: scope.limits.clone(),
+            models: scope.models.clone(),
+            customers: scope.customers.clone(),
             metadata: scope.metadata.clone(),
             blocked: scope.state == ScopeState::Blocked,
         };
@@ -156,20 +162,24 @@ fn place(shard: ShardId, kind: ScopeKind, id: &str) -> Place {
 
 /// Checks an admin's wish and puts it into a scope.
 fn apply(scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
-    let Wish { name, limits, metadata, blocked } = wish;
+    let Wish { name, limits, models, customers, metadata, blocked } = wish;
     if name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 128) {
         return Err(invalid("name", "expected 1 to 128 bytes"));
     }
+    documents::check_models(models.as_deref())?;
+    documents::check_customers(customers.as_ref())?;
     check_metadata(&metadata)?;
     scope.state = match (scope.state, blocked) {
-        (ScopeState::Deleted, _) => {
+        (ScopeState::Deleted, _) if !scope.kind.is_named_by_callers() => {
             return Err(invalid("state", "what is deleted stays deleted: make a new one"));
         }
-        (ScopeState::Active | ScopeState::Blocked, true) => ScopeState::Blocked,
-        (ScopeState::Active | ScopeState::Blocked, false) => ScopeState::Active,
+        (_, true) => ScopeState::Blocked,
+        (_, false) => ScopeState::Active,
     };
     scope.name = name;
     scope.limits = limits;
+    scope.models = models;
+    scope.customers = customers;
     scope.metadata = metadata;
     Ok(())
 }
@@ -196,6 +206,9 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         name: scope.name.as_deref(),
         state: scope.state,
         limits: &scope.limits,
+        template: scope.template.as_deref(),
+        models: scope.models.as_deref(),
+        customers: scope.customers.as_ref(),
         metadata: &scope.metadata,
         created: scope.created.to_string(),
         updated: scope.updated.to_string(),

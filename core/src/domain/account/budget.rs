@@ -4,11 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::window::Log;
-use crate::domain::{Civil, Money, Timestamp};
+use crate::domain::{Civil, Money, Timestamp, Zone};
 
 /// So much money in every period.
 ///
-/// Written as `5 USD / day`, `1 USD / week in +02:00`, `0.50 USD / rolling 6h` or `20 USD / total`.
+/// Written as `5 USD / day`, `5 USD / day in Europe/Berlin`, `1 USD / week in +02:00`, `0.50 USD / rolling 6h` or `20 USD / total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Budget {
     pub limit: Money,
@@ -20,8 +20,8 @@ pub struct Budget {
 pub enum Period {
     /// Once, for ever.
     Total,
-    /// Aligned with the calendar at a fixed offset from UTC.
-    Calendar { unit: Unit, offset: Offset },
+    /// Aligned with the calendar of a place.
+    Calendar { unit: Unit, place: Place },
     /// Any stretch of so many seconds: whole minutes, so that a sixtieth of it is whole seconds.
     Rolling { seconds: u32 },
 }
@@ -36,9 +36,13 @@ pub enum Unit {
     Year,
 }
 
-/// Minutes east of UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Offset(i16);
+/// Whose clocks say when a period begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Minutes east of UTC.
+    Offset(i16),
+    Zone(Zone),
+}
 
 /// Why a text is not a budget.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +82,7 @@ fn parse(text: &str) -> Result<Budget, &'static str> {
             let unit = Unit::ALL.into_iter().find(|unit| unit.name() == name).ok_or(
                 "expected the period hour, day, week, month, year, total, or rolling and a length such as 6h",
             )?;
-            Period::Calendar { unit, offset: zone(&mut words)? }
+            Period::Calendar { unit, place: place(&mut words)? }
         }
     };
     match (words.next(), period) {
@@ -107,31 +111,79 @@ fn rolling(length: Option<&str>) -> Result<Period, &'static str> {
     if seconds == 0 || seconds > LONGEST_ROLLING { Err(FORM) } else { Ok(Period::Rolling { seconds }) }
 }
 
-fn zone<'a>(words: &mut (impl Iterator<Item = &'a str> + Clone)) -> Result<Offset, &'static str> {
-    const FORM: &str = "expected UTC or an offset such as +02:00 after in; names of zones are not known yet";
+fn place<'a>(words: &mut (impl Iterator<Item = &'a str> + Clone)) -> Result<Place, &'static str> {
+    const FORM: &str =
+        "expected a zone after the period, such as \"in Europe/Berlin\", or UTC, or an offset such as +02:00";
     let mut ahead = words.clone();
-    if ahead.next() != Some("in") {
-        return Ok(Offset::default());
-    }
-    let name = ahead.next().ok_or(FORM)?;
+    let Some(first) = ahead.next() else { return Ok(Place::UTC) };
+    let name = if first == "in" { ahead.next().ok_or(FORM)? } else { first };
     *words = ahead;
-    if name == "UTC" {
-        return Ok(Offset::default());
+    Place::named(name).ok_or(FORM)
+}
+
+impl Place {
+    pub const UTC: Self = Self::Offset(0);
+
+    fn named(name: &str) -> Option<Self> {
+        let (sign, digits) = match name.as_bytes().first() {
+            _ if name == "UTC" => return Some(Self::UTC),
+            Some(b'+') => (1, name.get(1..)?),
+            Some(b'-') => (-1, name.get(1..)?),
+            _ => return Zone::named(name).map(Self::Zone),
+        };
+        let number = |text: &str| {
+            let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| text.parse::<i16>().ok()).flatten()
+        };
+        let (hours, minutes) = digits.split_once(':')?;
+        let (hours, minutes) = (number(hours)?, number(minutes)?);
+        let total = hours * 60 + minutes;
+        (minutes <= 59 && total <= 14 * 60).then_some(Self::Offset(sign * total))
     }
-    let (sign, digits) = match name.as_bytes().first() {
-        Some(b'+') => (1, &name[1..]),
-        Some(b'-') => (-1, &name[1..]),
-        _ => return Err(FORM),
-    };
-    let number = |text: &str| {
-        (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| text.parse::<i16>().ok())
-            .flatten()
-    };
-    let (hours, minutes) = digits.split_once(':').ok_or(FORM)?;
-    let (hours, minutes) = (number(hours).ok_or(FORM)?, number(minutes).ok_or(FORM)?);
-    let total = hours * 60 + minutes;
-    if minutes > 59 || total > 14 * 60 { Err(FORM) } else { Ok(Offset(sign * total)) }
+
+    /// Seconds east of UTC at a moment.
+    fn offset(self, second: i64) -> i64 {
+        match self {
+            Self::Offset(minutes) => i64::from(minutes) * 60,
+            Self::Zone(zone) => zone.offset(second),
+        }
+    }
+
+    /// The first second at which its clocks show `local` or what is after it.
+    fn first(self, local: i64) -> i64 {
+        match self {
+            Self::Offset(minutes) => local.saturating_sub(i64::from(minutes) * 60),
+            Self::Zone(zone) => zone.first(local),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offset(0) => f.write_str("UTC"),
+            Self::Offset(offset) => {
+                let sign = if *offset < 0 { '-' } else { '+' };
+                let minutes = offset.unsigned_abs();
+                write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+            }
+            Self::Zone(zone) => f.write_str(zone.name()),
+        }
+    }
+}
+
+/// By its name, which outlives every table.
+impl serde::Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Place {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| serde::de::Error::custom("not a time zone that is known"))
+    }
 }
 
 /// What [`FromStr`] reads back; UTC is not spelled out.
@@ -148,15 +200,8 @@ impl fmt::Display for Period {
             Self::Rolling { seconds } if seconds % 86_400 == 0 => write!(f, "rolling {}d", seconds / 86_400),
             Self::Rolling { seconds } if seconds % 3_600 == 0 => write!(f, "rolling {}h", seconds / 3_600),
             Self::Rolling { seconds } => write!(f, "rolling {}m", seconds / 60),
-            Self::Calendar { unit, offset } => {
-                f.write_str(unit.name())?;
-                if offset.0 == 0 {
-                    return Ok(());
-                }
-                let sign = if offset.0 < 0 { '-' } else { '+' };
-                let minutes = offset.0.unsigned_abs();
-                write!(f, " in {sign}{:02}:{:02}", minutes / 60, minutes % 60)
-            }
+            Self::Calendar { unit, place: Place::UTC } => f.write_str(unit.name()),
+            Self::Calendar { unit, place } => write!(f, "{} in {place}", unit.name()),
         }
     }
 }
@@ -197,29 +242,25 @@ impl Unit {
         }
     }
 
-    /// The first second after the unit that contains `second`: the budget renews there.
-    pub(super) fn ends(self, offset: Offset, second: i64) -> i64 {
-        let shift = i64::from(offset.0) * 60;
+    /// The first second after the unit that contains `second`: the budget renews there. Where clocks skip that moment, it is
+    /// that of the change; where they show it twice, the first of the two. An hour is an hour of the clock that is in force.
+    pub(super) fn ends(self, place: Place, second: i64) -> i64 {
+        let shift = place.offset(second);
         let local = second.saturating_add(shift);
-        let plain = |length: i64| (local.div_euclid(length) + 1).saturating_mul(length).saturating_sub(shift);
-        match self {
-            Self::Hour => plain(3_600),
-            Self::Day => plain(86_400),
-            Self::Week => {
-                // 1970-01-01 was a Thursday, four days before a Monday.
-                let week = 7 * 86_400;
-                let monday = 4 * 86_400;
-                ((local - monday).div_euclid(week) + 1) * week + monday - shift
-            }
+        let day = local.div_euclid(86_400);
+        let next = match self {
+            Self::Hour => return (local.div_euclid(3_600) + 1).saturating_mul(3_600).saturating_sub(shift),
+            Self::Day => Some((day + 1).saturating_mul(86_400)),
+            // 1970-01-01 was a Thursday, four days before a Monday.
+            Self::Week => Some((((day - 4).div_euclid(7) + 1) * 7 + 4).saturating_mul(86_400)),
             Self::Month | Self::Year => {
-                let today = Civil::of(Timestamp::from_seconds(local));
-                let next = today.and_then(|today| match self {
+                Civil::of(Timestamp::from_seconds(local)).and_then(|today| match self {
                     Self::Year => Civil::month_begins(today.year + 1, 1),
                     _ => Civil::month_begins(today.year, today.month + 1),
-                });
-                // What no calendar can show never renews.
-                next.map(|next| next.saturating_sub(shift)).filter(|next| *next > second).unwrap_or(i64::MAX)
+                })
             }
-        }
+        };
+        // What no calendar can show never renews.
+        next.map(|next| place.first(next)).filter(|next| *next > second).unwrap_or(i64::MAX)
     }
 }

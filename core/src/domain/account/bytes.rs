@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::Period;
 use super::hold::{Ended, Hold, Holds, Tombstone};
+use super::rate::{Rate, Window};
 use super::tally::{Spent, Tally};
 use super::window::Log;
 use super::{Account, Document, Limits};
@@ -30,8 +31,8 @@ struct Stored {
     holds: Vec<StoredHold>,
     settled: Vec<StoredTombstone>,
     swept: Vec<StoredTombstone>,
-    requests: Vec<(i64, u64)>,
-    tokens: Vec<(i64, u64)>,
+    /// By their places in [`super::rate::Rate::ALL`].
+    windows: Vec<(u8, Vec<(i64, u64)>)>,
     tallies: Vec<(Period, StoredSpent)>,
 }
 
@@ -40,7 +41,7 @@ struct StoredHold {
     name: [u8; 8],
     cost: u64,
     tokens: u64,
-    counted: bool,
+    counted: u8,
     output_tokens: u64,
     second: i64,
     expires: i64,
@@ -89,8 +90,11 @@ impl Account {
                 .collect(),
             settled: self.holds.settled().map(tombstone).collect(),
             swept: self.holds.swept().map(tombstone).collect(),
-            requests: relative(&self.requests, now),
-            tokens: relative(&self.tokens, now),
+            windows: self
+                .windows
+                .iter()
+                .map(|window| (u8::try_from(window.place).unwrap_or(u8::MAX), relative(&window.log, now)))
+                .collect(),
             tallies: self
                 .tallies
                 .iter()
@@ -157,6 +161,13 @@ impl Account {
                 StoredSpent::Rolling { buckets } => Spent::Rolling(absolute(period.bucket(), now, buckets)),
             },
         });
+        let windows = stored.windows.into_iter().filter(|(place, _)| usize::from(*place) < Rate::ALL.len());
+        let windows = windows
+            .map(|(place, buckets)| {
+                let empty = Window::new(usize::from(place));
+                Window { log: absolute(empty.log.width(), now, buckets), ..empty }
+            })
+            .collect();
         let mut account = Self {
             document,
             carried,
@@ -166,8 +177,7 @@ impl Account {
                 stored.settled.into_iter().map(tombstone),
                 stored.swept.into_iter().map(tombstone),
             ),
-            requests: absolute(1, now, stored.requests),
-            tokens: absolute(1, now, stored.tokens),
+            windows,
             tallies: tallies.collect(),
         };
         // Whatever the bytes say, no budget is without its tally: it would not hold.

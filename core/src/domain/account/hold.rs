@@ -16,10 +16,10 @@ pub(super) fn name(id: &HoldId) -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hold {
     pub(super) cost: Money,
-    /// Input and output, as counted in the window of tokens at `second`.
+    /// Input and output.
     pub(super) tokens: u64,
-    /// Whether they were: there was a limit on tokens when it was made.
-    pub(super) counted: bool,
+    /// The windows that counted it at `second`, a bit for each of [`super::rate::Rate::ALL`]: those for which there was a limit.
+    pub(super) counted: u8,
     /// What was granted.
     pub(super) output_tokens: u64,
     /// The second of its admission.

@@ -79,6 +79,8 @@ fn limits() -> impl Strategy<Value = Limits> {
         "rolling 1m",
         "rolling 30m",
         "rolling 24h",
+        "day in Europe/Berlin",
+        "month in America/Santiago",
     ]);
     let budget = (0..3_000_u64, period).prop_map(|(nanos, period)| {
         format!("{} USD / {period}", Money::from_nanos(nanos)).parse::<Budget>().unwrap()
@@ -89,13 +91,22 @@ fn limits() -> impl Strategy<Value = Limits> {
         prop::option::of(0..6_u64),
         prop::collection::vec(budget.clone(), 0..4),
         prop::collection::vec(budget, 0..2),
+        // Mostly without: each has a window of its own.
+        prop::array::uniform6(prop_oneof![3 => Just(None), 1 => (0..900_u64).prop_map(Some)]),
     )
-        .prop_map(|(rpm, tpm, parallel, budget, soft_budget)| Limits {
+        .prop_map(|(rpm, tpm, parallel, budget, soft_budget, rates)| Limits {
             rpm,
             tpm,
+            rpd: rates[0].map(|limit| limit / 20),
+            tpd: rates[1],
+            input_tpm: rates[2],
+            output_tpm: rates[3],
+            input_tpd: rates[4],
+            output_tpd: rates[5],
             parallel,
             budget,
             soft_budget,
+            ..Limits::default()
         })
 }
 
@@ -113,6 +124,8 @@ struct Admitted {
     tokens: u64,
     cost: u64,
     output: u64,
+    /// Of the tokens, output: granted, then used.
+    put_out: u64,
     expires: i64,
     state: State,
     /// The moment at which the account saw that it had expired.
@@ -180,7 +193,9 @@ impl History {
                 let (hold, admitted) = self.admitted.iter().nth(pick.index(self.admitted.len())).unwrap();
                 let settle = Settle {
                     hold: hold.clone(),
-                    tokens: admitted.tokens * percent / 100,
+                    tokens: (admitted.tokens - admitted.put_out) * percent / 100
+                        + admitted.put_out * percent / 100,
+                    output_tokens: admitted.put_out * percent / 100,
                     cost: Money::from_nanos(admitted.cost * percent / 100),
                 };
                 if !(self.honest && self.is_dead(admitted)) {
@@ -251,6 +266,7 @@ impl History {
                     tokens: reserve.input_tokens + output_tokens,
                     cost,
                     output: *output_tokens,
+                    put_out: *output_tokens,
                     expires,
                     state: State::Open,
                     swept: i64::MAX,
@@ -291,6 +307,7 @@ impl History {
             (State::Open, Grant::Settled) => {
                 self.charges.push((self.seen, settle.cost.nanos()));
                 admitted.tokens = settle.tokens;
+                admitted.put_out = settle.output_tokens;
                 admitted.state = State::Settled;
                 self.settled.push(settle.hold.clone());
             }
@@ -325,11 +342,23 @@ impl History {
                 assert!(spent + held <= budget.limit.nanos(), "{line:?}: {spent} + {held}");
             }
         }
-        let minute = |a: &&Admitted| a.at >= now.micros() - 60_000_000;
-        let requests = self.admitted.values().filter(minute).count() as u64;
-        assert!(self.limits.rpm.is_none_or(|rpm| requests <= rpm));
-        let tokens: u64 = self.admitted.values().filter(minute).map(|a| a.tokens).sum();
-        assert!(!self.honest || self.limits.tpm.is_none_or(|tpm| tokens <= tpm));
+        let limits = &self.limits;
+        for (micros, rates) in [
+            (60_000_000, [limits.rpm, limits.tpm, limits.input_tpm, limits.output_tpm]),
+            (86_400_000_000, [limits.rpd, limits.tpd, limits.input_tpd, limits.output_tpd]),
+        ] {
+            let [requests, tokens, input, output] = rates;
+            let counted = |amount: fn(&Admitted) -> u64| {
+                let within = self.admitted.values().filter(|a| a.at >= now.micros() - micros);
+                within.map(amount).sum::<u64>()
+            };
+            assert!(requests.is_none_or(|limit| counted(|_| 1) <= limit));
+            if self.honest {
+                assert!(tokens.is_none_or(|limit| counted(|a| a.tokens) <= limit));
+                assert!(input.is_none_or(|limit| counted(|a| a.tokens - a.put_out) <= limit));
+                assert!(output.is_none_or(|limit| counted(|a| a.put_out) <= limit));
+            }
+        }
         assert!(self.limits.parallel.is_none_or(|parallel| open().count() as u64 <= parallel));
         let bytes = self.account.to_bytes().unwrap();
         assert!(Account::from_bytes(&bytes).as_ref() == Ok(&self.account), "bytes lost something");
@@ -345,15 +374,21 @@ impl History {
             Period::Rolling { seconds } => (sum(&|at| at >= now - i64::from(seconds) * 1_000_000), false),
             Period::Calendar { unit, .. } => {
                 let text = period.to_string();
-                let minutes = match text.split_once(" in ") {
-                    None => 0,
-                    Some((_, "+02:00")) => 120,
-                    Some((_, "-11:30")) => -690,
+                let zone = match text.split_once(" in ") {
+                    None => jiff::tz::TimeZone::UTC,
+                    Some((_, "+02:00")) => jiff::tz::TimeZone::fixed(jiff::tz::offset(2)),
+                    Some((_, "-11:30")) => jiff::tz::TimeZone::posix("<-1130>11:30").unwrap(),
+                    Some((_, "Europe/Berlin")) => {
+                        jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+                    }
+                    Some((_, "America/Santiago")) => {
+                        jiff::tz::TimeZone::posix("<-04>4<-03>,M9.1.6/24,M4.1.6/24").unwrap()
+                    }
                     Some(other) => panic!("{other:?}"),
                 };
                 let label = |at: i64| {
-                    let local = jiff::Timestamp::from_microsecond(at + minutes * 60_000_000).unwrap();
-                    let local = jiff::tz::Offset::UTC.to_datetime(local);
+                    let at = jiff::Timestamp::from_microsecond(at).unwrap();
+                    let local = zone.to_datetime(at);
                     let date = local.date();
                     match unit {
                         Unit::Hour => format!("{date} {}", local.hour()),
@@ -399,7 +434,7 @@ proptest! {
         }
         let open: Vec<HoldId> = history.admitted.keys().cloned().collect();
         for hold in open {
-            history.apply(Op::Settle(Settle { hold, tokens: 3, cost: Money::from_nanos(7) }));
+            history.apply(Op::Settle(Settle { hold, tokens: 3, output_tokens: 0, cost: Money::from_nanos(7) }));
         }
         history.check();
         let statement = history.account.statement(Timestamp::from_micros(history.seen));
@@ -483,6 +518,7 @@ proptest! {
                     let settle = Settle {
                         hold,
                         tokens: tokens * percent / 100,
+                        output_tokens: 0,
                         cost: Money::from_nanos(cost * percent / 100),
                     };
                     // What is dead stays dead here: a late settlement may pass a limit, as it should.

@@ -16,6 +16,21 @@ pub struct Limits {
     /// Tokens, input and output, in any 60 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm: Option<u64>,
+    /// Requests in any 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpd: Option<u64>,
+    /// Tokens, input and output, in any 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpd: Option<u64>,
+    /// Tokens of input, and of output, in any 60 seconds and in any 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tpm: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tpm: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tpd: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tpd: Option<u64>,
     /// Requests at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel: Option<u64>,
@@ -25,10 +40,83 @@ pub struct Limits {
     /// Money that may be passed, but not silently.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "budgets")]
     pub soft_budget: Vec<Budget>,
+    /// What becomes of a request that these limits refuse.
+    #[serde(skip_serializing_if = "AtLimit::is_refuse", deserialize_with = "at_limit")]
+    pub at_limit: AtLimit,
+    /// They refuse nothing: what they would have refused is written down.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+}
+
+/// What becomes of a request that a limit refuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AtLimit {
+    #[default]
+    Refuse,
+    /// It waits so many seconds, at most [`AtLimit::MOST_SECONDS`], for what others give back or a window lets go; not for
+    /// money that is spent.
+    Wait(u8),
+    /// As `wait`; and requests are spread before: each waits the longer, up to so many seconds, the fuller a window is.
+    Throttle(u8),
+    /// It is asked of the first of these models that the limits let pass.
+    Cheaper(Vec<String>),
+}
+
+impl AtLimit {
+    pub const MOST_SECONDS: u8 = 30;
+    pub const MOST_MODELS: usize = 8;
+
+    fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
+    }
+
+    /// What is wrong with it; none: nothing.
+    pub fn problem(&self) -> Option<&'static str> {
+        match self {
+            Self::Refuse => None,
+            Self::Wait(seconds) | Self::Throttle(seconds) => {
+                (!(1..=Self::MOST_SECONDS).contains(seconds)).then_some("expected 1 to 30 seconds")
+            }
+            Self::Cheaper(models) => {
+                let named = models.iter().all(|model| (1..=256).contains(&model.len()));
+                let few = (1..=Self::MOST_MODELS).contains(&models.len());
+                (!(named && few)).then_some("expected names of 1 to 8 models")
+            }
+        }
+    }
+
+    /// How long a request may wait, in seconds.
+    pub fn patience(&self) -> Option<u8> {
+        match self {
+            Self::Wait(seconds) | Self::Throttle(seconds) => Some(*seconds),
+            Self::Refuse | Self::Cheaper(_) => None,
+        }
+    }
 }
 
 impl Limits {
     pub const MOST_BUDGETS: usize = 8;
+    pub const NONE: Self = Self {
+        rpm: None,
+        tpm: None,
+        rpd: None,
+        tpd: None,
+        input_tpm: None,
+        output_tpm: None,
+        input_tpd: None,
+        output_tpd: None,
+        parallel: None,
+        budget: Vec::new(),
+        soft_budget: Vec::new(),
+        at_limit: AtLimit::Refuse,
+        shadow: false,
+    };
+}
+
+fn at_limit<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<AtLimit, D::Error> {
+    let at_limit = <AtLimit as serde::Deserialize>::deserialize(deserializer)?;
+    at_limit.problem().map_or(Ok(at_limit), |problem| Err(D::Error::custom(problem)))
 }
 
 /// Limits as the text of their JSON: for encodings that cannot leave a field out.

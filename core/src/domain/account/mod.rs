@@ -12,6 +12,7 @@ mod bytes;
 mod hold;
 mod limits;
 mod op;
+mod rate;
 mod reserve;
 mod statement;
 mod tally;
@@ -25,9 +26,9 @@ mod tests;
 
 use std::time::Duration;
 
-pub use budget::{Budget, NotABudget, Offset, Period, Unit};
+pub use budget::{Budget, NotABudget, Period, Place, Unit};
 pub use bytes::Unreadable;
-pub use limits::Limits;
+pub use limits::{AtLimit, Limits};
 pub use op::{
     Carried, Denial, DenialCause, Document, Grant, Headroom, Holder, Meter, Op, OutputBound, Reserve, Settle,
     Stood,
@@ -37,13 +38,13 @@ pub use transact::{distinct, transact};
 
 use super::{AccountId, Money, Timestamp};
 use hold::{Ended, Holds, Tombstone, name};
+use rate::{Rate, Window};
 use reserve::Quote;
 use tally::Tally;
-use window::Log;
 
 /// One account's whole state.
 ///
-/// It is of bounded size, whatever happens: at most [`Account::MOST_HOLDS`] holds, a few hundred tombstones, two
+/// It is of bounded size, whatever happens: at most [`Account::MOST_HOLDS`] holds, a few hundred tombstones, eight
 /// windows of 61 buckets and [`Account::MOST_TALLIES`] tallies. [`Account::to_bytes`] is its compact form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -53,9 +54,8 @@ pub struct Account {
     /// The latest moment seen. Time never runs backwards for an account, whichever host's clock is behind.
     seen: Timestamp,
     holds: Holds,
-    /// Requests and tokens by the second of their admission.
-    requests: Log,
-    tokens: Log,
+    /// What was counted for each limit by time, by the moment of admission.
+    windows: Vec<Window>,
     /// What was spent in each period that a budget names; the first is [`Period::Total`], which is always kept.
     tallies: Vec<Tally>,
 }
@@ -67,8 +67,7 @@ impl Default for Account {
             carried: None,
             seen: Timestamp::EPOCH,
             holds: Holds::default(),
-            requests: Log::new(1),
-            tokens: Log::new(1),
+            windows: Vec::new(),
             tallies: vec![Tally::new(Period::Total)],
         }
     }
@@ -94,7 +93,7 @@ impl Account {
             Op::Reserve(reserve) => {
                 self.adopt(reserve.carried(0));
                 match self.quote(id, reserve, 0) {
-                    Ok(quote) => self.hold(reserve, &quote),
+                    Ok(quote) => self.hold(reserve, quote),
                     Err(grant) => *grant,
                 }
             }
@@ -120,8 +119,9 @@ impl Account {
     fn advance(&mut self, now: Timestamp) -> u64 {
         self.seen = self.seen.max(now);
         let second = self.seen.seconds();
-        self.requests.advance(second);
-        self.tokens.advance(second);
+        for window in &mut self.windows {
+            window.log.advance(second);
+        }
         for tally in &mut self.tallies {
             tally.advance(second);
         }
@@ -131,8 +131,11 @@ impl Account {
     fn settle(&mut self, settle: &Settle) -> Grant {
         let hold = name(&settle.hold);
         if let Some(open) = self.holds.end(hold) {
-            if open.counted {
-                self.tokens.correct(open.second, open.tokens, settle.tokens);
+            let input = settle.tokens.saturating_sub(settle.output_tokens);
+            for window in self.windows.iter_mut().filter(|window| open.counted & (1 << window.place) != 0) {
+                let rate = window.rate();
+                let bound = rate.amount(open.tokens.saturating_sub(open.output_tokens), open.output_tokens);
+                window.log.correct(open.second, bound, rate.amount(input, settle.output_tokens));
             }
             self.charge(settle.cost);
             return Grant::Settled;
@@ -172,8 +175,17 @@ impl Account {
         Grant::Written
     }
 
-    /// Keeps a tally for the total and for every period that a budget names.
+    /// Keeps a window for every limit by time, and a tally for the total and for every period that a budget names.
     fn track(&mut self) {
+        let rates = self.limits().map_or([None; Rate::ALL.len()], Limits::rates);
+        let limited = |place: usize| rates.get(place).is_some_and(Option::is_some);
+        // What a limit counted that is taken away, and comes back, is not forgotten while it counts.
+        self.windows.retain(|window| limited(window.place) || !window.log.is_empty());
+        for place in (0..Rate::ALL.len()).filter(|place| limited(*place)) {
+            if self.windows.iter().all(|window| window.place != place) {
+                self.windows.push(Window::new(place));
+            }
+        }
         let mut before = std::mem::take(&mut self.tallies);
         let limits = self.limits();
         let budgets = limits.into_iter().flat_map(|limits| limits.budget.iter().chain(&limits.soft_budget));
@@ -220,17 +232,22 @@ impl Account {
     pub fn is_blank(&self) -> bool {
         self.document.is_none()
             && self.holds.is_empty()
-            && self.requests.is_empty()
-            && self.tokens.is_empty()
+            && self.windows.iter().all(|window| window.log.is_empty())
             && self.tallies.iter().all(|tally| tally.spent() == 0)
     }
 
-    fn hold(&mut self, reserve: &Reserve, quote: &Quote) -> Grant {
-        let output_tokens = match quote {
-            Quote::Standing { output_tokens } => *output_tokens,
-            Quote::Fresh { output_tokens } => self.open(reserve, *output_tokens),
-            Quote::Nothing => reserve.output.tokens,
+    fn hold(&mut self, reserve: &Reserve, quote: Quote) -> Grant {
+        let asked = reserve.output.tokens;
+        let (output_tokens, denial) = match quote {
+            Quote::Standing { output_tokens } => (output_tokens, None),
+            Quote::Fresh { output_tokens } => (self.open(reserve, output_tokens), None),
+            Quote::Shadowed { denial } => (self.open(reserve, asked), Some(denial)),
+            Quote::Nothing => (asked, None),
         };
-        self.held(output_tokens)
+        let mut grant = self.held(output_tokens);
+        if let Grant::Held { shadowed, .. } = &mut grant {
+            shadowed.extend(denial);
+        }
+        grant
     }
 }

@@ -65,7 +65,11 @@ pub struct OutputBound {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settle {
     pub hold: HoldId,
+    /// Input and output.
     pub tokens: u64,
+    /// Of these, output.
+    #[serde(default)]
+    pub output_tokens: u64,
     pub cost: Money,
 }
 
@@ -83,6 +87,7 @@ pub struct Document {
 /// Whose an account is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "documents lie behind pointers, and most are keys")]
 pub enum Holder {
     Key(Key),
     Scope(Scope),
@@ -109,8 +114,11 @@ impl Document {
     }
 
     pub fn limits(&self) -> &Limits {
+        static NONE: Limits = Limits::NONE;
         match &self.holder {
             Holder::Key(key) => &key.limits,
+            // What callers named goes on, without limits, when it is deleted.
+            Holder::Scope(scope) if scope.state == ScopeState::Deleted => &NONE,
             Holder::Scope(scope) => &scope.limits,
         }
     }
@@ -121,7 +129,11 @@ impl Document {
             Holder::Key(key) => {
                 key.state == KeyState::Active && key.expires.is_none_or(|expires| now < expires)
             }
-            Holder::Scope(scope) => scope.state == ScopeState::Active,
+            Holder::Scope(scope) => match scope.state {
+                ScopeState::Active => true,
+                ScopeState::Blocked => false,
+                ScopeState::Deleted => scope.kind.is_named_by_callers(),
+            },
         }
     }
 }
@@ -155,6 +167,8 @@ pub enum Grant {
         headroom: Headroom,
         /// Soft budgets that are passed with this request and all that are running, as they were written.
         soft_passed: Vec<String>,
+        /// Limits that are only watched and would have refused it: `team/search: 5 USD / day`.
+        shadowed: Vec<String>,
     },
     /// Documents of these accounts are other than the caller read, or do not allow any request now (blocked, revoked,
     /// expired). Never empty.
@@ -225,7 +239,7 @@ pub struct Stood {
 pub struct Denial {
     pub account: AccountId,
     pub cause: DenialCause,
-    /// The limit as it was written: `5`, `0.01 USD / day`.
+    /// The limit in words: `5 requests a minute`, `0.01 USD / day`.
     pub limit: String,
     /// The whole second from which on the same request would pass, if nobody else takes the room and no request ends;
     /// none: never, or when requests end.

@@ -2,12 +2,14 @@
 
 use super::budget::Budget;
 use super::hold::{Hold, name};
+use super::rate::{Counted, Rate};
 use super::tally::Tally;
+use super::window::Log;
 use super::{Account, Denial, DenialCause, Grant, Headroom, Limits, Meter, OutputBound, Reserve, Stood};
 use crate::domain::{AccountId, Money, Timestamp};
 
 /// What would be granted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Quote {
     /// The hold is there already: the same was asked before.
     Standing {
@@ -15,6 +17,10 @@ pub(super) enum Quote {
     },
     Fresh {
         output_tokens: u64,
+    },
+    /// As [`Quote::Fresh`], though the limits, which are only watched, would refuse it.
+    Shadowed {
+        denial: String,
     },
     /// The account has no limits, as was expected: nothing is held of it.
     Nothing,
@@ -42,8 +48,14 @@ impl Account {
         if reserve.only_looks(place) {
             return Ok(Quote::Nothing);
         }
+        let shadow = self.limits().is_some_and(|limits| limits.shadow);
+        let full = self.holds.open().len() >= Self::MOST_HOLDS;
         match self.denial(id, reserve) {
+            Some(denial) if shadow && !full => {
+                Ok(Quote::Shadowed { denial: format!("{id}: {}", denial.limit) })
+            }
             Some(denial) => Err(Box::new(Grant::Denied(denial))),
+            None if shadow => Ok(Quote::Fresh { output_tokens: reserve.output.tokens }),
             None => Ok(Quote::Fresh { output_tokens: self.affordable(reserve) }),
         }
     }
@@ -51,15 +63,14 @@ impl Account {
     /// Makes the hold that was quoted.
     pub(super) fn open(&mut self, reserve: &Reserve, output_tokens: u64) -> u64 {
         let second = self.seen.seconds();
-        let limits = self.limits();
-        let (rated, counted) =
-            limits.map_or((false, false), |limits| (limits.rpm.is_some(), limits.tpm.is_some()));
+        let rates = self.limits().map_or([None; Rate::ALL.len()], Limits::rates);
         let tokens = reserve.input_tokens.saturating_add(output_tokens);
-        if rated {
-            self.requests.add(second, 1);
-        }
-        if counted {
-            self.tokens.add(second, tokens);
+        let mut counted = 0;
+        for window in &mut self.windows {
+            if rates.get(window.place).is_some_and(Option::is_some) {
+                window.log.add(second, window.rate().amount(reserve.input_tokens, output_tokens));
+                counted |= 1 << window.place;
+            }
         }
         let latest = self.seen.after(Self::LONGEST_HOLD);
         let expires = whole_second_after(reserve.expires.min(latest));
@@ -78,11 +89,14 @@ impl Account {
             resets_at: Timestamp::from_seconds(empty_at),
         };
         let limits = self.limits();
-        let (rpm, tpm) = limits.map_or((None, None), |limits| (limits.rpm, limits.tpm));
-        let headroom = Headroom {
-            requests: rpm.map(|limit| meter(limit, self.requests.sum(), self.requests.empty_at(second))),
-            tokens: tpm.map(|limit| meter(limit, self.tokens.sum(), self.tokens.empty_at(second))),
+        let meter = |place: usize, limit: Option<u64>| {
+            let log = self.window(place);
+            limit.map(|limit| {
+                meter(limit, log.map_or(0, Log::sum), log.map_or(second, |log| log.empty_at(second)))
+            })
         };
+        let (rpm, tpm) = limits.map_or((None, None), |limits| (limits.rpm, limits.tpm));
+        let headroom = Headroom { requests: meter(0, rpm), tokens: meter(1, tpm) };
         let soft_passed = limits
             .into_iter()
             .flat_map(|limits| &limits.soft_budget)
@@ -92,7 +106,12 @@ impl Account {
             })
             .map(ToString::to_string)
             .collect();
-        Grant::Held { output_tokens, headroom, soft_passed }
+        Grant::Held { output_tokens, headroom, soft_passed, shadowed: Vec::new() }
+    }
+
+    /// The window of the limit at this place of [`Rate::ALL`].
+    pub(super) fn window(&self, place: usize) -> Option<&Log> {
+        self.windows.iter().find(|window| window.place == place).map(|window| &window.log)
     }
 
     pub(super) fn tally(&self, budget: &Budget) -> Option<&Tally> {
@@ -119,22 +138,21 @@ impl Account {
                 worst = Some(denial);
             }
         };
-        if let Some(limit) = limits.rpm {
-            let used = self.requests.sum();
-            if used >= u128::from(limit) {
+        let rates = limits.rates();
+        for window in &self.windows {
+            let rate = window.rate();
+            let Some(limit) = rates.get(window.place).copied().flatten() else { continue };
+            let words = || format!("{limit} {}", rate.words);
+            let requests = rate.counted == Counted::Requests;
+            let amount = u128::from(rate.amount(reserve.input_tokens, output));
+            match u128::from(limit).checked_sub(amount) {
                 // A limit of zero never lets one pass.
-                let allowed = limit.checked_sub(1);
-                let at = allowed.map(|allowed| self.requests.shrinks_to(u128::from(allowed), second));
-                deny(DenialCause::Requests, limit.to_string(), at, None);
-            }
-        }
-        if let Some(limit) = limits.tpm {
-            let tokens = u128::from(reserve.input_tokens) + u128::from(output);
-            match u128::from(limit).checked_sub(tokens) {
-                None => deny(DenialCause::TooManyTokens, limit.to_string(), None, None),
-                Some(allowed) if self.tokens.sum() > allowed => {
-                    let at = self.tokens.shrinks_to(allowed, second);
-                    deny(DenialCause::Tokens, limit.to_string(), Some(at), None);
+                None if requests => deny(DenialCause::Requests, words(), None, None),
+                None => deny(DenialCause::TooManyTokens, words(), None, None),
+                Some(allowed) if window.log.sum() > allowed => {
+                    let at = window.log.shrinks_to(allowed, second);
+                    let cause = if requests { DenialCause::Requests } else { DenialCause::Tokens };
+                    deny(cause, words(), Some(at), None);
                 }
                 Some(_) => {}
             }
@@ -173,8 +191,15 @@ impl Account {
         let OutputBound { tokens, rate, elastic } = reserve.output;
         let Some(limits) = self.limits().filter(|_| elastic) else { return tokens };
         let mut afford = u128::from(tokens);
-        if let Some(limit) = limits.tpm {
-            let used = self.tokens.sum() + u128::from(reserve.input_tokens);
+        let rates = limits.rates();
+        for window in &self.windows {
+            let Some(limit) = rates.get(window.place).copied().flatten() else { continue };
+            let input = match window.rate().counted {
+                Counted::Requests | Counted::Input => continue,
+                Counted::Tokens => reserve.input_tokens,
+                Counted::Output => 0,
+            };
+            let used = window.log.sum() + u128::from(input);
             afford = afford.min(u128::from(limit).saturating_sub(used));
         }
         for budget in &limits.budget {

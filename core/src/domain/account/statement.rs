@@ -22,6 +22,18 @@ pub struct Statement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm: Option<RateLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpd: Option<RateLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpd: Option<RateLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tpm: Option<RateLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tpm: Option<RateLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tpd: Option<RateLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tpd: Option<RateLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel: Option<ParallelLine>,
     pub budget: Vec<BudgetLine>,
     pub soft_budget: Vec<BudgetLine>,
@@ -67,12 +79,23 @@ impl Account {
         let limits = self.limits().cloned().unwrap_or_default();
         let open = self.holds.open().len() as u64;
         let lines = |budgets: &[Budget]| budgets.iter().map(|budget| self.line(budget)).collect();
+        let rates = limits.rates();
+        let line = |place: usize| {
+            let limit = rates.get(place).copied().flatten()?;
+            Some(rate(limit, self.window(place)))
+        };
         Statement {
             spent: money(self.tallies.first().map_or(0, Tally::spent)),
             held: money(self.holds.held()),
             open,
-            rpm: limits.rpm.map(|limit| rate(limit, &self.requests)),
-            tpm: limits.tpm.map(|limit| rate(limit, &self.tokens)),
+            rpm: line(0),
+            tpm: line(1),
+            rpd: line(2),
+            tpd: line(3),
+            input_tpm: line(4),
+            output_tpm: line(5),
+            input_tpd: line(6),
+            output_tpd: line(7),
             parallel: limits.parallel.map(|limit| ParallelLine {
                 limit,
                 used: open,
@@ -99,9 +122,9 @@ impl Account {
     }
 }
 
-fn rate(limit: u64, log: &Log) -> RateLine {
-    let used = u64::try_from(log.sum()).unwrap_or(u64::MAX);
-    let empty = Some(log.empty_at(i64::MIN)).filter(|second| *second > i64::MIN);
+fn rate(limit: u64, log: Option<&Log>) -> RateLine {
+    let used = u64::try_from(log.map_or(0, Log::sum)).unwrap_or(u64::MAX);
+    let empty = log.map(|log| log.empty_at(i64::MIN)).filter(|second| *second > i64::MIN);
     RateLine {
         limit,
         used,

@@ -35,9 +35,9 @@ impl Tally {
     /// Begins a new stretch where the old one has ended at `second`.
     pub(super) fn advance(&mut self, second: i64) {
         match (&mut self.spent, self.period) {
-            (Spent::Until { spent, until }, Period::Calendar { unit, offset }) if *until <= second => {
+            (Spent::Until { spent, until }, Period::Calendar { unit, place }) if *until <= second => {
                 *spent = Money::ZERO;
-                *until = unit.ends(offset, second);
+                *until = unit.ends(place, second);
             }
             (Spent::Until { .. }, _) => {}
             (Spent::Rolling(log), _) => log.advance(second),

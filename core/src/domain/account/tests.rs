@@ -51,7 +51,7 @@ fn reserve(hold: &str, cost: &str, second: i64) -> Reserve {
 }
 
 fn settle(hold: &str, cost: &str) -> Op {
-    Op::Settle(Settle { hold: HoldId::new(hold), tokens: 15, cost: usd(cost) })
+    Op::Settle(Settle { hold: HoldId::new(hold), tokens: 15, output_tokens: 0, cost: usd(cost) })
 }
 
 trait Apply {
@@ -94,6 +94,8 @@ fn a_budget_says_what_was_expected() {
         ("1 USD / month in +02:00", "1 USD / month in +02:00"),
         ("1 USD / year in -09:30", "1 USD / year in -09:30"),
         ("1 USD / hour", "1 USD / hour"),
+        ("5 USD / day Europe/Berlin", "5 USD / day in Europe/Berlin"),
+        ("5 USD / month in Asia/Kolkata", "5 USD / month in Asia/Kolkata"),
         ("1 USD / rolling 30m", "1 USD / rolling 30m"),
         ("1 USD / rolling 90m", "1 USD / rolling 90m"),
         ("1 USD / rolling 6h", "1 USD / rolling 6h"),
@@ -116,7 +118,7 @@ fn a_budget_says_what_was_expected() {
         "5 USD / fortnight",
         "5 USD / Day",
         "5 USD / day in",
-        "5 USD / day in Europe/Berlin",
+        "5 USD / day in Europe",
         "5 USD / day in +2",
         "5 USD / day in +15:00",
         "5 USD / day in +02:60",
@@ -154,13 +156,23 @@ fn limits_take_one_budget_or_a_list_of_at_most_eight() {
 fn periods_end_where_the_calendar_says() {
     let end = |budget: &str, moment: &str| {
         let budget: Budget = format!("1 USD / {budget}").parse().unwrap();
-        let Period::Calendar { unit, offset } = budget.period else { panic!("{budget:?}") };
-        let end = unit.ends(offset, Timestamp::parse(moment).unwrap().seconds());
+        let Period::Calendar { unit, place } = budget.period else { panic!("{budget:?}") };
+        let end = unit.ends(place, Timestamp::parse(moment).unwrap().seconds());
         Timestamp::from_seconds(end).to_string()
     };
     assert_eq!(end("hour", "2026-11-22T17:59:59Z"), "2026-11-22T18:00:00Z");
     assert_eq!(end("day", "2026-11-22T00:00:00Z"), "2026-11-23T00:00:00Z");
     assert_eq!(end("day in +02:00", "2026-11-22T21:59:59Z"), "2026-11-22T22:00:00Z");
+    assert_eq!(end("day Europe/Berlin", "2026-11-22T22:59:59Z"), "2026-11-22T23:00:00Z");
+    // Clocks are set at 2 and at 3: a day of 23 hours, and one of 25.
+    assert_eq!(end("day in Europe/Berlin", "2027-03-27T23:00:00Z"), "2027-03-28T22:00:00Z");
+    assert_eq!(end("day in Europe/Berlin", "2026-10-24T22:00:00Z"), "2026-10-25T23:00:00Z");
+    assert_eq!(end("month in Europe/Berlin", "2027-03-01T00:00:00Z"), "2027-03-31T22:00:00Z");
+    // There is no midnight on that day: it begins at one.
+    assert_eq!(end("day in America/Santiago", "2027-09-05T03:00:00Z"), "2027-09-05T04:00:00Z");
+    // Midnight comes twice: it begins with the first.
+    assert_eq!(end("day in Atlantic/Azores", "2026-10-24T22:00:00Z"), "2026-10-25T00:00:00Z");
+    assert_eq!(end("day in Atlantic/Azores", "2026-10-25T00:30:00Z"), "2026-10-26T01:00:00Z");
     assert_eq!(end("day in +02:00", "2026-11-22T22:00:00Z"), "2026-11-23T22:00:00Z");
     assert_eq!(end("hour in +05:30", "2026-11-22T17:00:00Z"), "2026-11-22T17:30:00Z");
     // 2026-11-22 is a Sunday.
@@ -178,7 +190,7 @@ fn a_minute_later_one_more_passes() {
     assert!(held(&account.reserve(0, "a", "0")));
     assert!(held(&account.reserve(30, "b", "0")));
     let denial = denial(account.reserve(31, "c", "0"));
-    assert_eq!((denial.cause, denial.limit.as_str()), (DenialCause::Requests, "2"));
+    assert_eq!((denial.cause, denial.limit.as_str()), (DenialCause::Requests, "2 requests a minute"));
     assert_eq!(denial.retry_at, Some(at(61)));
     assert!(!held(&account.reserve(60, "c", "0")));
     assert!(held(&account.reserve(61, "c", "0")));

@@ -73,17 +73,21 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
     // What one account cannot afford is not held in the others either.
     let tokens = |quote: &Quote| match quote {
         Quote::Standing { output_tokens } | Quote::Fresh { output_tokens } => Some(*output_tokens),
-        Quote::Nothing => None,
+        // What is only watched bounds nothing.
+        Quote::Shadowed { .. } | Quote::Nothing => None,
     };
     let granted = quotes.iter().filter_map(tokens).min().unwrap_or(reserve.output.tokens);
     let mut all: Option<Grant> = None;
     for ((_, account), quote) in accounts.iter_mut().zip(quotes) {
-        match quote {
-            Quote::Fresh { .. } => drop(account.open(reserve, granted)),
+        match &quote {
+            Quote::Fresh { .. } | Quote::Shadowed { .. } => drop(account.open(reserve, granted)),
             Quote::Standing { .. } => {}
             Quote::Nothing => continue,
         }
-        let one = account.held(granted);
+        let mut one = account.held(granted);
+        if let (Quote::Shadowed { denial }, Grant::Held { shadowed, .. }) = (quote, &mut one) {
+            shadowed.push(denial);
+        }
         all = Some(match all {
             Some(all) => all.tightened(one),
             None => one,
@@ -93,6 +97,7 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
         output_tokens: granted,
         headroom: Headroom::default(),
         soft_passed: Vec::new(),
+        shadowed: Vec::new(),
     })
 }
 
@@ -121,15 +126,16 @@ impl Grant {
     pub fn tightened(self, other: Self) -> Self {
         match (self, other) {
             (
-                Self::Held { output_tokens, headroom, mut soft_passed },
-                Self::Held { output_tokens: fewer, headroom: other, soft_passed: more },
+                Self::Held { output_tokens, headroom, mut soft_passed, mut shadowed },
+                Self::Held { output_tokens: fewer, headroom: other, soft_passed: more, shadowed: others },
             ) => {
                 soft_passed.extend(more);
+                shadowed.extend(others);
                 let headroom = Headroom {
                     requests: scarcer(headroom.requests, other.requests),
                     tokens: scarcer(headroom.tokens, other.tokens),
                 };
-                Self::Held { output_tokens: output_tokens.min(fewer), headroom, soft_passed }
+                Self::Held { output_tokens: output_tokens.min(fewer), headroom, soft_passed, shadowed }
             }
             (Self::Held { .. }, refusal) | (refusal, _) => refusal,
         }

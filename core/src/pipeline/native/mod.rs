@@ -62,8 +62,8 @@ impl Native {
 
 /// The one attempt. Whatever the provider says is the caller's, its errors too.
 pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
-    let Admitted { received, model, plan, mut books, headroom, soft_passed, .. } = admitted;
-    books.soft(&soft_passed);
+    let Admitted { received, model, plan, mut books, headroom, marks, .. } = admitted;
+    books.marked(&marks);
     let started = core.ports.clock.now();
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
@@ -101,7 +101,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     books.head(parts.status.as_u16(), core.ports.clock.now());
     let mut head = words::back(&parts.headers);
     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
-    headers::served(&mut head, target, None, &soft_passed);
+    headers::served(&mut head, target, None, &marks);
     let status = parts.status;
     if !status.is_success() {
         books.failed("upstream_error", core.ports.clock.now());

@@ -52,7 +52,8 @@ impl Books {
     }
 
     async fn settle(&self, hold: &str, cost: &str) -> Grant {
-        let settle = Settle { hold: HoldId::new(hold), tokens: 2, cost: cost.parse().unwrap() };
+        let settle =
+            Settle { hold: HoldId::new(hold), tokens: 2, output_tokens: 0, cost: cost.parse().unwrap() };
         let entry = Entry {
             id: format!("{:016}-{hold}", self.ports.clock.now().micros()),
             line: format!("{{\"request\":\"{hold}\"}}"),
