@@ -231,6 +231,20 @@ fn tokens_that_the_total_alone_counts_are_thoughts_but_those_of_a_cache_are_not(
 }
 
 #[test]
+fn reasoning_that_is_merely_switched_on_is_of_the_usual_kind() {
+    let asks = |reasoning: Value| {
+        let body =
+            json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "reasoning": reasoning});
+        let request = dialect(HERE).read_request(body.to_string().as_bytes()).unwrap();
+        request.reasoning.and_then(|asked| asked.effort)
+    };
+    assert_eq!(asks(json!({"enabled": true})).as_deref(), Some("medium"));
+    assert_eq!(asks(json!({"enabled": true, "effort": "high"})).as_deref(), Some("high"));
+    assert_eq!(asks(json!({"enabled": true, "max_tokens": 2000})), None);
+    assert_eq!(asks(json!({"enabled": false})).as_deref(), Some("none"));
+}
+
+#[test]
 fn a_blank_function_call_is_none() {
     let blank = json!({"arguments": "", "name": ""});
     let body = json!({"id": "i", "model": "m", "choices": [{"index": 0, "finish_reason": "stop",

@@ -590,6 +590,23 @@ fn a_failed_result_stays_failed() {
 }
 
 #[test]
+fn what_reasoning_is_asked_for_besides_stays_here_and_is_named_elsewhere() {
+    let body =
+        json!({ "model": "m", "input": "hi", "reasoning": { "effort": "low", "context": "all_turns" } });
+    let (sent, nothing) = written(DialectId::OpenaiResponses, &body).unwrap();
+    assert_eq!(sent["reasoning"], json!({ "effort": "low", "context": "all_turns" }));
+    assert_eq!(nothing, Vec::<String>::new());
+    let alone = json!({ "model": "m", "input": "hi", "reasoning": { "context": "all_turns" } });
+    let (sent, _) = written(DialectId::OpenaiResponses, &alone).unwrap();
+    assert_eq!(sent["reasoning"], json!({ "context": "all_turns" }));
+    let read = DialectId::OpenaiResponses.dialect().read_request(body.to_string().as_bytes()).unwrap();
+    let mut loss = Loss::default();
+    let hints = TargetHints::unknown("m");
+    DialectId::Anthropic.dialect().write_request(&read, &hints, &mut loss).unwrap();
+    assert!(loss.items().any(|item| item == "reasoning.context"), "{loss:?}");
+}
+
+#[test]
 fn an_assistants_turn_before_its_answer_is_items_in_their_order() {
     let turns = json!([
         { "role": "user", "content": "go" },

@@ -295,8 +295,13 @@ fn read_reasoning(whole: &Object<'_>, extra: &mut Extra) -> Result<Option<Reason
     if let Some(reasoning) = whole.object("reasoning")? {
         asked.effort = asked.effort.or(reasoning.string("effort")?);
         asked.budget_tokens = reasoning.count("max_tokens")?;
-        if reasoning.flag("enabled")? == Some(false) {
-            asked.effort = Some("none".to_owned());
+        match reasoning.flag("enabled")? {
+            Some(false) => asked.effort = Some("none".to_owned()),
+            // As much as is usual, where nobody says how much.
+            Some(true) if asked.effort.is_none() && asked.budget_tokens.is_none() => {
+                asked.effort = Some("medium".to_owned());
+            }
+            _ => {}
         }
         if reasoning.flag("exclude")? == Some(true) {
             asked.display = Some("omitted".to_owned());

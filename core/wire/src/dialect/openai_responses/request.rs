@@ -90,6 +90,11 @@ fn read_extra(whole: &Object<'_>) -> Result<Extra, Malformed> {
     if !more.is_empty() {
         extra.fields.push(("include".to_owned(), Json::of(&more)));
     }
+    // Of reasoning no other dialect says more than how much, and whether it is shown.
+    let reasoning =
+        whole.object("reasoning")?.map(|asked| asked.rest(&["effort", "summary", "generate_summary"], HERE));
+    let rest = reasoning.into_iter().flat_map(|rest| rest.fields);
+    extra.fields.extend(rest.map(|(name, json)| (format!("reasoning.{name}"), json)));
     extra.fields.retain(|(_, json)| json.as_str() != "null");
     if extra.fields.is_empty() {
         return Ok(Extra::default());

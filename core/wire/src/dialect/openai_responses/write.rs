@@ -45,7 +45,8 @@ pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) ->
         writer.conversation(object, &request.messages);
         writer.tools(object, request);
         writer.sampling(object, request);
-        let shows_thoughts = writer.reasoning(object, request);
+        let more = extra.iter().filter_map(|(name, json)| Some((name.strip_prefix("reasoning.")?, json)));
+        let shows_thoughts = writer.reasoning(object, request, &more.collect::<Vec<_>>());
         write_text(object, request, find("verbosity"));
         // Nobody here asked the vendor to keep anything.
         match find("store") {
@@ -57,7 +58,8 @@ pub(super) fn write(request: &Request, target: &TargetHints, loss: &mut Loss) ->
             object.flag("stream", true);
         }
         for (name, json) in &extra {
-            if !["store", "include", "verbosity"].contains(&name.as_str()) {
+            if !["store", "include", "verbosity"].contains(&name.as_str()) && !name.starts_with("reasoning.")
+            {
                 object.json(name, json);
             }
         }
@@ -384,14 +386,24 @@ impl Writer<'_> {
     }
 
     /// Writes the effort, and whether thoughts are shown; true if there may be thoughts.
-    fn reasoning(&mut self, object: &mut ObjectWriter<'_>, request: &Request) -> bool {
-        let Some(asked) = &request.reasoning else { return false };
+    fn reasoning(&mut self, object: &mut ObjectWriter<'_>, request: &Request, own: &[(&str, &Json)]) -> bool {
+        let Some(asked) = &request.reasoning else {
+            if !own.is_empty() {
+                object.object("reasoning", |reasoning| {
+                    besides(reasoning, own);
+                });
+            }
+            return false;
+        };
         let effort = effort_of(asked);
         if effort.is_some() && asked.effort.is_none() {
             self.loss.note("thinking.budget_tokens");
         }
         if effort == Some("none") {
-            object.object("reasoning", |reasoning| reasoning.string("effort", "none"));
+            object.object("reasoning", |reasoning| {
+                reasoning.string("effort", "none");
+                besides(reasoning, own);
+            });
             return false;
         }
         // Who asks for thinking elsewhere is shown it, unless it says otherwise.
@@ -400,7 +412,7 @@ impl Writer<'_> {
             Some(_) => true,
             None => asked.adaptive || asked.budget_tokens.is_some(),
         };
-        if effort.is_some() || shown {
+        if effort.is_some() || shown || !own.is_empty() {
             object.object("reasoning", |reasoning| {
                 if let Some(effort) = effort {
                     reasoning.string("effort", effort);
@@ -408,9 +420,17 @@ impl Writer<'_> {
                 if shown {
                     reasoning.string("summary", "auto");
                 }
+                besides(reasoning, own);
             });
         }
         !asked.effort_only
+    }
+}
+
+/// What else of reasoning this dialect alone can say.
+fn besides(reasoning: &mut ObjectWriter<'_>, own: &[(&str, &Json)]) {
+    for (name, json) in own {
+        reasoning.json(name, json);
     }
 }
 
