@@ -108,7 +108,8 @@ fn teams_and_users_are_made_listed_and_deleted_with_their_keys() {
     assert_eq!(ask(&world, secret).0, 200);
 
     post(&world, "/team/delete", &json!({ "team_ids": ["search-1"] }));
-    assert_eq!(ask(&world, secret).0, 401);
+    // The key is gone, and so is its team.
+    assert!([401, 403].contains(&ask(&world, secret).0));
     assert_eq!(post(&world, "/user/delete", &json!({ "user_ids": ["ann", "ben"] })), 2);
     assert_eq!(get(&world, "/user/list")["users"], json!([]));
 }
@@ -145,6 +146,37 @@ fn organisations_customers_budgets_and_tags_are_there_too() {
         let list = get(&world, &format!("/{noun}/list")).to_string();
         assert!(!list.contains(wanted), "{list}");
     }
+}
+
+#[test]
+fn models_budgets_by_name_and_limits_of_single_models_are_carried() {
+    let world = World::new();
+    post(
+        &world,
+        "/budget/new",
+        &json!({ "budget_id": "small", "max_budget": 0.25, "budget_duration": "1d" }),
+    );
+    let team = post(
+        &world,
+        "/team/new",
+        &json!({ "team_id": "t", "models": ["plain", "claude"], "budget_id": "small" }),
+    );
+    assert_eq!((&team["models"], &team["max_budget"]), (&json!(["plain", "claude"]), &json!(0.25)), "{team}");
+    let key = post(
+        &world,
+        "/key/generate",
+        &json!({ "team_id": "t", "budget_id": "small", "end_user_budget_id": "small", "model_rpm_limit": { "plain": 1 },
+                 "model_max_budget": { "plain": { "budget_limit": 3, "time_period": "7d" }, "claude": 2 } }),
+    );
+    let (_, ours) =
+        world.admin("GET", &format!("/admin/v1/keys/{}", key["token"].as_str().unwrap()), &json!({}));
+    assert_eq!(ours["limits"]["budget"], json!(["0.25 USD / day"]), "{ours}");
+    assert_eq!(ours["customers"]["template"], "small");
+    assert_eq!(ours["model_limits"]["plain"], json!({ "rpm": 1, "budget": ["3 USD / week"] }));
+    assert_eq!(ours["model_limits"]["claude"], json!({ "budget": ["2 USD / total"] }));
+    let secret = key["key"].as_str().unwrap();
+    assert_eq!(ask(&world, secret).0, 200);
+    assert_eq!(ask(&world, secret).0, 429);
 }
 
 #[test]

@@ -65,6 +65,35 @@ pub(super) fn limits(fields: &mut Fields, standing: Option<&Value>) -> Result<Ma
     Ok(limits)
 }
 
+/// Limits of single models, of each of their fields a map by model.
+pub(super) fn by_model(fields: &mut Fields) -> Result<Map<String, Value>, Refusal> {
+    let mut limits: Map<String, Value> = Map::new();
+    for (there, here) in
+        [("model_rpm_limit", "rpm"), ("model_tpm_limit", "tpm"), ("model_max_budget", "budget")]
+    {
+        let Some(by_model) = fields.take(there) else { continue };
+        let by_model = by_model.as_object().ok_or_else(|| invalid(there, "expected a limit by model"))?;
+        for (model, limit) in by_model {
+            let limit = match (here, limit.as_object()) {
+                ("budget", Some(window)) => {
+                    let amount = window.get("budget_limit").or_else(|| window.get("max_budget"));
+                    let amount = dollars(there, amount.unwrap_or(&Value::Null))?;
+                    let length = window.get("time_period").or_else(|| window.get("budget_duration"));
+                    let period = match length.and_then(Value::as_str) {
+                        Some(length) => period(there, length)?,
+                        None => "total".to_owned(),
+                    };
+                    json!([format!("{amount} USD / {period}")])
+                }
+                ("budget", None) => json!([format!("{} USD / total", dollars(there, limit)?)]),
+                _ => limit.clone(),
+            };
+            limits.entry(model).or_insert_with(|| json!({}))[here] = limit;
+        }
+    }
+    Ok(limits)
+}
+
 /// Our limits and what is used of them, in their fields.
 pub(super) fn shown(ours: &Value) -> Map<String, Value> {
     let limits = &ours["limits"];

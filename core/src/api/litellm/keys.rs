@@ -43,6 +43,9 @@ async fn generate(ours: &Ours<'_>, mut fields: Fields) -> Result<Value, Refusal>
     if !limits.is_empty() {
         wish.insert("limits".to_owned(), without_nulls(limits));
     }
+    if let Some(template) = fields.text("budget_id")? {
+        wish.insert("template".to_owned(), json!(template));
+    }
     let blocked = fields.take("blocked") == Some(json!(true));
     fields.end()?;
     // Theirs makes a user on first sight.
@@ -100,8 +103,14 @@ fn wish(ours: &Ours<'_>, fields: &mut Fields) -> Result<Map<String, Value>, Refu
         }
     }
     if let Some(models) = fields.texts("models")? {
-        let all = models.is_empty() || models.iter().any(|model| model.starts_with("all-"));
-        wish.insert("models".to_owned(), if all { Value::Null } else { json!(models) });
+        wish.insert("models".to_owned(), self::models(models));
+    }
+    let by_model = amounts::by_model(fields)?;
+    if !by_model.is_empty() {
+        wish.insert("model_limits".to_owned(), Value::Object(by_model));
+    }
+    if let Some(template) = fields.text("end_user_budget_id")? {
+        wish.insert("customers".to_owned(), json!({ "template": template }));
     }
     if let Some(duration) = fields.text("duration")? {
         let expires = ours.now.after(amounts::length("duration", &duration)?);
@@ -233,10 +242,19 @@ fn shown(key: &Value) -> Value {
     ] {
         shown.insert(there.to_owned(), key[here].clone());
     }
-    let models = &key["models"];
-    shown.insert("models".to_owned(), if models.is_null() { json!([]) } else { models.clone() });
+    shown.insert("models".to_owned(), listed(&key["models"]));
     shown.insert("blocked".to_owned(), json!(key["state"] == "blocked"));
     Value::Object(shown)
+}
+
+/// Models as ours are written: theirs are all where there are none.
+pub(super) fn models(theirs: Vec<String>) -> Value {
+    let all = theirs.is_empty() || theirs.iter().any(|model| model.starts_with("all-"));
+    if all { Value::Null } else { json!(theirs) }
+}
+
+pub(super) fn listed(ours: &Value) -> Value {
+    if ours.is_null() { json!([]) } else { ours.clone() }
 }
 
 fn without_nulls(mut fields: Map<String, Value>) -> Value {

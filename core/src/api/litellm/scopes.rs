@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::fields::{Fields, invalid};
-use super::{Ours, amounts, escaped};
+use super::{Ours, amounts, escaped, keys};
 use crate::port::Body;
 use crate::refusal::Refusal;
 
@@ -150,7 +150,13 @@ async fn new(ours: &Ours<'_>, noun: &Noun, mut fields: Fields) -> Result<Value, 
     }
     let mut limits = amounts::limits(&mut fields, None)?;
     limits.retain(|_, value| !value.is_null());
-    wish.insert("limits".to_owned(), Value::Object(limits));
+    if !limits.is_empty() {
+        wish.insert("limits".to_owned(), Value::Object(limits));
+    }
+    wish.extend(shared(&mut fields)?);
+    if let Some(template) = fields.text("budget_id")? {
+        wish.insert("template".to_owned(), json!(template));
+    }
     let mut metadata = metadata(&mut fields);
     metadata.extend(fields.keep(noun.kept));
     wish.insert("metadata".to_owned(), Value::Object(metadata));
@@ -182,6 +188,7 @@ async fn update(ours: &Ours<'_>, noun: &Noun, mut fields: Fields) -> Result<Valu
     if !limits.is_empty() {
         patch.insert("limits".to_owned(), Value::Object(limits));
     }
+    patch.extend(shared(&mut fields)?);
     let mut metadata = metadata(&mut fields);
     metadata.extend(fields.keep(noun.kept));
     if !metadata.is_empty() {
@@ -202,7 +209,7 @@ async fn delete(ours: &Ours<'_>, noun: &Noun, mut fields: Fields) -> Result<Valu
     let mut deleted = Vec::new();
     for id in &ids {
         // Theirs takes the keys with it.
-        let keys = if noun.has_keys() { super::keys::of(ours, noun.id, id).await? } else { Vec::new() };
+        let keys = if noun.has_keys() { keys::of(ours, noun.id, id).await? } else { Vec::new() };
         for key in keys {
             let key = key["token"].as_str().unwrap_or_default();
             ours.ask(Method::DELETE, &["keys/", &escaped(key)].concat(), None).await?;
@@ -222,7 +229,7 @@ async fn info(ours: &Ours<'_>, noun: &Noun) -> Result<Value, Refusal> {
     if !noun.has_keys() {
         return Ok(found);
     }
-    let keys = super::keys::of(ours, noun.id, &id).await?;
+    let keys = keys::of(ours, noun.id, &id).await?;
     Ok(match noun.words {
         ["team"] => json!({ "team_id": id, "team_info": found, "keys": keys, "team_memberships": [] }),
         _ => json!({ "user_id": id, "user_info": found, "keys": keys, "teams": [] }),
@@ -259,6 +266,12 @@ fn metadata(fields: &mut Fields) -> Map<String, Value> {
     }
 }
 
+/// What is said of whatever has keys: the models that they may call.
+fn shared(fields: &mut Fields) -> Result<Map<String, Value>, Refusal> {
+    let models = fields.texts("models")?;
+    Ok(models.map(|models| ("models".to_owned(), keys::models(models))).into_iter().collect())
+}
+
 /// A scope of ours in their fields.
 fn shown(noun: &Noun, scope: &Value) -> Value {
     let mut shown = amounts::shown(scope);
@@ -269,7 +282,7 @@ fn shown(noun: &Noun, scope: &Value) -> Value {
         shown.insert((*name).to_owned(), metadata.remove(*name).unwrap_or_default());
     }
     shown.insert("metadata".to_owned(), Value::Object(metadata));
-    shown.insert("models".to_owned(), json!([]));
+    shown.insert("models".to_owned(), keys::listed(&scope["models"]));
     shown.insert("blocked".to_owned(), json!(scope["state"] == "blocked"));
     shown.insert("created_at".to_owned(), scope["created"].clone());
     shown.insert("updated_at".to_owned(), scope["updated"].clone());
