@@ -103,7 +103,7 @@ fn wish(ours: &Ours<'_>, fields: &mut Fields) -> Result<Map<String, Value>, Refu
         }
     }
     if let Some(models) = fields.texts("models")? {
-        wish.insert("models".to_owned(), self::models(models));
+        wish.insert("models".to_owned(), self::models(&models));
     }
     let by_model = amounts::by_model(fields)?;
     if !by_model.is_empty() {
@@ -248,7 +248,7 @@ fn shown(key: &Value) -> Value {
 }
 
 /// Models as ours are written: theirs are all where there are none.
-pub(super) fn models(theirs: Vec<String>) -> Value {
+pub(super) fn models(theirs: &[String]) -> Value {
     let all = theirs.is_empty() || theirs.iter().any(|model| model.starts_with("all-"));
     if all { Value::Null } else { json!(theirs) }
 }

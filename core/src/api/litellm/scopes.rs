@@ -269,7 +269,7 @@ fn metadata(fields: &mut Fields) -> Map<String, Value> {
 /// What is said of whatever has keys: the models that they may call.
 fn shared(fields: &mut Fields) -> Result<Map<String, Value>, Refusal> {
     let models = fields.texts("models")?;
-    Ok(models.map(|models| ("models".to_owned(), keys::models(models))).into_iter().collect())
+    Ok(models.map(|models| ("models".to_owned(), keys::models(&models))).into_iter().collect())
 }
 
 /// A scope of ours in their fields.
