@@ -1,10 +1,11 @@
 //! Requests and answers, from and to JavaScript.
 
 use std::cell::RefCell;
-use std::future::{poll_fn, ready};
+use std::future::ready;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt, once};
@@ -19,6 +20,8 @@ use crate::js;
 
 /// Bodies up to this size are taken in one piece: one crossing instead of one for each chunk.
 const ONE_PIECE: u64 = 1 << 20;
+/// What is ready at once leaves in one piece, up to about this size.
+const PIECE: usize = 1 << 16;
 
 /// The request as core wants it. Nothing of the body is read yet.
 pub(crate) fn request(request: &web_sys::Request) -> Result<http::Request<Body>, JsValue> {
@@ -54,7 +57,7 @@ fn incoming(request: &web_sys::Request, headers: &HeaderMap) -> Result<Body, JsV
     })))))
 }
 
-/// The answer as JavaScript wants it. A stream is pulled chunk by chunk, and dropped when the client leaves.
+/// The answer as JavaScript wants it. A stream is dropped when the client leaves.
 pub(crate) fn response(response: http::Response<Body>) -> Result<web_sys::Response, JsValue> {
     let (parts, body) = response.into_parts();
     let kind = parts.headers.get(http::header::CONTENT_TYPE);
@@ -68,7 +71,10 @@ pub(crate) fn outgoing(body: Body, events: bool) -> JsValue {
         Body::Empty => JsValue::NULL,
         Body::Full(bytes) => js::bytes(&bytes).into(),
         Body::Pieces(pieces) => js::bytes(&Body::join(&pieces)).into(),
-        Body::Stream(stream) => js::stream(Source(Rc::new(RefCell::new(Some(stream)))), events).into(),
+        Body::Stream(stream) => {
+            js::stream(Source { stream: RefCell::new(Some(stream)), waker: RefCell::default() }, events)
+                .into()
+        }
     }
 }
 
@@ -109,11 +115,14 @@ pub(crate) fn lines(headers: &HeaderMap) -> String {
     lines
 }
 
-/// A stream of ours that JavaScript pulls. Once it is over, or the client is gone, it is dropped at once: that is what
+/// A stream of ours that JavaScript polls. Once it is over, or the client is gone, it is dropped at once: that is what
 /// tells core that nobody listens any more.
 #[wasm_bindgen]
-#[derive(Clone)]
-pub struct Source(Rc<RefCell<Option<ByteStream>>>);
+pub struct Source {
+    stream: RefCell<Option<ByteStream>>,
+    /// Wakes the outlet that polls. It keeps that alive, and the outlet this: gone when the stream is.
+    waker: RefCell<Option<Waker>>,
+}
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -123,31 +132,58 @@ impl std::fmt::Debug for Source {
 
 #[wasm_bindgen]
 impl Source {
-    /// The next chunk, or undefined at the end.
-    pub async fn pull(&self) -> Result<JsValue, JsValue> {
-        let stream = Rc::clone(&self.0);
-        // The stream is borrowed only while it is polled, so that `cancel` may come between two polls.
-        let next = poll_fn(|context| match stream.borrow_mut().as_mut() {
-            Some(stream) => stream.poll_next_unpin(context),
-            None => Poll::Ready(None),
-        });
-        match next.await {
-            Some(Ok(chunk)) => Ok(js::bytes(&chunk).into()),
-            Some(Err(broken)) => {
-                self.cancel();
-                Err(js_sys::Error::new(&broken.to_string()).into())
+    /// Puts what there is into `outlet`, in one piece. True: that was all. Otherwise the outlet is woken when there is more.
+    pub fn poll(&self, outlet: &js::Outlet) -> Result<bool, JsValue> {
+        let waker = self.waker.borrow_mut().get_or_insert_with(|| waking(outlet)).clone();
+        let mut context = Context::from_waker(&waker);
+        let (mut chunks, mut size) = (Vec::new(), 0);
+        let end = loop {
+            if size >= PIECE {
+                waker.wake_by_ref();
+                break None;
             }
-            None => {
-                self.cancel();
-                Ok(JsValue::UNDEFINED)
+            let next = match self.stream.borrow_mut().as_mut() {
+                Some(stream) => stream.poll_next_unpin(&mut context),
+                None => Poll::Ready(None),
+            };
+            match next {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    size += chunk.len();
+                    chunks.push(chunk);
+                }
+                Poll::Ready(Some(Err(broken))) => break Some(Err(broken)),
+                Poll::Ready(None) => break Some(Ok(true)),
+                Poll::Pending => break None,
             }
+        };
+        if !chunks.is_empty() {
+            outlet.put(&js::bytes(&Body::join(&chunks)));
         }
+        let Some(end) = end else { return Ok(false) };
+        self.cancel();
+        end.map_err(|broken| js_sys::Error::new(&broken.to_string()).into())
     }
 
     pub fn cancel(&self) {
-        let stream = self.0.borrow_mut().take();
-        drop(stream);
+        let (stream, waker) = (self.stream.borrow_mut().take(), self.waker.borrow_mut().take());
+        drop((stream, waker));
     }
+}
+
+fn waking(outlet: &js::Outlet) -> Waker {
+    struct Wakes(SendWrapper<js::Outlet>);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.wake_by_ref();
+        }
+
+        fn wake_by_ref(self: &Arc<Self>) {
+            self.0.wake();
+        }
+    }
+
+    Waker::from(Arc::new(Wakes(SendWrapper::new(Clone::clone(outlet)))))
 }
 
 /// A JavaScript stream as one of ours. Dropped before its end, it cancels what feeds it.

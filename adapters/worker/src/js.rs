@@ -29,6 +29,14 @@ extern "C" {
     /// `beats`: these are server-sent events, and silence is filled with comments.
     pub(crate) fn stream(source: crate::body::Source, beats: bool) -> web_sys::ReadableStream;
 
+    /// Where the chunks of a [`Source`](crate::body::Source) go, and who polls it.
+    #[derive(Clone)]
+    pub type Outlet;
+    #[wasm_bindgen(method)]
+    pub(crate) fn put(this: &Outlet, chunk: &Uint8Array);
+    #[wasm_bindgen(method)]
+    pub(crate) fn wake(this: &Outlet);
+
     /// Reads a stream, one chunk whenever asked, into a slot.
     pub(crate) type Reader;
     #[wasm_bindgen(constructor, catch)]
