@@ -1,6 +1,7 @@
 //! Every "no" that we say, in one table: status, code, words, hint.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use gatelet_wire::{ErrorKind, Malformed, PublicError, UpstreamError};
 
@@ -35,6 +36,11 @@ pub enum Refusal {
     /// The key opens something, but not this.
     #[error("a key of the kind `{kind}` does not open this")]
     KeyKind { kind: &'static str },
+    #[error("the key does not open the route `{route}`")]
+    RouteForbidden { route: &'static str },
+    /// None: nobody knows from where the request comes.
+    #[error("the key is not for this address")]
+    SourceForbidden { address: Option<IpAddr> },
     /// Whoever calls may not do this, to nobody or not to this one.
     #[error("{role} may not {verb} this {resource}")]
     Forbidden { role: &'static str, verb: &'static str, resource: &'static str },
@@ -258,6 +264,24 @@ impl Refusal {
                     "A key of the kind `{kind}` does not open this. Models are called with `inference`, \
                      `/admin/v1` with `management` and `read_only`."
                 ),
+            ),
+            Self::RouteForbidden { route } => row(
+                403,
+                Kind::Permission,
+                "route_forbidden",
+                format!("This key does not open the route `{route}`."),
+            ),
+            Self::SourceForbidden { address } => row(
+                403,
+                Kind::Permission,
+                "source_forbidden",
+                match address {
+                    Some(address) => format!("This key may not be used from {address}."),
+                    None => {
+                        "This key is bound to addresses, and nobody can say from where this request comes."
+                            .to_owned()
+                    }
+                },
             ),
             Self::Forbidden { role, verb, resource } => row(
                 403,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gatelet_core::domain::{Secret, Timestamp};
 use gatelet_core::policy::{Host, Policy};
-use gatelet_core::port::{Body, Ports};
+use gatelet_core::port::{Body, Peer, Ports};
 use gatelet_core::registry::Registry;
 use gatelet_core::{Gateway, Settings, Unready};
 use gatelet_tokio::Tasks;
@@ -191,7 +191,17 @@ fn time_left(request: &Request) -> Duration {
     Duration::from_millis(deadline).saturating_sub(now)
 }
 
-fn to_core(request: Request) -> http::Request<Body> {
+fn to_core(mut request: Request) -> http::Request<Body> {
+    // AWS says who sent it: it is not one of the headers, which callers write.
+    let peer = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            context.http.source_ip.as_ref().and_then(|address| address.parse().ok())
+        }
+        _ => None,
+    };
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(Peer(peer));
+    }
     request.map(|body| match body {
         lambda_http::Body::Text(text) => Body::from(text.into_bytes()),
         lambda_http::Body::Binary(bytes) => Body::from(bytes),

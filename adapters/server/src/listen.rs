@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatelet_core::port::Body;
+use gatelet_core::port::{Body, Peer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
@@ -67,7 +67,7 @@ pub async fn listen<H: Handle>(
             accepted = accept(&listener, &places) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let (stream, place) = match accepted {
+        let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: they come back as connections end.
@@ -81,7 +81,7 @@ pub async fn listen<H: Handle>(
         let (token, streams) = (connections.token(), connections.clone());
         workers.spawn(async move || {
             let _held = (place, token);
-            let conversation = pin!(connection::converse(stream, bounds, handler, streams, stop));
+            let conversation = pin!(connection::converse(stream, peer, bounds, handler, streams, stop));
             until_told(conversation, &cut_off).await;
         });
     }
@@ -102,10 +102,10 @@ const CUT: Duration = Duration::from_secs(5);
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(std::net::TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
     // The place first: who is not accepted waits in the kernel's queue.
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream.into_std()?, place))
+    Ok((stream.into_std()?, Peer(peer.ip()), place))
 }

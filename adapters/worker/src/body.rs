@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt, once};
-use gatelet_core::port::{Body, Broken, ByteStream};
+use gatelet_core::port::{Body, Broken, ByteStream, Peer};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -34,7 +34,12 @@ pub(crate) fn request(request: &web_sys::Request) -> Result<http::Request<Body>,
         .uri(url)
         .body(incoming(request, &headers)?)
         .map_err(|error| JsValue::from(error.to_string()))?;
+    // Cloudflare writes this header itself, whatever the caller sent under its name.
+    let peer = headers.get("cf-connecting-ip").and_then(|address| address.to_str().ok()?.parse().ok());
     *parts.headers_mut() = headers;
+    if let Some(peer) = peer {
+        parts.extensions_mut().insert(Peer(peer));
+    }
     Ok(parts)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::reply;
 use crate::domain::{Caller, Timestamp};
-use crate::pipeline;
+use crate::pipeline::{self, Approach, approach};
 use crate::policy::{Model, Resolution};
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -71,7 +71,7 @@ pub(super) async fn show(
 pub(super) async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Caller>, Refusal> {
     let token = pipeline::token(parts)?;
     let caller = pipeline::read(core, &token.shard, &token.id).await?;
-    pipeline::check(&caller, &token, now)?;
+    pipeline::check(&caller, &token, now, Approach::of(core, parts, approach::MODELS))?;
     Ok(caller)
 }
 

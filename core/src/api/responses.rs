@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use super::only;
 use super::route::Responses;
 use crate::domain::{RequestId, Timestamp};
-use crate::pipeline::{self, Asking};
+use crate::pipeline::{self, Approach, Asking};
 use crate::port::{Body, Broken, ByteStream};
 use crate::refusal::Refusal;
 use crate::responses::{Answer, Asked, Conversation, Patch, Shelf, Watch};
@@ -64,7 +64,8 @@ pub(super) async fn answer(
 /// What the caller's key keeps. The key is judged first: a stranger costs nothing.
 async fn shelf(core: &Core, now: Timestamp, parts: &Parts) -> Result<Shelf, Refusal> {
     let token = pipeline::token(parts)?;
-    pipeline::known(core, &token, now).await?;
+    let approach = Approach::of(core, parts, Operation::Chat.name());
+    pipeline::known(core, &token, now, approach).await?;
     Ok(Shelf::of(core.ports.store.clone(), &token))
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::account::Limits;
 use super::id::crockford;
 use super::scope::{Scope, ScopeKind};
-use super::{AccountId, Role, Secret, ShardId, Timestamp};
+use super::{AccountId, Role, Secret, ShardId, Span, Timestamp};
 
 /// `gk_<shard>_<id>_<secret><checksum>`: names its shard, so that no look-up is needed to find its accounts, and
 /// carries a checksum, so that garbage is refused without a read.
@@ -20,7 +20,7 @@ pub struct KeyToken {
 }
 
 /// 160 bits of chance in base 32.
-const SECRET: usize = 32;
+pub const SECRET: usize = 32;
 /// CRC-32 of all before it, in base 32.
 const CHECKSUM: usize = 7;
 const ID: usize = 12;
@@ -31,6 +31,16 @@ impl KeyToken {
     pub fn mint(shard: &ShardId, chance: &[u8; ID + SECRET]) -> (Self, Secret) {
         let letters: String = chance.iter().map(|byte| crockford(u128::from(*byte))).collect();
         let (id, secret) = letters.split_at(ID);
+        Self::whole(shard, id, secret)
+    }
+
+    /// Another token of the same key.
+    pub fn again(shard: &ShardId, id: &str, chance: &[u8; SECRET]) -> (Self, Secret) {
+        let secret: String = chance.iter().map(|byte| crockford(u128::from(*byte))).collect();
+        Self::whole(shard, id, &secret)
+    }
+
+    fn whole(shard: &ShardId, id: &str, secret: &str) -> (Self, Secret) {
         let body = format!("gk_{shard}_{id}_{secret}");
         let text = format!("{body}{}", checksum(&body));
         (Self { shard: shard.clone(), id: id.to_owned(), hash: hash(&text) }, Secret::new(text))
@@ -129,9 +139,9 @@ impl Proof {
     }
 
     /// Whether it still is the key's: its pair may have been replaced.
-    pub fn opens(&self, key: &Key) -> bool {
+    pub fn opens(&self, key: &Key, now: Timestamp) -> bool {
         match self {
-            Self::Token(token) => key.hash == token.hash,
+            Self::Token(token) => key.is_opened_by(&token.hash, now),
             Self::Signed { secret, .. } => key.signing.as_ref() == Some(secret),
         }
     }
@@ -145,6 +155,15 @@ pub struct Key {
     pub shard: ShardId,
     /// [`KeyToken::hash`] of the token that opens it.
     pub hash: String,
+    /// The token before that one, while it is let in as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
+    /// When the token was made, if that was not with the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<Timestamp>,
+    /// How long a token should be used. Nobody replaces one by itself: there would be nobody to show the new one to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_every: Option<Span>,
     /// None: it has no pair, so no signature opens it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningSecret>,
@@ -165,6 +184,12 @@ pub struct Key {
     /// Names or patterns (`openai/*`) of the models that it may call; none means every model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// Operations that it may ask for, by their names; none means every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<String>>,
+    /// Ranges of addresses ([`Cidr`](super::Cidr)) from which it may be used; none means every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
     #[serde(default)]
     pub limits: Limits,
     /// What it may use of single models, by the names that it asks for, beside its limits.
@@ -185,6 +210,13 @@ pub struct Key {
     pub expires: Option<Timestamp>,
     pub created: Timestamp,
     pub updated: Timestamp,
+}
+
+/// A token that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Earlier {
+    pub hash: String,
+    pub until: Timestamp,
 }
 
 /// What a key opens.
@@ -263,6 +295,9 @@ impl Key {
             id: token.id,
             shard: token.shard,
             hash: token.hash,
+            earlier: None,
+            rotated: None,
+            rotate_every: None,
             signing: None,
             kind: KeyKind::Inference,
             alias: None,
@@ -271,6 +306,8 @@ impl Key {
             project: None,
             user: None,
             models: None,
+            routes: None,
+            sources: None,
             limits: Limits::default(),
             model_limits: BTreeMap::new(),
             session_limits: None,
@@ -303,6 +340,24 @@ impl Key {
             | ScopeKind::Tool
             | ScopeKind::Template => None,
         }
+    }
+
+    /// Whether a token of this hash opens it: its own, or the one before it for a while.
+    pub fn is_opened_by(&self, hash: &str, now: Timestamp) -> bool {
+        self.hash == hash
+            || self.earlier.as_ref().is_some_and(|earlier| earlier.hash == hash && now < earlier.until)
+    }
+
+    /// Puts another token in place of its own, which goes on opening it until a moment. One before that opens it no more.
+    pub fn rotate(&mut self, token: KeyToken, until: Timestamp, now: Timestamp) {
+        let before = std::mem::replace(&mut self.hash, token.hash);
+        self.earlier = (now < until).then_some(Earlier { hash: before, until });
+        self.rotated = Some(now);
+    }
+
+    /// When it should get another token.
+    pub fn rotation_due(&self) -> Option<Timestamp> {
+        Some(self.rotated.unwrap_or(self.created).after(self.rotate_every?.duration()))
     }
 
     /// What it belongs to. Each of its requests is charged to all of them.
@@ -451,10 +506,10 @@ mod tests {
         assert!(!format!("{paired:?} {secret:?}").contains(&secret.expose()[..8]));
         let (shard, id) = (token.shard.clone(), token.id.clone());
         let proof = Proof::Signed { shard, id, secret };
-        assert!(proof.opens(&paired));
-        assert!(!proof.opens(&key(&token)));
+        assert!(proof.opens(&paired, Timestamp::EPOCH));
+        assert!(!proof.opens(&key(&token), Timestamp::EPOCH));
         let other = SigningSecret::mint(&[1; SigningSecret::CHANCE]);
-        assert!(!proof.opens(&Key { signing: Some(other), ..paired }));
+        assert!(!proof.opens(&Key { signing: Some(other), ..paired }, Timestamp::EPOCH));
     }
 
     fn key(token: &KeyToken) -> Key {

@@ -3,6 +3,7 @@
 pub mod account;
 mod calendar;
 pub mod caller;
+mod cidr;
 mod compact;
 pub mod id;
 pub mod key;
@@ -11,11 +12,13 @@ pub mod permission;
 mod role;
 pub mod scope;
 pub mod secret;
+mod span;
 pub mod time;
 mod zone;
 
 pub use calendar::Civil;
 pub use caller::{Caller, Stake};
+pub use cidr::Cidr;
 pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};
 pub use key::{Key, KeyToken, Proof, SigningSecret};
@@ -24,5 +27,6 @@ pub use permission::{Actor, Permit, Principal, Resource, Verb};
 pub use role::Role;
 pub use scope::{Scope, ScopeKind, ScopeState};
 pub use secret::Secret;
+pub use span::Span;
 pub use time::Timestamp;
 pub use zone::Zone;

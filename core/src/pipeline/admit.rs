@@ -130,7 +130,7 @@ pub(super) async fn admit<'a>(
                     None => authenticate::read(core, &shard, &caller.key.id).await?,
                 };
                 core.keys.put(&shard, &newer);
-                authenticate::judge(&newer, &received.arrived.proof, now)?;
+                authenticate::judge(&newer, &received.arrived.proof, now, received.arrived.approach(core))?;
                 caller = newer;
             }
             Grant::Settled | Grant::NoHold | Grant::Written | Grant::Conflict(_) | Grant::Swept { .. } => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::approach::Approach;
 use super::receive::Received;
 use crate::domain::account::{Document, Holder};
 use crate::domain::key::{Belongs, KeyKind, KeyState};
@@ -29,7 +30,7 @@ pub(super) async fn authenticate<'a>(
         arrived.caller.clone()
     } else {
         let caller = read(core, arrived.proof.shard(), arrived.proof.id()).await?;
-        judge(&caller, &arrived.proof, arrived.started)?;
+        judge(&caller, &arrived.proof, arrived.started, arrived.approach(core))?;
         caller
     };
     Ok(Authenticated { received, caller })
@@ -37,14 +38,19 @@ pub(super) async fn authenticate<'a>(
 
 /// The document that a token opens; refuses one that opens none. A "no" from the cache may be an old one: that is read
 /// anew.
-pub async fn known(core: &Core, token: &KeyToken, now: Timestamp) -> Result<Arc<Caller>, Refusal> {
+pub async fn known(
+    core: &Core,
+    token: &KeyToken,
+    now: Timestamp,
+    approach: Approach<'_>,
+) -> Result<Arc<Caller>, Refusal> {
     if let Some(cached) =
-        core.keys.get(&token.shard, &token.id).filter(|cached| check(cached, token, now).is_ok())
+        core.keys.get(&token.shard, &token.id).filter(|cached| check(cached, token, now, approach).is_ok())
     {
         return Ok(cached);
     }
     let caller = read(core, &token.shard, &token.id).await?;
-    check(&caller, token, now)?;
+    check(&caller, token, now, approach)?;
     Ok(caller)
 }
 
@@ -75,33 +81,46 @@ pub(super) async fn document(
     Ok(account.and_then(|account| account.document().cloned()))
 }
 
-/// Refuses a document that `token` does not open, that opens nothing now, or no models.
-pub fn check(caller: &Caller, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
-    opened(caller, token, now)?;
-    calls_models(caller)
+/// Refuses a document that `token` does not open, or that opens nothing now, no models, or not what is approached.
+pub fn check(
+    caller: &Caller,
+    token: &KeyToken,
+    now: Timestamp,
+    approach: Approach<'_>,
+) -> Result<(), Refusal> {
+    if !caller.key.is_opened_by(&token.hash, now) {
+        return Err(Refusal::KeyUnknown);
+    }
+    usable(caller, now, approach)
 }
 
 /// Refuses a document that `token` does not open, or that opens nothing now, whatever it is for.
 pub fn opened(caller: &Caller, token: &KeyToken, now: Timestamp) -> Result<(), Refusal> {
-    if caller.key.hash != token.hash {
+    if !caller.key.is_opened_by(&token.hash, now) {
         return Err(Refusal::KeyUnknown);
     }
     open(caller, now)
 }
 
 /// As [`check`], for any proof.
-pub(super) fn judge(caller: &Caller, proof: &Proof, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn judge(
+    caller: &Caller,
+    proof: &Proof,
+    now: Timestamp,
+    approach: Approach<'_>,
+) -> Result<(), Refusal> {
     match proof {
-        _ if proof.opens(&caller.key) => usable(caller, now),
+        _ if proof.opens(&caller.key, now) => usable(caller, now, approach),
         Proof::Token(_) => Err(Refusal::KeyUnknown),
         Proof::Signed { .. } => Err(Refusal::SignatureWrong { problem: "the key has another pair by now" }),
     }
 }
 
 /// Refuses a key that opens no models now, whoever shows it.
-pub(super) fn usable(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn usable(caller: &Caller, now: Timestamp, approach: Approach<'_>) -> Result<(), Refusal> {
     open(caller, now)?;
-    calls_models(caller)
+    calls_models(caller)?;
+    approach.judge(&caller.key)
 }
 
 fn calls_models(caller: &Caller) -> Result<(), Refusal> {

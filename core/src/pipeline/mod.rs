@@ -5,6 +5,7 @@
 
 mod able;
 mod admit;
+pub mod approach;
 mod attempt;
 mod authenticate;
 mod betas;
@@ -43,6 +44,7 @@ use crate::shared::Core;
 
 use native::Native;
 
+pub use approach::Approach;
 pub use attempt::within;
 pub use authenticate::{check, known, may_call, opened, read};
 pub use lane::Lane;

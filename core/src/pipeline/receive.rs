@@ -1,5 +1,6 @@
 //! First stage: the request's own words, checked as far as they can be by themselves.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use gatelet_wire::{DialectId, Fields, Malformed, Measure};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 
+use super::approach::{Approach, peer};
 use super::attempt::within;
 use super::authenticate;
 use super::knobs::Knobs;
@@ -35,6 +37,9 @@ pub(super) struct Arrived {
     pub(super) proof: Proof,
     /// The key's document, as it was before the body came.
     pub(super) caller: Arc<Caller>,
+    /// [`Approach`], by its parts.
+    door: &'static str,
+    peer: Option<IpAddr>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     /// What is sent on as it comes.
@@ -118,12 +123,13 @@ pub(super) async fn arrive(
     body: Body,
 ) -> Result<Arrived, Refusal> {
     let signed = Signed::read(&parts, asking.addressed.model.as_deref(), started)?;
+    let approach = Approach::of(core, &parts, asking.operation.name());
     let (shown, caller) = if let Some(signed) = signed {
-        let caller = signed.known(core, started).await?;
+        let caller = signed.known(core, started, approach).await?;
         (Shown::Signature(signed), caller)
     } else {
         let token = token(&parts)?;
-        let caller = authenticate::known(core, &token, started).await?;
+        let caller = authenticate::known(core, &token, started, approach).await?;
         (Shown::Token(token), caller)
     };
     let knobs = Knobs::read(&parts.headers, parts.uri.query())?;
@@ -150,7 +156,7 @@ pub(super) async fn arrive(
             // Only now is there something that a signature could be of.
             let (proof, caller) = match shown {
                 Shown::Token(token) => (Proof::Token(token), caller),
-                Shown::Signature(signed) => signed.verify(core, caller, &body, started).await?,
+                Shown::Signature(signed) => signed.verify(core, caller, &body, started, approach).await?,
             };
             if streamed {
                 (proof, caller, Bytes::new(), Upload::of(Body::Full(body)))
@@ -159,6 +165,7 @@ pub(super) async fn arrive(
             }
         }
     };
+    let (door, peer) = (operation.name(), peer(&parts));
     let prompt = operation == Operation::Completion && dialect == DialectId::Ollama;
     let (operation, body) =
         if prompt { (Operation::Chat, ollama::generate::to_chat(&body)?.into()) } else { (operation, body) };
@@ -171,6 +178,8 @@ pub(super) async fn arrive(
         addressed,
         proof,
         caller,
+        door,
+        peer,
         headers,
         body,
         upload,
@@ -227,6 +236,11 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 impl Arrived {
+    /// How it came.
+    pub(super) fn approach<'a>(&'a self, core: &'a Core) -> Approach<'a> {
+        Approach::by(core, self.door, self.peer, &self.headers)
+    }
+
     /// The form that the body begins with.
     pub(super) fn form(&self) -> Option<Result<Form, Malformed>> {
         Some(Form::read(self.boundary()?, &self.body))

@@ -12,6 +12,7 @@ use gatelet_wire::sigv4::{self, Claim};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
+use super::approach::Approach;
 use super::authenticate;
 use crate::domain::Caller;
 use crate::domain::{KeyToken, Proof, ShardId, Timestamp};
@@ -94,14 +95,20 @@ impl Signed {
     }
 
     /// The document of the key that is named. One without a pair may be an old one from the cache: that is read anew.
-    pub(super) async fn known(&self, core: &Core, now: Timestamp) -> Result<Arc<Caller>, Refusal> {
-        let good =
-            |caller: &Caller| caller.key.signing.is_some() && authenticate::usable(caller, now).is_ok();
+    pub(super) async fn known(
+        &self,
+        core: &Core,
+        now: Timestamp,
+        approach: Approach<'_>,
+    ) -> Result<Arc<Caller>, Refusal> {
+        let good = |caller: &Caller| {
+            caller.key.signing.is_some() && authenticate::usable(caller, now, approach).is_ok()
+        };
         if let Some(cached) = core.keys.get(&self.shard, &self.id).filter(|cached| good(cached)) {
             return Ok(cached);
         }
         let caller = authenticate::read(core, &self.shard, &self.id).await?;
-        authenticate::usable(&caller, now)?;
+        authenticate::usable(&caller, now, approach)?;
         if caller.key.signing.is_none() {
             return Err(Refusal::SignatureWrong { problem: "the key has no pair for signing" });
         }
@@ -115,6 +122,7 @@ impl Signed {
         caller: Arc<Caller>,
         body: &[u8],
         now: Timestamp,
+        approach: Approach<'_>,
     ) -> Result<(Proof, Arc<Caller>), Refusal> {
         let hash = sigv4::body_hash(body);
         if let Some(proof) = self.proof(&caller, &hash) {
@@ -122,7 +130,7 @@ impl Signed {
         }
         // The pair may have been replaced since the document was read.
         let caller = authenticate::read(core, &self.shard, &self.id).await?;
-        authenticate::usable(&caller, now)?;
+        authenticate::usable(&caller, now, approach)?;
         let proof = self.proof(&caller, &hash).ok_or(Refusal::SignatureWrong {
             problem: "another secret made it, or what it covers was changed on the way",
         })?;

@@ -49,7 +49,14 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         FetchEntry::Off => None,
         FetchEntry::By(rules) => Some(rules),
     };
-    let mut policy = Policy { key_limits: document.key_limits, listed, fetch, registry, ..Policy::default() };
+    let mut policy = Policy {
+        key_limits: document.key_limits,
+        proxies: document.proxies,
+        listed,
+        fetch,
+        registry,
+        ..Policy::default()
+    };
     match document.models {
         Some(entries) => {
             rings::check(reader, &entries);

@@ -12,7 +12,7 @@ use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot, unknown};
 use crate::domain::account::{Budget, Limits};
 use crate::domain::money::decimal;
-use crate::domain::{Rate, Secret};
+use crate::domain::{Cidr, Rate, Secret};
 use crate::registry::{self, Meter, PLACES, Per, Price, Rates, Scheme, Tiers};
 
 /// The whole document. A section that is not there is `None`, which means something else than an empty one.
@@ -22,6 +22,7 @@ pub(super) struct Document {
     pub(super) models: Option<Vec<ModelEntry>>,
     pub(super) key_limits: Limits,
     pub(super) fetch: FetchEntry,
+    pub(super) proxies: Vec<Cidr>,
 }
 
 /// Whether and how images and files are fetched.
@@ -98,7 +99,7 @@ pub(super) struct TargetEntry {
     pub(super) context: Option<u64>,
 }
 
-const SECTIONS: [&str; 4] = ["providers", "models", "limits", "fetch"];
+const SECTIONS: [&str; 5] = ["providers", "models", "limits", "fetch", "trusted_proxies"];
 /// Sections that the design has and this version does not carry out.
 const LATER_SECTIONS: [&str; 9] =
     ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams", "alerts"];
@@ -115,6 +116,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
             .map(|entries| entries.iter().filter_map(|(name, at)| model(reader, name, at)).collect()),
         key_limits: fields.get("limits").and_then(|at| limits(reader, at)).unwrap_or_default(),
         fetch: fields.get("fetch").and_then(|at| fetching(reader, at)).unwrap_or_default(),
+        proxies: fields.get("trusted_proxies").map(|at| proxies(reader, at)).unwrap_or_default(),
     }
 }
 
@@ -624,6 +626,11 @@ fn budgets(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Vec<Budg
     }
     let form = "a budget such as `5 USD / day`, `1 USD / week in Europe/Berlin`, `0.50 USD / rolling 6h` or `20 USD / total`";
     list.iter().filter_map(|at| reader.parsed(at, form, |text| text.parse().ok())).collect()
+}
+
+fn proxies(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Cidr> {
+    let form = "an address or a range such as 10.0.0.0/8 or 2001:db8::/32";
+    at.list().iter().filter_map(|at| reader.parsed(at, form, Cidr::parse)).collect()
 }
 
 fn boolean(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {

@@ -24,6 +24,7 @@ pub use model::{Model, ModelName, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
 
+use crate::domain::Cidr;
 use crate::domain::account::Limits;
 use crate::registry::Registry;
 
@@ -42,6 +43,8 @@ pub struct Policy {
     /// The document writes `models`: what they do not reach is closed.
     listed: bool,
     key_limits: Limits,
+    /// What stands before the gateway and says truly who sent a request.
+    proxies: Vec<Cidr>,
     /// None: nothing is fetched.
     fetch: Option<Fetch>,
     registry: Registry,

@@ -42,6 +42,11 @@ impl Policy {
         self.fetch.as_ref()
     }
 
+    /// Whether whoever has this address says truly from whom a request came to it.
+    pub fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.proxies.iter().any(|proxies| proxies.contains(address))
+    }
+
     /// A provider by its name in the configuration.
     pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
         self.providers.get(id)

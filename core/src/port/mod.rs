@@ -11,6 +11,7 @@ pub mod memory;
 mod store;
 mod upstream;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -24,6 +25,11 @@ pub use fault::{Fault, FaultKind};
 pub use ledger::{Entry, Ledger, Outcome, Transaction};
 pub use store::{EXACT, Expect, MOST_KEPT, Page, Store, Versioned};
 pub use upstream::{Reach, Upstream};
+
+/// Who sent a request, as the host's platform knows it. Hosts put it among the request's extensions; without it nobody
+/// knows, and a key that is bound to addresses does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 /// Randomness for ids and secrets: cryptographically strong.
 pub trait Chance: Send + Sync {

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use gatelet_core::port::Body;
+use gatelet_core::port::{Body, Peer};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
@@ -23,6 +23,7 @@ use crate::body::{self, Answer};
 /// Answers requests until the other side leaves, or until `stop` turns true and what runs has finished.
 pub(super) async fn converse<H: Handle>(
     stream: std::net::TcpStream,
+    peer: Peer,
     bounds: Bounds,
     handler: Arc<H>,
     streams: TaskTracker,
@@ -38,7 +39,7 @@ pub(super) async fn converse<H: Handle>(
         }
         _ = stop.wait_for(|stop| *stop) => return,
     }
-    let service = service_fn(move |request| answer(Arc::clone(&handler), request));
+    let service = service_fn(move |request| answer(Arc::clone(&handler), peer, request));
     let builder = builder(bounds, Streams(streams));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // How a connection ends is told to its requests' bodies; nobody else needs to know.
@@ -85,11 +86,13 @@ fn builder(bounds: Bounds, streams: Streams) -> Builder<Streams> {
 
 async fn answer<H: Handle>(
     handler: Arc<H>,
+    peer: Peer,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Answer>, Infallible> {
     let (head, incoming) = request.into_parts();
     let body = body::from_hyper(&head, incoming);
-    let request = http::Request::from_parts(head, body);
+    let mut request = http::Request::from_parts(head, body);
+    request.extensions_mut().insert(peer);
     // A fault of ours in one request is that request's alone. Nothing that it touched is shared without a lock.
     let response = AssertUnwindSafe(handler.handle(request)).catch_unwind().await;
     Ok(response.unwrap_or_else(|_| internal()).map(Answer::from))

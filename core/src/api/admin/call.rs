@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::documents::invalid;
 use crate::domain::key::KeyKind;
 use crate::domain::{KeyToken, Permit, Principal, ShardId, Timestamp};
-use crate::pipeline;
+use crate::pipeline::{self, Approach, approach};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -90,6 +90,7 @@ pub(super) async fn principal(core: &Core, now: Timestamp, parts: &Parts) -> Res
     let token = KeyToken::parse(&shown).ok_or(Refusal::AdminOnly)?;
     let caller = pipeline::read(core, &token.shard, &token.id).await?;
     pipeline::opened(&caller, &token, now)?;
+    Approach::of(core, parts, approach::ADMIN).judge(&caller.key)?;
     Principal::of(&caller.key).ok_or_else(|| match caller.key.kind {
         KeyKind::Management(role) | KeyKind::ReadOnly(role) => {
             Refusal::Forbidden { role: role.name(), verb: "call", resource: "interface" }

@@ -1,6 +1,7 @@
 //! Virtual keys: create, list, show, update, block, revoke.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,9 @@ use super::call::{Call, shard_named};
 use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
 use super::{named, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
-use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SigningSecret};
-use crate::domain::{AccountId, Role, Scope, ScopeKind, ShardId, Timestamp};
+use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SECRET, SigningSecret};
+use crate::domain::{AccountId, Cidr, Role, Scope, ScopeKind, ShardId, Span, Timestamp};
+use crate::pipeline::approach;
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -28,6 +30,10 @@ struct Wish {
     user: Option<String>,
     /// None: every model.
     models: Option<Vec<String>>,
+    /// Operations that it may ask for, and `models`. None: every one.
+    routes: Option<Vec<String>>,
+    /// Addresses and ranges from which it may be used. None: every one.
+    sources: Option<Vec<String>>,
     /// None: the policy's limits for keys that say nothing.
     limits: Option<Limits>,
     model_limits: BTreeMap<String, Limits>,
@@ -35,11 +41,39 @@ struct Wish {
     customers: Option<Customers>,
     /// RFC 3339.
     expires: Option<String>,
+    /// How long a token should be used, such as `90d`: then it is due. None: for ever.
+    rotate_every: Option<Span>,
     tags: Vec<String>,
     metadata: Map<String, Value>,
     blocked: bool,
 }
 
+impl Wish {
+    /// What was said of a key so far.
+    fn of(key: &Key) -> Self {
+        Self {
+            alias: key.alias.clone(),
+            org: key.org.clone(),
+            team: key.team.clone(),
+            project: key.project.clone(),
+            user: key.user.clone(),
+            models: key.models.clone(),
+            routes: key.routes.clone(),
+            sources: key.sources.clone(),
+            limits: Some(key.limits.clone()),
+            model_limits: key.model_limits.clone(),
+            session_limits: key.session_limits.clone(),
+            customers: key.customers.clone(),
+            expires: key.expires.map(|at| at.to_string()),
+            rotate_every: key.rotate_every,
+            tags: key.tags.clone(),
+            metadata: key.metadata.clone(),
+            blocked: key.state == KeyState::Blocked,
+        }
+    }
+}
+
+/// What is said once, when a key is made, beside [`Wish`].
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Creation {
@@ -47,21 +81,8 @@ struct Creation {
     kind: Kind,
     /// What a key that is not for models may do.
     role: Option<Role>,
-    alias: Option<String>,
-    org: Option<String>,
-    team: Option<String>,
-    project: Option<String>,
-    user: Option<String>,
-    models: Option<Vec<String>>,
-    limits: Option<Limits>,
     /// Whose limits it gets.
     template: Option<String>,
-    model_limits: BTreeMap<String, Limits>,
-    session_limits: Option<Limits>,
-    customers: Option<Customers>,
-    expires: Option<String>,
-    tags: Vec<String>,
-    metadata: Map<String, Value>,
     /// It gets a pair for clients of AWS.
     aws: bool,
 }
@@ -110,6 +131,8 @@ struct View<'a> {
     user: Option<&'a str>,
     state: KeyState,
     models: Option<&'a [String]>,
+    routes: Option<&'a [String]>,
+    sources: Option<&'a [String]>,
     limits: &'a Limits,
     model_limits: &'a BTreeMap<String, Limits>,
     session_limits: Option<&'a Limits>,
@@ -117,6 +140,11 @@ struct View<'a> {
     tags: &'a [String],
     metadata: &'a Map<String, Value>,
     expires: Option<String>,
+    rotate_every: Option<Span>,
+    /// When it should get another token.
+    rotation_due: Option<String>,
+    /// Until when the token before its own opens it too.
+    grace_ends: Option<String>,
     created: String,
     updated: String,
     version: u64,
@@ -134,46 +162,21 @@ struct Access {
 
 /// `POST /admin/v1/keys`. The answer has the key itself in `key`: it is shown this once.
 pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>, Refusal> {
-    let Creation {
-        shard: name,
-        kind,
-        role,
-        alias,
-        org,
-        team,
-        project,
-        user,
-        models,
-        limits,
-        template,
-        model_limits,
-        session_limits,
-        customers,
-        expires,
-        tags,
-        metadata,
-        aws,
-    } = read(call.parts, body).await?;
+    let mut said: Map<String, Value> = read(call.parts, body).await?;
+    let mut once = Map::new();
+    for name in ["shard", "kind", "role", "template", "aws"] {
+        once.extend(said.shift_remove(name).map(|value| (name.to_owned(), value)));
+    }
+    let Creation { shard: name, kind, role, template, aws } = named(Value::Object(once))?;
+    if said.contains_key("blocked") {
+        return Err(invalid("blocked", "a key is made open"));
+    }
+    let mut wish: Wish = named(Value::Object(said))?;
     let shard = match name {
         Some(name) => shard_named(&name)?,
         None => call.shard()?,
     };
-    let wish = Wish {
-        alias,
-        org,
-        team,
-        project,
-        user,
-        models,
-        limits: documents::limits(call, &shard, limits, template.as_deref()).await?,
-        model_limits,
-        session_limits,
-        customers,
-        expires,
-        tags,
-        metadata,
-        blocked: false,
-    };
+    wish.limits = documents::limits(call, &shard, wish.limits, template.as_deref()).await?;
     let mut chance = [0; 44];
     call.core.ports.chance.fill(&mut chance);
     let (token, secret) = KeyToken::mint(&shard, &chance);
@@ -211,23 +214,7 @@ pub(super) async fn show(call: &Call<'_>, id: &str) -> Result<Response<Body>, Re
 pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Response<Body>, Refusal> {
     let patch: Map<String, Value> = read(call.parts, body).await?;
     let edit = |key: &mut Key| {
-        let current = Wish {
-            alias: key.alias.clone(),
-            org: key.org.clone(),
-            team: key.team.clone(),
-            project: key.project.clone(),
-            user: key.user.clone(),
-            models: key.models.clone(),
-            limits: Some(key.limits.clone()),
-            model_limits: key.model_limits.clone(),
-            session_limits: key.session_limits.clone(),
-            customers: key.customers.clone(),
-            expires: key.expires.map(|at| at.to_string()),
-            tags: key.tags.clone(),
-            metadata: key.metadata.clone(),
-            blocked: key.state == KeyState::Blocked,
-        };
-        let mut merged = serde_json::to_value(current).unwrap_or_default();
+        let mut merged = serde_json::to_value(Wish::of(key)).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
         let wish = named(merged)?;
         apply(call, key, wish)
@@ -243,6 +230,37 @@ pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
         }
     }
     change(call, id, edit).await
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rotation {
+    /// How long the token of now goes on opening the key: not at all, unless said.
+    grace: Span,
+}
+
+/// `POST /admin/v1/keys/{id}/rotate`: another token, in `key`, this once; the key, its limits and its books stay. The token
+/// before works on until `grace` is over, and one before that no more.
+pub(super) async fn rotate(call: &Call<'_>, id: &str, body: Body) -> Result<Response<Body>, Refusal> {
+    const LONGEST: Duration = Duration::from_hours(30 * 24);
+    let Rotation { grace } = read(call.parts, body).await?;
+    if grace.duration() > LONGEST {
+        return Err(invalid("grace", "expected at most 30d"));
+    }
+    let mut chance = [0; SECRET];
+    call.core.ports.chance.fill(&mut chance);
+    let (token, secret) = KeyToken::again(&call.shard()?, id, &chance);
+    let until = call.now.after(grace.duration());
+    let mut changed = change(call, id, move |key| {
+        if key.state == KeyState::Revoked {
+            return Err(invalid("state", "a revoked key stays revoked: make a new one"));
+        }
+        key.rotate(token.clone(), until, call.now);
+        Ok(())
+    })
+    .await?;
+    amend(&mut changed, |view| view["key"] = Value::String(secret.expose().to_owned()));
+    Ok(changed)
 }
 
 /// `POST /admin/v1/keys/{id}/aws`: a pair for clients of AWS, in place of the one that it has. Its secret is in the answer,
@@ -332,11 +350,14 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         project,
         user,
         models,
+        routes,
+        sources,
         limits,
         model_limits,
         session_limits,
         customers,
         expires,
+        rotate_every,
         tags,
         metadata,
         blocked,
@@ -355,6 +376,16 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     }
     documents::check_customers(customers.as_ref())?;
     check_metadata(&metadata)?;
+    if routes.iter().flatten().any(|route| !approach::is_door(route)) {
+        return Err(invalid(
+            "routes",
+            "expected names of operations, such as chat and embedding, and models",
+        ));
+    }
+    let ranges = || sources.iter().flatten();
+    if ranges().any(|range| Cidr::parse(range).is_none()) || ranges().count() > 64 {
+        return Err(invalid("sources", "expected at most 64 addresses or ranges, such as 10.0.0.0/8"));
+    }
     let expires = match expires {
         None => None,
         Some(text) => Some(
@@ -371,6 +402,9 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     key.project = project;
     key.user = user;
     key.models = models;
+    key.routes = routes;
+    key.sources = sources;
+    key.rotate_every = rotate_every.filter(|every| *every != Span::default());
     key.limits = limits.unwrap_or_else(|| call.core.policy().key_limits().clone());
     key.model_limits = model_limits;
     key.session_limits = session_limits;
@@ -423,6 +457,8 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         user: key.user.as_deref(),
         state: key.state,
         models: key.models.as_deref(),
+        routes: key.routes.as_deref(),
+        sources: key.sources.as_deref(),
         limits: &key.limits,
         model_limits: &key.model_limits,
         session_limits: key.session_limits.as_ref(),
@@ -430,6 +466,13 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         tags: &key.tags,
         metadata: &key.metadata,
         expires: key.expires.map(|at| at.to_string()),
+        rotate_every: key.rotate_every,
+        rotation_due: key.rotation_due().map(|at| at.to_string()),
+        grace_ends: key
+            .earlier
+            .as_ref()
+            .filter(|earlier| now < earlier.until)
+            .map(|earlier| earlier.until.to_string()),
         created: key.created.to_string(),
         updated: key.updated.to_string(),
         version: document.version,

@@ -70,6 +70,7 @@ async fn permitted(
         Answer::RevokeKey => keys::set_state(call, id, KeyState::Revoked).await,
         Answer::BlockKey => keys::set_state(call, id, KeyState::Blocked).await,
         Answer::UnblockKey => keys::set_state(call, id, KeyState::Active).await,
+        Answer::RotateKey => keys::rotate(call, id, body).await,
         Answer::PairKey => keys::pair(call, id).await,
         Answer::UnpairKey => keys::unpair(call, id).await,
         Answer::CreateScope => scopes::create(call, kind, body).await,

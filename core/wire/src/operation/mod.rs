@@ -38,6 +38,21 @@ pub enum Operation {
 }
 
 impl Operation {
+    pub const ALL: &[Self] = &[
+        Self::Chat,
+        Self::Completion,
+        Self::Embedding,
+        Self::Rerank,
+        Self::Moderation,
+        Self::Image,
+        Self::ImageEdit,
+        Self::Speech,
+        Self::Transcription,
+        Self::Translation,
+        Self::TokenCount,
+        Self::Native,
+    ];
+
     /// Those whose requests are objects or forms of the `OpenAI` dialect, in which a provider may want things said otherwise.
     pub const EDITED: &[Self] = &[
         Self::Completion,
