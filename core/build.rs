@@ -41,6 +41,20 @@ const DIALECTS: &[&str] = &[
     table::NATIVE,
 ];
 
+/// The description of the admin API without its spaces: they would be in every executable.
+fn interface(problems: &mut Vec<String>) -> Vec<u8> {
+    const FILE: &str = "src/api/admin/openapi.json";
+    println!("cargo::rerun-if-changed={FILE}");
+    let text = fs::read_to_string(FILE).unwrap_or_default();
+    match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(document) => document.to_string().into_bytes(),
+        Err(error) => {
+            problems.push(format!("{FILE}: {error}"));
+            Vec::new()
+        }
+    }
+}
+
 fn main() {
     println!("cargo::rerun-if-changed=registry");
     println!("cargo::rerun-if-changed=src/registry/table.rs");
@@ -49,6 +63,7 @@ fn main() {
     let models = models(Path::new("registry/models"), &mut problems);
     let main_models = main_models(&providers, &models, &mut problems);
     let outputs = [
+        ("openapi.json", interface(&mut problems)),
         ("providers.txt", lines(&providers, &mut problems).into_bytes()),
         ("embedded.catalogue", pack(&main_models)),
         ("full.catalogue", pack(&models)),

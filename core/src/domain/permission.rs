@@ -2,7 +2,7 @@
 
 use super::account::Holder;
 use super::key::{Key, KeyKind};
-use super::{Role, ScopeKind, ShardId};
+use super::{Role, Scope, ScopeKind, ShardId};
 
 /// What a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,16 +119,30 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::Auditor, Resource::Gateway, READ),
     (Role::Auditor, Resource::Spend, READ),
     (Role::Auditor, Resource::Interface, READ),
+    // Not the organisation's own limits, nor those of what is called and of whom others serve too.
+    (Role::OrgAdmin, Resource::Key, MANAGE),
+    (Role::OrgAdmin, Resource::Scope(ScopeKind::Organisation), READ),
+    (Role::OrgAdmin, Resource::Scope(ScopeKind::Team), MANAGE),
+    (Role::OrgAdmin, Resource::Scope(ScopeKind::Project), MANAGE),
+    (Role::OrgAdmin, Resource::Scope(ScopeKind::User), MANAGE),
+    (Role::OrgAdmin, Resource::Scope(ScopeKind::Member), MANAGE),
+    (Role::OrgAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
+    (Role::OrgAdmin, Resource::Spend, READ),
+    (Role::OrgAdmin, Resource::Interface, READ),
     // Not the team's own limits: those are for who gave them.
     (Role::TeamAdmin, Resource::Key, MANAGE),
     (Role::TeamAdmin, Resource::Scope(ScopeKind::Team), READ),
     (Role::TeamAdmin, Resource::Spend, READ),
+    (Role::TeamAdmin, Resource::Scope(ScopeKind::Member), MANAGE),
     (Role::TeamAdmin, Resource::Interface, READ),
     (Role::Member, Resource::Key, MANAGE),
     (Role::Member, Resource::Scope(ScopeKind::Team), READ),
     (Role::Member, Resource::Scope(ScopeKind::User), READ),
     (Role::Member, Resource::Spend, READ),
     (Role::Member, Resource::Interface, READ),
+    (Role::Customer, Resource::Key, READ),
+    (Role::Customer, Resource::Spend, READ),
+    (Role::Customer, Resource::Interface, READ),
     (Role::Agent, Resource::Key, READ),
     (Role::Agent, Resource::Spend, READ),
     (Role::Agent, Resource::Interface, READ),
@@ -189,7 +203,9 @@ impl Principal {
                 Bounds::Scopes(key.shard.clone(), scopes)
             }
             Some(_) => return None,
-            None if role == Role::Agent => Bounds::Key(key.shard.clone(), key.id.clone()),
+            None if matches!(role, Role::Agent | Role::Customer) => {
+                Bounds::Key(key.shard.clone(), key.id.clone())
+            }
             None => Bounds::Gateway,
         };
         let actor = Actor::Key { shard: key.shard.clone(), id: key.id.clone() };
@@ -202,6 +218,12 @@ impl Principal {
 
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The organisation that bounds it; none: the default one, or all.
+    pub fn org(&self) -> Option<&str> {
+        let Bounds::Scopes(_, bounds) = &self.bounds else { return None };
+        bounds.iter().find(|(kind, _)| *kind == ScopeKind::Organisation).map(|(_, id)| id.as_str())
     }
 
     /// Where its calls are about something of unless they say so; none: where the gateway's own are.
@@ -239,7 +261,9 @@ impl Principal {
                 mine == shard && bounds.iter().all(|(kind, id)| key.scope(*kind) == Some(id))
             }
             (Bounds::Scopes(mine, bounds), Holder::Scope(scope)) => {
-                mine == shard && bounds.iter().any(|(kind, id)| (*kind, id) == (scope.kind, &scope.id))
+                let is = |(kind, id): &(ScopeKind, String)| (*kind, id) == (scope.kind, &scope.id);
+                let has = |(kind, id): &(ScopeKind, String)| scope.belongs_to(*kind, id);
+                mine == shard && (bounds.iter().any(is) || bounds.iter().all(has))
             }
             (Bounds::Key(mine, id), Holder::Key(key)) => mine == shard && key.id == *id,
             (Bounds::Key(..), Holder::Scope(_)) => false,
@@ -248,6 +272,19 @@ impl Principal {
 }
 
 impl Permit {
+    /// Whether it may name this one as what a key or a member belongs to: one that it covers, or a user of the organisation
+    /// that bounds it.
+    pub fn may_name(&self, shard: &ShardId, scope: &Scope) -> bool {
+        let of_mine = match &self.principal.bounds {
+            Bounds::Scopes(mine, _) => {
+                let user = scope.kind == ScopeKind::User && self.principal.role != Role::Member;
+                mine == shard && user && scope.org.as_deref() == self.principal.org()
+            }
+            Bounds::Gateway | Bounds::Key(..) => false,
+        };
+        of_mine || self.covers(shard, &Holder::Scope(scope.clone()))
+    }
+
     pub fn principal(&self) -> &Principal {
         &self.principal
     }

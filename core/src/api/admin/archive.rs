@@ -8,6 +8,10 @@ use super::reply;
 use crate::port::Body;
 use crate::refusal::Refusal;
 
+/// The name of an object.
+#[cfg(feature = "schema")]
+pub(super) type Name = String;
+
 /// `GET /admin/v1/archive?prefix=&after=&limit=`: names of objects, in order.
 pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let prefix = call.query("prefix").unwrap_or_else(|| "v1/".to_owned());

@@ -170,9 +170,10 @@ pub(super) async fn open_to_more(
 ) -> Result<Scope, Refusal> {
     let account = call.core.ports.ledger.read(shard, &kind.account(id)).await?;
     let document = account.as_ref().and_then(Account::document);
-    let document = document.filter(|document| call.permit.covers(shard, &document.holder));
-    let scope = document.and_then(Document::scope).filter(|scope| scope.state != ScopeState::Deleted);
-    let missing = || invalid(param, format!("there is no {kind} `{}`", id.escape_debug()));
+    let scope = document
+        .and_then(Document::scope)
+        .filter(|scope| scope.state != ScopeState::Deleted && call.permit.may_name(shard, scope));
+    let missing = || unfit(param, format!("there is no {kind} `{}`", id.escape_debug()));
     scope.cloned().ok_or_else(missing)
 }
 
@@ -186,10 +187,11 @@ pub(super) async fn org(
 ) -> Result<Option<String>, Refusal> {
     let wanted = match (&said, of) {
         (None, [(_, scope), ..]) => scope.org.clone(),
+        (None, []) => call.permit.principal().org().map(str::to_owned),
         _ => said.filter(|said| said != Scope::DEFAULT_ORG),
     };
     if let Some((param, scope)) = of.iter().find(|(_, scope)| scope.org != wanted) {
-        return Err(invalid(
+        return Err(unfit(
             param,
             format!("the {} `{}` belongs to another organisation", scope.kind, scope.id),
         ));
@@ -211,12 +213,12 @@ pub(super) async fn limits(
 ) -> Result<Option<Limits>, Refusal> {
     let Some(template) = template else { return Ok(said) };
     if said.is_some() {
-        return Err(invalid("template", "expected limits or a template that has them, not both"));
+        return Err(unfit("template", "expected limits or a template that has them, not both"));
     }
     let copied = pipeline::limits_of(call.core, shard, template).await;
     copied.map(Some).map_err(|refusal| match refusal {
         Refusal::ScopeClosed { .. } => {
-            invalid("template", format!("there is no template `{}`", template.escape_debug()))
+            unfit("template", format!("there is no template `{}`", template.escape_debug()))
         }
         other => other,
     })
@@ -224,8 +226,8 @@ pub(super) async fn limits(
 
 pub(super) fn check_models(models: Option<&[String]>) -> Result<(), Refusal> {
     let models = models.unwrap_or_default();
-    if models.iter().any(|model| model.is_empty() || model.len() > 256) {
-        return Err(invalid("models", "expected names or patterns of 1 to 256 bytes"));
+    if models.iter().any(|model| !(1..=256).contains(&model.chars().count())) {
+        return Err(invalid("models", "expected names or patterns of 1 to 256 characters"));
     }
     if models.len() > 1_000 {
         return Err(invalid("models", "expected at most 1000 models"));
@@ -242,10 +244,24 @@ pub(super) fn check_customers(customers: Option<&Customers>) -> Result<(), Refus
     }
 }
 
+/// What is of the right form and does not fit what is there.
+pub(super) fn unfit(param: &str, problem: impl Into<String>) -> Refusal {
+    Refusal::Unfit { param: param.to_owned(), problem: problem.into() }
+}
+
+/// Checks a name for people.
+pub(super) fn check_name(param: &str, name: Option<&str>) -> Result<(), Refusal> {
+    let good = |name: &str| (1..=128).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if name.is_none_or(good) {
+        return Ok(());
+    }
+    Err(invalid(param, "expected 1 to 128 characters, and no control characters"))
+}
+
 /// Checks what admins may attach to anything.
 pub(super) fn check_metadata(metadata: &serde_json::Map<String, Value>) -> Result<(), Refusal> {
     if serde_json::to_string(metadata).map_or(0, |text| text.len()) > 16 << 10 {
-        return Err(invalid("metadata", "expected at most 16 KiB"));
+        return Err(unfit("metadata", "expected at most 16 KiB"));
     }
     Ok(())
 }

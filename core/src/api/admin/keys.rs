@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, shard_named};
-use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
+use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{named, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SECRET, SigningSecret};
@@ -19,9 +19,15 @@ use crate::refusal::Refusal;
 use crate::shared::Core;
 
 /// What an admin may say of a key.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "KeyWish"))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Wish {
+pub(super) struct Wish {
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))
+    )]
     alias: Option<String>,
     /// Ids of what it belongs to. No organisation: the default one.
     org: Option<String>,
@@ -29,10 +35,12 @@ struct Wish {
     project: Option<String>,
     user: Option<String>,
     /// None: every model.
+    #[cfg_attr(feature = "schema", schemars(length(max = 1_000), inner(length(min = 1, max = 256))))]
     models: Option<Vec<String>>,
     /// Operations that it may ask for, and `models`. None: every one.
     routes: Option<Vec<String>>,
     /// Addresses and ranges from which it may be used. None: every one.
+    #[cfg_attr(feature = "schema", schemars(length(max = 64)))]
     sources: Option<Vec<String>>,
     /// None: the policy's limits for keys that say nothing.
     limits: Option<Limits>,
@@ -40,9 +48,11 @@ struct Wish {
     session_limits: Option<Limits>,
     customers: Option<Customers>,
     /// RFC 3339.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     expires: Option<String>,
     /// How long a token should be used, such as `90d`: then it is due. None: for ever.
     rotate_every: Option<Span>,
+    #[cfg_attr(feature = "schema", schemars(length(max = 8), inner(length(min = 1, max = 128))))]
     tags: Vec<String>,
     metadata: Map<String, Value>,
     blocked: bool,
@@ -74,9 +84,12 @@ impl Wish {
 }
 
 /// What is said once, when a key is made, beside [`Wish`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "KeyCreation"))]
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Creation {
+pub(super) struct Creation {
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[a-z0-9]{1,24}$")))]
     shard: Option<String>,
     kind: Kind,
     /// What a key that is not for models may do.
@@ -88,6 +101,8 @@ struct Creation {
 }
 
 /// [`KeyKind`], as it is said in words: it stays what it was made as.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "KeyKind"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
@@ -101,10 +116,10 @@ impl Kind {
     fn with(self, role: Option<Role>) -> Result<KeyKind, Refusal> {
         match (self, role) {
             (Self::Inference, None) => Ok(KeyKind::Inference),
-            (Self::Inference, Some(_)) => Err(invalid("role", "a key for models has none: name its `kind`")),
+            (Self::Inference, Some(_)) => Err(unfit("role", "a key for models has none: name its `kind`")),
             (Self::Management, Some(role)) => Ok(KeyKind::Management(role)),
             (Self::ReadOnly, Some(role)) => Ok(KeyKind::ReadOnly(role)),
-            (Self::Management | Self::ReadOnly, None) => Err(invalid("role", "a key of this kind has one")),
+            (Self::Management | Self::ReadOnly, None) => Err(unfit("role", "a key of this kind has one")),
         }
     }
 
@@ -118,8 +133,10 @@ impl Kind {
 }
 
 /// A key as the admin API shows it. Moments are RFC 3339, money is decimal strings.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Key"))]
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: &'a str,
     shard: &'a ShardId,
     kind: Kind,
@@ -155,6 +172,8 @@ struct View<'a> {
 }
 
 /// The pair for clients of AWS, as it is always shown: without its secret.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "AwsAccess"))]
 #[derive(Serialize)]
 struct Access {
     access_key_id: String,
@@ -232,9 +251,11 @@ pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
     change(call, id, edit).await
 }
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Rotation"))]
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Rotation {
+pub(super) struct Rotation {
     /// How long the token of now goes on opening the key: not at all, unless said.
     grace: Span,
 }
@@ -245,7 +266,7 @@ pub(super) async fn rotate(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
     const LONGEST: Duration = Duration::from_hours(30 * 24);
     let Rotation { grace } = read(call.parts, body).await?;
     if grace.duration() > LONGEST {
-        return Err(invalid("grace", "expected at most 30d"));
+        return Err(unfit("grace", "expected at most 30d"));
     }
     let mut chance = [0; SECRET];
     call.core.ports.chance.fill(&mut chance);
@@ -253,7 +274,7 @@ pub(super) async fn rotate(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
     let until = call.now.after(grace.duration());
     let mut changed = change(call, id, move |key| {
         if key.state == KeyState::Revoked {
-            return Err(invalid("state", "a revoked key stays revoked: make a new one"));
+            return Err(unfit("state", "a revoked key stays revoked: make a new one"));
         }
         key.rotate(token.clone(), until, call.now);
         Ok(())
@@ -270,7 +291,7 @@ pub(super) async fn pair(call: &Call<'_>, id: &str) -> Result<Response<Body>, Re
     let made = secret.clone();
     let mut changed = change(call, id, move |key| {
         if key.state == KeyState::Revoked {
-            return Err(invalid("state", "a revoked key stays revoked: make a new one"));
+            return Err(unfit("state", "a revoked key stays revoked: make a new one"));
         }
         key.signing = Some(made.clone());
         Ok(())
@@ -302,7 +323,7 @@ fn signing(core: &Core) -> SigningSecret {
 pub(super) async fn set_state(call: &Call<'_>, id: &str, state: KeyState) -> Result<Response<Body>, Refusal> {
     change(call, id, |key| {
         if key.state == KeyState::Revoked && state != KeyState::Revoked {
-            return Err(invalid("state", "a revoked key stays revoked: make a new one"));
+            return Err(unfit("state", "a revoked key stays revoked: make a new one"));
         }
         key.state = state;
         Ok(())
@@ -362,12 +383,15 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         metadata,
         blocked,
     } = wish;
-    if alias.as_ref().is_some_and(|alias| alias.is_empty() || alias.len() > 128) {
-        return Err(invalid("alias", "expected 1 to 128 bytes"));
-    }
+    check_name("alias", alias.as_deref())?;
     documents::check_models(models.as_deref())?;
-    if tags.len() > Key::MOST_TAGS || !tags.iter().all(|tag| tag.len() <= 128 && ScopeKind::Tag.allows(tag)) {
-        return Err(invalid("tags", "expected at most 8 tags of 1 to 128 bytes, without control characters"));
+    if tags.len() > Key::MOST_TAGS
+        || !tags.iter().all(|tag| tag.chars().count() <= 128 && ScopeKind::Tag.allows(tag))
+    {
+        return Err(invalid(
+            "tags",
+            "expected at most 8 tags of 1 to 128 characters, without control characters",
+        ));
     }
     if model_limits.len() > Key::MOST_MODEL_LIMITS
         || !model_limits.keys().all(|model| ScopeKind::Model.allows(model))
@@ -382,9 +406,12 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
             "expected names of operations, such as chat and embedding, and models",
         ));
     }
-    let ranges = || sources.iter().flatten();
-    if ranges().any(|range| Cidr::parse(range).is_none()) || ranges().count() > 64 {
-        return Err(invalid("sources", "expected at most 64 addresses or ranges, such as 10.0.0.0/8"));
+    if sources.as_ref().is_some_and(|sources| sources.len() > 64) {
+        return Err(invalid("sources", "expected at most 64 addresses and ranges"));
+    }
+    if let Some(wrong) = sources.iter().flatten().find(|range| Cidr::parse(range).is_none()) {
+        let wrong: String = wrong.chars().take(80).collect();
+        return Err(unfit("sources", format!("{wrong:?} is no address, and no range such as 10.0.0.0/8")));
     }
     let expires = match expires {
         None => None,
@@ -394,7 +421,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         ),
     };
     if expires.is_some_and(|at| at <= call.now) && expires != key.expires {
-        return Err(invalid("expires", "expected a moment in the future"));
+        return Err(unfit("expires", "expected a moment in the future"));
     }
     key.alias = alias;
     key.org = org.filter(|org| org != Scope::DEFAULT_ORG);
@@ -415,7 +442,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     if let Some(needed) = key.kind.role().and_then(Role::needs)
         && key.scope(needed).is_none()
     {
-        return Err(invalid(needed.name(), "the role of this key ends there, so it must belong to one"));
+        return Err(unfit(needed.name(), "the role of this key ends there, so it must belong to one"));
     }
     key.state = match (key.state, blocked) {
         (KeyState::Revoked, _) => KeyState::Revoked,

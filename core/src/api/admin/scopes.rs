@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::documents::{self, Place, check_metadata, invalid, merge, tagged};
+use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{named, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::Customers;
@@ -14,9 +14,15 @@ use crate::port::Body;
 use crate::refusal::Refusal;
 
 /// What an admin may say of a scope.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ScopeWish"))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Wish {
+pub(super) struct Wish {
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))
+    )]
     name: Option<String>,
     limits: Limits,
     models: Option<Vec<String>>,
@@ -25,9 +31,11 @@ struct Wish {
     blocked: bool,
 }
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ScopeCreation"))]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Creation {
+pub(super) struct Creation {
     id: String,
     /// None: the default one.
     #[serde(default)]
@@ -48,8 +56,10 @@ struct Creation {
 }
 
 /// A scope as the admin API shows it. Moments are RFC 3339, money is decimal strings.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Scope"))]
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: &'a str,
     shard: &'a ShardId,
     org: Option<&'a str>,
@@ -75,7 +85,7 @@ pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Resu
         return Err(invalid("id", kind.expected()));
     }
     if kind == ScopeKind::Organisation && org.is_some() {
-        return Err(invalid("org", "an organisation belongs to none"));
+        return Err(unfit("org", "an organisation belongs to none"));
     }
     let shard = call.shard()?;
     let org = match id.split_once('/').filter(|_| kind == ScopeKind::Member) {
@@ -163,15 +173,13 @@ fn place(shard: ShardId, kind: ScopeKind, id: &str) -> Place {
 /// Checks an admin's wish and puts it into a scope.
 fn apply(scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
     let Wish { name, limits, models, customers, metadata, blocked } = wish;
-    if name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 128) {
-        return Err(invalid("name", "expected 1 to 128 bytes"));
-    }
+    check_name("name", name.as_deref())?;
     documents::check_models(models.as_deref())?;
     documents::check_customers(customers.as_ref())?;
     check_metadata(&metadata)?;
     scope.state = match (scope.state, blocked) {
         (ScopeState::Deleted, _) if !scope.kind.is_named_by_callers() => {
-            return Err(invalid("state", "what is deleted stays deleted: make a new one"));
+            return Err(unfit("state", "what is deleted stays deleted: make a new one"));
         }
         (_, true) => ScopeState::Blocked,
         (_, false) => ScopeState::Active,

@@ -7,6 +7,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use super::Budget;
 
 /// What one account allows. A limit that is not there does not limit; one of zero lets nothing pass.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -36,9 +37,11 @@ pub struct Limits {
     pub parallel: Option<u64>,
     /// Money: each holds, all at once. One string or a list of at most [`Limits::MOST_BUDGETS`].
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "budgets")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 8)))]
     pub budget: Vec<Budget>,
     /// Money that may be passed, but not silently.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "budgets")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 8)))]
     pub soft_budget: Vec<Budget>,
     /// What becomes of a request that these limits refuse.
     #[serde(skip_serializing_if = "AtLimit::is_refuse", deserialize_with = "at_limit")]
@@ -49,6 +52,7 @@ pub struct Limits {
 }
 
 /// What becomes of a request that a limit refuses.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AtLimit {

@@ -9,6 +9,7 @@ use crate::domain::{Money, Timestamp};
 
 /// All limits of an account and how much of them is used, at one moment. Money is decimal strings in USD, moments are
 /// RFC 3339.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Statement {
     /// All that was ever charged.
@@ -39,6 +40,7 @@ pub struct Statement {
     pub soft_budget: Vec<BudgetLine>,
 }
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RateLine {
     pub limit: u64,
@@ -48,6 +50,7 @@ pub struct RateLine {
     pub renews_at: Option<String>,
 }
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ParallelLine {
     pub limit: u64,
@@ -55,6 +58,7 @@ pub struct ParallelLine {
     pub remaining: u64,
 }
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BudgetLine {
     /// As it was written: `5 USD / day`.

@@ -1,0 +1,439 @@
+//! The description of this interface, made of the route table and of the types that it reads and writes. `openapi.json`
+//! beside this file is what it makes; a test holds the two together, and hosts carry only that.
+
+use schemars::JsonSchema;
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::routes::{About, Answer, ROUTES, Row};
+use super::{archive, keys, scopes};
+use crate::domain::{Resource, Role, ScopeKind, TABLE};
+use crate::pipeline::approach;
+
+/// A route as a test walks it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub method: String,
+    /// With `{id}` and `{name}`.
+    pub path: String,
+    pub resource: Resource,
+    pub verb: crate::domain::Verb,
+}
+
+/// All routes, once for each kind of scope.
+pub fn routes() -> Vec<Route> {
+    let of = |row: &Row, path: String, resource| Route {
+        method: row.method.to_string(),
+        path: format!("/admin/v1/{path}"),
+        resource,
+        verb: row.verb,
+    };
+    let mut all = Vec::new();
+    for row in ROUTES {
+        match row.about {
+            About::One(resource) => all.push(of(row, row.path.to_owned(), resource)),
+            About::Scope => all.extend(
+                ScopeKind::ALL
+                    .into_iter()
+                    .map(|kind| of(row, row.path.replace("{scopes}", kind.plural()), Resource::Scope(kind))),
+            ),
+        }
+    }
+    all
+}
+
+/// What a call is given and gives, beside its path.
+struct Contract {
+    id: String,
+    summary: String,
+    body: Option<Value>,
+    /// A body may be left out: an empty object is meant.
+    body_needed: bool,
+    status: u16,
+    answer: Value,
+    media: &'static str,
+}
+
+/// The whole document.
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut types = Types {
+        reads: settings.clone().for_deserialize().into_generator(),
+        writes: settings.for_serialize().into_generator(),
+        patches: Map::new(),
+    };
+    let mut paths: Map<String, Value> = Map::new();
+    for row in ROUTES {
+        let kinds: &[ScopeKind] = match row.about {
+            About::One(_) => &[ScopeKind::Team],
+            About::Scope => &ScopeKind::ALL,
+        };
+        for kind in kinds {
+            let path = format!("/admin/v1/{}", row.path.replace("{scopes}", kind.plural()));
+            let operation = operation(row, types.contract(row, *kind));
+            let item = paths.entry(path).or_insert_with(|| json!({}));
+            item[row.method.as_str().to_lowercase()] = operation;
+        }
+    }
+    let mut schemas = types.writes.take_definitions(true);
+    // What is read may have less than what is written: a name that means two things has two.
+    for (name, schema) in types.reads.take_definitions(true) {
+        match schemas.get(&name) {
+            Some(written) if *written != schema => drop(schemas.insert(format!("{name}Wish"), schema)),
+            _ => drop(schemas.insert(name, schema)),
+        }
+    }
+    schemas.extend(types.patches);
+    schemas.insert("Problem".to_owned(), problem());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Gatelet admin API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Whoever has the admin key, or a key of the kind `management` or `read_only`, manages a \
+                gateway here. What is another's answers as if it were not there. Refusals are problem details (RFC 9457) \
+                with a stable `code`. A document's version is its `ETag`; `If-Match` guards a change against others'.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "security": [{ "key": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "schemas": schemas,
+        },
+    })
+}
+
+struct Types {
+    reads: SchemaGenerator,
+    writes: SchemaGenerator,
+    patches: Map<String, Value>,
+}
+
+impl Types {
+    fn reads<T: JsonSchema>(&mut self) -> Value {
+        self.reads.subschema_for::<T>().to_value()
+    }
+
+    fn writes<T: JsonSchema>(&mut self) -> Value {
+        self.writes.subschema_for::<T>().to_value()
+    }
+
+    /// A merge patch of what `T` reads, under a name: whatever it names may be `null`, and nothing must be there.
+    fn patch<T: JsonSchema>(&mut self, name: &str) -> Value {
+        let whole = self.reads::<T>();
+        let whole = self.resolved(whole);
+        let mut properties = Map::new();
+        for (name, schema) in whole["properties"].as_object().into_iter().flatten() {
+            let inner = self.resolved(schema.clone());
+            let schema = if inner["type"] == "object" && inner["properties"].is_object() {
+                let mut fields = inner.clone();
+                for (_, field) in fields["properties"].as_object_mut().into_iter().flatten() {
+                    *field = nullable(field.take());
+                }
+                fields
+            } else {
+                schema.clone()
+            };
+            properties.insert(name.clone(), nullable(schema));
+        }
+        let mut patch = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+        doors(&mut patch);
+        self.patches.insert(name.to_owned(), patch);
+        json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+
+    fn resolved(&self, schema: Value) -> Value {
+        let inner = schema["anyOf"].as_array().and_then(|any| any.iter().find(|one| one["$ref"].is_string()));
+        let reference = inner.unwrap_or(&schema)["$ref"].as_str();
+        let name = reference.and_then(|reference| reference.rsplit('/').next());
+        name.and_then(|name| self.reads.definitions().get(name)).cloned().unwrap_or(schema)
+    }
+
+    /// A page of `T`, under `plural`.
+    fn page<T: JsonSchema>(&mut self, plural: &str) -> Value {
+        let item = self.writes::<T>();
+        json!({ "type": "object", "required": [plural, "next"], "additionalProperties": false, "properties": {
+            plural: { "type": "array", "items": item },
+            "next": { "type": ["string", "null"], "description": "Give it as `after` to go on; null: this was all." },
+        } })
+    }
+
+    /// Two objects as one.
+    fn joined(&mut self, mut one: Value, other: Value) -> Value {
+        one = self.resolved(one);
+        let other = self.resolved(other);
+        for (name, schema) in other["properties"].as_object().into_iter().flatten() {
+            one["properties"][name] = schema.clone();
+        }
+        one
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one table, which is best read as one")]
+    fn contract(&mut self, row: &Row, kind: ScopeKind) -> Contract {
+        let ok = |id: &str, summary: &str, answer: Value| Contract {
+            id: id.to_owned(),
+            summary: summary.to_owned(),
+            body: None,
+            body_needed: false,
+            status: 200,
+            answer,
+            media: "application/json",
+        };
+        let one = kind.name();
+        let many = kind.plural();
+        let key = self.writes::<keys::View<'_>>();
+        match row.answer {
+            Answer::CreateKey => {
+                let (always, creation) = (self.reads::<keys::Wish>(), self.reads::<keys::Creation>());
+                let mut body = self.joined(always, creation);
+                doors(&mut body);
+                if let Some(properties) = body["properties"].as_object_mut() {
+                    properties.shift_remove("blocked");
+                }
+                let answer = with_secret(&key);
+                Contract {
+                    body: Some(body),
+                    status: 201,
+                    ..ok("createKey", "Make a key; it is shown this once.", answer)
+                }
+            }
+            Answer::ListKeys => {
+                let page = self.page::<keys::View<'_>>("keys");
+                ok("listKeys", "Keys, in order of id.", page)
+            }
+            Answer::ShowKey => ok("showKey", "A key, its limits and what is used of them.", key),
+            Answer::UpdateKey => Contract {
+                body: Some(self.patch::<keys::Wish>("KeyPatch")),
+                ..ok("updateKey", "Change what is named, and nothing else.", key)
+            },
+            Answer::RevokeKey => ok("revokeKey", "Refuse a key for ever; its books stay.", key),
+            Answer::BlockKey => ok("blockKey", "Refuse a key until it is unblocked.", key),
+            Answer::UnblockKey => ok("unblockKey", "Let a blocked key in again.", key),
+            Answer::RotateKey => Contract {
+                body: Some(self.reads::<keys::Rotation>()),
+                ..ok("rotateKey", "Another token of the same key, shown this once.", with_secret(&key))
+            },
+            Answer::PairKey => {
+                ok("pairKey", "A pair for clients of AWS, whose secret is shown this once.", key)
+            }
+            Answer::UnpairKey => ok("unpairKey", "No signature opens the key any more.", key),
+            Answer::CreateScope => Contract {
+                body: Some({
+                    let mut body = self.reads::<scopes::Creation>();
+                    body = self.resolved(body);
+                    body["properties"]["id"] = id_of(kind);
+                    body
+                }),
+                body_needed: true,
+                status: 201,
+                ..ok(
+                    &format!("create_{one}"),
+                    &format!("Make one of {many}."),
+                    self.writes::<scopes::View<'_>>(),
+                )
+            },
+            Answer::ListScopes => {
+                let page = self.page::<scopes::View<'_>>(many);
+                ok(&format!("list_{many}"), &format!("All {many}, in order of id."), page)
+            }
+            Answer::ShowScope => ok(
+                &format!("show_{one}"),
+                &format!("One of {many}, its limits and what is used of them."),
+                self.writes::<scopes::View<'_>>(),
+            ),
+            Answer::UpdateScope => Contract {
+                body: Some(self.patch::<scopes::Wish>("ScopePatch")),
+                ..ok(
+                    &format!("update_{one}"),
+                    "Change what is named, and nothing else.",
+                    self.writes::<scopes::View<'_>>(),
+                )
+            },
+            Answer::DeleteScope => ok(
+                &format!("delete_{one}"),
+                "Close it for ever; its books stay.",
+                self.writes::<scopes::View<'_>>(),
+            ),
+            Answer::ListArchive => ok(
+                "listArchive",
+                "Names of objects in the archive, in order.",
+                self.page::<archive::Name>("names"),
+            ),
+            Answer::ShowArchived => Contract {
+                media: "application/gzip",
+                ..ok("showArchived", "One object, as it lies there.", json!({}))
+            },
+            Answer::Spend => {
+                ok("spend", "What was spent, by whom and for what; CSV with `format=csv`.", report())
+            }
+            Answer::Audit => ok("audit", "What admins did and were refused, in order.", trail()),
+            Answer::Describe => ok("describe", "This document.", json!({ "type": "object" })),
+            Answer::Tick => ok(
+                "tick",
+                "What the gateway does from time to time, now.",
+                json!({ "type": "object", "required": ["archived"], "additionalProperties": false,
+                    "properties": { "archived": { "type": "integer", "minimum": 0 } } }),
+            ),
+        }
+    }
+}
+
+fn operation(row: &Row, contract: Contract) -> Value {
+    let mut parameters = Vec::new();
+    for name in ["id", "name"] {
+        if row.path.contains(&format!("{{{name}}}")) {
+            parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }));
+        }
+    }
+    for word in row.query {
+        let (schema, description) = match (row.answer, *word) {
+            (Answer::Audit, "after") => (
+                json!({ "type": "integer", "minimum": 0, "maximum": (1_u64 << 48) - 1 }),
+                "The number of an entry.",
+            ),
+            (_, word) => word_of(word),
+        };
+        parameters.push(json!({ "name": word, "in": "query", "schema": schema, "description": description }));
+    }
+    let mut operation = json!({
+        "operationId": contract.id,
+        "summary": contract.summary,
+        "x-permission": permission(row),
+        "parameters": parameters,
+        "responses": {
+            contract.status.to_string(): { "description": "Done.", "content": { contract.media: { "schema": contract.answer } } },
+            "default": { "description": "Refused.", "content": { "application/problem+json": {
+                "schema": { "$ref": "#/components/schemas/Problem" } } } },
+        },
+    });
+    if contract.media == "application/gzip" {
+        operation["responses"][contract.status.to_string()]["content"] = json!({ contract.media: {} });
+    }
+    if let Some(body) = contract.body {
+        operation["requestBody"] = json!({ "required": contract.body_needed, "content": { "application/json": { "schema": body } } });
+    }
+    operation
+}
+
+/// The roles that the table lets in, in words.
+fn permission(row: &Row) -> String {
+    let named = match row.about {
+        About::One(resource) => resource,
+        About::Scope => Resource::Scope(ScopeKind::Team),
+    };
+    let roles = Role::ALL.into_iter().filter(|role| {
+        TABLE.iter().any(|(who, what, verbs)| who == role && *what == named && verbs.contains(&row.verb))
+    });
+    roles.map(Role::name).collect::<Vec<_>>().join(", ")
+}
+
+fn word_of(word: &str) -> (Value, &'static str) {
+    match word {
+        "shard" => (
+            json!({ "type": "string", "pattern": "^[a-z0-9]{1,24}$" }),
+            "Where it is; the gateway's own shard unless said.",
+        ),
+        "limit" => (
+            json!({ "type": "integer", "minimum": 1, "maximum": 1_000, "default": 100 }),
+            "The most on one page.",
+        ),
+        "after" => (json!({ "type": "string" }), "`next` of the page before."),
+        "from" | "to" => {
+            (json!({ "type": "string", "format": "date" }), "A day in UTC; the last one is included.")
+        }
+        "format" => (json!({ "enum": ["json", "csv"] }), "JSON unless said."),
+        "by" => (
+            json!({ "type": "string" }),
+            "What rows are told apart by, parted by commas: day, month, tag, or a word of this query.",
+        ),
+        "prefix" => (json!({ "type": "string" }), "What the names begin with."),
+        _ => (json!({ "type": "string" }), ""),
+    }
+}
+
+/// The names that `routes` may have.
+fn doors(keys: &mut Value) {
+    let operations = gatelet_wire::Operation::ALL.iter().map(|operation| operation.name());
+    let names: Vec<&str> = operations.chain([approach::MODELS]).collect();
+    if keys["properties"]["routes"].is_object() {
+        keys["properties"]["routes"]["items"] = json!({ "enum": names });
+    }
+}
+
+/// What may name one of a kind.
+fn id_of(kind: ScopeKind) -> Value {
+    const WORD: &str = "[a-z0-9][a-z0-9._-]{0,63}";
+    match kind {
+        ScopeKind::Member => {
+            json!({ "type": "string", "pattern": format!(r"^{WORD}/[^/\x00-\x1f\x7f-\x9f]{{1,256}}$") })
+        }
+        ScopeKind::User => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^/\x00-\x1f\x7f-\x9f]*$" })
+        }
+        ScopeKind::Customer | ScopeKind::Tag | ScopeKind::Model => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })
+        }
+        ScopeKind::Organisation
+        | ScopeKind::Team
+        | ScopeKind::Project
+        | ScopeKind::Agent
+        | ScopeKind::Tool
+        | ScopeKind::Template => json!({ "type": "string", "pattern": format!("^{WORD}$") }),
+    }
+}
+
+fn nullable(schema: Value) -> Value {
+    let has_null = match &schema["type"] {
+        Value::Array(types) => types.contains(&json!("null")),
+        _ => schema["anyOf"].as_array().is_some_and(|any| any.contains(&json!({ "type": "null" }))),
+    };
+    if has_null { schema } else { json!({ "anyOf": [schema, { "type": "null" }] }) }
+}
+
+/// A key's view, with the key itself.
+fn with_secret(view: &Value) -> Value {
+    json!({ "allOf": [view, { "type": "object", "required": ["key"], "properties": {
+        "key": { "type": "string", "description": "The key itself: it is shown this once." } } }] })
+}
+
+fn report() -> Value {
+    let sums = json!({ "type": "object", "description": "Counters; `cost` is US dollars." });
+    json!({ "type": "object", "required": ["shard", "from", "to", "as_of", "by", "rows", "total", "reads"], "properties": {
+        "shard": { "type": "string" }, "from": { "type": "string", "format": "date" },
+        "to": { "type": "string", "format": "date" }, "as_of": { "type": "string", "format": "date-time" },
+        "by": { "type": "array", "items": { "type": "string" } },
+        "rows": { "type": "array", "items": sums }, "total": sums, "reads": { "type": "integer", "minimum": 0 },
+    } })
+}
+
+fn trail() -> Value {
+    json!({ "type": "object", "required": ["head", "next", "entries"], "properties": {
+        "head": { "type": "object", "required": ["seq", "hash"], "properties": {
+            "seq": { "type": "integer", "minimum": 0 }, "hash": { "type": "string" } } },
+        "next": { "type": ["integer", "null"] },
+        "entries": { "type": "array", "items": { "type": "object" } },
+    } })
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "Problem details (RFC 9457).",
+        "required": ["type", "title", "status", "detail", "code", "request_id"],
+        "properties": {
+            "type": { "type": "string" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "code": { "type": "string", "description": "The stable word for it." },
+            "param": { "type": "string", "description": "The field that is wrong." },
+            "request_id": { "type": "string" },
+            "expected_version": { "type": ["integer", "null"] },
+            "current_version": { "type": ["integer", "null"], "description": "The version that stands." },
+        },
+    })
+}
