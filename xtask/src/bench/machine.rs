@@ -117,6 +117,16 @@ pub(super) fn cpu_micros(process: u32) -> Result<f64> {
     Ok((ticks(11) + ticks(12)) * TICK_MICROS)
 }
 
+/// Processor time of a process's living threads in microseconds, as fine as the kernel counts.
+pub(super) fn running_micros(process: u32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let nanos = threads.filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanos.sum::<f64>() / 1e3
+}
+
 /// Processor time of the whole machine in microseconds, idle time not counted.
 pub(super) fn machine_micros() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();

@@ -5,6 +5,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+mod cold;
 mod load;
 mod machine;
 mod server;

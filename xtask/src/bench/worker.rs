@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::Wish;
 use super::load::{Generator, Seen};
 use super::machine::{Core, Process, at, description, free_port, listens_on, on, programs_below};
 use super::server::{ADMIN_KEY, Programs, config, create_key, first_answer};
 use super::table::{markdown, median};
+use super::{Wish, cold};
 use crate::project::{WRANGLER_QUIET, root, target};
 use crate::{setup, worker};
 
@@ -112,6 +112,7 @@ pub(super) fn run(wish: &Wish) -> Result<()> {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
 
+    let [plain, ours] = cold::starts(&bundle, &folder)?;
     let (mock_port, port) = (free_port()?, free_port()?);
     let mut mock = Process::start(
         on(Core::Load, &programs.bench).args(["mock", &mock_port.to_string()]),
@@ -153,7 +154,7 @@ pub(super) fn run(wish: &Wish) -> Result<()> {
     let each = |row, side| -> Vec<f64> {
         samples.get(&(row, side)).into_iter().flatten().map(|seen| seen.cpu / seen.done).collect()
     };
-    let rows: Vec<Vec<String>> = MEASURES
+    let mut rows: Vec<Vec<String>> = MEASURES
         .iter()
         .enumerate()
         .map(|(row, (what, ..))| {
@@ -172,6 +173,13 @@ pub(super) fn run(wish: &Wish) -> Result<()> {
             cells
         })
         .collect();
+    for (what, plain, ours, target) in [
+        ("start of workerd to the first answer, ms", plain.wall(), ours.wall(), "<= +50"),
+        ("CPU of that, ms", plain.cpu(), ours.cpu(), ""),
+    ] {
+        let added = format!("{ours:.0} = +{:.0}", ours - plain);
+        rows.push([what, &format!("{plain:.0}"), "", "", &added, target].map(str::to_owned).to_vec());
+    }
     let mut head = vec!["one workerd"];
     head.extend(SIDES.map(|(name, _)| name));
     head.push("target");
