@@ -105,6 +105,7 @@ class Outlet {
   woken = false;
   polling = false;
   over = false;
+  gone = false;
   held = [];
   size = 0;
   wrote = 0;
@@ -139,7 +140,7 @@ class Outlet {
     } catch (error) {
       this.flush();
       this.stop();
-      this.controller.error(error);
+      this.fail(error, SOON);
     } finally {
       this.polling = false;
     }
@@ -187,6 +188,14 @@ class Outlet {
     this.controller.close();
   }
 
+  // An error takes away what was not read yet: it waits until all of that is.
+  fail(error, pause) {
+    if (this.gone) return;
+    const left = this.controller.desiredSize;
+    if (left === null || left >= AHEAD) this.controller.error(error);
+    else setTimeout(() => this.fail(error, Math.min(pause * 2, LATE)), pause);
+  }
+
   stop() {
     this.over = true;
     clearTimeout(this.timer);
@@ -216,6 +225,7 @@ export const stream = (source, beats) => {
         if (beats) outlet.listen();
       },
       cancel() {
+        outlet.gone = true;
         outlet.stop();
         source.cancel();
       },
