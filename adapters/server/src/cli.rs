@@ -150,7 +150,7 @@ pub enum Command {
         #[command(flatten)]
         remote: Remote,
         #[command(flatten)]
-        wish: Spend,
+        wish: SpendWish,
     },
     /// What admins did, and what was refused to them
     Audit {
@@ -260,7 +260,7 @@ pub enum Audit {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct Spend {
+pub struct SpendWish {
     /// The first day, such as 2026-11-01; without it the first of the month
     #[arg(long, value_name = "DAY")]
     pub from: Option<String>,

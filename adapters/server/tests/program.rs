@@ -172,7 +172,7 @@ fn the_first_start_makes_keys_and_shows_them_once_and_what_it_prints_works() {
     let again = all.strip_prefix(&said).unwrap();
     assert!(!again.contains("ga_") && !again.contains(&key), "{again}");
     assert!(gateway.ask("GET", "/admin/v1/keys", &admin_key, "").starts_with("HTTP/1.1 200 "));
-    assert!(gateway.ask("GET", "/admin/v1/keys", &key, "").starts_with("HTTP/1.1 401 "));
+    assert!(gateway.ask("GET", "/admin/v1/keys", &key, "").starts_with("HTTP/1.1 403 "));
     let log = std::fs::read_to_string(folder.path().join("err")).unwrap();
     assert!(!log.contains(&admin_key) && !log.contains(&key), "a secret is in the log: {log}");
     // Nothing that lies on the disk opens anything.

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::show::{table, word};
 use super::{Admin, WrongUsage, fetch, print};
-use crate::cli::{Remote, Spend};
+use crate::cli::{Remote, SpendWish};
 
-pub fn spend(remote: &Remote, wish: &Spend) -> Result<()> {
+pub fn spend(remote: &Remote, wish: &SpendWish) -> Result<()> {
     let admin = Admin::of(remote)?;
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("by", &wish.by);
