@@ -1,5 +1,6 @@
 //! Bodies between hyper and core.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,20 +16,55 @@ use crate::stalled::Kept;
 /// How long a caller may go on sending what nobody reads.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A request's body for core.
-pub(crate) fn from_hyper(head: &http::request::Parts, incoming: Incoming) -> Body {
+/// A request's body for core. What came with the head is taken at once; nothing is waited for.
+pub(crate) async fn from_hyper(head: &http::request::Parts, mut incoming: Incoming) -> Body {
     if incoming.is_end_stream() {
         return Body::Empty;
     }
     // HTTP/2 has a word for "send no more"; HTTP/1.1 has not, except before a body that waits for a word.
     let one = head.version < http::Version::HTTP_2;
     let waits = head.headers.contains_key(http::header::EXPECT);
-    Body::Stream(Request { incoming: Some(incoming), one, asked: !waits }.boxed())
+    let mut first = None;
+    if one && !waits {
+        first = poll_fn(|cx| match Pin::new(&mut incoming).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(frame),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await;
+        if first.is_some() {
+            // hyper wakes this task when something is taken. Where that is awaited here, the task comes back to a request
+            // that goes on; else it would come back to look at one that has only just begun to wait for its upstream.
+            woken().await;
+        }
+    }
+    match first.map(|frame| frame.map(Frame::into_data)) {
+        Some(Ok(Ok(data))) if incoming.is_end_stream() => Body::Full(data),
+        Some(first) => {
+            let first = first.map_err(|error| Broken(error.to_string())).map(Result::ok).transpose();
+            Body::Stream(Request { first, incoming: Some(incoming), one, asked: true }.boxed())
+        }
+        None => Body::Stream(Request { first: None, incoming: Some(incoming), one, asked: !waits }.boxed()),
+    }
+}
+
+/// Waits until the task is polled again.
+async fn woken() {
+    let mut came = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut came, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A request's body. On HTTP/1.1, what core does not read is read and thrown away for a while, so that the caller, who
 /// sends first and then reads, comes to read the refusal.
 struct Request {
+    /// What came with the head.
+    first: Option<Result<Bytes, Broken>>,
     incoming: Option<Incoming>,
     /// HTTP/1.1.
     one: bool,
@@ -41,6 +77,12 @@ impl Stream for Request {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.asked = true;
+        if let Some(first) = self.first.take() {
+            if first.is_err() {
+                self.incoming = None;
+            }
+            return Poll::Ready(Some(first));
+        }
         loop {
             let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
             match ready!(Pin::new(incoming).poll_frame(cx)) {
@@ -72,10 +114,7 @@ impl Drop for Request {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let rest = async {
-                    while let Some(Ok(_)) =
-                        std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await
-                    {
-                    }
+                    while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {}
                 };
                 // Whoever is not done by then finds the connection closed.
                 let _ = tokio::time::timeout(PATIENCE, rest).await;

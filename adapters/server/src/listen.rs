@@ -32,6 +32,8 @@ pub struct Bounds {
     pub head_within: Duration,
     /// Bytes of a request's head.
     pub head: usize,
+    /// Bytes that are read at once at the most, of a head or of a body: what comes in one piece is not copied together.
+    pub piece: usize,
     pub headers: usize,
     /// Requests at the same time on one HTTP/2 connection.
     pub streams: u32,
@@ -43,6 +45,7 @@ impl Default for Bounds {
             connections: 4_096,
             head_within: Duration::from_secs(75),
             head: 64 << 10,
+            piece: 256 << 10,
             headers: 100,
             streams: 256,
         }

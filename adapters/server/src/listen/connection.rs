@@ -39,7 +39,7 @@ pub(super) async fn converse<H: Handle>(
         }
         _ = stop.wait_for(|stop| *stop) => return,
     }
-    let service = service_fn(move |request| answer(Arc::clone(&handler), peer, request));
+    let service = service_fn(move |request| answer(Arc::clone(&handler), bounds.head, peer, request));
     let builder = builder(bounds, Streams(streams));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // How a connection ends is told to its requests' bodies; nobody else needs to know.
@@ -70,7 +70,7 @@ fn builder(bounds: Bounds, streams: Streams) -> Builder<Streams> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_within)
-        .max_buf_size(bounds.head);
+        .max_buf_size(bounds.piece.max(bounds.head));
     if bounds.headers != HYPERS_HEADERS {
         builder.http1().max_headers(bounds.headers);
     }
@@ -86,16 +86,31 @@ fn builder(bounds: Bounds, streams: Streams) -> Builder<Streams> {
 
 async fn answer<H: Handle>(
     handler: Arc<H>,
+    longest: usize,
     peer: Peer,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Answer>, Infallible> {
     let (head, incoming) = request.into_parts();
-    let body = body::from_hyper(&head, incoming);
+    // hyper has one measure for heads and for what it reads at once.
+    if length(&head) > longest {
+        let mut response = http::Response::new(Answer::from(Body::Empty));
+        *response.status_mut() = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Ok(response);
+    }
+    let body = body::from_hyper(&head, incoming).await;
     let mut request = http::Request::from_parts(head, body);
     request.extensions_mut().insert(peer);
     // A fault of ours in one request is that request's alone. Nothing that it touched is shared without a lock.
     let response = AssertUnwindSafe(handler.handle(request)).catch_unwind().await;
     Ok(response.unwrap_or_else(|_| internal()).map(Answer::from))
+}
+
+/// About as many bytes as a request's head was sent in.
+fn length(head: &http::request::Parts) -> usize {
+    /// What separates a header's name from its value, and its line from the next.
+    const BETWEEN: usize = 4;
+    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + BETWEEN);
+    lines.sum::<usize>() + head.uri.path().len() + head.uri.query().map_or(0, str::len)
 }
 
 fn internal() -> http::Response<Body> {
