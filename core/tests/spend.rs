@@ -120,7 +120,8 @@ fn entry(number: usize, day: u32, team: &str, tags: &[String], cost: u64) -> Ent
         "target": "up/model", "outcome": "done", "status": 200, "attempts": 1, "cost": cost,
         "usage": { "input": 3, "cache_write_5m": 1, "cache_write_1h": 2, "output": 4 } });
     let attempt = json!({ "v": 1, "kind": "attempt", "id": format!("req_{number}"), "cost": "9" });
-    Entry { id: format!("{micros:016}-req_{number}"), line: format!("{attempt}\n{line}"), settle: None }
+    let id = format!("{micros:016}-req_{number}").into();
+    Entry { id, line: format!("{attempt}\n{line}").into(), settle: None }
 }
 
 fn all(by: &[By]) -> Question {

@@ -165,7 +165,7 @@ async fn survives_traps(worker: &Worker) -> Result<()> {
     let objects = Objects::of(worker);
     let call = |method, path: &str| Call::new(worker.address(), method, path).whole();
     let shard = ShardId::new("trapped");
-    let entry = |number: u32| Entry { id: format!("{number}"), line: "{}".to_owned(), settle: None };
+    let entry = |number: u32| Entry { id: format!("{number}").into(), line: "{}".into(), settle: None };
     let enter = async |number| {
         let transaction = Transaction { accounts: Vec::new(), op: Op::Sweep, entries: vec![entry(number)] };
         objects.transact(&shard, transaction, Timestamp::EPOCH).await

@@ -588,7 +588,7 @@ fn journal(item: Option<&Item>) -> Result<Journal, Fault> {
 
 fn put(shard: &ShardId, entry: &Entry) -> Result<WriteRequest, Fault> {
     let mut item = key(&outbox(shard, lane(&entry.id)), &entry.id);
-    item.insert("line".to_owned(), text(&entry.line));
+    item.insert("line".to_owned(), text(&*entry.line));
     if let Some(settle) = &entry.settle {
         let json = serde_json::to_string(settle)
             .map_err(|error| Fault::new(FaultKind::Corrupt, TRANSACT, "a settlement").with_source(error))?;
@@ -605,7 +605,7 @@ fn entry(operation: &'static str, item: &Item) -> Result<Entry, Fault> {
         .map(|json| serde_json::from_str(json).map_err(|error| corrupt().with_source(error)))
         .transpose()?;
     let (Some(id), Some(line)) = (string("sk")?, string("line")?) else { return Err(corrupt()) };
-    Ok(Entry { id: id.clone(), line: line.clone(), settle })
+    Ok(Entry { id: id.as_str().into(), line: line.as_str().into(), settle })
 }
 
 /// A request that lacks a part.

@@ -54,7 +54,7 @@ fn keep(store: &Embedded, end: Instant) -> Result<()> {
                 if entries.is_empty() {
                     return anyhow::Ok(());
                 }
-                let ids: Vec<String> = entries.into_iter().map(|entry| entry.id).collect();
+                let ids: Vec<String> = entries.into_iter().map(|entry| entry.id.to_string()).collect();
                 store.clear(&ShardId::main(), &ids).await?;
             }
         })?;
@@ -107,8 +107,8 @@ async fn work(store: Embedded, caller: u64, callers: u64, keys: u64) -> Result<(
         tokio::task::yield_now().await;
         let settle = Op::Settle(Settle { hold, tokens: 50, output_tokens: 0, cost: Money::from_nanos(120) });
         let entry = |part| Entry {
-            id: format!("{:016}-req_{number:026}.{part}", Timestamp::micros(now)),
-            line: line.clone(),
+            id: format!("{:016}-req_{number:026}.{part}", Timestamp::micros(now)).into(),
+            line: line.as_str().into(),
             settle: None,
         };
         let settle = Transaction { accounts, op: settle, entries: vec![entry(0), entry(1)] };

@@ -51,7 +51,8 @@ fn settle(hold: &str, nanos: u64) -> Transaction {
 }
 
 fn entry(id: &str) -> Entry {
-    Entry { id: format!("1800000000000000-{id}"), line: format!("{{\"id\":\"{id}\"}}"), settle: None }
+    let line = format!("{{\"id\":\"{id}\"}}").into();
+    Entry { id: format!("1800000000000000-{id}").into(), line, settle: None }
 }
 
 async fn spent(store: &Embedded) -> (String, String) {
@@ -130,7 +131,7 @@ async fn what_was_settled_survives_and_what_was_held_by_a_dead_process_is_given_
     assert_eq!(spent(&store).await, ("0.3".to_owned(), "0".to_owned()));
     assert_eq!(store.outbox(&shard, 10).await.unwrap(), [entry("one")]);
     assert_eq!(store.shards().await.unwrap(), std::slice::from_ref(&shard));
-    store.clear(&shard, &[entry("one").id]).await.unwrap();
+    store.clear(&shard, &[entry("one").id.to_string()]).await.unwrap();
     assert_eq!(store.outbox(&shard, 10).await.unwrap(), []);
 }
 
@@ -255,7 +256,7 @@ async fn entries_that_were_archived_do_not_come_back_after_a_kill() {
         }
     }
     assert_eq!(store.outbox(&shard, 10).await.unwrap(), [entry("one"), entry("three"), entry("two")]);
-    store.clear(&shard, &[entry("one").id, entry("two").id]).await.unwrap();
+    store.clear(&shard, &[entry("one").id.to_string(), entry("two").id.to_string()]).await.unwrap();
     // The files as a kill at this moment leaves them.
     let killed = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap() {

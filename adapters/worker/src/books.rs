@@ -121,7 +121,7 @@ impl Books {
         let rows = self.rows("select id, line from outbox order by id limit ?", vec![count(limit)])?;
         let entry = |row| {
             let [id, line] = columns(row)?;
-            Ok(Entry { id: text(id)?, line: text(line)?, settle: None })
+            Ok(Entry { id: text(id)?.into(), line: text(line)?.into(), settle: None })
         };
         rows.into_iter().map(entry).collect()
     }
@@ -386,8 +386,11 @@ impl Batch<'_> {
         }
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
-            let values: Vec<SqlStorageValue> =
-                entries.by_ref().take(ROWS).flat_map(|entry| [entry.id.into(), entry.line.into()]).collect();
+            let values: Vec<SqlStorageValue> = entries
+                .by_ref()
+                .take(ROWS)
+                .flat_map(|entry| [entry.id.to_string().into(), entry.line.to_string().into()])
+                .collect();
             let rows = vec!["(?, ?)"; values.len() / 2].join(", ");
             books.run(&format!("insert or ignore into outbox values {rows}"), values)?;
         }

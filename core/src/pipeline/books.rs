@@ -407,7 +407,7 @@ async fn post(core: Arc<Core>, shard: ShardId, transaction: Transaction) -> Resu
 /// Says which request's books could not be closed: its hold ends by itself, without a charge.
 fn kept(core: &Core, transaction: &Transaction, settled: Result<(), Fault>) -> Result<(), Fault> {
     settled.inspect_err(|fault| {
-        let id = transaction.entries.first().map_or("?", |entry| entry.id.as_str());
+        let id = transaction.entries.first().map_or("?", |entry| &*entry.id);
         core.ports.log.failed(&format!("the books of request {id} could not be closed"), fault);
     })
 }

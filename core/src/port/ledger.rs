@@ -1,5 +1,7 @@
 //! The books: accounts that change all together or not at all, and the outbox of records beside them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -54,9 +56,10 @@ pub struct Transaction {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Unique, and in the order of time: 16 digits of microseconds, a dash, the record's id.
-    pub id: String,
-    /// One line of JSON or several, without the last line feed.
-    pub line: String,
+    pub id: Arc<str>,
+    /// One line of JSON or several, without the last line feed. Shared, as the id is: each is handed on several times
+    /// before it is archived.
+    pub line: Arc<str>,
     /// The settlement that this line tells of. A host that cannot write accounts and entries in one step writes the
     /// entry first; whoever archives it settles again, which changes nothing if it was done.
     pub settle: Option<(Vec<AccountId>, Settle)>,

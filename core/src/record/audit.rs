@@ -72,7 +72,7 @@ pub(super) async fn append(ports: &Ports, shard: &ShardId, entries: &[Entry]) ->
             page.archive(ports, shard, first).await?;
         }
         let (done, more) = rest.split_at(taken);
-        let ids: Vec<String> = done.iter().map(|entry| entry.id.clone()).collect();
+        let ids: Vec<String> = done.iter().map(|entry| entry.id.to_string()).collect();
         ports.ledger.clear(shard, &ids).await?;
         rest = more;
     }

@@ -52,7 +52,7 @@ pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
         settle_again(ports, shard, &batch).await?;
         ports
             .archive
-            .write(&name(hour, shard, &batch), pack(&mut batch.iter().map(|entry| entry.line.as_str()))?)
+            .write(&name(hour, shard, &batch), pack(&mut batch.iter().map(|entry| &*entry.line))?)
             .await?;
         match sums.keep(&*ports.store).await {
             Ok(()) => {}
@@ -63,7 +63,7 @@ pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
             }
             Err(fault) => return Err(fault),
         }
-        let ids: Vec<String> = batch.iter().map(|entry| entry.id.clone()).collect();
+        let ids: Vec<String> = batch.iter().map(|entry| entry.id.to_string()).collect();
         ports.ledger.clear(shard, &ids).await?;
         sums.cleared(&batch);
         sums.put_aside(&*ports.store).await?;

@@ -47,7 +47,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
-    line.begin(",\"kind\":").text(kind);
+    line.begin(",\"kind\":").plain(kind);
     line.begin(",\"id\":").text(id.as_str());
     line.begin(",\"at\":").shown(at);
     line.begin(",\"shard\":").text(shard.as_str());
@@ -69,12 +69,12 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     if let Some(session) = session {
         line.begin(",\"session\":").text(session);
     }
-    line.begin(",\"operation\":").text(operation);
-    line.begin(",\"dialect\":").text(dialect);
+    line.begin(",\"operation\":").plain(operation);
+    line.begin(",\"dialect\":").plain(dialect);
     line.begin(",\"model\":").text(model);
     line.begin(",\"target\":").maybe(target.as_deref());
     line.begin(",\"stream\":").json(stream);
-    line.begin(",\"outcome\":").text(outcome);
+    line.begin(",\"outcome\":").plain(outcome);
     line.begin(",\"status\":").json(status);
     line.begin(",\"attempts\":").json(attempts);
     line.usage(usage);
@@ -103,14 +103,14 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
         record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
-    line.begin(",\"kind\":").text(kind);
+    line.begin(",\"kind\":").plain(kind);
     line.begin(",\"id\":").text(id.as_str());
     line.begin(",\"at\":").shown(at);
     line.begin(",\"attempt\":").json(attempt);
     line.begin(",\"target\":").text(target);
-    line.begin(",\"lane\":").text(lane);
+    line.begin(",\"lane\":").plain(lane);
     line.begin(",\"status\":").json(status);
-    line.begin(",\"outcome\":").text(outcome);
+    line.begin(",\"outcome\":").plain(outcome);
     line.begin(",\"head_ms\":").json(head_ms);
     line.begin(",\"total_ms\":").json(total_ms);
     if let Some(billed) = billed {
@@ -140,8 +140,13 @@ impl Line<'_> {
         if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
             return self.json(&text);
         }
+        self.plain(text);
+    }
+
+    /// A word of ours, in which there is nothing to escape.
+    fn plain(&mut self, word: &str) {
         self.out.push(b'"');
-        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(word.as_bytes());
         self.out.push(b'"');
     }
 

@@ -5,6 +5,7 @@ mod drain;
 mod line;
 pub mod spend;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use gatelet_wire::Usage;
@@ -124,18 +125,16 @@ pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
         lines.push(b'\n');
     }
     line::request(record, &mut lines);
-    Entry { id: entry_id(record), line: String::from_utf8(lines).unwrap_or_default(), settle: None }
+    let line = std::str::from_utf8(&lines).unwrap_or_default();
+    Entry { id: entry_id(record).into(), line: line.into(), settle: None }
 }
 
 /// Sixteen digits of microseconds, a dash, and the request's id.
 fn entry_id(record: &Record) -> String {
-    let micros = record.at.micros().to_string();
     let id = record.id.as_str();
     let mut text = String::with_capacity(17 + id.len());
-    text.extend(std::iter::repeat_n('0', 16_usize.saturating_sub(micros.len())));
-    text.push_str(&micros);
-    text.push('-');
-    text.push_str(id);
+    // Writing into memory does not fail.
+    let _infallible = write!(text, "{:016}-{id}", record.at.micros());
     text
 }
 

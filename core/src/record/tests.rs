@@ -84,8 +84,8 @@ proptest! {
         let expected =
             format!("{}\n{}", serde_json::to_string(&attempt).unwrap(), serde_json::to_string(&request).unwrap());
         let written = entry(&request, &[attempt]);
-        prop_assert_eq!(&written.line, &expected);
-        prop_assert_eq!(written.id, format!("{:016}-{}", request.at.micros(), text));
+        prop_assert_eq!(&*written.line, &expected);
+        prop_assert_eq!(&*written.id, format!("{:016}-{}", request.at.micros(), text));
         for line in written.line.split('\n') {
             prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{}", line);
         }

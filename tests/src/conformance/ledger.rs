@@ -334,9 +334,9 @@ async fn entries_are_kept_in_order_until_they_are_cleared(ledger: Arc<dyn Ledger
     let last = if kept.last().is_some_and(|entry| entry.settle.is_none()) { entry(3) } else { last };
     check_eq!(kept, [entry(1), entry(2), last.clone()]);
     check_eq!(books.ledger.outbox(&books.shard, 2).await?, [entry(1), entry(2)]);
-    books.ledger.clear(&books.shard, &[entry(1).id, entry(2).id]).await?;
+    books.ledger.clear(&books.shard, &[entry(1).id.to_string(), entry(2).id.to_string()]).await?;
     check_eq!(books.ledger.outbox(&books.shard, 10).await?, std::slice::from_ref(&last));
-    books.ledger.clear(&books.shard, &[entry(1).id, last.id]).await?;
+    books.ledger.clear(&books.shard, &[entry(1).id.to_string(), last.id.to_string()]).await?;
     check_eq!(books.ledger.outbox(&books.shard, 10).await?, Vec::new());
     Ok(())
 }
@@ -525,7 +525,8 @@ fn account(name: &str) -> AccountId {
 }
 
 fn entry(number: usize) -> Entry {
-    Entry { id: format!("{number:016}-record"), line: format!("{{\"number\":{number}}}"), settle: None }
+    let line = format!("{{\"number\":{number}}}").into();
+    Entry { id: format!("{number:016}-record").into(), line, settle: None }
 }
 
 fn held(grant: &Grant) -> Result<()> {

@@ -98,7 +98,9 @@ impl State {
         match &ended {
             Ok(()) => {
                 for (shard, entry) in batch.entries {
-                    self.outbox.insert((shard, entry.id.clone()), Arc::new(entry));
+                    // Accounts and entries are written in one step here: nothing is left to settle.
+                    let entry = Entry { settle: None, ..entry };
+                    self.outbox.insert((shard, Arc::clone(&entry.id)), entry);
                 }
                 self.failing = None;
             }

@@ -64,15 +64,13 @@ impl Ledger for Embedded {
     async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
         let writer = self.shared.writer();
         let mut found = if writer.entries == 0 { Vec::new() } else { writer.outbox(shard, limit)? };
-        let waiting: Vec<Arc<Entry>> = {
+        {
             let state = self.shared.lock();
-            let from = (shard.clone(), String::new());
+            let from = (shard.clone(), Arc::from(""));
             let mine = state.outbox.range(from..).take_while(|((of, _), _)| of == shard);
-            mine.take(limit).map(|(_, entry)| Arc::clone(entry)).collect()
-        };
+            found.extend(mine.take(limit).map(|(_, entry)| entry.clone()));
+        }
         drop(writer);
-        // Accounts and entries are written in one step here: nothing is left to settle.
-        found.extend(waiting.iter().map(|entry| Entry { settle: None, ..Entry::clone(entry) }));
         found.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         found.truncate(limit);
         Ok(found)
@@ -115,8 +113,11 @@ impl State {
         {
             return Err(Fault::new(FaultKind::Unavailable, "ledger.transact", why.as_str()));
         }
-        let mut accounts = Vec::with_capacity(ids.len());
-        for id in account::distinct(&ids) {
+        let mut accounts: Vec<(AccountId, Account)> = Vec::with_capacity(ids.len());
+        for id in ids {
+            if accounts.iter().any(|(taken, _)| *taken == id) {
+                continue;
+            }
             match self.accounts.take(&self.db, shard, &id) {
                 Ok(account) => accounts.push((id, account)),
                 Err(fault) => {
@@ -127,17 +128,16 @@ impl State {
         }
         let grant = account::transact(&mut accounts, &op, now);
         let changed = grant.changes();
-        let mut touched: Vec<AccountId> = Vec::new();
-        if changed && !reserves {
-            touched
-                .extend(accounts.iter().filter(|(_, account)| !account.is_blank()).map(|(id, _)| id.clone()));
-        }
-        self.put_back(shard, accounts, changed);
-        if touched.is_empty() && entries.is_empty() {
+        let durable = changed && !reserves;
+        if !durable && entries.is_empty() {
+            self.put_back(shard, accounts, changed);
             return Ok((grant, None));
         }
-        self.accounts.note_shard(shard);
+        let touched = accounts.iter().filter(|(_, account)| durable && !account.is_blank());
+        let touched = touched.map(|(id, _)| id.clone());
         self.batch.add(shard, touched, entries);
+        self.put_back(shard, accounts, changed);
+        self.accounts.note_shard(shard);
         Ok((grant, Some(self.batch.join())))
     }
 
@@ -184,7 +184,7 @@ impl State {
     fn clear(&mut self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
         let mut ours: Vec<&str> = Vec::new();
         for id in entries {
-            if self.outbox.remove(&(shard.clone(), id.clone())).is_some() {
+            if self.outbox.remove(&(shard.clone(), id.as_str().into())).is_some() {
                 ours.push(id);
             }
         }
@@ -209,8 +209,8 @@ impl Writer {
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed())? {
             found.push(Entry {
-                id: row.get(0).map_err(failed())?,
-                line: row.get(1).map_err(failed())?,
+                id: row.get::<_, Arc<str>>(0).map_err(failed())?,
+                line: row.get::<_, Arc<str>>(1).map_err(failed())?,
                 settle: None,
             });
         }

@@ -66,7 +66,7 @@ struct State {
     batch: Batch,
     journal: Journal,
     /// Entries that are in the journal alone.
-    outbox: BTreeMap<(ShardId, String), Arc<Entry>>,
+    outbox: BTreeMap<(ShardId, Arc<str>), Entry>,
     /// Why the last commit failed. Nothing new is reserved until one succeeds: it could not be charged.
     failing: Option<String>,
 }

@@ -45,7 +45,7 @@ impl Embedded {
             &mut writer.db,
             &rows,
             run,
-            entries.values().zip(entries.keys()).map(|(entry, (shard, _))| (shard, &**entry)),
+            entries.values().zip(entries.keys()).map(|(entry, (shard, _))| (shard, entry)),
         );
         let mut state = self.shared.lock();
         if let Err(fault) = written {
@@ -126,7 +126,7 @@ fn write<'a>(
             .prepare_cached("insert or ignore into entries (shard, id, line) values (?, ?, ?)")
             .map_err(failed())?;
         for (shard, entry) in entries {
-            insert.execute((shard.as_str(), &entry.id, &entry.line)).map_err(failed())?;
+            insert.execute((shard.as_str(), &*entry.id, &*entry.line)).map_err(failed())?;
         }
     }
     transaction.commit().map_err(failed())
@@ -141,18 +141,18 @@ pub(super) fn recover(folder: &Path, db: &mut Connection) -> Result<u64, NotOpen
     let broken = |source| NotOpened::Folder { folder: folder.to_owned(), source };
     let failed = |fault: Fault| broken(io::Error::other(fault));
     let mut rows: HashMap<(String, String), Vec<u8>> = HashMap::new();
-    let mut entries: BTreeMap<(ShardId, String), Arc<Entry>> = BTreeMap::new();
+    let mut entries: BTreeMap<(ShardId, Arc<str>), Entry> = BTreeMap::new();
     let mut cleared: Vec<(String, String)> = Vec::new();
     let next = journal::replay(folder, |frame| {
         for account in frame.accounts {
             rows.insert((account.shard.to_owned(), account.id.to_owned()), account.state.into_owned());
         }
         for entry in frame.entries {
-            let kept = Entry { id: entry.id.to_owned(), line: entry.line.to_owned(), settle: None };
-            entries.insert((ShardId::new(entry.shard), kept.id.clone()), Arc::new(kept));
+            let kept = Entry { id: entry.id.into(), line: entry.line.into(), settle: None };
+            entries.insert((ShardId::new(entry.shard), Arc::clone(&kept.id)), kept);
         }
         for (shard, id) in frame.cleared {
-            entries.remove(&(ShardId::new(shard), id.to_owned()));
+            entries.remove(&(ShardId::new(shard), id.into()));
             cleared.push((shard.to_owned(), id.to_owned()));
         }
         Ok::<(), io::Error>(())
@@ -162,7 +162,7 @@ pub(super) fn recover(folder: &Path, db: &mut Connection) -> Result<u64, NotOpen
         .into_iter()
         .map(|((shard, id), state)| Row { shard: ShardId::new(shard), id: AccountId::new(id), state })
         .collect();
-    let lines = entries.iter().map(|((shard, _), entry)| (shard, &**entry));
+    let lines = entries.iter().map(|((shard, _), entry)| (shard, entry));
     write(db, &rows, NO_RUN, lines).map_err(failed)?;
     delete(db, cleared.iter().map(|(shard, id)| (shard.as_str(), id.as_str()))).map_err(failed)?;
     journal::forget(folder, next).map_err(broken)?;

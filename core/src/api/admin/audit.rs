@@ -159,7 +159,7 @@ fn entry(core: &Core, now: Timestamp, fields: &Map<String, Value>) -> Entry {
         let _infallible = write!(line, ",\"{name}\":{value}");
     }
     line.push('}');
-    Entry { id: format!("{:016}-{id}", now.micros()), line, settle: None }
+    Entry { id: format!("{:016}-{id}", now.micros()).into(), line: line.into(), settle: None }
 }
 
 fn name_of(entry: &Entry) -> &str {

@@ -204,7 +204,7 @@ impl Ledger for MemoryLedger {
             }
         }
         for entry in transaction.entries {
-            shard.outbox.insert(entry.id.clone(), entry);
+            shard.outbox.insert(entry.id.to_string(), entry);
         }
         Ok(Outcome { grant })
     }

@@ -55,8 +55,8 @@ impl Books {
         let settle =
             Settle { hold: HoldId::new(hold), tokens: 2, output_tokens: 0, cost: cost.parse().unwrap() };
         let entry = Entry {
-            id: format!("{:016}-{hold}", self.ports.clock.now().micros()),
-            line: format!("{{\"request\":\"{hold}\"}}"),
+            id: format!("{:016}-{hold}", self.ports.clock.now().micros()).into(),
+            line: format!("{{\"request\":\"{hold}\"}}").into(),
             settle: Some((vec![self.account.clone()], settle.clone())),
         };
         self.transact(Op::Settle(settle), vec![entry]).await
@@ -109,11 +109,11 @@ fn entries_are_kept_with_the_settlement_until_they_are_cleared() {
     let ledger = &books.ports.ledger;
     let entries = now(ledger.outbox(&ShardId::main(), 10)).unwrap();
     assert_eq!(
-        entries.iter().map(|entry| entry.line.as_str()).collect::<Vec<_>>(),
+        entries.iter().map(|entry| &*entry.line).collect::<Vec<_>>(),
         [r#"{"request":"a"}"#, r#"{"request":"b"}"#]
     );
     assert_eq!(now(ledger.outbox(&ShardId::main(), 1)).unwrap(), entries[..1]);
-    now(ledger.clear(&ShardId::main(), &[entries[0].id.clone()])).unwrap();
+    now(ledger.clear(&ShardId::main(), &[entries[0].id.to_string()])).unwrap();
     assert_eq!(now(ledger.outbox(&ShardId::main(), 10)).unwrap(), entries[1..]);
     assert_eq!(now(ledger.shards()).unwrap(), [ShardId::main()]);
     assert_eq!(books.statement().spent, "0.2".parse().unwrap());
