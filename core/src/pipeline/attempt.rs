@@ -1,12 +1,13 @@
 //! One call of one target, up to the point where the caller may have its answer.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::{Either, select};
 use gatelet_wire::chat::Response;
 use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::frame::envelope::Envelope;
@@ -252,7 +253,9 @@ fn whole(
     let reading = target.provider.reading();
     let asked = &call.received.asked;
     let verbatim = !asked.stream && !anew;
-    call.books.tally.state(target.stated.as_ref(), std::str::from_utf8(&body).unwrap_or_default());
+    if let Some(stated) = &target.stated {
+        call.books.tally.state(Some(stated), std::str::from_utf8(&body).unwrap_or_default());
+    }
     let suspicious = ERRORS.iter().any(|word| word.find(&body).is_some());
     // What nobody rewrites is read no further than the books need.
     if verbatim
@@ -482,9 +485,19 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
 
 /// What `work` answers, if it does so in time. It is pinned by whoever asks, so that it is not kept twice: as what was
 /// given, and as what is polled.
-pub async fn within<W: Future + Send>(core: &Core, limit: Duration, work: Pin<&mut W>) -> Option<W::Output> {
-    match select(work, core.ports.clock.sleep(limit)).await {
-        Either::Left((answer, _)) => Some(answer),
-        Either::Right(((), _)) => None,
-    }
+pub async fn within<W: Future + Send>(
+    core: &Core,
+    limit: Duration,
+    mut work: Pin<&mut W>,
+) -> Option<W::Output> {
+    let mut over = None;
+    poll_fn(|context| {
+        if let Poll::Ready(answer) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(answer));
+        }
+        // A body is mostly there with its head: only who has to wait needs a clock.
+        let over = over.get_or_insert_with(|| core.ports.clock.sleep(limit));
+        over.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }

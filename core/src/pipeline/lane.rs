@@ -142,14 +142,13 @@ fn same_dialect(
         && asked.stream
         && !asked.stream_usage
         && target.provider.quirks.stream_usage == StreamUsage::Ask;
-    let model = Json::of(&&*target.model);
     let cleaned = received.arrived.dialect.dialect().cleaned(fields);
     if target.edits.is_empty() && output_cap.is_none() && !hide_usage && cleaned.is_none() {
         let said = received.arrived.addressed.model.is_none() && asked.model == *target.model;
         let body = if conventions.model_in_path || said {
             Body::Full(received.arrived.body.clone())
         } else {
-            assembled(received, fields.splice_pieces(&[("model", model.as_str())]))
+            assembled(received, fields.splice_pieces(&[("model", target.model_json.as_str())]))
         };
         return Ok(Prepared {
             path,
@@ -166,7 +165,7 @@ fn same_dialect(
         draft.set(name, json);
     }
     if !conventions.model_in_path {
-        draft.set("model", model);
+        draft.lend("model", &target.model_json);
     }
     if let Some(cap) = output_cap {
         let spellings = received.arrived.dialect.dialect().spellings().iter();
@@ -198,10 +197,10 @@ fn assembled(received: &Received<'_>, pieces: Vec<Piece>) -> Body {
         Piece::Made(bytes) => bytes.into(),
         Piece::Kept(place) => own.slice(place),
     };
-    let mut pieces: Vec<Bytes> = pieces.into_iter().map(bytes).collect();
-    match pieces.len() {
-        1 => Body::Full(pieces.remove(0)),
-        _ => Body::Pieces(pieces),
+    let mut pieces = pieces.into_iter().map(bytes);
+    match (pieces.next(), pieces.len()) {
+        (Some(only), 0) => Body::Full(only),
+        (first, _) => Body::Pieces(first.into_iter().chain(pieces).collect()),
     }
 }
 

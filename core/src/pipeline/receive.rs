@@ -323,11 +323,15 @@ impl Asked {
 
 /// The caller's key, from wherever a vendor's SDK puts it.
 pub fn token(parts: &Parts) -> Result<KeyToken, Refusal> {
-    let text = key_text(parts).ok_or(Refusal::NoKey)?;
-    KeyToken::parse(&text).ok_or(Refusal::KeyMalformed)
+    let text = shown_key(parts).ok_or(Refusal::NoKey)?;
+    KeyToken::parse(text).ok_or(Refusal::KeyMalformed)
 }
 
 pub fn key_text(parts: &Parts) -> Option<String> {
+    shown_key(parts).map(str::to_owned)
+}
+
+fn shown_key(parts: &Parts) -> Option<&str> {
     fn text(value: &HeaderValue) -> Option<&str> {
         value.to_str().ok().map(str::trim)
     }
@@ -346,7 +350,6 @@ pub fn key_text(parts: &Parts) -> Option<String> {
         .or_else(|| header("x-goog-api-key"))
         .or_else(query)
         .filter(|key| !key.is_empty())
-        .map(str::to_owned)
 }
 
 /// Reads a whole body of at most `most` bytes, or refuses it.

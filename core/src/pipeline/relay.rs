@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatelet_wire::{Loss, Operation};
+use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Response};
 
 use super::admit::Admitted;
 use super::attempt::{Answer, Failed, Next, attempt};
 use super::books::{Books, Ending};
 use super::fetch::Fetched;
+use super::headers::Head;
 use super::receive::Received;
 use super::stream::{Committed, Relay};
 use super::{headers, native, task};
@@ -69,8 +70,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
             }
             match attempt(core, &mut call, target).await {
                 Ok(answer) => {
-                    // Room for all of ours, and for the two that the gateway adds.
-                    let mut head = HeaderMap::with_capacity(16);
+                    let mut head = Head::new();
                     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
                     headers::served(&mut head, target, call.output_cap, &marks);
                     return Ok(respond(
@@ -128,7 +128,7 @@ async fn estimated(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<
     };
     let mut loss = Loss::default();
     loss.note("input_tokens=estimated");
-    let mut head = HeaderMap::with_capacity(16);
+    let mut head = Head::new();
     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
     headers::loss(&mut head, &loss);
     books.lost(&loss);
@@ -156,7 +156,7 @@ async fn respond(
     timeouts: Timeouts,
     deadline: Timestamp,
     answer: Answer,
-    mut head: HeaderMap,
+    mut head: Head,
     target: &Arc<str>,
 ) -> Response<Body> {
     let (content_type, body) = match answer {
@@ -193,9 +193,9 @@ async fn respond(
     finish(head, content_type, body)
 }
 
-fn finish(head: HeaderMap, content_type: HeaderValue, body: Body) -> Response<Body> {
+fn finish(head: Head, content_type: HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    *response.headers_mut() = head;
+    *response.headers_mut() = head.map;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatelet_wire::{Edit, Operation};
+use gatelet_wire::{Edit, Json, Operation};
 use http::Uri;
 
 use super::Provider;
@@ -78,6 +78,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// The provider's own name for the model: what is sent.
     pub model: Box<str>,
+    /// The same as JSON.
+    pub model_json: Json,
     /// `provider/model`, as answers and records name it.
     pub(super) name: Arc<str>,
     /// Where a conversation goes: for a whole answer, and for a stream. None: what is configured is no address.

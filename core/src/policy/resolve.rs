@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatelet_wire::{DialectId, Edit};
+use gatelet_wire::{DialectId, Edit, Json};
 use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
@@ -202,6 +202,7 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
     Target {
         provider: provider.clone(),
         model: model.into(),
+        model_json: Json::of(&model),
         name: format!("{}/{model}", provider.id).into(),
         addresses: [false, true].map(address),
         stated: provider.quirks.cost.clone().filter(|_| !provider.free),

@@ -184,13 +184,11 @@ impl Price {
     /// Every set of rates that may hold for a call within `bound`.
     fn candidates<'a>(&'a self, bound: &Bound<'_>) -> impl Iterator<Item = &'a Resolved> {
         let pinned = bound.service.map(|name| self.service(name).unwrap_or(&self.standard));
-        let any = || {
-            let named = self.services.iter().filter(|(name, _)| &**name != "batch");
-            std::iter::once(&self.standard).chain(named.map(|(_, schedule)| schedule))
-        };
+        let others = self.services.iter().filter(move |(name, _)| pinned.is_none() && &**name != "batch");
         let prompt = bound.text_tokens.saturating_add(bound.media_tokens);
-        let schedules: Vec<_> = pinned.map_or_else(|| any().collect(), |schedule| vec![schedule]);
-        schedules.into_iter().flat_map(move |schedule| schedule.up_to(prompt))
+        std::iter::once(pinned.unwrap_or(&self.standard))
+            .chain(others.map(|(_, schedule)| schedule))
+            .flat_map(move |schedule| schedule.up_to(prompt))
     }
 
     fn service(&self, name: &str) -> Option<&Schedule> {

@@ -83,9 +83,10 @@ enum Change {
 
 impl<'a> From<&Fields<'a>> for Draft<'a> {
     fn from(fields: &Fields<'a>) -> Self {
-        Self {
-            items: fields.items().iter().map(|(key, value)| (key.clone(), Cow::Borrowed(*value))).collect(),
-        }
+        // With room for what is added most often, the cap on output and the asking for usage.
+        let mut items = Vec::with_capacity(fields.len() + 2);
+        items.extend(fields.items().iter().map(|(key, value)| (key.clone(), Cow::Borrowed(*value))));
+        Self { items }
     }
 }
 
@@ -162,6 +163,11 @@ impl<'a> Draft<'a> {
     /// Gives an outer field a value, in its place or at the end.
     pub fn set(&mut self, key: &str, value: Json) {
         self.put(key, Cow::Owned(value.into()));
+    }
+
+    /// As [`Draft::set`], of a value that outlives the draft.
+    pub fn lend(&mut self, key: &str, value: &'a Json) {
+        self.put(key, Cow::Borrowed(value.as_ref()));
     }
 
     fn put(&mut self, key: &str, value: Cow<'a, RawValue>) {

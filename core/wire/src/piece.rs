@@ -43,7 +43,10 @@ pub(crate) struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     pub(crate) fn of(fields: &Fields<'a>) -> Self {
-        Self { text: fields.as_str(), done: Vec::new(), made: Vec::new() }
+        /// More than what is made of most texts, all of which are small or are kept.
+        const MOST: usize = 512;
+        let text = fields.as_str();
+        Self { text, done: Vec::new(), made: Vec::with_capacity((text.len() + 64).min(MOST)) }
     }
 
     pub(crate) fn done(mut self) -> Vec<Piece> {

@@ -16,7 +16,7 @@ use super::admit::Admitted;
 use super::attempt::{failure, within};
 use super::books::{Books, Ending};
 use super::flow::{Flow, Waiting};
-use super::headers;
+use super::headers::{self, Head};
 use super::receive::{Received, collect};
 use super::stream::{Committed, Relay};
 use super::task;
@@ -99,7 +99,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     };
     let (parts, body) = answer.into_parts();
     books.head(parts.status.as_u16(), core.ports.clock.now());
-    let mut head = words::back(&parts.headers);
+    let mut head = Head::over(words::back(&parts.headers));
     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
     headers::served(&mut head, target, None, &marks);
     let status = parts.status;
@@ -135,7 +135,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    *response.headers_mut() = head;
+    *response.headers_mut() = head.map;
     Ok(response)
 }
 
