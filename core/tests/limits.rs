@@ -119,10 +119,10 @@ fn organisations_and_members_hold_for_the_keys_that_belong_to_them() {
         json!({ "org": "nowhere" }),
     ] {
         let (status, refused) = world.admin("POST", "/admin/v1/keys", &wish);
-        assert_eq!(status, 400, "{refused}");
+        assert!(matches!(status, 400 | 422), "{refused}");
     }
     let (status, _) = world.admin("PATCH", &format!("/admin/v1/keys/{id}"), &json!({ "team": "other" }));
-    assert_eq!(status, 400, "a key does not leave its organisation by its team");
+    assert_eq!(status, 422, "a key does not leave its organisation by its team");
     make(&world, "members", &json!({ "id": "search/ada", "org": "acme", "limits": { "rpm": 1 } }));
     assert_eq!(send(&world, &key, &[]).status(), 200);
     assert_eq!(code(send(&world, &key, &[])), (429, "requests_limited".to_owned()));
@@ -207,7 +207,8 @@ fn what_is_made_from_a_template_has_its_limits() {
     );
     for wish in [json!({ "template": "none" }), json!({ "template": "small", "limits": {} })] {
         let (status, refused) = world.admin("POST", "/admin/v1/keys", &wish);
-        assert_eq!((status, &refused["param"]), (400, &json!("template")), "{refused}");
+        assert_eq!(refused["param"], json!("template"), "{refused}");
+        assert!(matches!(status, 400 | 422), "{refused}");
     }
 }
 
@@ -342,7 +343,8 @@ fn bad_limits_are_refused_field_by_field() {
         (json!({ "template": "x".repeat(10_000) }), "template"),
     ] {
         let (status, refused) = world.admin("POST", "/admin/v1/keys", &wish);
-        assert_eq!(status, 400, "{wish}: {refused}");
+        assert!(matches!(status, 400 | 422), "{refused}");
+        assert!(refused.to_string().len() < 1_000, "what is wrong is not said at length");
         assert!(refused["param"].as_str().unwrap().starts_with(param), "{wish}: {refused}");
     }
     for id in ["x".repeat(10_000), "a\u{7f}".to_owned(), String::new()] {

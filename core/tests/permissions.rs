@@ -162,6 +162,25 @@ fn a_member_sees_and_changes_own_keys_alone() {
     for other in [&mine, &elsewhere] {
         assert_eq!(world.call(&ada, "GET", &id(other), &json!({})).0, 404);
     }
+    // Limits are for others to set: on a new key, and on one that has some.
+    let keys = "/admin/v1/keys";
+    let plain = json!({ "team": "mine", "user": "ada" });
+    assert_eq!(world.call(&ada, "POST", keys, &plain).0, 201);
+    for limits in [
+        json!({ "limits": { "rpm": 9 } }),
+        json!({ "limits": null }),
+        json!({ "model_limits": { "plain": { "rpm": 9 } } }),
+        json!({ "session_limits": { "rpm": 9 } }),
+    ] {
+        let mut wish = plain.clone();
+        wish.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+        if limits["limits"] != json!(null) || limits.get("limits").is_none() {
+            assert_eq!(world.call(&ada, "POST", keys, &wish).0, 403, "{wish}");
+        }
+        world.admin("PATCH", &id(&own), &json!({ "limits": { "rpm": 5 } }));
+        assert_eq!(world.call(&ada, "PATCH", &id(&own), &limits).0, 403, "{limits}");
+    }
+    assert_eq!(world.call(&ada, "PATCH", &id(&own), &json!({ "alias": "mine" })).0, 200);
     assert_eq!(world.call(&ada, "GET", "/admin/v1/users/ada", &json!({})).0, 200);
     assert_eq!(world.call(&ada, "PATCH", "/admin/v1/users/ada", &json!({ "name": "A" })).0, 403);
 }

@@ -196,6 +196,15 @@ pub enum Import {
         #[arg(long)]
         strict: bool,
     },
+    /// Rows out of LiteLLM's database, to a running gateway: organisations, budgets, teams, users, customers and keys. Keys
+    /// go on opening what they opened, where the configuration has `imported_keys`
+    LitellmRows {
+        #[command(flatten)]
+        remote: Remote,
+        /// JSON: a list of rows, lists by table, or a row a line
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

@@ -2,11 +2,13 @@
 
 mod audit;
 mod books;
+mod litellm;
 mod reconcile;
 mod show;
 
 pub use audit::audit;
 pub use books::spend;
+pub use litellm::litellm_rows;
 pub use reconcile::reconcile;
 pub(crate) use show::table;
 

@@ -45,6 +45,9 @@ fn main() -> ExitCode {
         Some(Command::Import { from: Import::Litellm { file, output, strict } }) => {
             import::litellm(&file, output.as_deref(), strict)
         }
+        Some(Command::Import { from: Import::LitellmRows { remote, files } }) => {
+            client::litellm_rows(&remote, &files)
+        }
         Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
         Some(Command::Audit { remote, command }) => client::audit(&remote, command),
         Some(Command::Reconcile { remote, from, to, shard }) => {

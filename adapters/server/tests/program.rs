@@ -506,3 +506,33 @@ fn books_are_shown_compared_and_verified_from_the_command_line() {
     let verified = run(&["audit", "verify"]);
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
 }
+
+/// Rows of their database become teams and keys; what callers hold goes on opening them.
+#[test]
+fn rows_of_litellm_are_imported_and_their_keys_go_on_working() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gatelet.yaml"), "imported_keys: true\n").unwrap();
+    let rows = r#"{"LiteLLM_TeamTable":[{"team_id":"t-1","team_alias":"Search","max_budget":5.0,"spend":1.5,"models":[],"blocked":false}],
+      "LiteLLM_VerificationToken":[{"token":"dd65e03569cfa4fa17f41cc914529f60fa210b46a7ee8647c7c2f1ed5844a3ea","key_alias":"old","team_id":"t-1","expires":"2099-01-01 00:00:00",
+      "models":["demo/*"],"metadata":"{\"a\": 1}","router_settings":{"num_retries":1}}]}"#;
+    std::fs::write(folder.path().join("rows.json"), rows).unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let import = || {
+        let mut command = gatelet(folder.path());
+        command.args(["import", "litellm-rows", "rows.json", "--admin-key", ADMIN_KEY, "--url"]);
+        command.arg(format!("http://{}", gateway.address)).output().unwrap()
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let first = import();
+    let (out, told) = (text(&first.stdout), text(&first.stderr));
+    assert!(first.status.success(), "{out}{told}");
+    assert_eq!(out, "made 1 keys\nmade 1 teams\n");
+    assert!(told.contains("teams.spend of 1 rows: budgets begin anew"), "{told}");
+    assert!(told.contains("keys.router_settings of 1 rows"), "{told}");
+    let body = r#"{"model":"demo/echo","messages":[{"role":"user","content":"hello"}]}"#;
+    let answer = gateway.ask("POST", "/v1/chat/completions", "sk-1234567890abcdef", body);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let again = import();
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert_eq!(text(&again.stdout), "1 keys were there already\n1 teams were there already\n");
+}

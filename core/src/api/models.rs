@@ -69,7 +69,7 @@ pub(super) async fn show(
 
 /// Who asks. Nothing is held for a list, so the key is read anew: a revoked one dies here at once, too.
 pub(super) async fn caller(core: &Core, now: Timestamp, parts: &Parts) -> Result<Arc<Caller>, Refusal> {
-    let token = pipeline::token(parts)?;
+    let token = pipeline::token(core, parts)?;
     let caller = pipeline::read(core, &token.shard, &token.id).await?;
     pipeline::check(&caller, &token, now, Approach::of(core, parts, approach::MODELS))?;
     Ok(caller)

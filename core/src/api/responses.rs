@@ -63,7 +63,7 @@ pub(super) async fn answer(
 
 /// What the caller's key keeps. The key is judged first: a stranger costs nothing.
 async fn shelf(core: &Core, now: Timestamp, parts: &Parts) -> Result<Shelf, Refusal> {
-    let token = pipeline::token(parts)?;
+    let token = pipeline::token(core, parts)?;
     let approach = Approach::of(core, parts, Operation::Chat.name());
     pipeline::known(core, &token, now, approach).await?;
     Ok(Shelf::of(core.ports.store.clone(), &token))

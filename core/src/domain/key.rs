@@ -46,6 +46,26 @@ impl KeyToken {
         (Self { shard: shard.clone(), id: id.to_owned(), hash: hash(&text) }, Secret::new(text))
     }
 
+    /// A token that another gateway has made, of a key that was imported to `shard`; none where none could be.
+    pub fn imported(shard: &ShardId, text: &str) -> Option<Self> {
+        const LENGTHS: std::ops::RangeInclusive<usize> = 16..=512;
+        let plain = LENGTHS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (plain && !text.starts_with("gk_")).then(|| Self::of_hash(shard, &hash(text)))?
+    }
+
+    /// The token of a hash, as another gateway has kept it: SHA-256 in 64 hexadecimal digits. The key's id is of its digits,
+    /// too: that is how a token is found that does not name its key.
+    pub fn of_hash(shard: &ShardId, hash: &str) -> Option<Self> {
+        let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if hash.len() != 64 || !hash.bytes().all(lower) {
+            return None;
+        }
+        // 60 bits, five a letter.
+        let bits = u64::from_str_radix(hash.get(..15)?, 16).ok()?;
+        let letters = (0..ID).map(|place| crockford(u128::from(bits >> (5 * (ID - 1 - place)) & 31)));
+        Some(Self { shard: shard.clone(), id: letters.collect(), hash: hash.to_owned() })
+    }
+
     /// Reads a token; none when its form or its checksum is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 4 + LONGEST_SHARD + 1 + ID + 1 + SECRET + CHECKSUM {
@@ -464,6 +484,23 @@ mod tests {
         }
         assert!(KeyToken::parse(&format!("{text}0")).is_none());
         assert!(KeyToken::parse(&text.repeat(1_000)).is_none());
+    }
+
+    #[test]
+    fn a_token_that_was_imported_is_found_by_its_hash() {
+        let shard = ShardId::new("main");
+        // printf %s sk-1234567890abcdef | sha256sum
+        let hash = "dd65e03569cfa4fa17f41cc914529f60fa210b46a7ee8647c7c2f1ed5844a3ea";
+        let token = KeyToken::imported(&shard, "sk-1234567890abcdef").unwrap();
+        assert_eq!(Some(&token), KeyToken::of_hash(&shard, hash).as_ref());
+        assert_eq!((token.hash.as_str(), token.id.len()), (hash, ID));
+        assert!(token.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
+        for other in ["", "sk-short", "sk-with a space in it", "gk_main_000000000000_x", &"a".repeat(513)] {
+            assert_eq!(KeyToken::imported(&shard, other), None, "{other}");
+        }
+        for other in ["", "abc", &"g".repeat(64), &"A".repeat(64), &"a".repeat(65)] {
+            assert_eq!(KeyToken::of_hash(&shard, other), None, "{other}");
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub(super) async fn admit<'a>(
                 if stale > 4 {
                     break;
                 }
-                Stakes::learn(core, &shard, &newer, now)
+                Stakes::learn(core, &caller, &newer, now)
                     .map_err(|refusal| noted(core, &received, &caller, refusal))?;
                 let newer = match caller.with(newer) {
                     Some(newer) => Arc::new(newer),

@@ -128,7 +128,7 @@ pub(super) async fn arrive(
         let caller = signed.known(core, started, approach).await?;
         (Shown::Signature(signed), caller)
     } else {
-        let token = token(&parts)?;
+        let token = token(core, &parts)?;
         let caller = authenticate::known(core, &token, started, approach).await?;
         (Shown::Token(token), caller)
     };
@@ -322,9 +322,13 @@ impl Asked {
 }
 
 /// The caller's key, from wherever a vendor's SDK puts it.
-pub fn token(parts: &Parts) -> Result<KeyToken, Refusal> {
+pub fn token(core: &Core, parts: &Parts) -> Result<KeyToken, Refusal> {
     let text = shown_key(parts).ok_or(Refusal::NoKey)?;
-    KeyToken::parse(text).ok_or(Refusal::KeyMalformed)
+    let imported = || {
+        let imports = core.policy().imports_keys();
+        imports.then(|| KeyToken::imported(&core.settings.shard, text)).flatten()
+    };
+    KeyToken::parse(text).or_else(imported).ok_or(Refusal::KeyMalformed)
 }
 
 pub fn key_text(parts: &Parts) -> Option<String> {

@@ -89,10 +89,15 @@ impl Stakes {
         })
     }
 
-    /// Takes in what the ledger told of what the request names itself. Refuses where that is closed.
-    pub(super) fn learn(core: &Core, shard: &ShardId, told: &[Stood], now: Timestamp) -> Result<(), Refusal> {
+    /// Takes in what the ledger told of what the request names itself. Refuses where that is closed. What the caller
+    /// belongs to is judged with the key, which may belong to something else by now.
+    pub(super) fn learn(core: &Core, caller: &Caller, told: &[Stood], now: Timestamp) -> Result<(), Refusal> {
+        let shard = &caller.key.shard;
         for Stood { account, document } in told {
             let Some(document) = document else { continue };
+            if caller.scopes().iter().any(|stake| stake.account == *account) {
+                continue;
+            }
             if let Holder::Scope(_) = document.holder {
                 core.scopes.put(shard, &Arc::new(Document::clone(document)));
                 if !document.is_open(now) {

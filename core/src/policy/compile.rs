@@ -52,6 +52,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
     let mut policy = Policy {
         key_limits: document.key_limits,
         proxies: document.proxies,
+        imported_keys: document.imported_keys,
         listed,
         fetch,
         registry,

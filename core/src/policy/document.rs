@@ -21,6 +21,8 @@ pub(super) struct Document {
     pub(super) providers: Option<Vec<ProviderEntry>>,
     pub(super) models: Option<Vec<ModelEntry>>,
     pub(super) key_limits: Limits,
+    /// Keys that another gateway has made are let in.
+    pub(super) imported_keys: bool,
     pub(super) fetch: FetchEntry,
     pub(super) proxies: Vec<Cidr>,
 }
@@ -99,7 +101,7 @@ pub(super) struct TargetEntry {
     pub(super) context: Option<u64>,
 }
 
-const SECTIONS: [&str; 5] = ["providers", "models", "limits", "fetch", "trusted_proxies"];
+const SECTIONS: [&str; 6] = ["providers", "models", "limits", "fetch", "trusted_proxies", "imported_keys"];
 /// Sections that the design has and this version does not carry out.
 const LATER_SECTIONS: [&str; 9] =
     ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams", "alerts"];
@@ -117,6 +119,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         key_limits: fields.get("limits").and_then(|at| limits(reader, at)).unwrap_or_default(),
         fetch: fields.get("fetch").and_then(|at| fetching(reader, at)).unwrap_or_default(),
         proxies: fields.get("trusted_proxies").map(|at| proxies(reader, at)).unwrap_or_default(),
+        imported_keys: fields.get("imported_keys").and_then(|at| boolean(reader, at)).unwrap_or_default(),
     }
 }
 

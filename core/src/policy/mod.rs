@@ -43,6 +43,7 @@ pub struct Policy {
     /// The document writes `models`: what they do not reach is closed.
     listed: bool,
     key_limits: Limits,
+    imported_keys: bool,
     /// What stands before the gateway and says truly who sent a request.
     proxies: Vec<Cidr>,
     /// None: nothing is fetched.

@@ -118,6 +118,11 @@ impl Policy {
         &self.registry
     }
 
+    /// Whether keys that another gateway has made are let in.
+    pub fn imports_keys(&self) -> bool {
+        self.imported_keys
+    }
+
     /// The limits of keys that say nothing themselves.
     pub fn key_limits(&self) -> &Limits {
         &self.key_limits

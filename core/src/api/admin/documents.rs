@@ -173,7 +173,7 @@ pub(super) async fn open_to_more(
     let scope = document
         .and_then(Document::scope)
         .filter(|scope| scope.state != ScopeState::Deleted && call.permit.may_name(shard, scope));
-    let missing = || unfit(param, format!("there is no {kind} `{}`", id.escape_debug()));
+    let missing = || unfit(param, format!("there is no {kind} `{}`", short(id)));
     scope.cloned().ok_or_else(missing)
 }
 
@@ -218,7 +218,7 @@ pub(super) async fn limits(
     let copied = pipeline::limits_of(call.core, shard, template).await;
     copied.map(Some).map_err(|refusal| match refusal {
         Refusal::ScopeClosed { .. } => {
-            unfit("template", format!("there is no template `{}`", template.escape_debug()))
+            unfit("template", format!("there is no template `{}`", short(template)))
         }
         other => other,
     })
@@ -264,4 +264,9 @@ pub(super) fn check_metadata(metadata: &serde_json::Map<String, Value>) -> Resul
         return Err(unfit("metadata", "expected at most 16 KiB"));
     }
     Ok(())
+}
+
+/// What somebody wrote, short and without control characters.
+fn short(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
 }

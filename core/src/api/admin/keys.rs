@@ -59,6 +59,10 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    fn says_limits(&self) -> bool {
+        self.limits.is_some() || !self.model_limits.is_empty() || self.session_limits.is_some()
+    }
+
     /// What was said of a key so far.
     fn of(key: &Key) -> Self {
         Self {
@@ -98,6 +102,10 @@ pub(super) struct Creation {
     template: Option<String>,
     /// It gets a pair for clients of AWS.
     aws: bool,
+    /// The SHA-256 of a token that another gateway has made, in hexadecimal: that opens it, where the configuration has
+    /// `imported_keys`, and no other is made.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[0-9a-f]{64}$")))]
+    token_hash: Option<String>,
 }
 
 /// [`KeyKind`], as it is said in words: it stays what it was made as.
@@ -183,22 +191,31 @@ struct Access {
 pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>, Refusal> {
     let mut said: Map<String, Value> = read(call.parts, body).await?;
     let mut once = Map::new();
-    for name in ["shard", "kind", "role", "template", "aws"] {
+    for name in ["shard", "kind", "role", "template", "aws", "token_hash"] {
         once.extend(said.shift_remove(name).map(|value| (name.to_owned(), value)));
     }
-    let Creation { shard: name, kind, role, template, aws } = named(Value::Object(once))?;
+    let Creation { shard: name, kind, role, template, aws, token_hash } = named(Value::Object(once))?;
     if said.contains_key("blocked") {
         return Err(invalid("blocked", "a key is made open"));
     }
     let mut wish: Wish = named(Value::Object(said))?;
+    if sets_no_limits(call) && (wish.says_limits() || template.is_some()) {
+        return Err(call.forbidden());
+    }
     let shard = match name {
         Some(name) => shard_named(&name)?,
         None => call.shard()?,
     };
     wish.limits = documents::limits(call, &shard, wish.limits, template.as_deref()).await?;
-    let mut chance = [0; 44];
-    call.core.ports.chance.fill(&mut chance);
-    let (token, secret) = KeyToken::mint(&shard, &chance);
+    let (token, secret) = if let Some(hash) = &token_hash {
+        let expected = "expected a SHA-256 in 64 hexadecimal digits, in lower case";
+        (KeyToken::of_hash(&shard, hash).ok_or_else(|| unfit("token_hash", expected))?, None)
+    } else {
+        let mut chance = [0; 44];
+        call.core.ports.chance.fill(&mut chance);
+        let (token, secret) = KeyToken::mint(&shard, &chance);
+        (token, Some(secret))
+    };
     let mut key =
         Key { signing: aws.then(|| signing(call.core)), kind: kind.with(role)?, ..Key::new(token, call.now) };
     let said = wish.org.clone();
@@ -208,7 +225,9 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
     let account = documents::make(call, &place, Holder::Key(key.clone())).await?;
     let mut response = shown(StatusCode::CREATED, &account, call.now)?;
     amend(&mut response, |view| {
-        view["key"] = Value::String(secret.expose().to_owned());
+        if let Some(secret) = &secret {
+            view["key"] = Value::String(secret.expose().to_owned());
+        }
         if let Some(secret) = &key.signing {
             view["aws"]["secret_access_key"] = Value::String(secret.expose().to_owned());
         }
@@ -236,7 +255,12 @@ pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
         let mut merged = serde_json::to_value(Wish::of(key)).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
         let wish = named(merged)?;
-        apply(call, key, wish)
+        let before = key.clone();
+        apply(call, key, wish)?;
+        let same = key.limits == before.limits
+            && key.model_limits == before.model_limits
+            && key.session_limits == before.session_limits;
+        if same || !sets_no_limits(call) { Ok(()) } else { Err(call.forbidden()) }
     };
     // What it is to belong to is looked at before it is written: that is never taken away, only closed.
     if Key::BELONGS.iter().any(|kind| patch.contains_key(kind.name())) {
@@ -249,6 +273,11 @@ pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
         }
     }
     change(call, id, edit).await
+}
+
+/// Whoever has limits set by others does not set them on keys of their own.
+fn sets_no_limits(call: &Call<'_>) -> bool {
+    call.permit.principal().role() == Role::Member
 }
 
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

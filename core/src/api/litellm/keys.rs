@@ -46,6 +46,12 @@ async fn generate(ours: &Ours<'_>, mut fields: Fields) -> Result<Value, Refusal>
     if let Some(template) = fields.text("budget_id")? {
         wish.insert("template".to_owned(), json!(template));
     }
+    // Of a key that their database had: its hash.
+    for (there, here) in [("token", "token_hash"), ("expires", "expires")] {
+        if let Some(value) = fields.text(there)? {
+            wish.insert(here.to_owned(), json!(value));
+        }
+    }
     let blocked = fields.take("blocked") == Some(json!(true));
     fields.end()?;
     // Theirs makes a user on first sight.
