@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update, WriteRequest,
 };
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use gatelet_core::domain::account::{Account, Grant, Op, Reserve, Settle, Stood, distinct, transact};
 use gatelet_core::domain::{AccountId, Money, ShardId, Timestamp};
 use gatelet_core::port::{Defer, Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
@@ -64,6 +64,7 @@ impl TableLedger {
     }
 
     async fn append(&self, place: &Place, op: &Op, now: Timestamp) -> Result<Grant, Fault> {
+        const APPEND: &str = "SET #log = list_append(if_not_exists(#log, :none), :entry)";
         let creates = match op {
             Op::Write { expect: None, .. } => true,
             Op::Write { expect: Some(_), .. } | Op::Reserve(_) | Op::Settle(_) | Op::Sweep => false,
@@ -75,14 +76,29 @@ impl TableLedger {
         let entry = serde_json::to_string(&step)
             .map_err(|error| Fault::new(FaultKind::Corrupt, TRANSACT, "an operation").with_source(error))?;
         let room = "(attribute_not_exists(#log) OR size(#log) < :longest)";
-        let condition = if creates { room.to_owned() } else { format!("attribute_exists(pk) AND {room}") };
-        let result = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(place.key()))
-            .update_expression("SET #log = list_append(if_not_exists(#log, :none), :entry)")
+        let update = self.table.client.update_item().table_name(&self.table.name).set_key(Some(place.key()));
+        // What has limits and no document is made by its first reservation, and the table takes it out when nothing of it can
+        // count any more.
+        let keeps = match op {
+            Op::Reserve(reserve) => reserve.keeps(),
+            Op::Settle(_) | Op::Write { .. } | Op::Sweep => None,
+        };
+        let condition = if creates || keeps.is_some() {
+            room.to_owned()
+        } else {
+            format!("attribute_exists(pk) AND {room}")
+        };
+        let update = match keeps {
+            None => update.update_expression(APPEND),
+            Some(keeps) => update
+                .update_expression(format!("{APPEND}, #until = :until"))
+                .expression_attribute_names("#until", "until")
+                .expression_attribute_values(
+                    ":until",
+                    AttributeValue::N(now.after(keeps).seconds().to_string()),
+                ),
+        };
+        let result = update
             .condition_expression(condition)
             .expression_attribute_names("#log", "log")
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
@@ -171,6 +187,41 @@ impl TableLedger {
         }
     }
 
+    /// All accounts at the same time. Where one refuses, what the others hold is given back.
+    async fn reserve_at_once(
+        &self,
+        places: &[Place],
+        held: &[usize],
+        reserve: &Reserve,
+        now: Timestamp,
+    ) -> Result<Grant, Fault> {
+        let asked = Op::Reserve(reserve.clone());
+        let grants = join_all(held.iter().map(|index| {
+            let op = asked.of(*index);
+            async move { self.append(&places[*index], &op, now).await }
+        }))
+        .await;
+        let holds = |grant: &Result<Grant, Fault>| matches!(grant, Ok(Grant::Held { .. }) | Err(_));
+        if grants.iter().all(|grant| matches!(grant, Ok(Grant::Held { .. }))) {
+            let grants = grants.into_iter().filter_map(Result::ok);
+            return Ok(grants.reduce(Grant::tightened).unwrap_or(Grant::NoHold));
+        }
+        let kept: Vec<usize> =
+            held.iter().zip(&grants).filter(|(_, grant)| holds(grant)).map(|(index, _)| *index).collect();
+        let released = self.release(places, &kept, reserve, now).await;
+        let mut refusal: Option<Grant> = None;
+        for grant in grants {
+            let grant = grant?;
+            if !matches!(grant, Grant::Held { .. }) {
+                refusal = Some(match refusal {
+                    Some(first) => first.weightier(grant),
+                    None => grant,
+                });
+            }
+        }
+        released.map(|()| refusal.unwrap_or(Grant::NoHold))
+    }
+
     /// Gives back what is held. A hold that cannot be given back dies by itself.
     async fn release(
         &self,
@@ -194,6 +245,10 @@ impl TableLedger {
         reserve: &Reserve,
         now: Timestamp,
     ) -> Result<Grant, Fault> {
+        // What each affords does not depend on the others: all at once, so that ten accounts take as long as one.
+        if !reserve.output.elastic {
+            return self.reserve_at_once(places, held, reserve, now).await;
+        }
         let mut joined: Option<Grant> = None;
         let mut wanted = reserve.clone();
         for (turn, index) in held.iter().enumerate() {

@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use gatelet_core::domain::account::Account;
+use gatelet_core::domain::account::{Account, Op};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::ledger;
 use gatelet_core::port::{EXACT, Entry, Outcome, Transaction};
@@ -357,11 +357,12 @@ impl Batch<'_> {
                 Some((id, account))
             })
             .collect();
+        let sweeps = matches!(transaction.op, Op::Sweep);
         let outcome = ledger::transact(&mut accounts, &transaction, now);
         for (id, account) in accounts {
             if let Some(open) = self.open.get_mut(&id) {
                 // What was only looked at does not come to be.
-                open.changed |= outcome.grant.changes() && !account.is_blank();
+                open.changed |= outcome.grant.changes() && (sweeps || !account.is_blank());
                 open.account = account;
             }
         }
@@ -375,7 +376,9 @@ impl Batch<'_> {
         const ROWS: usize = 50;
         let Self { books, open, entries } = self;
         for (id, Open { account, changed }) in open {
-            if changed {
+            if changed && account.is_blank() {
+                books.run("delete from accounts where id = ?", vec![id.as_str().into()])?;
+            } else if changed {
                 books.run(
                     "insert into accounts values (?, ?) on conflict (id) do update set state = excluded.state",
                     vec![id.as_str().into(), SqlStorageValue::Blob(account.to_bytes()?)],

@@ -16,9 +16,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
-use crate::domain::{RequestId, Timestamp};
+use crate::domain::account::Op;
+use crate::domain::{AccountId, RequestId, ShardId, Timestamp};
 use crate::pipeline;
-use crate::port::{Body, Fault};
+use crate::port::{Body, Fault, Transaction};
 use crate::record;
 use crate::refusal::Refusal;
 use crate::shared::{Core, Ticked};
@@ -73,8 +74,32 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
     let mut ticked = Ticked::default();
     for shard in core.ports.ledger.shards().await? {
         ticked.archived += record::drain(&core.ports, &shard).await?;
+        forget(core, &shard).await?;
     }
     Ok(ticked)
+}
+
+/// Sweeps some of the accounts without documents, whose limits a key says: those are forgotten once nothing of them counts
+/// any more. Begins somewhere else each time, so that all are reached; a host whose table forgets by itself lists none.
+async fn forget(core: &Core, shard: &ShardId) -> Result<(), Fault> {
+    const SOME: usize = 100;
+    let ports = &core.ports;
+    let mut byte = [0];
+    ports.chance.fill(&mut byte);
+    let [byte] = byte;
+    let kinds = ["key_model/", "session/"];
+    let prefix = kinds[usize::from(byte & 1)];
+    // Ids of keys begin with letters of base 32, more or less evenly.
+    let from = char::from(b"/0369adgknrvz/06c"[usize::from(byte >> 1) % 17]);
+    let after = AccountId::new(format!("{prefix}{from}"));
+    let now = ports.clock.now();
+    for (id, account) in ports.ledger.list(shard, prefix, Some(&after), SOME).await? {
+        if account.fades().is_some_and(|fades| fades <= now) {
+            let sweep = Transaction { accounts: vec![id], op: Op::Sweep, entries: Vec::new() };
+            ports.ledger.transact(shard, sweep, now).await?;
+        }
+    }
+    Ok(())
 }
 
 fn only(method: &Method, allowed: &Method) -> Result<(), Refusal> {

@@ -95,6 +95,16 @@ async fn limits_that_a_reservation_carries_hold_without_a_document(ledger: Arc<d
     let Grant::Denied(denial) = denied else { bail!("{denied:?}") };
     check_eq!((denial.account, denial.cause), (account("session"), DenialCause::BudgetSpent));
     check_eq!(books.statement("one").await?.open, 0);
+    // Once nothing of it counts any more it is forgotten; what has a document never is.
+    for (hours, there) in [(1, true), (49, false)] {
+        let later = books.now.after(Duration::from_hours(hours));
+        for name in names {
+            books.transact(&[name], Op::Sweep, later).await?;
+        }
+        let session = books.ledger.read(&books.shard, &account("session")).await?;
+        check_eq!(session.is_some_and(|session| !session.is_blank()), there, "after {hours} hours");
+        check_eq!(books.statement("one").await?.spent, Money::from_nanos(200));
+    }
     Ok(())
 }
 

@@ -144,7 +144,8 @@ impl Accounts {
     /// An account's bytes as it stands; none: it is not in memory, so its row has them.
     pub(super) fn bytes(&mut self, shard: &ShardId, id: &AccountId) -> Result<Option<Vec<u8>>, Fault> {
         let Some(slot) = self.slot(shard, id).filter(|slot| !slot.out) else { return Ok(None) };
-        let bytes = slot.account.to_bytes();
+        // Of nothing, no bytes: the row goes.
+        let bytes = if slot.account.is_blank() { Ok(Vec::new()) } else { slot.account.to_bytes() };
         bytes
             .map(Some)
             .map_err(|error| Fault::new(FaultKind::Corrupt, "ledger.write", id.as_str()).with_source(error))

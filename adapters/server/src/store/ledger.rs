@@ -121,30 +121,37 @@ impl State {
             match self.accounts.take(&self.db, shard, &id) {
                 Ok(account) => accounts.push((id, account)),
                 Err(fault) => {
-                    self.put_back(shard, accounts, false);
+                    self.put_back(shard, accounts, false, false);
                     return Err(fault);
                 }
             }
         }
         let grant = account::transact(&mut accounts, &op, now);
         let changed = grant.changes();
+        let sweeps = matches!(op, Op::Sweep);
         let durable = changed && !reserves;
         if !durable && entries.is_empty() {
-            self.put_back(shard, accounts, changed);
+            self.put_back(shard, accounts, changed, sweeps);
             return Ok((grant, None));
         }
-        let touched = accounts.iter().filter(|(_, account)| durable && !account.is_blank());
+        let touched = accounts.iter().filter(|(_, account)| durable && (sweeps || !account.is_blank()));
         let touched = touched.map(|(id, _)| id.clone());
         self.batch.add(shard, touched, entries);
-        self.put_back(shard, accounts, changed);
+        self.put_back(shard, accounts, changed, sweeps);
         self.accounts.note_shard(shard);
         Ok((grant, Some(self.batch.join())))
     }
 
-    fn put_back(&mut self, shard: &ShardId, accounts: Vec<(AccountId, Account)>, changed: bool) {
+    /// What was only looked at does not come to be; what a sweep has forgotten is taken out.
+    fn put_back(
+        &mut self,
+        shard: &ShardId,
+        accounts: Vec<(AccountId, Account)>,
+        changed: bool,
+        sweeps: bool,
+    ) {
         for (id, account) in accounts {
-            // What was only looked at does not come to be.
-            let changed = changed && !account.is_blank();
+            let changed = changed && (sweeps || !account.is_blank());
             self.accounts.put(shard, id, account, changed);
         }
     }

@@ -119,7 +119,14 @@ fn write<'a>(
         let mut insert = transaction
             .prepare_cached("insert or replace into accounts (shard, id, state, run) values (?, ?, ?, ?)")
             .map_err(failed())?;
+        let mut delete =
+            transaction.prepare_cached("delete from accounts where shard = ? and id = ?").map_err(failed())?;
         for Row { shard, id, state } in rows {
+            // An account of which nothing is left.
+            if state.is_empty() {
+                delete.execute([shard.as_str(), id.as_str()]).map_err(failed())?;
+                continue;
+            }
             insert.execute((shard.as_str(), id.as_str(), state, run)).map_err(failed())?;
         }
         let mut insert = transaction

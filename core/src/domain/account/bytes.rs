@@ -28,6 +28,8 @@ struct Stored {
     carried: Option<String>,
     /// Microseconds.
     seen: i64,
+    /// Seconds before `seen`.
+    used: i64,
     holds: Vec<StoredHold>,
     settled: Vec<StoredTombstone>,
     swept: Vec<StoredTombstone>,
@@ -75,6 +77,7 @@ impl Account {
             document: document.map_err(|error| Unreadable(error.to_string()))?,
             carried: carried.map_err(|error| Unreadable(error.to_string()))?,
             seen: self.seen.micros(),
+            used: now.saturating_sub(self.used.seconds()),
             holds: self
                 .holds
                 .open()
@@ -172,6 +175,7 @@ impl Account {
             document,
             carried,
             seen,
+            used: Timestamp::from_seconds(now.saturating_sub(stored.used)),
             holds: Holds::restored(
                 open,
                 stored.settled.into_iter().map(tombstone),

@@ -1,10 +1,11 @@
 //! Limits as an admin writes them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Error, SeqAccess, Visitor};
 
-use super::Budget;
+use super::{Budget, Period, Unit};
 
 /// What one account allows. A limit that is not there does not limit; one of zero lets nothing pass.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -49,6 +50,23 @@ pub struct Limits {
     /// They refuse nothing: what they would have refused is written down.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
+}
+
+impl Limits {
+    /// How long something that was counted may matter: a day at least, in which a settlement may come late.
+    pub(super) fn memory(&self) -> Duration {
+        const DAY: Duration = Duration::from_hours(24);
+        let budgets = self.budget.iter().chain(&self.soft_budget).map(|budget| match budget.period {
+            Period::Total => Self::LONGEST_MEMORY,
+            Period::Rolling { seconds } => Duration::from_secs(u64::from(seconds)) + DAY,
+            Period::Calendar { unit: Unit::Hour | Unit::Day, .. } => 2 * DAY,
+            Period::Calendar { unit: Unit::Week, .. } => 8 * DAY,
+            Period::Calendar { unit: Unit::Month, .. } => 32 * DAY,
+            Period::Calendar { unit: Unit::Year, .. } => 367 * DAY,
+        });
+        // A day's window, and its bucket.
+        budgets.max().unwrap_or_default().max(DAY + DAY / 2)
+    }
 }
 
 /// What becomes of a request that a limit refuses.
@@ -101,6 +119,8 @@ impl AtLimit {
 
 impl Limits {
     pub const MOST_BUDGETS: usize = 8;
+    /// How long an account without a document keeps what counts for ever.
+    pub const LONGEST_MEMORY: Duration = Duration::from_hours(30 * 24);
     pub const NONE: Self = Self {
         rpm: None,
         tpm: None,

@@ -54,6 +54,8 @@ pub struct Account {
     /// The latest moment seen. Time never runs backwards for an account, whichever host's clock is behind.
     seen: Timestamp,
     holds: Holds,
+    /// When it last held or was charged: a whole second.
+    used: Timestamp,
     /// What was counted for each limit by time, by the moment of admission.
     windows: Vec<Window>,
     /// What was spent in each period that a budget names; the first is [`Period::Total`], which is always kept.
@@ -66,6 +68,7 @@ impl Default for Account {
             document: None,
             carried: None,
             seen: Timestamp::EPOCH,
+            used: Timestamp::EPOCH,
             holds: Holds::default(),
             windows: Vec::new(),
             tallies: vec![Tally::new(Period::Total)],
@@ -101,7 +104,7 @@ impl Account {
             Op::Write { document, expect } => {
                 self.writable(document, *expect).unwrap_or_else(|| self.write(document.clone()))
             }
-            Op::Sweep => Grant::Swept { holds: swept },
+            Op::Sweep => Grant::Swept { holds: swept + self.forget() },
         }
     }
 
@@ -153,6 +156,7 @@ impl Account {
     }
 
     fn charge(&mut self, cost: Money) {
+        self.used = Timestamp::from_seconds(self.seen.seconds());
         for tally in &mut self.tallies {
             tally.charge(self.seen.seconds(), cost);
         }
@@ -226,6 +230,23 @@ impl Account {
     fn holds(&self, reserve: &Reserve) -> bool {
         let hold = name(&reserve.hold);
         self.holds.get(hold).is_some() || self.holds.tombstone(hold).is_some()
+    }
+
+    /// Forgets all of an account that has no document, once nothing of it counts any more; answers how many that were.
+    fn forget(&mut self) -> u64 {
+        let over = self.document.is_none() && self.fades().is_some_and(|fades| fades <= self.seen);
+        if over {
+            *self = Self { seen: self.seen, ..Self::default() };
+        }
+        u64::from(over)
+    }
+
+    /// When an account without a document may be forgotten, if nobody uses it any more; none: it has one, or there is nothing
+    /// in it. Money that is spent once and for all counts for [`Limits::LONGEST_MEMORY`].
+    pub fn fades(&self) -> Option<Timestamp> {
+        let carried =
+            self.carried.as_deref().filter(|_| self.document.is_none() && self.holds.open().len() == 0)?;
+        Some(self.used.after(carried.memory()))
     }
 
     /// Whether nothing is in it: it was never written, or what was in it is over. A host need not keep it.

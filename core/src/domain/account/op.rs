@@ -19,7 +19,7 @@ pub enum Op {
     /// Writes the account's document, if its version is `expect` (none: if there is none yet) and the document's own
     /// is the next.
     Write { document: Box<Document>, expect: Option<u64> },
-    /// Ends holds that have expired, charging nothing.
+    /// Ends holds that have expired, charging nothing; forgets an account without a document of which nothing counts any more.
     Sweep,
 }
 
@@ -181,6 +181,7 @@ pub enum Grant {
     Written,
     /// [`Op::Write`] expected another version; this is the one that stands.
     Conflict(Option<Box<Document>>),
+    /// Holds that ended, and accounts without a document that were forgotten.
     Swept {
         holds: u64,
     },
@@ -207,6 +208,13 @@ impl Reserve {
     /// Limits that the account at `place` has from elsewhere.
     pub(super) fn carried(&self, place: usize) -> Option<&Limits> {
         self.carried.iter().find(|carried| carried.place == place).map(|carried| &carried.limits)
+    }
+
+    /// How long an account without a document must be kept after this, at most: as long as what it counts may matter, and the
+    /// hold may be open.
+    pub fn keeps(&self) -> Option<std::time::Duration> {
+        let memory = self.carried.iter().map(|carried| carried.limits.memory()).max()?;
+        Some(memory + super::Account::LONGEST_HOLD)
     }
 
     /// Whether the account at `place` is only looked at: it is expected to have no limits.

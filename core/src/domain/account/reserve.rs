@@ -63,6 +63,7 @@ impl Account {
     /// Makes the hold that was quoted.
     pub(super) fn open(&mut self, reserve: &Reserve, output_tokens: u64) -> u64 {
         let second = self.seen.seconds();
+        self.used = Timestamp::from_seconds(second);
         let rates = self.limits().map_or([None; Rate::ALL.len()], Limits::rates);
         let tokens = reserve.input_tokens.saturating_add(output_tokens);
         let mut counted = 0;

@@ -22,7 +22,7 @@ pub fn distinct(accounts: &[AccountId]) -> Vec<AccountId> {
 ///
 /// After a refusal the accounts may have moved in time, and nothing else: whether that is kept makes no difference.
 pub fn transact(accounts: &mut [(AccountId, Account)], op: &Op, now: Timestamp) -> Grant {
-    let swept = accounts.iter_mut().map(|(_, account)| account.advance(now)).sum();
+    let swept: u64 = accounts.iter_mut().map(|(_, account)| account.advance(now)).sum();
     match op {
         Op::Reserve(reserve) => self::reserve(accounts, reserve),
         Op::Settle(settle) => accounts
@@ -42,7 +42,10 @@ pub fn transact(accounts: &mut [(AccountId, Account)], op: &Op, now: Timestamp) 
                 Grant::Written
             })
         }
-        Op::Sweep => Grant::Swept { holds: swept },
+        Op::Sweep => {
+            let forgotten: u64 = accounts.iter_mut().map(|(_, account)| account.forget()).sum();
+            Grant::Swept { holds: swept + forgotten }
+        }
     }
 }
 
@@ -61,7 +64,7 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
             Ok(quote) => quotes.push(quote),
             Err(grant) => {
                 refusal = Some(match refusal {
-                    Some(first) => weightier(first, *grant),
+                    Some(first) => first.weightier(*grant),
                     None => *grant,
                 });
             }
@@ -101,22 +104,19 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
     })
 }
 
-/// Of two refusals the one to act on: a stale document first, since all else was judged by it.
-fn weightier(first: Grant, second: Grant) -> Grant {
-    match (first, second) {
-        (Grant::Stale(mut first), Grant::Stale(second)) => {
-            first.extend(second);
-            Grant::Stale(first)
+impl Grant {
+    /// Of two refusals the one to act on: stale documents first, since all else was judged by them, and all of those.
+    #[must_use]
+    pub fn weightier(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Stale(mut first), Self::Stale(second)) => {
+                first.extend(second);
+                Self::Stale(first)
+            }
+            (Self::Denied(one), Self::Denied(other)) if !other.binds_more_than(&one) => Self::Denied(one),
+            (Self::Denied(_), second) => second,
+            (first, _) => first,
         }
-        (first, second) => heavier(first, second),
-    }
-}
-
-fn heavier(first: Grant, second: Grant) -> Grant {
-    match (&first, &second) {
-        (Grant::Denied(one), Grant::Denied(other)) if !other.binds_more_than(one) => first,
-        (Grant::Denied(_), _) => second,
-        _ => first,
     }
 }
 
