@@ -62,52 +62,17 @@ impl Table {
         }
     }
 
-    /// Columns that are carried, by the routes that have the same words.
+    /// Columns that are carried, by the routes that have the same words; beside [`LIMITS`], which most have.
     fn carried(self) -> &'static [&'static str] {
         match self {
             Self::Organization => {
                 &["organization_id", "organization_alias", "budget_id", "models", "metadata"]
             }
-            Self::Budget => &[
-                "budget_id",
-                "max_budget",
-                "soft_budget",
-                "budget_duration",
-                "max_parallel_requests",
-                "tpm_limit",
-                "rpm_limit",
-                "tpd_limit",
-            ],
-            Self::Team => &[
-                "team_id",
-                "team_alias",
-                "max_budget",
-                "soft_budget",
-                "budget_duration",
-                "max_parallel_requests",
-                "tpm_limit",
-                "rpm_limit",
-                "tpd_limit",
-                "models",
-                "metadata",
-                "members_with_roles",
-                "blocked",
-            ],
-            Self::User => &[
-                "user_id",
-                "user_alias",
-                "user_email",
-                "user_role",
-                "teams",
-                "max_budget",
-                "soft_budget",
-                "budget_duration",
-                "max_parallel_requests",
-                "tpm_limit",
-                "rpm_limit",
-                "models",
-                "metadata",
-            ],
+            Self::Budget => &["budget_id"],
+            Self::Team => &["team_id", "team_alias", "models", "metadata", "members_with_roles", "blocked"],
+            Self::User => {
+                &["user_id", "user_alias", "user_email", "user_role", "teams", "models", "metadata"]
+            }
             Self::Customer => &["user_id", "alias", "blocked", "budget_id"],
             Self::Key => &[
                 "token",
@@ -119,13 +84,6 @@ impl Table {
                 "project_id",
                 "organization_id",
                 "budget_id",
-                "max_budget",
-                "soft_budget",
-                "budget_duration",
-                "max_parallel_requests",
-                "tpm_limit",
-                "rpm_limit",
-                "tpd_limit",
                 "metadata",
                 "blocked",
                 "tags",
@@ -133,6 +91,16 @@ impl Table {
         }
     }
 }
+
+const LIMITS: [&str; 7] = [
+    "max_budget",
+    "soft_budget",
+    "budget_duration",
+    "max_parallel_requests",
+    "tpm_limit",
+    "rpm_limit",
+    "tpd_limit",
+];
 
 /// Their own bookkeeping, which has no meaning here.
 const BOOKKEEPING: [&str; 14] = [
@@ -186,7 +154,7 @@ struct Report {
 impl Report {
     fn make(&mut self, admin: &Admin<'_>, table: Table, mut row: Row) {
         let mut body = Row::new();
-        for column in table.carried() {
+        for column in table.carried().iter().chain(&LIMITS) {
             let Some(value) = row.remove(*column).filter(|value| !value.is_null()) else { continue };
             body.insert((*column).to_owned(), plain(column, value));
         }
