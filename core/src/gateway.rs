@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatelet_wire::{DialectId, PublicError};
+use gatelet_wire::DialectId;
 use http::{HeaderName, HeaderValue, Request, Response};
 
 use crate::api::{self, Route};
@@ -126,7 +126,9 @@ fn refused(id: &RequestId, now: Timestamp, words: Words, refusal: &Refusal) -> R
     let public = refusal.public(id);
     let (body, kind) = match words {
         Words::Vendor(dialect) => (dialect.dialect().write_error(&public), "application/json"),
-        Words::Admin => (problem(refusal, &public), "application/problem+json"),
+        Words::Admin => {
+            (serde_json::to_vec(&refusal.problem(&public)).unwrap_or_default(), "application/problem+json")
+        }
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() =
@@ -148,25 +150,4 @@ fn refused(id: &RequestId, now: Timestamp, words: Words, refusal: &Refusal) -> R
         headers.insert(http::header::ALLOW, allow);
     }
     response
-}
-
-/// Problem details: `type` and `title` are of the `code`, which is what programs look at; `detail` is of this case. What
-/// stands in the way of a change is told with it.
-fn problem(refusal: &Refusal, public: &PublicError) -> Vec<u8> {
-    let mut problem = serde_json::json!({
-        "type": format!("urn:gatelet:problem:{}", public.code),
-        "title": public.code.replace('_', " "),
-        "status": public.status,
-        "detail": public.message,
-        "code": public.code,
-        "request_id": public.request_id,
-    });
-    if let Some(param) = &public.param {
-        problem["param"] = param.as_str().into();
-    }
-    if let Refusal::Conflict { expected, current } = refusal {
-        problem["expected_version"] = (*expected).into();
-        problem["current_version"] = (*current).into();
-    }
-    serde_json::to_vec(&problem).unwrap_or_default()
 }

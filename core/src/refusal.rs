@@ -92,6 +92,9 @@ pub enum Refusal {
     Conflict { expected: Option<u64>, current: Option<u64> },
     #[error("there is such a {what} already")]
     Exists { what: &'static str },
+    /// What is open and belongs to it.
+    #[error("{keys} keys and {scopes} others belong to this {what}")]
+    InUse { what: &'static str, keys: usize, scopes: usize, some: Vec<String> },
     #[error("limit reached: {}", .0.limit)]
     Denied(Box<Denial>),
     /// The policy document is wrong, and there was none before it.
@@ -173,6 +176,35 @@ impl Refusal {
             param,
             request_id: Some(request.to_string()),
         }
+    }
+
+    /// Problem details (RFC 9457): `type` and `title` are of the `code`, which is what programs look at; `detail` is of this
+    /// case. What stands in the way of a change is told with it.
+    pub fn problem(&self, public: &PublicError) -> serde_json::Value {
+        let mut problem = serde_json::json!({
+            "type": format!("urn:gatelet:problem:{}", public.code),
+            "title": public.code.replace('_', " "),
+            "status": public.status,
+            "detail": public.message,
+            "code": public.code,
+            "request_id": public.request_id,
+        });
+        if let Some(param) = &public.param {
+            problem["param"] = param.as_str().into();
+        }
+        match self {
+            Self::Conflict { expected, current } => {
+                problem["expected_version"] = (*expected).into();
+                problem["current_version"] = (*current).into();
+            }
+            Self::InUse { keys, scopes, some, .. } => {
+                problem["keys"] = (*keys).into();
+                problem["scopes"] = (*scopes).into();
+                problem["some"] = some.as_slice().into();
+            }
+            _ => {}
+        }
+        problem
     }
 
     /// The stable word for it in records and metrics.
@@ -459,6 +491,16 @@ impl Refusal {
                 Kind::Conflict,
                 "already_exists",
                 format!("There is such a {what} already, or there was: what is deleted keeps its name."),
+            ),
+            Self::InUse { what, keys, scopes, some } => row(
+                409,
+                Kind::Conflict,
+                "in_use",
+                format!(
+                    "{keys} keys and {scopes} others that are open belong to this {what}, such as `{}`. Close or move \
+                     them first, or close them with it by `cascade=true`.",
+                    some.join("`, `")
+                ),
             ),
             Self::Denied(denial) => denied(denial),
             Self::Unconfigured => row(

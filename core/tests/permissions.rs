@@ -360,6 +360,20 @@ fn walk(role: Role, route: &Route, kind: &str) -> bool {
     }
     assert!(answer["code"] != "permission_denied" && status != 405, "{what}");
     assert!(status != 404 || route.path.contains("{name}"), "{what}");
+    if !matches!(role, Role::GatewayAdmin | Role::Auditor) && route.path.ends_with("/bulk") {
+        let theirs = if plural == "keys" {
+            let of = json!({ "org": "theirs", "team": "theirs-a", "user": "theirs-a" });
+            made(&world, "/admin/v1/keys", &of)["id"].clone()
+        } else {
+            json!(named(plural, "theirs"))
+        };
+        let items = json!([{ "update": { "id": theirs, "set": {} } }, { "delete": { "id": theirs } }]);
+        let (_, done) =
+            world.call(key["key"].as_str().unwrap(), "POST", &route.path, &json!({ "items": items }));
+        for item in done["items"].as_array().unwrap() {
+            assert_eq!(item["status"], 404, "{what}: {done}");
+        }
+    }
     // What another organisation has is not there for whoever may do this at all.
     if !matches!(role, Role::GatewayAdmin | Role::Auditor) && route.path.contains("{id}") {
         let (status, answer) = call(&at("theirs"));

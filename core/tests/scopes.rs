@@ -124,11 +124,14 @@ fn what_is_deleted_opens_nothing_and_takes_nobody_in() {
     make(&world, "projects", &json!({ "id": "gone" }));
     let (_, key) = world.key(&json!({ "project": "gone" }));
     assert_eq!(ask(&world, &key).0, 200);
-    let (status, deleted) = world.admin("DELETE", "/admin/v1/projects/gone", &json!({}));
+    let (status, refused) = world.admin("DELETE", "/admin/v1/projects/gone", &json!({}));
+    assert_eq!((status, &refused["code"]), (409, &json!("in_use")), "{refused}");
+    assert_eq!(ask(&world, &key).0, 200);
+    let (status, deleted) = world.admin("DELETE", "/admin/v1/projects/gone?cascade=true", &json!({}));
     assert_eq!((status, &deleted["state"]), (200, &json!("deleted")));
-    assert_eq!(deleted["usage"]["spent"], "0.000037", "its books stay");
+    assert_eq!(deleted["usage"]["spent"], "0.000074", "its books stay");
     let (status, body) = ask(&world, &key);
-    assert_eq!((status, &body["error"]["code"]), (403, &json!("scope_closed")));
+    assert_eq!((status, &body["error"]["code"]), (401, &json!("key_revoked")));
     let (status, _) = world.admin("PATCH", "/admin/v1/projects/gone", &json!({ "blocked": false }));
     assert_eq!(status, 422);
     let (status, _) = world.admin("POST", "/admin/v1/projects", &json!({ "id": "gone" }));

@@ -253,6 +253,8 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
+    pub const NAMES: [&str; 3] = ["inference", "management", "read_only"];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Inference => "inference",

@@ -4,7 +4,7 @@ use http::request::Parts;
 
 use super::documents::invalid;
 use crate::domain::key::KeyKind;
-use crate::domain::{KeyToken, Permit, Principal, ShardId, Timestamp};
+use crate::domain::{KeyToken, Permit, Principal, Resource, ShardId, Timestamp, Verb};
 use crate::pipeline::{self, Approach, approach};
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -29,12 +29,7 @@ impl<'a> Call<'a> {
         principal: Principal,
         found: &Found<'_>,
     ) -> Result<Self, Refusal> {
-        let (role, verb, resource) = (principal.role().name(), found.row.verb.name(), found.resource.name());
-        let permit = principal.permit(found.resource, found.row.verb).ok_or(Refusal::Forbidden {
-            role,
-            verb,
-            resource,
-        })?;
+        let permit = permit(principal, found.resource, found.row.verb)?;
         for (name, _) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             // Where a key may be shown, and what is no word of ours.
             if name != "key" && !found.row.query.contains(&&*name) {
@@ -42,6 +37,20 @@ impl<'a> Call<'a> {
             }
         }
         Ok(Self { core, now, parts, permit })
+    }
+
+    /// A call within this one, about something else or to do something else: if whoever calls may do that, too.
+    pub(super) fn within<'b>(
+        &self,
+        parts: &'b Parts,
+        resource: Resource,
+        verb: Verb,
+    ) -> Result<Call<'b>, Refusal>
+    where
+        'a: 'b,
+    {
+        let permit = permit(self.permit.principal().clone(), resource, verb)?;
+        Ok(Call { core: self.core, now: self.now, parts, permit })
     }
 
     /// What is said to whoever may do this, but not to this one, and knows of it.
@@ -65,12 +74,28 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A yes or no of the query.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.query(name).as_deref() {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(invalid(name, "expected true or false")),
+        }
+    }
+
     /// How many items a page has: `?limit=`, 100 unless said, 1,000 at the most.
     pub(super) fn page_size(&self) -> Result<usize, Refusal> {
         let Some(text) = self.query("limit") else { return Ok(100) };
         let number = text.parse().ok().filter(|limit| (1..=1_000).contains(limit));
         number.ok_or_else(|| invalid("limit", "expected a number from 1 to 1000"))
     }
+}
+
+fn permit(principal: Principal, resource: Resource, verb: Verb) -> Result<Permit, Refusal> {
+    let role = principal.role().name();
+    let refusal = Refusal::Forbidden { role, verb: verb.name(), resource: resource.name() };
+    principal.permit(resource, verb).ok_or(refusal)
 }
 
 pub(super) fn shard_named(name: &str) -> Result<ShardId, Refusal> {

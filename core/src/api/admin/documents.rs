@@ -33,22 +33,43 @@ pub(super) async fn find(call: &Call<'_>, place: &Place) -> Result<Account, Refu
     account.ok_or(Refusal::NotFound { what: place.what })
 }
 
-/// Accounts that the permit covers, in order of id; with the id after which the next page begins. A page is what lies in
-/// so many accounts: it may show fewer.
+/// How many accounts one page is looked for in.
+const LOOKED_AT: usize = 1_000;
+
+/// Accounts that the permit covers and that are `wanted`, in order of id; with the id after which the next page begins. What
+/// is rare among others comes on pages that show less than they could, or nothing: `next` says whether that was all.
 pub(super) async fn list(
     call: &Call<'_>,
     shard: &ShardId,
     prefix: &str,
+    wanted: impl Fn(&Holder) -> bool,
 ) -> Result<(Vec<Account>, Option<String>), Refusal> {
     let limit = call.page_size()?;
-    let after = call.query("after").map(|id| AccountId::new([prefix, &id].concat()));
-    let accounts = call.core.ports.ledger.list(shard, prefix, after.as_ref(), limit).await?;
-    let last = accounts.last().filter(|_| accounts.len() == limit);
-    let next = last.and_then(|(id, _)| id.as_str().strip_prefix(prefix)).map(str::to_owned);
-    let covered = |account: &Account| {
-        account.document().is_some_and(|document| call.permit.covers(shard, &document.holder))
-    };
-    Ok((accounts.into_iter().map(|(_, account)| account).filter(covered).collect(), next))
+    let mut after = call.query("after").map(|id| AccountId::new([prefix, &id].concat()));
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    while looked_at < LOOKED_AT {
+        // One more than is shown, to know whether that was all.
+        let page = if looked_at == 0 { limit + 1 } else { 200 };
+        let page = page.min(LOOKED_AT - looked_at);
+        let accounts = call.core.ports.ledger.list(shard, prefix, after.as_ref(), page).await?;
+        let last = accounts.len() < page;
+        looked_at += accounts.len();
+        for (id, account) in accounts {
+            if found.len() == limit {
+                return Ok((found, after.and_then(|id| Some(id.as_str().strip_prefix(prefix)?.to_owned()))));
+            }
+            let holder = account.document().map(|document| &document.holder);
+            if holder.is_some_and(|holder| call.permit.covers(shard, holder) && wanted(holder)) {
+                found.push(account);
+            }
+            after = Some(id);
+        }
+        if last {
+            return Ok((found, None));
+        }
+    }
+    Ok((found, after.and_then(|id| Some(id.as_str().strip_prefix(prefix)?.to_owned()))))
 }
 
 /// Makes the first version; refuses where there is one.

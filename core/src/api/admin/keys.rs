@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Call, shard_named};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
-use super::{named, read, reply};
+use super::{amend, named, once, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SECRET, SigningSecret};
 use crate::domain::{AccountId, Cidr, Role, Scope, ScopeKind, ShardId, Span, Timestamp};
@@ -188,13 +188,9 @@ struct Access {
 }
 
 /// `POST /admin/v1/keys`. The answer has the key itself in `key`: it is shown this once.
-pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>, Refusal> {
-    let mut said: Map<String, Value> = read(call.parts, body).await?;
-    let mut once = Map::new();
-    for name in ["shard", "kind", "role", "template", "aws", "token_hash"] {
-        once.extend(said.shift_remove(name).map(|value| (name.to_owned(), value)));
-    }
-    let Creation { shard: name, kind, role, template, aws, token_hash } = named(Value::Object(once))?;
+pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Result<Response<Body>, Refusal> {
+    let Creation { shard: name, kind, role, template, aws, token_hash } =
+        once(&mut said, &["shard", "kind", "role", "template", "aws", "token_hash"])?;
     if said.contains_key("blocked") {
         return Err(invalid("blocked", "a key is made open"));
     }
@@ -235,11 +231,37 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
     Ok(response)
 }
 
-/// `GET /admin/v1/keys?after=&limit=`: in order of id.
+/// `GET /admin/v1/keys?after=&limit=`, and whatever each must be: in order of id.
 pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
-    let (accounts, next) = documents::list(call, &call.shard()?, "key/").await?;
+    let text = |name| call.query(name);
+    let (alias, tag, blocked) = (text("alias"), text("tag"), call.flag("blocked")?);
+    let kind = text("kind");
+    if kind.as_ref().is_some_and(|kind| !KeyKind::NAMES.contains(&&**kind)) {
+        return Err(invalid("kind", "expected inference, management or read_only"));
+    }
+    let expires_before = text("expires_before").map(|text| moment("expires_before", &text)).transpose()?;
+    let belongs: Vec<(ScopeKind, String)> =
+        Key::BELONGS.into_iter().filter_map(|kind| Some((kind, text(kind.name())?))).collect();
+    let wanted = |holder: &Holder| {
+        let Holder::Key(key) = holder else { return false };
+        let of = |(kind, id): &(ScopeKind, String)| match key.scope(*kind) {
+            None => *kind == ScopeKind::Organisation && id == Scope::DEFAULT_ORG,
+            Some(mine) => mine == id,
+        };
+        belongs.iter().all(of)
+            && alias.as_ref().is_none_or(|alias| key.alias.as_ref() == Some(alias))
+            && tag.as_ref().is_none_or(|tag| key.tags.contains(tag))
+            && kind.as_ref().is_none_or(|kind| key.kind.name() == kind)
+            && blocked.is_none_or(|blocked| blocked == (key.state == KeyState::Blocked))
+            && expires_before.is_none_or(|at| key.expires.is_some_and(|expires| expires < at))
+    };
+    let (accounts, next) = documents::list(call, &call.shard()?, "key/", wanted).await?;
     let keys: Vec<View<'_>> = accounts.iter().filter_map(|account| view(account, call.now)).collect();
     Ok(reply(StatusCode::OK, &json!({ "keys": keys, "next": next })))
+}
+
+fn moment(param: &str, text: &str) -> Result<Timestamp, Refusal> {
+    Timestamp::parse(text).ok_or_else(|| invalid(param, "expected a moment such as 2026-12-31T00:00:00Z"))
 }
 
 /// `GET /admin/v1/keys/{id}`.
@@ -249,8 +271,11 @@ pub(super) async fn show(call: &Call<'_>, id: &str) -> Result<Response<Body>, Re
 }
 
 /// `PATCH /admin/v1/keys/{id}`: a JSON merge patch of what [`Wish`] names. `If-Match` guards against others' changes.
-pub(super) async fn update(call: &Call<'_>, id: &str, body: Body) -> Result<Response<Body>, Refusal> {
-    let patch: Map<String, Value> = read(call.parts, body).await?;
+pub(super) async fn update(
+    call: &Call<'_>,
+    id: &str,
+    patch: Map<String, Value>,
+) -> Result<Response<Body>, Refusal> {
     let edit = |key: &mut Key| {
         let mut merged = serde_json::to_value(Wish::of(key)).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
@@ -442,13 +467,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         let wrong: String = wrong.chars().take(80).collect();
         return Err(unfit("sources", format!("{wrong:?} is no address, and no range such as 10.0.0.0/8")));
     }
-    let expires = match expires {
-        None => None,
-        Some(text) => Some(
-            Timestamp::parse(&text)
-                .ok_or_else(|| invalid("expires", "expected a moment such as 2026-12-31T00:00:00Z"))?,
-        ),
-    };
+    let expires = expires.map(|text| moment("expires", &text)).transpose()?;
     if expires.is_some_and(|at| at <= call.now) && expires != key.expires {
         return Err(unfit("expires", "expected a moment in the future"));
     }
@@ -488,14 +507,6 @@ fn shown(status: StatusCode, account: &Account, now: Timestamp) -> Result<Respon
         return Err(Refusal::NotFound { what: WHAT });
     };
     Ok(tagged(reply(status, &view), document))
-}
-
-/// Puts what is shown once into an answer.
-fn amend(response: &mut Response<Body>, edit: impl FnOnce(&mut Value)) {
-    let Body::Full(bytes) = response.body() else { return };
-    let mut view: Value = gatelet_wire::json::read(bytes).unwrap_or_default();
-    edit(&mut view);
-    *response.body_mut() = Body::from(serde_json::to_vec(&view).unwrap_or_default());
 }
 
 fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {

@@ -2,7 +2,9 @@
 
 mod archive;
 mod audit;
+mod bulk;
 mod call;
+mod dependents;
 mod documents;
 mod keys;
 #[cfg(feature = "schema")]
@@ -15,7 +17,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::reply;
 use crate::domain::key::KeyState;
@@ -65,21 +67,22 @@ async fn permitted(
     let call = &Call::of(core, now, parts, principal, &found)?;
     let (id, kind) = (&*found.id, found.kind);
     match found.row.answer {
-        Answer::CreateKey => keys::create(call, body).await,
+        Answer::CreateKey => keys::create(call, read(parts, body).await?).await,
         Answer::ListKeys => keys::list(call).await,
         Answer::ShowKey => keys::show(call, id).await,
-        Answer::UpdateKey => keys::update(call, id, body).await,
+        Answer::UpdateKey => keys::update(call, id, read(parts, body).await?).await,
         Answer::RevokeKey => keys::set_state(call, id, KeyState::Revoked).await,
         Answer::BlockKey => keys::set_state(call, id, KeyState::Blocked).await,
         Answer::UnblockKey => keys::set_state(call, id, KeyState::Active).await,
         Answer::RotateKey => keys::rotate(call, id, body).await,
         Answer::PairKey => keys::pair(call, id).await,
         Answer::UnpairKey => keys::unpair(call, id).await,
-        Answer::CreateScope => scopes::create(call, kind, body).await,
+        Answer::CreateScope => scopes::create(call, kind, read(parts, body).await?).await,
         Answer::ListScopes => scopes::list(call, kind).await,
         Answer::ShowScope => scopes::show(call, kind, id).await,
-        Answer::UpdateScope => scopes::update(call, kind, id, body).await,
+        Answer::UpdateScope => scopes::update(call, kind, id, read(parts, body).await?).await,
         Answer::DeleteScope => scopes::delete(call, kind, id).await,
+        Answer::Bulk => bulk::answer(call, found.resource, read(parts, body).await?).await,
         Answer::ListArchive => archive::list(call).await,
         Answer::ShowArchived => archive::show(call, &found.rest.join("/")).await,
         Answer::Spend => spend::show(call).await,
@@ -118,6 +121,12 @@ async fn read<T: DeserializeOwned>(parts: &Parts, body: Body) -> Result<T, Refus
     })
 }
 
+/// What is said once of something that is made, out of what is said of it always.
+fn once<T: DeserializeOwned>(said: &mut Map<String, Value>, names: &[&str]) -> Result<T, Refusal> {
+    let taken = names.iter().filter_map(|name| Some(((*name).to_owned(), said.shift_remove(*name)?)));
+    named(Value::Object(taken.collect()))
+}
+
 /// Reads a value of ours; what is wrong with it is said with the path to it, such as `limits.rpm`.
 fn named<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
     serde_path_to_error::deserialize(value).map_err(|error| {
@@ -125,4 +134,17 @@ fn named<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
         let param = if path == "." { "body".to_owned() } else { path };
         Refusal::Invalid { param, problem: error.into_inner().to_string() }
     })
+}
+
+/// Puts into an answer what is no part of the document itself, such as what is shown once.
+fn amend(response: &mut Response<Body>, edit: impl FnOnce(&mut Value)) {
+    let mut view = shown(response);
+    edit(&mut view);
+    *response.body_mut() = Body::from(serde_json::to_vec(&view).unwrap_or_default());
+}
+
+/// What an answer of ours shows.
+fn shown(response: &Response<Body>) -> Value {
+    let Body::Full(bytes) = response.body() else { return Value::Null };
+    gatelet_wire::json::read(bytes).unwrap_or_default()
 }

@@ -6,7 +6,8 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
-use super::{archive, keys, scopes};
+use super::{archive, bulk, dependents, keys, scopes};
+use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
 
@@ -142,8 +143,7 @@ impl Types {
         }
         let mut patch = json!({ "type": "object", "properties": properties, "additionalProperties": false });
         doors(&mut patch);
-        self.patches.insert(name.to_owned(), patch);
-        json!({ "$ref": format!("#/components/schemas/{name}") })
+        self.under(name, patch)
     }
 
     fn resolved(&self, schema: Value) -> Value {
@@ -172,6 +172,34 @@ impl Types {
         one
     }
 
+    /// A schema under a name, for what is said of many routes.
+    fn under(&mut self, name: &str, schema: Value) -> Value {
+        self.patches.insert(name.to_owned(), schema);
+        json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+
+    fn key_creation(&mut self) -> Value {
+        let (always, once) = (self.reads::<keys::Wish>(), self.reads::<keys::Creation>());
+        self.creation(always, once)
+    }
+
+    fn scope_creation(&mut self, kind: ScopeKind) -> Value {
+        let (always, once) = (self.reads::<scopes::Wish>(), self.reads::<scopes::Creation>());
+        let mut body = self.creation(always, once);
+        body["properties"]["id"] = id_of(kind);
+        body["required"] = json!(["id"]);
+        body
+    }
+
+    fn creation(&mut self, always: Value, once: Value) -> Value {
+        let mut body = self.joined(always, once);
+        doors(&mut body);
+        if let Some(properties) = body["properties"].as_object_mut() {
+            properties.shift_remove("blocked");
+        }
+        body
+    }
+
     #[expect(clippy::too_many_lines, reason = "one table, which is best read as one")]
     fn contract(&mut self, row: &Row, kind: ScopeKind) -> Contract {
         let ok = |id: &str, summary: &str, answer: Value| Contract {
@@ -188,15 +216,9 @@ impl Types {
         let key = self.writes::<keys::View<'_>>();
         match row.answer {
             Answer::CreateKey => {
-                let (always, creation) = (self.reads::<keys::Wish>(), self.reads::<keys::Creation>());
-                let mut body = self.joined(always, creation);
-                doors(&mut body);
-                if let Some(properties) = body["properties"].as_object_mut() {
-                    properties.shift_remove("blocked");
-                }
                 let answer = with_secret(&key);
                 Contract {
-                    body: Some(body),
+                    body: Some(self.key_creation()),
                     status: 201,
                     ..ok("createKey", "Make a key; it is shown this once.", answer)
                 }
@@ -222,12 +244,7 @@ impl Types {
             }
             Answer::UnpairKey => ok("unpairKey", "No signature opens the key any more.", key),
             Answer::CreateScope => Contract {
-                body: Some({
-                    let mut body = self.reads::<scopes::Creation>();
-                    body = self.resolved(body);
-                    body["properties"]["id"] = id_of(kind);
-                    body
-                }),
+                body: Some(self.scope_creation(kind)),
                 body_needed: true,
                 status: 201,
                 ..ok(
@@ -253,11 +270,32 @@ impl Types {
                     self.writes::<scopes::View<'_>>(),
                 )
             },
-            Answer::DeleteScope => ok(
-                &format!("delete_{one}"),
-                "Close it for ever; its books stay.",
-                self.writes::<scopes::View<'_>>(),
-            ),
+            Answer::DeleteScope => {
+                let (view, closed) = (self.writes::<scopes::View<'_>>(), self.writes::<dependents::Closed>());
+                let answer = json!({ "allOf": [view, { "type": "object", "required": ["closed"],
+                    "properties": { "closed": closed } }] });
+                let answer = self.under("DeletedScope", answer);
+                ok(&format!("delete_{one}"), "Close it for ever; its books stay.", answer)
+            }
+            Answer::Bulk => {
+                let (create, set, noun, name) = match row.about {
+                    About::One(_) => {
+                        (self.key_creation(), self.patch::<keys::Wish>("KeyPatch"), "keys", "KeyBatch")
+                    }
+                    About::Scope => {
+                        let mut create = self.scope_creation(kind);
+                        create["properties"]["id"] = json!({ "type": "string" });
+                        (create, self.patch::<scopes::Wish>("ScopePatch"), many, "ScopeBatch")
+                    }
+                };
+                let body = self.under(name, batch(&create, &set));
+                let answer = self.under("BatchDone", results());
+                Contract {
+                    body: Some(body),
+                    body_needed: true,
+                    ..ok(&format!("bulk_{noun}"), "Up to 100, each by itself.", answer)
+                }
+            }
             Answer::ListArchive => ok(
                 "listArchive",
                 "Names of objects in the archive, in order.",
@@ -350,6 +388,17 @@ fn word_of(word: &str) -> (Value, &'static str) {
             json!({ "type": "string" }),
             "What rows are told apart by, parted by commas: day, month, tag, or a word of this query.",
         ),
+        "blocked" | "cascade" => (
+            json!({ "type": "boolean" }),
+            match word {
+                "cascade" => "Whether what belongs to it is closed with it.",
+                _ => "Whether it is blocked.",
+            },
+        ),
+        "kind" => (json!({ "enum": KeyKind::NAMES }), "What it opens."),
+        "expires_before" => {
+            (json!({ "type": "string", "format": "date-time" }), "It has a last moment, before this one.")
+        }
         "prefix" => (json!({ "type": "string" }), "What the names begin with."),
         _ => (json!({ "type": "string" }), ""),
     }
@@ -400,6 +449,42 @@ fn with_secret(view: &Value) -> Value {
         "key": { "type": "string", "description": "The key itself: it is shown this once." } } }] })
 }
 
+/// Many in one call.
+fn batch(create: &Value, set: &Value) -> Value {
+    let version =
+        json!({ "type": ["integer", "null"], "minimum": 0, "description": "Refused if it has another one." });
+    let named = json!({ "id": { "type": "string" }, "version": version });
+    let mut update = named.clone();
+    update["set"] = set.clone();
+    let one = |word: &str, schema: Value| {
+        json!({ "type": "object", "required": [word], "additionalProperties": false,
+        "properties": { word: schema } })
+    };
+    let object = |properties: Value, required: Value| {
+        json!({ "type": "object", "required": required,
+        "additionalProperties": false, "properties": properties })
+    };
+    let items = [
+        one("create", create.clone()),
+        one("update", object(update, json!(["id", "set"]))),
+        one("delete", object(named, json!(["id"]))),
+    ];
+    object(
+        json!({ "items": { "type": "array", "minItems": 1, "maxItems": bulk::MOST, "items": { "oneOf": items } } }),
+        json!(["items"]),
+    )
+}
+
+/// What became of them.
+fn results() -> Value {
+    let item = json!({ "type": "object", "required": ["status"], "properties": {
+        "status": { "type": "integer" }, "id": { "type": "string" }, "version": { "type": "integer" },
+        "key": { "type": "string", "description": "The key itself: it is shown this once." },
+        "problem": { "$ref": "#/components/schemas/Problem" } } });
+    json!({ "type": "object", "required": ["items", "refused"], "additionalProperties": false, "properties": {
+        "items": { "type": "array", "items": item }, "refused": { "type": "integer", "minimum": 0 } } })
+}
+
 fn report() -> Value {
     let sums = json!({ "type": "object", "description": "Counters; `cost` is US dollars." });
     json!({ "type": "object", "required": ["shard", "from", "to", "as_of", "by", "rows", "total", "reads"], "properties": {
@@ -433,6 +518,9 @@ fn problem() -> Value {
             "param": { "type": "string", "description": "The field that is wrong." },
             "request_id": { "type": "string" },
             "expected_version": { "type": ["integer", "null"] },
+            "keys": { "type": "integer", "description": "How many keys are open that belong to it." },
+            "scopes": { "type": "integer" },
+            "some": { "type": "array", "items": { "type": "string" }, "description": "Some of what belongs to it." },
             "current_version": { "type": ["integer", "null"], "description": "The version that stands." },
         },
     })

@@ -46,6 +46,7 @@ pub(super) enum Answer {
     ShowScope,
     UpdateScope,
     DeleteScope,
+    Bulk,
     ListArchive,
     ShowArchived,
     Spend,
@@ -56,6 +57,22 @@ pub(super) enum Answer {
 
 const ONE: &[&str] = &["shard"];
 const LIST: &[&str] = &["shard", "after", "limit"];
+const KEYS: &[&str] = &[
+    "shard",
+    "after",
+    "limit",
+    "alias",
+    "org",
+    "team",
+    "project",
+    "user",
+    "tag",
+    "kind",
+    "blocked",
+    "expires_before",
+];
+const SCOPES: &[&str] = &["shard", "after", "limit", "name", "org", "team", "user", "blocked"];
+const CASCADE: &[&str] = &["shard", "cascade"];
 const SPEND: &[&str] = &[
     "shard", "from", "to", "by", "format", "org", "team", "project", "user", "key", "customer", "provider",
     "model", "tag",
@@ -75,7 +92,8 @@ const fn row(
 
 pub(super) static ROUTES: &[Row] = &[
     row(Method::POST, "keys", KEY, Verb::Create, ONE, Answer::CreateKey),
-    row(Method::GET, "keys", KEY, Verb::Read, LIST, Answer::ListKeys),
+    row(Method::GET, "keys", KEY, Verb::Read, KEYS, Answer::ListKeys),
+    row(Method::POST, "keys/bulk", KEY, Verb::Create, ONE, Answer::Bulk),
     row(Method::GET, "keys/{id}", KEY, Verb::Read, ONE, Answer::ShowKey),
     row(Method::PATCH, "keys/{id}", KEY, Verb::Change, ONE, Answer::UpdateKey),
     row(Method::DELETE, "keys/{id}", KEY, Verb::Delete, ONE, Answer::RevokeKey),
@@ -85,10 +103,11 @@ pub(super) static ROUTES: &[Row] = &[
     row(Method::POST, "keys/{id}/aws", KEY, Verb::Unlock, ONE, Answer::PairKey),
     row(Method::DELETE, "keys/{id}/aws", KEY, Verb::Change, ONE, Answer::UnpairKey),
     row(Method::POST, "{scopes}", About::Scope, Verb::Create, ONE, Answer::CreateScope),
-    row(Method::GET, "{scopes}", About::Scope, Verb::Read, LIST, Answer::ListScopes),
+    row(Method::GET, "{scopes}", About::Scope, Verb::Read, SCOPES, Answer::ListScopes),
+    row(Method::POST, "{scopes}/bulk", About::Scope, Verb::Create, CASCADE, Answer::Bulk),
     row(Method::GET, "{scopes}/{id}", About::Scope, Verb::Read, ONE, Answer::ShowScope),
     row(Method::PATCH, "{scopes}/{id}", About::Scope, Verb::Change, ONE, Answer::UpdateScope),
-    row(Method::DELETE, "{scopes}/{id}", About::Scope, Verb::Delete, ONE, Answer::DeleteScope),
+    row(Method::DELETE, "{scopes}/{id}", About::Scope, Verb::Delete, CASCADE, Answer::DeleteScope),
     row(
         Method::GET,
         "archive",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
-use super::{named, read, reply};
+use super::{amend, dependents, named, once, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::Customers;
 use crate::domain::{Scope, ScopeKind, ScopeState, ShardId, Timestamp};
@@ -24,13 +24,14 @@ pub(super) struct Wish {
         schemars(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))
     )]
     name: Option<String>,
-    limits: Limits,
+    limits: Option<Limits>,
     models: Option<Vec<String>>,
     customers: Option<Customers>,
     metadata: Map<String, Value>,
     blocked: bool,
 }
 
+/// What is said once, when it is made, beside [`Wish`].
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "ScopeCreation"))]
 #[derive(Deserialize)]
@@ -40,19 +41,9 @@ pub(super) struct Creation {
     /// None: the default one.
     #[serde(default)]
     org: Option<String>,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    limits: Option<Limits>,
     /// Whose limits it gets.
     #[serde(default)]
     template: Option<String>,
-    #[serde(default)]
-    models: Option<Vec<String>>,
-    #[serde(default)]
-    customers: Option<Customers>,
-    #[serde(default)]
-    metadata: Map<String, Value>,
 }
 
 /// A scope as the admin API shows it. Moments are RFC 3339, money is decimal strings.
@@ -78,9 +69,16 @@ pub(super) struct View<'a> {
 }
 
 /// `POST /admin/v1/{kind}`.
-pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Result<Response<Body>, Refusal> {
-    let Creation { id, org, name, limits, template, models, customers, metadata } =
-        read(call.parts, body).await?;
+pub(super) async fn create(
+    call: &Call<'_>,
+    kind: ScopeKind,
+    mut said: Map<String, Value>,
+) -> Result<Response<Body>, Refusal> {
+    let Creation { id, org, template } = once(&mut said, &["id", "org", "template"])?;
+    if said.contains_key("blocked") {
+        return Err(invalid("blocked", "it is made open"));
+    }
+    let mut wish: Wish = named(Value::Object(said))?;
     if !kind.allows(&id) {
         return Err(invalid("id", kind.expected()));
     }
@@ -97,16 +95,32 @@ pub(super) async fn create(call: &Call<'_>, kind: ScopeKind, body: Body) -> Resu
         None => documents::org(call, &shard, org, &[]).await?,
     };
     let place = place(shard.clone(), kind, &id);
-    let limits = documents::limits(call, &shard, limits, template.as_deref()).await?.unwrap_or_default();
+    wish.limits = documents::limits(call, &shard, wish.limits, template.as_deref()).await?;
     let mut scope = Scope { org, template, ..Scope::new(kind, id, shard, call.now) };
-    apply(&mut scope, Wish { name, limits, models, customers, metadata, blocked: false })?;
+    apply(&mut scope, wish)?;
     let account = documents::make(call, &place, Holder::Scope(scope)).await?;
     shown(StatusCode::CREATED, &account, kind, call.now)
 }
 
-/// `GET /admin/v1/{kind}?after=&limit=`: in order of id.
+/// `GET /admin/v1/{kind}?after=&limit=`, and whatever each must be: in order of id.
 pub(super) async fn list(call: &Call<'_>, kind: ScopeKind) -> Result<Response<Body>, Refusal> {
-    let (accounts, next) = documents::list(call, &call.shard()?, kind.account("").as_str()).await?;
+    let (name, blocked) = (call.query("name"), call.flag("blocked")?);
+    let within = [ScopeKind::Organisation, ScopeKind::Team, ScopeKind::User];
+    let within: Vec<(ScopeKind, String)> =
+        within.into_iter().filter_map(|kind| Some((kind, call.query(kind.name())?))).collect();
+    let wanted = |holder: &Holder| {
+        let Holder::Scope(scope) = holder else { return false };
+        let default = |kind, id: &str| {
+            kind == ScopeKind::Organisation
+                && scope.kind != kind
+                && scope.org.is_none()
+                && id == Scope::DEFAULT_ORG
+        };
+        within.iter().all(|(kind, id)| scope.belongs_to(*kind, id) || default(*kind, id))
+            && name.as_ref().is_none_or(|name| scope.name.as_ref() == Some(name))
+            && blocked.is_none_or(|blocked| blocked == (scope.state == ScopeState::Blocked))
+    };
+    let (accounts, next) = documents::list(call, &call.shard()?, kind.account("").as_str(), wanted).await?;
     let scopes: Vec<View<'_>> = accounts.iter().filter_map(|account| view(account, call.now)).collect();
     Ok(reply(StatusCode::OK, &json!({ kind.plural(): scopes, "next": next })))
 }
@@ -123,13 +137,12 @@ pub(super) async fn update(
     call: &Call<'_>,
     kind: ScopeKind,
     id: &str,
-    body: Body,
+    patch: Map<String, Value>,
 ) -> Result<Response<Body>, Refusal> {
-    let patch: Map<String, Value> = read(call.parts, body).await?;
     change(call, kind, id, |scope| {
         let current = Wish {
             name: scope.name.clone(),
-            limits: scope.limits.clone(),
+            limits: Some(scope.limits.clone()),
             models: scope.models.clone(),
             customers: scope.customers.clone(),
             metadata: scope.metadata.clone(),
@@ -143,13 +156,22 @@ pub(super) async fn update(
 }
 
 /// `DELETE /admin/v1/{kind}/{id}`: nothing that belongs to it may call any more, from the next request
-/// on, and nothing more may belong to it. Its books stay.
+/// on, and nothing more may belong to it. Its books stay. Refused while something that is open belongs to it, unless that is
+/// to be closed with it (`cascade=true`).
 pub(super) async fn delete(call: &Call<'_>, kind: ScopeKind, id: &str) -> Result<Response<Body>, Refusal> {
-    change(call, kind, id, |scope| {
+    let shard = call.shard()?;
+    documents::find(call, &place(shard.clone(), kind, id)).await?;
+    let cascade = call.flag("cascade")?.unwrap_or(false);
+    dependents::judge(call, &shard, kind, id, cascade).await?;
+    let mut closed = change(call, kind, id, |scope| {
         scope.state = ScopeState::Deleted;
         Ok(())
     })
-    .await
+    .await?;
+    // What came between is closed, too: from now on nothing more comes.
+    let with_it = dependents::close(call, &shard, kind, id).await?;
+    amend(&mut closed, |view| view["closed"] = json!(with_it));
+    Ok(closed)
 }
 
 async fn change(
@@ -185,7 +207,7 @@ fn apply(scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
         (_, false) => ScopeState::Active,
     };
     scope.name = name;
-    scope.limits = limits;
+    scope.limits = limits.unwrap_or_default();
     scope.models = models;
     scope.customers = customers;
     scope.metadata = metadata;

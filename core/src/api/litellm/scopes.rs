@@ -209,12 +209,8 @@ async fn delete(ours: &Ours<'_>, noun: &Noun, mut fields: Fields) -> Result<Valu
     let mut deleted = Vec::new();
     for id in &ids {
         // Theirs takes the keys with it.
-        let keys = if noun.has_keys() { keys::of(ours, noun.id, id).await? } else { Vec::new() };
-        for key in keys {
-            let key = key["token"].as_str().unwrap_or_default();
-            ours.ask(Method::DELETE, &["keys/", &escaped(key)].concat(), None).await?;
-        }
-        deleted.push(shown(noun, &ours.ask(Method::DELETE, &path(noun, id), None).await?));
+        let path = [&path(noun, id), "?cascade=true"].concat();
+        deleted.push(shown(noun, &ours.ask(Method::DELETE, &path, None).await?));
     }
     Ok(match noun.words {
         ["user"] => json!(deleted.len()),
