@@ -15,6 +15,7 @@ pub mod record;
 pub mod refusal;
 pub mod registry;
 pub mod responses;
+pub mod route;
 pub mod settings;
 pub mod shared;
 

@@ -11,6 +11,7 @@ use crate::port::{Ports, Upstream};
 use crate::readiness::Readiness;
 use crate::registry::Kind;
 use crate::responses::Runs;
+use crate::route::Board;
 use crate::settings::Settings;
 
 /// One gateway's ports, settings and policy in force.
@@ -22,6 +23,8 @@ pub struct Core {
     pub(crate) scopes: ScopeCache,
     /// Requests that wait at a limit.
     pub(crate) waiting: AtomicUsize,
+    /// What was seen of targets.
+    pub(crate) board: Board,
     /// Answers that are made in the background.
     pub(crate) runs: Runs,
     pub(crate) ready: Readiness,
@@ -77,6 +80,8 @@ pub struct Ticked {
 impl Core {
     pub(crate) fn new(ports: Ports, settings: Settings, policy: Policy) -> Self {
         let demo = Demo::new(ports.clock.clone());
+        let board = Board::default();
+        board.set_rules(*policy.health());
         let policy = RwLock::new(Arc::new(policy));
         Self {
             ports,
@@ -84,6 +89,7 @@ impl Core {
             keys: KeyCache::default(),
             scopes: ScopeCache::default(),
             waiting: AtomicUsize::new(0),
+            board,
             runs: Runs::default(),
             ready: Readiness::default(),
             denied: Denied::default(),
@@ -94,6 +100,7 @@ impl Core {
     }
 
     pub(crate) fn replace_policy(&self, policy: Policy) {
+        self.board.set_rules(*policy.health());
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 

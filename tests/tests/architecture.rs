@@ -26,7 +26,9 @@ const BASE: &[(&str, &[&str])] = &[
     ("exchange", &["domain", "port"]),
     // A credential may buy tokens, which is an exchange.
     ("registry", &["domain", "port", "exchange"]),
-    ("policy", &["domain", "port", "registry"]),
+    // How targets are ordered: the policy says by what, the pipeline asks.
+    ("route", &["domain"]),
+    ("policy", &["domain", "port", "registry", "route"]),
     ("refusal", &["domain", "port"]),
 ];
 
@@ -64,7 +66,7 @@ fn modules_of_the_core_import_only_what_stands_below_them() {
 fn a_forbidden_import_is_found() {
     let found = imports_of("use crate::{api::admin, ledger as books};\nfn f() { crate::gateway::run(); }");
     assert_eq!(found, BTreeSet::from(["api".to_owned(), "gateway".to_owned(), "ledger".to_owned()]));
-    assert!(judge("route", "ledger").is_err(), "features never import each other");
+    assert!(judge("identity", "ledger").is_err(), "features never import each other");
     assert!(judge("domain", "port").is_err());
     assert!(judge("registry", "policy").is_err());
     assert!(judge("port", "domain").is_ok());

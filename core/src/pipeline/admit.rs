@@ -10,7 +10,7 @@ use super::books::{Books, Marks};
 use super::bound::bound;
 use super::native::Native;
 use super::receive::Received;
-use super::route::plan;
+use super::route::{order, plan};
 use super::stakes::Stakes;
 use super::waiting::Waiting;
 use gatelet_wire::Operation;
@@ -95,6 +95,8 @@ pub(super) async fn admit<'a>(
                 marks.shadowed = shadowed;
                 marks.fell_to = cheaper.is_some().then_some(wanted);
                 waiting.spread(core, &stakes, &caller, &headroom).await;
+                let plan = order(core, &policy, &received, &model, plan, asked.likely_tokens);
+                books.teaches(&model);
                 return Ok(Admitted { received, model, plan, books, output_cap, headroom, marks });
             }
             Grant::Denied(denial) => {

@@ -24,6 +24,7 @@ use super::idiom::{self, opened};
 use super::lane::{self, Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
+use super::route::blame;
 use super::task;
 use crate::domain::Timestamp;
 use crate::policy::Target;
@@ -101,7 +102,8 @@ pub(super) async fn attempt(
         }
         None => fail(target, UpstreamFailure::TimedOut),
     };
-    call.books.failed(failed.refusal.code(), core.ports.clock.now());
+    let now = core.ports.clock.now();
+    call.books.failed(failed.refusal.code(), blame(&failed.refusal, now), now);
     Err(failed)
 }
 

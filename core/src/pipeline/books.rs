@@ -15,10 +15,11 @@ use super::tally::Tally;
 use crate::domain::Caller;
 use crate::domain::account::{Op, Settle};
 use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
-use crate::policy::Target;
+use crate::policy::{Model, ModelName, Target};
 use crate::port::{Defer, Entry, Fault, Transaction};
 use crate::record::{self, Attempt, Record, millis};
 use crate::refusal::Refusal;
+use crate::route::{Blame, Ended, Outcome, Strategy};
 use crate::shared::Core;
 
 /// The books of one request. Dropped before they were closed, they close themselves in the background: the caller
@@ -40,6 +41,10 @@ pub(super) struct Books {
     /// What the request itself says of what it uses in other units than tokens.
     known_units: Units,
     sound: Sound,
+    /// The attempt that is under way, as the board knows it.
+    watched: Option<Watched>,
+    /// The model whose strategy learns from attempts.
+    learner: Option<ModelName>,
     /// For upstreams until their heads, or until they failed without one.
     waited: Duration,
     pub(super) tally: Tally,
@@ -54,6 +59,14 @@ pub(super) struct Marks {
     pub(super) shadowed: Vec<String>,
     /// The model that was asked in place of the one that limits refused.
     pub(super) fell_to: Option<String>,
+}
+
+/// An attempt that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    since: Timestamp,
+    /// When its first content came.
+    first: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +136,8 @@ impl Books {
             likely_input: 0,
             known_units: Units::default(),
             sound: received.outline.as_deref().map(Sound::of).unwrap_or_default(),
+            watched: None,
+            learner: None,
             waited: Duration::ZERO,
             tally: Tally::default(),
         })
@@ -157,6 +172,11 @@ impl Books {
         self.record.customer = customer;
     }
 
+    /// A model whose strategy learns is told how its attempts end.
+    pub(super) fn teaches(&mut self, model: &Model) {
+        self.learner = (model.strategy == Strategy::Adaptive).then(|| model.name.clone());
+    }
+
     /// The cap on output that the target which is tried now is sent.
     pub(super) fn capped(&mut self, output_cap: Option<u64>) {
         self.record.output_cap = output_cap;
@@ -171,6 +191,8 @@ impl Books {
         self.target = Some(target.clone());
         self.tally = Tally::default();
         self.sent = true;
+        self.core.board.began(target.name(), now);
+        self.watched = Some(Watched { since: now, first: None });
         self.attempts.push(Attempt {
             v: record::VERSION,
             kind: "attempt",
@@ -204,11 +226,13 @@ impl Books {
     /// The time that the caller itself gave is over: the upstream works on, and what it was sent is charged as if the
     /// caller had left.
     pub(super) fn timed_out(&mut self, now: Timestamp) {
+        self.saw(Ended::Unknown, now);
         self.end_attempt("request_timeout", now);
     }
 
     /// The attempt is over without an answer that counts: whatever it used is not charged.
-    pub(super) fn failed(&mut self, outcome: &'static str, now: Timestamp) {
+    pub(super) fn failed(&mut self, outcome: &'static str, blame: Blame, now: Timestamp) {
+        self.saw(Ended::Failed(blame), now);
         self.sent = false;
         self.tally = Tally::default();
         self.end_attempt(outcome, now);
@@ -222,6 +246,44 @@ impl Books {
 
     pub(super) fn first_content(&mut self, now: Timestamp) {
         self.record.first_content_ms.get_or_insert(millis(self.record.at, now));
+        if let Some(watched) = &mut self.watched {
+            watched.first.get_or_insert(now);
+        }
+    }
+
+    /// Tells the board how the attempt that is under way has ended, once.
+    fn saw(&mut self, ended: Ended, now: Timestamp) {
+        let (Some(_), Some(target)) = (self.watched.take(), &self.target) else { return };
+        self.core.board.ended(target.name(), ended, now);
+        let outcome = match ended {
+            Ended::Failed(Blame::Caller) | Ended::Unknown => None,
+            Ended::Failed(_) => Some(Outcome::Failed),
+            Ended::Answered { first, total, .. } => {
+                Some(Outcome::Answered { seconds: first.unwrap_or(total).as_secs_f64() })
+            }
+        };
+        if let (Some(model), Some(outcome)) = (&self.learner, outcome) {
+            self.core.board.learn(model.shared(), target.name(), outcome);
+        }
+    }
+
+    /// How the attempt that is under way ends with the request.
+    fn seen(&self, ending: Ending, now: Timestamp) -> Ended {
+        let Some(watched) = &self.watched else { return Ended::Unknown };
+        if ending.status == Ending::CLIENT_LEFT.status {
+            return Ended::Unknown;
+        }
+        if ending.outcome != Ending::DONE {
+            // Until its first content it would have been another's turn: it broke in the middle.
+            return Ended::Failed(Blame::Provider);
+        }
+        let usage = &self.record.usage;
+        Ended::Answered {
+            first: watched.first.filter(|_| self.record.stream).map(|first| first.since(watched.since)),
+            total: now.since(watched.since),
+            output: usage.output,
+            tokens: usage.total(),
+        }
     }
 
     fn end_attempt(&mut self, outcome: &'static str, now: Timestamp) {
@@ -280,6 +342,7 @@ impl Books {
             self.end_attempt(ending.attempt, now);
         }
         self.charge();
+        self.saw(self.seen(ending, now), now);
         self.record.outcome = ending.outcome;
         self.record.status = ending.status;
         self.record.total_ms = millis(self.record.at, now);
@@ -373,10 +436,12 @@ pub(super) struct Ending {
 
 impl Ending {
     /// The caller closed the connection (the status that nginx made customary for it).
+    const DONE: &'static str = "done";
+
     pub(super) const CLIENT_LEFT: Self = Self { outcome: "client_left", attempt: "client_left", status: 499 };
 
     pub(super) fn done(status: u16) -> Self {
-        Self { outcome: "done", attempt: "answered", status }
+        Self { outcome: Self::DONE, attempt: "answered", status }
     }
 
     pub(super) fn refused(refusal: &Refusal, status: u16) -> Self {

@@ -9,6 +9,7 @@ use super::read::{At, Reader};
 use super::resolve::{known, target};
 use super::{Host, Policy, Problems, Provider, node, rings};
 use crate::registry::{Catalogue, near_names};
+use crate::route::{Place, Strategy};
 
 /// Attempts after the first, where the document says nothing.
 const RETRIES: u32 = 2;
@@ -53,6 +54,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         key_limits: document.key_limits,
         proxies: document.proxies,
         imported_keys: document.imported_keys,
+        health: document.health,
         listed,
         fetch,
         registry,
@@ -83,7 +85,9 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
             price: None,
             max_output: None,
             context: None,
+            place: Place::default(),
         }],
+        strategy: Strategy::default(),
         fallbacks: Vec::new(),
         retries: RETRIES,
         timeouts: Timeouts::default(),
@@ -93,7 +97,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
 
 fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Providers, entry: ModelEntry) {
     let retries = entry.retries.unwrap_or(RETRIES);
-    let (timeouts, repeats) = (entry.timeouts, entry.repeats);
+    let (strategy, timeouts, repeats) = (entry.strategy, entry.timeouts, entry.repeats);
     let fallbacks: Vec<ModelName> = entry.fallbacks.into_iter().map(|(name, _)| name).collect();
     if let Some(prefix) = entry.name.as_str().strip_suffix('*') {
         let mut target = |entry| wildcard_target(reader, providers, entry);
@@ -101,6 +105,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
         policy.wildcards.push(Wildcard {
             prefix: prefix.into(),
             targets,
+            strategy,
             fallbacks,
             retries,
             timeouts,
@@ -109,7 +114,8 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
     } else {
         let mut target = |entry| one_target(reader, providers, entry);
         let targets = entry.targets.into_iter().filter_map(&mut target).collect();
-        let model = Model { name: entry.name.clone(), targets, fallbacks, retries, timeouts, repeats };
+        let model =
+            Model { name: entry.name.clone(), targets, strategy, fallbacks, retries, timeouts, repeats };
         policy.models.insert(entry.name, Arc::new(model));
     }
 }
@@ -130,6 +136,7 @@ fn wildcard_target(
         price: entry.price,
         max_output: entry.max_output,
         context: entry.context,
+        place: entry.place,
     })
 }
 
@@ -159,6 +166,7 @@ fn one_target(reader: &mut Reader<'_>, providers: &mut Providers, entry: TargetE
         price: entry.price.or(known.price),
         max_output: entry.max_output.or(known.max_output),
         context: entry.context.or(known.context),
+        place: entry.place,
         ..known
     }))
 }

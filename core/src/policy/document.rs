@@ -9,11 +9,13 @@ use super::declare::is_place;
 use super::fetch::{self, Fetch};
 use super::model::{ModelName, Timeouts};
 use super::provider::Passthrough;
-use super::read::{At, Fields, Reader, Spot, unknown};
+use super::read::{At, Fields, Reader, Spot};
+use super::routing::{health, place, strategy};
 use crate::domain::account::{Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Cidr, Rate, Secret};
 use crate::registry::{self, Meter, PLACES, Per, Price, Rates, Scheme, Tiers};
+use crate::route::{Place, Rules, Strategy};
 
 /// The whole document. A section that is not there is `None`, which means something else than an empty one.
 #[derive(Debug, Default)]
@@ -25,6 +27,7 @@ pub(super) struct Document {
     pub(super) imported_keys: bool,
     pub(super) fetch: FetchEntry,
     pub(super) proxies: Vec<Cidr>,
+    pub(super) health: Rules,
 }
 
 /// Whether and how images and files are fetched.
@@ -83,6 +86,7 @@ pub(super) enum AuthEntry {
 pub(super) struct ModelEntry {
     pub(super) name: ModelName,
     pub(super) targets: Vec<TargetEntry>,
+    pub(super) strategy: Strategy,
     pub(super) fallbacks: Vec<(ModelName, Spot)>,
     pub(super) retries: Option<u32>,
     pub(super) timeouts: Timeouts,
@@ -99,9 +103,11 @@ pub(super) struct TargetEntry {
     pub(super) price: Option<Price>,
     pub(super) max_output: Option<u64>,
     pub(super) context: Option<u64>,
+    pub(super) place: Place,
 }
 
-const SECTIONS: [&str; 6] = ["providers", "models", "limits", "fetch", "trusted_proxies", "imported_keys"];
+const SECTIONS: [&str; 7] =
+    ["providers", "models", "limits", "health", "fetch", "trusted_proxies", "imported_keys"];
 /// Sections that the design has and this version does not carry out.
 const LATER_SECTIONS: [&str; 9] =
     ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams", "alerts"];
@@ -118,6 +124,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
             .map(|entries| entries.iter().filter_map(|(name, at)| model(reader, name, at)).collect()),
         key_limits: fields.get("limits").and_then(|at| limits(reader, at)).unwrap_or_default(),
         fetch: fields.get("fetch").and_then(|at| fetching(reader, at)).unwrap_or_default(),
+        health: fields.get("health").map(|at| health(reader, at)).unwrap_or_default(),
         proxies: fields.get("trusted_proxies").map(|at| proxies(reader, at)).unwrap_or_default(),
         imported_keys: fields.get("imported_keys").and_then(|at| boolean(reader, at)).unwrap_or_default(),
     }
@@ -328,6 +335,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
     let plain = |targets| ModelEntry {
         name: name.clone(),
         targets,
+        strategy: Strategy::default(),
         fallbacks: Vec::new(),
         retries: None,
         timeouts: Timeouts::default(),
@@ -337,9 +345,6 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         return Some(plain(vec![target(reader, at)?]));
     }
     let fields = reader.fields(at, &MODEL, &["cache", "guards", "rpm", "tpm", "sinks"])?;
-    if let Some(at) = fields.get("strategy") {
-        strategy(reader, at);
-    }
     let targets = match fields.get("targets") {
         Some(at) => at.list(),
         None => Vec::new(),
@@ -351,6 +356,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
     let timeouts_given = fields.get("timeouts").map(|at| timeouts(reader, at));
     Some(ModelEntry {
         targets: targets.iter().filter_map(|at| target(reader, at)).collect(),
+        strategy: fields.get("strategy").and_then(|at| strategy(reader, at)).unwrap_or_default(),
         fallbacks: fallbacks
             .iter()
             .filter_map(|at| {
@@ -371,19 +377,8 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
     })
 }
 
-/// Only one so far, so there is nothing to keep of it.
-fn strategy(reader: &mut Reader<'_>, at: &At<'_>) {
-    const LATER: [&str; 5] = ["weighted", "lowest-latency", "least-busy", "lowest-cost", "usage"];
-    let Some(word) = reader.text(at, "a strategy") else { return };
-    if LATER.contains(&word.as_str()) {
-        let message = format!("`{word}` is not carried out by this version: targets are tried `in-order`");
-        reader.note(&at.spot, message);
-    } else if word != "in-order" {
-        reader.note(&at.spot, unknown("strategy", &word, &["in-order"]));
-    }
-}
-
-const TARGET: [&str; 5] = ["model", "base_model", "price", "max_output", "context"];
+const TARGET: [&str; 9] =
+    ["model", "base_model", "price", "max_output", "context", "weight", "level", "rpm", "tpm"];
 
 fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
     const FORM: &str = "provider/model, such as openai/gpt-4o";
@@ -403,13 +398,15 @@ fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
             price: None,
             max_output: None,
             context: None,
+            place: Place::default(),
         });
     }
-    let fields = reader.fields(at, &TARGET, &["weight", "region", "rpm", "tpm", "guards"])?;
+    let fields = reader.fields(at, &TARGET, &["region", "guards"])?;
     let count = |text: &str| text.parse::<u64>().ok().filter(|count| *count > 0);
     let mut tokens =
         |key| fields.get(key).and_then(|at| reader.parsed(at, "a whole number of tokens", count));
     let (max_output, context) = (tokens("max_output"), tokens("context"));
+    let place = place(reader, &fields);
     let price = fields.get("price").and_then(|at| price(reader, at));
     let base_model = fields.get("base_model").and_then(|at| reader.text(at, "a model in the registry"));
     let Some(model) = fields.get("model") else {
@@ -418,7 +415,7 @@ fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
     };
     let spot = model.spot.clone();
     let (provider, model) = reader.parsed(model, FORM, split)?;
-    Some(TargetEntry { spot, provider, model, base_model, price, max_output, context })
+    Some(TargetEntry { spot, provider, model, base_model, price, max_output, context, place })
 }
 
 const PRICE: [&str; 3] = ["per", "tiers", "services"];
@@ -515,7 +512,7 @@ fn timeouts(reader: &mut Reader<'_>, at: &At<'_>) -> Timeouts {
 }
 
 /// More than nothing, at most a day.
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let letters = text.find(|c: char| !c.is_ascii_digit())?;
     let (count, unit) = text.split_at_checked(letters)?;
     let count: u64 = count.parse().ok()?;

@@ -15,6 +15,7 @@ mod provider;
 mod read;
 mod resolve;
 mod rings;
+mod routing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -27,6 +28,7 @@ pub use provider::{Passthrough, Provider};
 use crate::domain::Cidr;
 use crate::domain::account::Limits;
 use crate::registry::Registry;
+use crate::route::Rules;
 
 /// The reference of all keys, and the document of a gateway that is given no other: it sets nothing.
 pub const DEFAULT: &str = include_str!("../../../gatelet.default.yaml");
@@ -44,6 +46,7 @@ pub struct Policy {
     listed: bool,
     key_limits: Limits,
     imported_keys: bool,
+    health: Rules,
     /// What stands before the gateway and says truly who sent a request.
     proxies: Vec<Cidr>,
     /// None: nothing is fetched.

@@ -9,6 +9,7 @@ use http::Uri;
 
 use super::Provider;
 use crate::registry::{Capabilities, Capability, Price, StatedCost};
+use crate::route::{Place, Strategy};
 
 /// A name by which callers ask for a model: 1 to 256 bytes, no spaces, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +17,10 @@ pub struct ModelName(Arc<str>);
 
 impl ModelName {
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn shared(&self) -> &Arc<str> {
         &self.0
     }
 }
@@ -49,6 +54,8 @@ pub struct Model {
     pub name: ModelName,
     /// In the order in which they are tried. Never empty.
     pub targets: Vec<Arc<Target>>,
+    /// By what the next of them is chosen.
+    pub strategy: Strategy,
     /// Names to go on with when every target has failed, in order. The policy knows each of them, and none leads back.
     pub fallbacks: Vec<ModelName>,
     /// Further attempts at a target after the first one failed in a way that may pass.
@@ -64,6 +71,7 @@ impl Model {
         Self {
             name,
             targets: vec![target],
+            strategy: Strategy::default(),
             fallbacks: Vec::new(),
             retries: 0,
             timeouts: Timeouts::default(),
@@ -97,6 +105,8 @@ pub struct Target {
     pub completes: bool,
     /// Changes to a request of the same dialect: the provider's, then those that follow from the model's capabilities.
     pub edits: Vec<Edit>,
+    /// Where it stands among the others of its model.
+    pub place: Place,
 }
 
 impl Target {
@@ -151,6 +161,7 @@ pub(super) struct Wildcard {
     /// What stands before the star.
     pub(super) prefix: Box<str>,
     pub(super) targets: Vec<WildcardTarget>,
+    pub(super) strategy: Strategy,
     pub(super) fallbacks: Vec<ModelName>,
     pub(super) retries: u32,
     pub(super) timeouts: Timeouts,
@@ -167,4 +178,5 @@ pub(super) struct WildcardTarget {
     pub(super) price: Option<Price>,
     pub(super) max_output: Option<u64>,
     pub(super) context: Option<u64>,
+    pub(super) place: Place,
 }

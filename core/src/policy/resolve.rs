@@ -9,6 +9,7 @@ use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::{Fetch, Passthrough, Policy, Provider, Resolution};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
+use crate::route::{Place, Rules};
 
 /// Names that are kept of all that wildcards make: more than callers use who mean well, about a megabyte.
 const MOST_MADE: usize = 512;
@@ -123,6 +124,11 @@ impl Policy {
         self.imported_keys
     }
 
+    /// When targets go out, and for how long.
+    pub fn health(&self) -> &Rules {
+        &self.health
+    }
+
     /// The limits of keys that say nothing themselves.
     pub fn key_limits(&self) -> &Limits {
         &self.key_limits
@@ -142,6 +148,7 @@ impl Wildcard {
         (!targets.is_empty()).then(|| Model {
             name,
             targets,
+            strategy: self.strategy,
             fallbacks: self.fallbacks.clone(),
             retries: self.retries,
             timeouts: self.timeouts,
@@ -173,6 +180,7 @@ impl WildcardTarget {
             price: self.price.clone().or(target.price),
             max_output: self.max_output.or(target.max_output),
             context: self.context.or(target.context),
+            place: self.place,
             ..target
         }))
     }
@@ -220,6 +228,7 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
             && !(provider.quirks.modes_apart && converses),
         edits: edits(provider, capabilities),
         capabilities,
+        place: Place::default(),
     }
 }
 

@@ -337,8 +337,8 @@ providers:
   groq: { edits: [ { drop: a }, { dorp: a }, { clamp: [t, low, 1] } ] }
 models:
   a: openai
-  b: { targets: [ { model: opnai/x }, { model: openai/y, weight: 3 } ], retries: many }
-  c: { targets: [] , strategy: weighted }
+  b: { targets: [ { model: opnai/x }, { model: openai/y, weight: 0, level: 16, rpm: -1 } ], retries: many }
+  c: { targets: [] , strategy: wieghted }
   d: { targets: [ { model: openai/gpt-4o, price: { input: 1e-6, output: 2, per: 2M } } ] }
   e: { targets: [ { model: openai/gpt-4o, price: { input: 1.0000001, ouput: 2 } } ] }
   f: { targets: openai/*, fallbacks: [g, h], timeouts: { first: soon, total: 30 } }
@@ -347,6 +347,7 @@ models:
   i: demo/eco
   j: { targets: [ { model: openai/gpt-4o, base_model: gtp-4o } ] }
   \"with space\": openai/gpt-4o
+health: { faults: 0, out: soon, ranp: 1s }
 limits:
   key: { rmp: 60, rpm: lots, budget: 5 EUR / day }
   team: { rpm: 1 }
@@ -396,6 +397,28 @@ fn a_deep_or_large_document_is_refused_without_being_read() {
     assert!(problems(&deep).starts_with("gatelet.yaml:"), "{}", problems(&deep));
     let large = "#".repeat(5 << 20);
     assert_eq!(problems(&large), "gatelet.yaml:1: expected a document of at most 1 MiB");
+}
+
+#[test]
+fn a_model_says_by_what_its_targets_are_chosen_and_where_each_stands() {
+    use crate::route::{Place, Quota, Strategy};
+    let text = "models:
+  m:
+    strategy: least-busy
+    targets: [ { model: openai/gpt-4o, weight: 3, level: 2, rpm: 60, tpm: 9000 }, openai/gpt-4o-mini ]
+  'w/*': { strategy: adaptive, targets: [ { model: openai/*, weight: 7 } ] }
+health: { faults: 2, out: 1s, longest: 500ms }
+";
+    let policy = policy(text);
+    let model = found(&policy, "m");
+    assert_eq!(model.strategy, Strategy::LeastBusy);
+    let quota = Quota { requests: Some(60), tokens: Some(9_000) };
+    assert_eq!(model.targets[0].place, Place { level: 2, weight: 3, quota });
+    assert_eq!(model.targets[1].place, Place::default());
+    let model = found(&policy, "w/gpt-4o");
+    assert_eq!((model.strategy, model.targets[0].place.weight), (Strategy::Adaptive, 7));
+    let (health, second) = (policy.health(), std::time::Duration::from_secs(1));
+    assert_eq!((health.faults, health.out, health.longest), (2, second, second));
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod openapi;
 mod routes;
 mod scopes;
 mod spend;
+mod targets;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -87,6 +88,7 @@ async fn permitted(
         Answer::ShowArchived => archive::show(call, &found.rest.join("/")).await,
         Answer::Spend => spend::show(call).await,
         Answer::Audit => audit::list(call).await,
+        Answer::Targets => targets::list(call),
         Answer::Describe => Ok(openapi()),
         Answer::Tick => {
             let ticked = super::tick(core).await?;

@@ -6,7 +6,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
-use super::{archive, bulk, dependents, keys, scopes};
+use super::{archive, bulk, dependents, keys, scopes, targets};
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
@@ -309,6 +309,10 @@ impl Types {
                 ok("spend", "What was spent, by whom and for what; CSV with `format=csv`.", report())
             }
             Answer::Audit => ok("audit", "What admins did and were refused, in order.", trail()),
+            Answer::Targets => {
+                let page = self.page::<targets::View>("targets");
+                ok("targets", "Targets that were asked, which of them are out, and why.", page)
+            }
             Answer::Describe => ok("describe", "This document.", json!({ "type": "object" })),
             Answer::Tick => ok(
                 "tick",

@@ -51,6 +51,7 @@ pub(super) enum Answer {
     ShowArchived,
     Spend,
     Audit,
+    Targets,
     Describe,
     Tick,
 }
@@ -119,6 +120,14 @@ pub(super) static ROUTES: &[Row] = &[
     row(Method::GET, "archive/{name}", About::One(Resource::Archive), Verb::Read, &[], Answer::ShowArchived),
     row(Method::GET, "spend", About::One(Resource::Spend), Verb::Read, SPEND, Answer::Spend),
     row(Method::GET, "audit", About::One(Resource::Audit), Verb::Read, LIST, Answer::Audit),
+    row(
+        Method::GET,
+        "targets",
+        About::One(Resource::Gateway),
+        Verb::Read,
+        &["after", "limit"],
+        Answer::Targets,
+    ),
     row(Method::GET, "openapi.json", About::One(Resource::Interface), Verb::Read, &[], Answer::Describe),
     row(Method::POST, "tick", About::One(Resource::Gateway), Verb::Run, &[], Answer::Tick),
 ];

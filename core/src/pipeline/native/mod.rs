@@ -18,6 +18,7 @@ use super::books::{Books, Ending};
 use super::flow::{Flow, Waiting};
 use super::headers::{self, Head};
 use super::receive::{Received, collect};
+use super::route::blame;
 use super::stream::{Committed, Relay};
 use super::task;
 use crate::domain::Timestamp;
@@ -25,6 +26,7 @@ use crate::policy::{Passthrough, Provider, Target};
 use crate::port::{Body, Fault, FaultKind, Reach, Signer};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::registry::Kind;
+use crate::route::Blame;
 use crate::shared::Core;
 
 /// Where a call of a provider's own interface goes. Method, path and query are the caller's.
@@ -91,7 +93,8 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         Ok(answer) => answer,
         Err(failure) => {
             let refusal = Refusal::UpstreamFailed { target: target.to_string(), failure };
-            books.failed(refusal.code(), core.ports.clock.now());
+            let now = core.ports.clock.now();
+            books.failed(refusal.code(), blame(&refusal, now), now);
             let status = refusal.public(&received.arrived.id).status;
             books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
             return Err(refusal);
@@ -104,7 +107,13 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     headers::served(&mut head, target, None, &marks);
     let status = parts.status;
     if !status.is_success() {
-        books.failed("upstream_error", core.ports.clock.now());
+        // Which path a caller takes is its own affair: only what any path would say is held against the provider.
+        let blame = match status.as_u16() {
+            429 => Blame::Limited { until: None },
+            500.. => Blame::Provider,
+            _ => Blame::Caller,
+        };
+        books.failed("upstream_error", blame, core.ports.clock.now());
     }
     let body = match count(core, &received, target, &mut books, status, &parts.headers, body).await {
         Ok(Counted::Whole(body)) => {

@@ -1,0 +1,253 @@
+//! Whom a request goes to: strategies, levels, and targets that are out.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gatelet_core::port::{Body, Fault, FaultKind};
+use http::{Request, Response};
+use serde_json::{Value, json};
+use world::{World, completion, completion_chunks, ok, openai, sse, whole};
+
+const CONFIG: &str = r#"
+providers:
+  one: { dialect: openai, base: "http://one.example/v1", key: secret-1 }
+  two: { dialect: openai, base: "http://two.example/v1", key: secret-2 }
+  three: { dialect: openai, base: "http://three.example/v1", key: secret-3 }
+models:
+  spread:
+    strategy: weighted
+    targets: [ { model: one/m, weight: 3 }, { model: two/m, weight: 1 } ]
+    retries: 0
+  cheap:
+    strategy: lowest-cost
+    targets:
+      - { model: one/m, price: { input: "2", output: "8" } }
+      - { model: two/m, price: { input: "1", output: "4" } }
+    retries: 0
+  levels:
+    strategy: weighted
+    targets: [ { model: one/m, level: 1, weight: 1000 }, { model: two/m } ]
+    retries: 0
+  ordered: { targets: [ one/m, two/m ], retries: 0, fallbacks: [last] }
+  last: { targets: [ three/m ], retries: 0 }
+  alone: { targets: [ one/m ], retries: 0 }
+  narrow:
+    targets: [ { model: one/m, rpm: 2 }, { model: two/m } ]
+    retries: 0
+  learns: { strategy: adaptive, targets: [ one/m, two/m ], retries: 0 }
+health: { faults: 3, out: 10s, longest: 1m, ramp: 10s }
+"#;
+
+fn question(model: &str) -> Value {
+    json!({ "model": model, "max_tokens": 10, "messages": [{ "role": "user", "content": "hi" }] })
+}
+
+fn host(request: &Request<Body>) -> String {
+    request.uri().host().unwrap().split('.').next().unwrap().to_owned()
+}
+
+/// A world in which the hosts named in `down` answer as `fault` says, and all others well.
+fn world(down: &'static [&'static str], fault: fn() -> Result<Response<Body>, Fault>) -> (World, String) {
+    let world = World::of(CONFIG);
+    world.handles.upstream.always(move |request, _| {
+        if down.contains(&&*host(&request)) { fault() } else { Ok(whole(200, &completion("hi", 5, 1))) }
+    });
+    let (_, key) = world.key(&json!({}));
+    (world, key)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "an answer of a scripted upstream")]
+fn overloaded() -> Result<Response<Body>, Fault> {
+    Ok(whole(503, &json!({ "error": { "message": "overloaded", "type": "server_error" } })))
+}
+
+/// Asks so often; how often each host was asked, and the status of the last answer.
+fn ask(world: &World, key: &str, model: &str, times: usize) -> (BTreeMap<String, usize>, u16) {
+    let before = world.handles.upstream.asked().len();
+    let mut status = 0;
+    for _ in 0..times {
+        status = world.send(openai(key, &question(model))).status().as_u16();
+    }
+    let mut asked = BTreeMap::new();
+    for one in &world.handles.upstream.asked()[before..] {
+        *asked.entry(one.uri.host().unwrap().split('.').next().unwrap().to_owned()).or_default() += 1;
+    }
+    (asked, status)
+}
+
+fn counts(pairs: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    pairs.iter().map(|(host, count)| ((*host).to_owned(), *count)).collect()
+}
+
+fn target(world: &World, name: &str) -> Value {
+    let (status, page) = world.admin("GET", "/admin/v1/targets", &json!({}));
+    assert_eq!(status, 200, "{page}");
+    let found = page["targets"].as_array().unwrap().iter().find(|target| target["target"] == name).cloned();
+    found.unwrap_or_else(|| panic!("{page}"))
+}
+
+#[test]
+fn a_weighted_model_spreads_its_requests() {
+    let (world, key) = world(&[], overloaded);
+    let (asked, _) = ask(&world, &key, "spread", 400);
+    assert!((260..340).contains(&asked["one"]), "{asked:?}");
+    assert_eq!(asked["one"] + asked["two"], 400);
+}
+
+#[test]
+fn the_cheapest_for_the_request_is_asked() {
+    let (world, key) = world(&[], overloaded);
+    assert_eq!(ask(&world, &key, "cheap", 5).0, counts(&[("two", 5)]));
+}
+
+#[test]
+fn a_lower_level_is_asked_first_whatever_weights_say() {
+    let (world, key) = world(&[], overloaded);
+    assert_eq!(ask(&world, &key, "levels", 20).0, counts(&[("two", 20)]));
+}
+
+#[test]
+fn a_target_that_fails_goes_out_and_comes_back_by_a_probe() {
+    let (world, key) = world(&["one"], overloaded);
+    let (asked, status) = ask(&world, &key, "ordered", 3);
+    assert_eq!((asked, status), (counts(&[("one", 3), ("two", 3)]), 200));
+    let out = target(&world, "one/m");
+    assert_eq!((&out["standing"], &out["fault"]), (&json!("out"), &json!("provider")), "{out}");
+    assert_eq!(
+        ask(&world, &key, "ordered", 10).0,
+        counts(&[("two", 10)]),
+        "what is out costs callers nothing"
+    );
+    world.handles.clock.advance(Duration::from_secs(10));
+    assert_eq!(target(&world, "one/m")["standing"], "probe");
+    // It still fails: out for twice as long.
+    assert_eq!(ask(&world, &key, "ordered", 5).0, counts(&[("one", 1), ("two", 5)]));
+    world.handles.clock.advance(Duration::from_secs(19));
+    assert_eq!(ask(&world, &key, "ordered", 5).0, counts(&[("two", 5)]));
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+    world.handles.clock.advance(Duration::from_secs(1));
+    assert_eq!(ask(&world, &key, "ordered", 1).0, counts(&[("one", 1)]));
+    assert_eq!(target(&world, "one/m")["standing"], "returning");
+    let (asked, _) = ask(&world, &key, "ordered", 200);
+    assert!((5..50).contains(&asked["one"]), "a tenth of its turns: {asked:?}");
+    world.handles.clock.advance(Duration::from_secs(10));
+    assert_eq!(ask(&world, &key, "ordered", 20).0, counts(&[("one", 20)]));
+}
+
+#[test]
+fn who_has_nowhere_else_to_go_is_served_by_a_try() {
+    let (world, key) = world(&["one"], overloaded);
+    let (asked, status) = ask(&world, &key, "alone", 10);
+    assert_eq!((asked, status), (counts(&[("one", 10)]), 503));
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+    assert_eq!(ask(&world, &key, "alone", 1), (counts(&[("one", 1)]), 200));
+}
+
+#[test]
+fn fallbacks_that_are_well_are_asked_before_targets_that_are_out() {
+    let (world, key) = world(&["one", "two"], || {
+        Err(Fault::new(FaultKind::Unavailable, "upstream.send", "connection refused"))
+    });
+    ask(&world, &key, "ordered", 3);
+    assert_eq!(target(&world, "two/m")["fault"], "network");
+    assert_eq!(ask(&world, &key, "ordered", 4), (counts(&[("three", 4)]), 200));
+}
+
+#[test]
+fn what_the_caller_does_wrong_puts_nothing_out() {
+    let (world, key) = world(&["one"], || {
+        Ok(whole(400, &json!({ "error": { "message": "bad", "type": "invalid_request_error" } })))
+    });
+    assert_eq!(ask(&world, &key, "ordered", 20), (counts(&[("one", 20)]), 400));
+    assert_eq!(target(&world, "one/m")["standing"], "in");
+}
+
+#[test]
+fn a_rate_limit_puts_a_target_out_at_once_for_as_long_as_it_says() {
+    let (world, key) = world(&["one"], || {
+        let mut response =
+            whole(429, &json!({ "error": { "message": "slow down", "type": "rate_limit_error" } }));
+        response.headers_mut().insert("retry-after", 30.into());
+        Ok(response)
+    });
+    assert_eq!(ask(&world, &key, "ordered", 5), (counts(&[("one", 1), ("two", 5)]), 200));
+    assert_eq!(target(&world, "one/m")["fault"], "rate_limit");
+    world.handles.clock.advance(Duration::from_secs(29));
+    assert_eq!(ask(&world, &key, "ordered", 1).0, counts(&[("two", 1)]));
+    world.handles.clock.advance(Duration::from_secs(1));
+    assert_eq!(ask(&world, &key, "ordered", 1).0, counts(&[("one", 1), ("two", 1)]));
+}
+
+#[test]
+fn a_wrong_credential_puts_a_target_out_and_says_so() {
+    let (world, key) = world(&["one"], || {
+        Ok(whole(401, &json!({ "error": { "message": "wrong key", "type": "authentication_error" } })))
+    });
+    assert_eq!(ask(&world, &key, "ordered", 5), (counts(&[("one", 2), ("two", 5)]), 200));
+    assert_eq!(target(&world, "one/m")["fault"], "credential");
+}
+
+#[test]
+fn a_target_whose_quota_is_used_up_is_spared_until_the_minute_has_passed() {
+    let (world, key) = world(&[], overloaded);
+    assert_eq!(ask(&world, &key, "narrow", 5).0, counts(&[("one", 2), ("two", 3)]));
+    world.handles.clock.advance(Duration::from_mins(2));
+    assert_eq!(ask(&world, &key, "narrow", 1).0, counts(&[("one", 1)]));
+}
+
+#[test]
+fn a_stream_that_breaks_in_the_middle_counts_against_its_target() {
+    let world = World::of(CONFIG);
+    world.handles.upstream.always(|request, _| {
+        let mut pieces = ok(completion_chunks("hello", None));
+        if host(&request) == "one" {
+            pieces.truncate(2);
+            pieces.push(Err(gatelet_core::port::Broken("reset".to_owned())));
+        }
+        Ok(sse(pieces))
+    });
+    let (_, key) = world.key(&json!({}));
+    let mut question = question("ordered");
+    question["stream"] = json!(true);
+    for _ in 0..3 {
+        world::read(world.send(openai(&key, &question)));
+    }
+    assert_eq!(target(&world, "one/m")["standing"], "out");
+    let answer = String::from_utf8(world::read(world.send(openai(&key, &question)))).unwrap();
+    assert!(answer.ends_with("data: [DONE]\n\n"), "{answer}");
+    assert_eq!(target(&world, "two/m")["in_flight"], 0);
+}
+
+#[test]
+fn a_learning_model_leaves_the_target_that_fails() {
+    let (world, key) = world(&["two"], overloaded);
+    let (asked, status) = ask(&world, &key, "learns", 60);
+    assert_eq!(status, 200);
+    assert!(asked["one"] >= 55 && asked["two"] < 15, "{asked:?}");
+}
+
+#[test]
+fn another_policy_keeps_what_was_seen_of_targets() {
+    let (world, key) = world(&["one"], overloaded);
+    ask(&world, &key, "ordered", 3);
+    world.gateway.replace_policy((*world.gateway.policy()).clone());
+    assert_eq!(ask(&world, &key, "ordered", 2).0, counts(&[("two", 2)]));
+}
+
+#[test]
+fn targets_are_listed_in_pages() {
+    let (world, key) = world(&[], overloaded);
+    ask(&world, &key, "spread", 20);
+    ask(&world, &key, "last", 1);
+    let (_, first) = world.admin("GET", "/admin/v1/targets?limit=2", &json!({}));
+    assert_eq!(
+        (first["targets"].as_array().unwrap().len(), &first["next"]),
+        (2, &json!("three/m")),
+        "{first}"
+    );
+    let (_, rest) = world.admin("GET", "/admin/v1/targets?limit=2&after=three/m", &json!({}));
+    assert_eq!((rest["targets"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null), "{rest}");
+}
