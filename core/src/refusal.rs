@@ -108,6 +108,9 @@ pub enum Refusal {
     /// An upstream could not be reached, or said nothing that makes sense.
     #[error("the upstream failed")]
     UpstreamFailed { target: String, failure: UpstreamFailure },
+    /// More than one target was asked, and none answered: what the last one said, and what became of those before it.
+    #[error("{last}")]
+    Exhausted { last: Box<Refusal>, tried: Vec<String> },
     /// The body came too slowly, or no time was left for the first call of an upstream.
     #[error("the request's time ran out")]
     Timeout,
@@ -224,6 +227,7 @@ impl Refusal {
                 DenialCause::TooManyTokens | DenialCause::TooExpensive => None,
             },
             Self::Upstream { retry_after, .. } => *retry_after,
+            Self::Exhausted { last, .. } => last.retry_after(now),
             Self::Internal(fault) if fault.kind.is_temporary() => Some(1),
             _ => None,
         }
@@ -524,6 +528,10 @@ impl Refusal {
                 ),
             },
             Self::Upstream { target, error, .. } => upstream(target, error),
+            Self::Exhausted { last, tried } => {
+                let row = last.row();
+                Row { message: format!("{} Tried before: {}.", row.message, tried.join(", ")).into(), ..row }
+            }
             Self::UpstreamFailed { target, failure } => match failure {
                 UpstreamFailure::Unreachable => {
                     row(502, Kind::Api, "upstream_unreachable", format!("`{target}` could not be reached."))

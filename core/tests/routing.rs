@@ -37,6 +37,10 @@ models:
   narrow:
     targets: [ { model: one/m, rpm: 2 }, { model: two/m } ]
     retries: 0
+  patient: { targets: [ one/m, two/m ], retries: 2, fallbacks: [last] }
+  long: { targets: [ one/m, two/m ], retries: 0, fallbacks: [last], fallbacks_on: { context_window: [wide], content_policy: [lax] } }
+  wide: { targets: [ three/wide ], retries: 0 }
+  lax: { targets: [ three/lax ], retries: 0 }
   learns: { strategy: adaptive, targets: [ one/m, two/m ], retries: 0 }
 health: { faults: 3, out: 10s, longest: 1m, ramp: 10s }
 "#;
@@ -250,4 +254,84 @@ fn targets_are_listed_in_pages() {
     );
     let (_, rest) = world.admin("GET", "/admin/v1/targets?limit=2&after=three/m", &json!({}));
     assert_eq!((rest["targets"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null), "{rest}");
+}
+
+#[test]
+fn a_target_that_fails_costs_no_wait_while_another_of_its_model_is_there() {
+    let (world, key) = world(&["one"], overloaded);
+    // Nobody turns the clock: whoever waited would wait for ever.
+    assert_eq!(ask(&world, &key, "patient", 1), (counts(&[("one", 1), ("two", 1)]), 200));
+}
+
+/// Asks once while the clock is turned.
+fn ask_in_time(world: &World, key: &str, model: &str) -> (Vec<String>, Response<Body>) {
+    use futures_util::future::{Either, select};
+    let (gateway, clock) = (world.gateway.clone(), world.handles.clock.clone());
+    let before = world.handles.upstream.asked().len();
+    let request = openai(key, &question(model));
+    let response = futures_executor::block_on(async {
+        let turn = async {
+            loop {
+                clock.advance(Duration::from_millis(500));
+                world::yield_now().await;
+            }
+        };
+        match select(Box::pin(gateway.handle(request)), Box::pin(turn)).await {
+            Either::Left((response, _)) => response,
+            Either::Right(((), _)) => unreachable!("it goes on for ever"),
+        }
+    });
+    let asked = world.handles.upstream.asked();
+    let asked =
+        asked[before..].iter().map(|one| one.uri.host().unwrap().split('.').next().unwrap().to_owned());
+    (asked.collect(), response)
+}
+
+#[test]
+fn the_targets_of_a_model_are_retried_in_turn_before_its_fallbacks() {
+    let (world, key) = world(&["one", "two"], overloaded);
+    let (asked, response) = ask_in_time(&world, &key, "patient");
+    assert_eq!(asked, ["one", "two", "one", "two", "one", "two", "three"]);
+    assert_eq!(response.headers()["x-gatelet-attempts"], "7");
+}
+
+#[test]
+fn when_nobody_answers_one_error_says_who_was_asked_and_what_became_of_it() {
+    let (world, key) = world(&["two", "three"], overloaded);
+    world.handles.upstream.push(|_, _| Err(Fault::new(FaultKind::Timeout, "upstream.send", "silence")));
+    let response = world.send(openai(&key, &question("ordered")));
+    assert_eq!(response.status(), 503);
+    let message = world::read_json(response)["error"]["message"].as_str().unwrap().to_owned();
+    for part in ["three/m", "`one/m` (upstream_timeout)", "`two/m` (503)"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let records = world.records();
+    let outcomes: Vec<&Value> = records
+        .iter()
+        .filter(|record| record["kind"] == "attempt")
+        .map(|attempt| &attempt["target"])
+        .collect();
+    assert_eq!(outcomes, ["one/m", "two/m", "three/m"]);
+}
+
+#[test]
+fn a_request_that_is_too_long_or_forbidden_goes_to_the_list_that_is_made_for_it() {
+    for (code, message, goes_to) in [
+        ("context_length_exceeded", "this model's maximum context length is 10 tokens", "three/wide"),
+        ("content_policy_violation", "rejected by the content policy", "three/lax"),
+    ] {
+        let world = World::of(CONFIG);
+        world.handles.upstream.always(move |request, _| {
+            if host(&request) == "three" {
+                return Ok(whole(200, &completion("hi", 5, 1)));
+            }
+            let error = json!({ "message": message, "type": "invalid_request_error", "code": code });
+            Ok(whole(400, &json!({ "error": error })))
+        });
+        let (_, key) = world.key(&json!({}));
+        let response = world.send(openai(&key, &question("long")));
+        assert_eq!(response.status(), 200, "{code}");
+        assert_eq!(response.headers()["x-gatelet-model"], goes_to);
+        assert_eq!(world.handles.upstream.asked().len(), 2, "nobody else was asked");
+    }
 }

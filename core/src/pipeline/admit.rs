@@ -10,7 +10,7 @@ use super::books::{Books, Marks};
 use super::bound::bound;
 use super::native::Native;
 use super::receive::Received;
-use super::route::{order, plan};
+use super::route::{Plan, order, plan};
 use super::stakes::Stakes;
 use super::waiting::Waiting;
 use gatelet_wire::Operation;
@@ -28,8 +28,8 @@ use crate::shared::Core;
 pub(super) struct Admitted<'a> {
     pub(super) received: Received<'a>,
     pub(super) model: Arc<Model>,
-    /// In the order in which they are tried, fallbacks included. Never empty.
-    pub(super) plan: Vec<Arc<Target>>,
+    /// Whom to ask, fallbacks included. Never empty.
+    pub(super) plan: Plan,
     /// Owns the hold: whatever happens to the request, the books are closed once.
     pub(super) books: Box<Books>,
     /// The cap on output that must be sent, because the caller gave none and a limit asks for one.

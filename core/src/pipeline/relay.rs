@@ -13,6 +13,7 @@ use super::books::{Books, Ending};
 use super::fetch::Fetched;
 use super::headers::Head;
 use super::receive::Received;
+use super::route::Turn;
 use super::stream::{Committed, Relay};
 use super::{headers, native, task};
 use crate::domain::Timestamp;
@@ -34,18 +35,19 @@ pub(super) struct Call<'a> {
     pub(super) fetched: Fetched,
 }
 
-/// The longest that we wait for a target that says when to come back, while there is another to ask.
+/// The longest that we wait for a target that says when to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
     if admitted.received.arrived.native.is_some() {
         return Box::pin(native::relay(core, admitted)).await;
     }
-    let counts = |target: &Arc<Target>| target.provider.dialect == admitted.received.arrived.dialect;
-    if admitted.received.arrived.operation == Operation::TokenCount && !admitted.plan.iter().any(counts) {
+    let counts = |turn: &Turn| turn.target.provider.dialect == admitted.received.arrived.dialect;
+    if admitted.received.arrived.operation == Operation::TokenCount && !admitted.plan.asked.iter().any(counts)
+    {
         return Box::pin(estimated(core, admitted)).await;
     }
-    let Admitted { received, model, plan, mut books, output_cap, headroom, marks } = admitted;
+    let Admitted { received, model, mut plan, mut books, output_cap, headroom, marks } = admitted;
     books.marked(&marks);
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
@@ -60,60 +62,90 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         fetched: Fetched::default(),
     };
     let mut last = None;
-    'plan: for target in &plan {
+    let mut tried = Vec::new();
+    while let Some(turn) = plan.asked.pop_front() {
+        if !wait(core, &turn, deadline).await {
+            continue;
+        }
+        // What nobody can wait for any more is not asked for: the provider would be paid for it.
+        if core.ports.clock.now() >= deadline {
+            break;
+        }
+        let target = &turn.target;
         call.output_cap = output_cap.map(|cap| target.max_output.map_or(cap, |most| cap.min(most)));
         call.books.capped(call.output_cap);
-        for tried in 0..=model.retries {
-            // What nobody can wait for any more is not asked for: the provider would be paid for it.
-            if core.ports.clock.now() >= deadline {
-                break 'plan;
+        let Failed { refusal, next } = match attempt(core, &mut call, target).await {
+            Ok(answer) => {
+                let mut head = Head::new();
+                headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
+                headers::served(&mut head, target, call.output_cap, &marks);
+                let served = target.name();
+                return Ok(
+                    respond(core, received, books, model.timeouts, deadline, answer, head, served).await
+                );
             }
-            match attempt(core, &mut call, target).await {
-                Ok(answer) => {
-                    let mut head = Head::new();
-                    headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
-                    headers::served(&mut head, target, call.output_cap, &marks);
-                    return Ok(respond(
-                        core,
-                        received,
-                        books,
-                        model.timeouts,
-                        deadline,
-                        answer,
-                        head,
-                        target.name(),
-                    )
-                    .await);
-                }
-                Err(Failed { refusal, next }) => {
-                    let hint = refusal.retry_after(core.ports.clock.now()).map(Duration::from_secs);
-                    last = Some(refusal);
-                    // What was streamed cannot be sent again.
-                    if received.arrived.upload.is_spent() {
-                        break 'plan;
-                    }
-                    match next {
-                        Next::Nothing => break 'plan,
-                        Next::Elsewhere => continue 'plan,
-                        Next::Again if tried == model.retries => {}
-                        Next::Again => {
-                            let pause = hint.unwrap_or_else(|| pause(core, tried));
-                            let now = core.ports.clock.now();
-                            if pause > PATIENCE || now.after(pause) >= deadline {
-                                continue 'plan;
-                            }
-                            core.ports.clock.sleep(pause).await;
-                        }
-                    }
-                }
-            }
+            Err(failed) => failed,
+        };
+        let now = core.ports.clock.now();
+        let hint = refusal.retry_after(now).map(Duration::from_secs);
+        let turns = plan.turn(&refusal);
+        tried.extend(last.replace((target.clone(), refusal)));
+        // What was streamed cannot be sent again.
+        if received.arrived.upload.is_spent() || (next == Next::Nothing && !turns) {
+            break;
+        }
+        // A target that fails is not to get more requests for it than it can stand.
+        if next == Next::Again
+            && !turns
+            && turn.tried < model.retries
+            && core.board.may_retry(target.name(), now)
+        {
+            let pause = hint.unwrap_or_else(|| pause(core, turn.tried));
+            plan.again(turn, now.after(pause));
         }
     }
-    let refusal = last.unwrap_or(Refusal::Timeout);
+    let refusal = exhausted(last, tried);
     let status = refusal.public(&received.arrived.id).status;
     // Nothing is charged; the caller hears it when the hold has ended, so that its next try finds the room.
     books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
     Err(refusal)
+}
+
+/// Waits until a target that has failed may be asked again; false: nobody can wait so long.
+async fn wait(core: &Core, turn: &Turn, deadline: Timestamp) -> bool {
+    let Some(not_before) = turn.not_before else { return true };
+    let now = core.ports.clock.now();
+    if not_before <= now {
+        return true;
+    }
+    let pause = not_before.since(now);
+    if pause > PATIENCE || not_before >= deadline {
+        return false;
+    }
+    core.ports.clock.sleep(pause).await;
+    true
+}
+
+/// The refusal of a request that nobody answered: what was said last, and what became of the others before it.
+fn exhausted(last: Option<(Arc<Target>, Refusal)>, before: Vec<(Arc<Target>, Refusal)>) -> Refusal {
+    let Some((target, last)) = last else { return Refusal::Timeout };
+    let newest = tried(&target, &last);
+    let mut others: Vec<String> = Vec::new();
+    for (target, refusal) in before {
+        let text = tried(&target, &refusal);
+        if text != newest && !others.contains(&text) {
+            others.push(text);
+        }
+    }
+    if others.is_empty() { last } else { Refusal::Exhausted { last: Box::new(last), tried: others } }
+}
+
+/// An attempt that failed, in the words of the answer that tells of all of them.
+fn tried(target: &Target, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Upstream { error, .. } => format!("`{target}` ({})", error.status),
+        other => format!("`{target}` ({})", other.code()),
+    }
 }
 
 /// Nobody in the plan counts in the caller's dialect: an estimate, which says that it is one.
@@ -121,7 +153,7 @@ async fn estimated(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<
     let Admitted { received, plan, mut books, headroom, .. } = admitted;
     let body = task::estimate(&received, books.likely_input());
     let Some(body) = body else {
-        let target = plan.first().map_or_else(String::new, ToString::to_string);
+        let target = plan.asked.front().map_or_else(String::new, |turn| turn.target.to_string());
         let refusal = Refusal::OperationUnknown { target, operation: Operation::TokenCount.name() };
         books.refuse(&refusal);
         return Err(refusal);

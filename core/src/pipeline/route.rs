@@ -1,10 +1,11 @@
 //! Fourth stage: where. From a model to an ordered plan of targets.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::receive::Received;
-use crate::domain::Money;
-use crate::policy::{Model, Policy, Resolution, Target};
+use crate::domain::{Money, Timestamp};
+use crate::policy::{Fallbacks, Model, ModelName, Policy, Resolution, Target};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::route::{self, Blame, Candidate, Rng, Seen, Step, Strategy};
 use crate::shared::Core;
@@ -15,7 +16,61 @@ const LONGEST: usize = 16;
 /// Output that is expected of a request that names no cap, or a larger one.
 const USUAL_OUTPUT: u64 = 500;
 
-/// A model's targets in their order, then those of its fallbacks, each once.
+/// Whom to ask, and what happens next.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// In the order in which they are asked.
+    pub(super) asked: VecDeque<Turn>,
+    /// Who is asked in their place once a target has said that the request is longer than it can take.
+    context_window: VecDeque<Turn>,
+    /// The same, once a target has said that its rules forbid the request.
+    content_policy: VecDeque<Turn>,
+}
+
+/// One target's turn.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) target: Arc<Target>,
+    /// Which of the plan's models it is of: 0 is the one that was asked for.
+    leg: usize,
+    /// How often it was asked before, for this request.
+    pub(super) tried: u32,
+    /// It is not asked again before.
+    pub(super) not_before: Option<Timestamp>,
+}
+
+impl Plan {
+    fn of(targets: Vec<Arc<Target>>) -> Self {
+        let turn = |target| Turn { target, leg: 0, tried: 0, not_before: None };
+        Self { asked: targets.into_iter().map(turn).collect(), ..Self::default() }
+    }
+
+    /// A target that may answer another time gets another turn then, after all others of its model: who has just failed is
+    /// the worst of them to ask.
+    pub(super) fn again(&mut self, turn: Turn, not_before: Timestamp) {
+        let last = self.asked.iter().rposition(|other| other.leg == turn.leg);
+        let turn = Turn { tried: turn.tried + 1, not_before: Some(not_before), ..turn };
+        self.asked.insert(last.map_or(0, |last| last + 1), turn);
+    }
+
+    /// What a refusal changes of the plan: the list that is made for it takes the place of what is left, once. Answers
+    /// whether there was one.
+    pub(super) fn turn(&mut self, refusal: &Refusal) -> bool {
+        let Refusal::Upstream { error, .. } = refusal else { return false };
+        let list = match (error.context_window, error.content_policy) {
+            (true, _) => &mut self.context_window,
+            (false, true) => &mut self.content_policy,
+            (false, false) => return false,
+        };
+        if list.is_empty() {
+            return false;
+        }
+        self.asked = std::mem::take(list);
+        true
+    }
+}
+
+/// All targets that may be asked: a model's in their order, then those of its fallbacks, each once.
 pub(super) fn plan(policy: &Policy, model: &Model) -> Vec<Arc<Target>> {
     let mut plan: Vec<Arc<Target>> = Vec::with_capacity(model.targets.len());
     let mut add = |targets: &[Arc<Target>]| {
@@ -26,67 +81,105 @@ pub(super) fn plan(policy: &Policy, model: &Model) -> Vec<Arc<Target>> {
         }
     };
     add(&model.targets);
-    for fallback in fallbacks(policy, model) {
+    for fallback in model.fallbacks.all().filter_map(|name| known(policy, name)) {
         add(&fallback.targets);
     }
     plan
 }
 
-fn fallbacks<'a>(policy: &'a Policy, model: &'a Model) -> impl Iterator<Item = Arc<Model>> + 'a {
-    model.fallbacks.iter().filter_map(|name| match policy.resolve(name.as_str()) {
+fn known(policy: &Policy, name: &ModelName) -> Option<Arc<Model>> {
+    match policy.resolve(name.as_str()) {
         Resolution::Found(model) => Some(model),
         Resolution::Unknown { .. } => None,
-    })
+    }
 }
 
 fn same(one: &Target, other: &Target) -> bool {
     one.provider.id == other.provider.id && one.model == other.model
 }
 
-/// The order in which a plan's targets are asked now: each model's by its own strategy, the model's own before those of its
+/// The order in which targets are asked now: each model's by its own strategy, the model's own before those of its
 /// fallbacks, and what is out of order, whosever it is, at the end.
 pub(super) fn order(
     core: &Core,
     policy: &Policy,
     received: &Received<'_>,
     model: &Model,
-    plan: Vec<Arc<Target>>,
+    able: Vec<Arc<Target>>,
     likely_input: u64,
-) -> Vec<Arc<Target>> {
+) -> Plan {
     // One target has no order.
-    if plan.len() < 2 {
-        return plan;
+    if able.len() < 2 {
+        return Plan::of(able);
     }
     let mut seed = [0; 8];
     core.ports.chance.fill(&mut seed);
-    let mut rng = Rng::with_seed(u64::from_ne_bytes(seed));
-    let now = core.ports.clock.now();
-    let fallbacks: Vec<Arc<Model>> = fallbacks(policy, model).collect();
-    let mut left: Vec<usize> = (0..plan.len()).collect();
-    let mut steps: Vec<Step> = Vec::with_capacity(plan.len());
-    let board = core.board.read();
-    for leg in std::iter::once(model).chain(fallbacks.iter().map(|model| &**model)) {
-        let of_leg = |place: &usize| {
-            plan.get(*place).is_some_and(|target| leg.targets.iter().any(|own| same(own, target)))
-        };
-        let (members, others): (Vec<usize>, Vec<usize>) = left.into_iter().partition(of_leg);
-        left = others;
-        let asks = Asks { received, strategy: leg.strategy, likely_input };
-        let candidates: Vec<Candidate> = members
-            .iter()
-            .filter_map(|place| plan.get(*place))
-            .map(|target| asks.candidate(&board, leg, target, &mut rng))
-            .collect();
-        let ordered = route::order(leg.strategy, &candidates, board.rules(), now, &mut rng);
-        steps.extend(
-            ordered
-                .into_iter()
-                .filter_map(|step| Some(Step { candidate: *members.get(step.candidate)?, ..step })),
-        );
+    let rng = Rng::with_seed(u64::from_ne_bytes(seed));
+    let mut orders = Orders { core, policy, received, able: &able, likely_input, rng };
+    let Fallbacks { general, context_window, content_policy } = &model.fallbacks;
+    let plan = Plan {
+        asked: orders.of(Some(model), general),
+        context_window: orders.of(None, context_window),
+        content_policy: orders.of(None, content_policy),
+    };
+    if plan.asked.is_empty() {
+        // None of the model's own can take the request: what is left can.
+        return Plan::of(able);
     }
-    drop(board);
-    route::last_resorts_last(&mut steps);
-    steps.iter().filter_map(|step| plan.get(step.candidate).cloned()).collect()
+    plan
+}
+
+struct Orders<'a> {
+    core: &'a Core,
+    policy: &'a Policy,
+    received: &'a Received<'a>,
+    /// Those that can do what the request asks for.
+    able: &'a [Arc<Target>],
+    likely_input: u64,
+    rng: Rng,
+}
+
+impl Orders<'_> {
+    /// The targets of a model, and of those that are gone on with, that are able.
+    fn of(&mut self, first: Option<&Model>, others: &[ModelName]) -> VecDeque<Turn> {
+        let others: Vec<Arc<Model>> = others.iter().filter_map(|name| known(self.policy, name)).collect();
+        let now = self.core.ports.clock.now();
+        let mut left: Vec<usize> = (0..self.able.len()).collect();
+        let mut steps: Vec<Step> = Vec::with_capacity(left.len());
+        let mut legs = vec![0; left.len()];
+        let board = self.core.board.read();
+        for (number, leg) in first.into_iter().chain(others.iter().map(|model| &**model)).enumerate() {
+            let of_leg = |place: &usize| {
+                let able = self.able.get(*place);
+                able.is_some_and(|target| leg.targets.iter().any(|own| same(own, target)))
+            };
+            let (members, rest): (Vec<usize>, Vec<usize>) = left.into_iter().partition(of_leg);
+            left = rest;
+            for place in &members {
+                legs[*place] = number;
+            }
+            let asks =
+                Asks { received: self.received, strategy: leg.strategy, likely_input: self.likely_input };
+            let candidates: Vec<Candidate> = members
+                .iter()
+                .filter_map(|place| self.able.get(*place))
+                .map(|target| asks.candidate(&board, leg, target, &mut self.rng))
+                .collect();
+            let ordered = route::order(leg.strategy, &candidates, board.rules(), now, &mut self.rng);
+            steps.extend(
+                ordered
+                    .into_iter()
+                    .filter_map(|step| Some(Step { candidate: *members.get(step.candidate)?, ..step })),
+            );
+        }
+        drop(board);
+        route::last_resorts_last(&mut steps);
+        let turn = |step: &Step| {
+            let target = self.able.get(step.candidate)?.clone();
+            Some(Turn { target, leg: legs[step.candidate], tried: 0, not_before: None })
+        };
+        steps.iter().filter_map(turn).collect()
+    }
 }
 
 /// What a strategy is told of a request.
@@ -125,7 +218,7 @@ impl Asks<'_> {
 }
 
 /// Whose fault it is that an attempt failed.
-pub(super) fn blame(refusal: &Refusal, now: crate::domain::Timestamp) -> Blame {
+pub(super) fn blame(refusal: &Refusal, now: Timestamp) -> Blame {
     match refusal {
         Refusal::Upstream { error, retry_after, .. } => match error.kind {
             ErrorKind::Authentication | ErrorKind::Billing | ErrorKind::Permission => Blame::Credential,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::declare::{Providers, declare, declared, usual};
 use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEntry, document};
-use super::model::{Model, ModelName, Target, Timeouts, Wildcard, WildcardTarget};
-use super::read::{At, Reader};
+use super::model::{Fallbacks, Model, ModelName, Target, Timeouts, Wildcard, WildcardTarget};
+use super::read::{At, Reader, Spot};
 use super::resolve::{known, target};
 use super::{Host, Policy, Problems, Provider, node, rings};
 use crate::registry::{Catalogue, near_names};
@@ -88,7 +88,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
             place: Place::default(),
         }],
         strategy: Strategy::default(),
-        fallbacks: Vec::new(),
+        fallbacks: Fallbacks::default(),
         retries: RETRIES,
         timeouts: Timeouts::default(),
         repeats: None,
@@ -98,7 +98,12 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
 fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Providers, entry: ModelEntry) {
     let retries = entry.retries.unwrap_or(RETRIES);
     let (strategy, timeouts, repeats) = (entry.strategy, entry.timeouts, entry.repeats);
-    let fallbacks: Vec<ModelName> = entry.fallbacks.into_iter().map(|(name, _)| name).collect();
+    let names = |list: Vec<(ModelName, Spot)>| list.into_iter().map(|(name, _)| name).collect();
+    let fallbacks = Fallbacks {
+        general: names(entry.fallbacks),
+        context_window: names(entry.context_window),
+        content_policy: names(entry.content_policy),
+    };
     if let Some(prefix) = entry.name.as_str().strip_suffix('*') {
         let mut target = |entry| wildcard_target(reader, providers, entry);
         let targets = entry.targets.into_iter().filter_map(&mut target).collect();

@@ -10,7 +10,7 @@ use super::fetch::{self, Fetch};
 use super::model::{ModelName, Timeouts};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
-use super::routing::{health, place, strategy};
+use super::routing::{health, names, place, strategy};
 use crate::domain::account::{Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Cidr, Rate, Secret};
@@ -88,6 +88,8 @@ pub(super) struct ModelEntry {
     pub(super) targets: Vec<TargetEntry>,
     pub(super) strategy: Strategy,
     pub(super) fallbacks: Vec<(ModelName, Spot)>,
+    pub(super) context_window: Vec<(ModelName, Spot)>,
+    pub(super) content_policy: Vec<(ModelName, Spot)>,
     pub(super) retries: Option<u32>,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
@@ -318,7 +320,8 @@ fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue
     headers
 }
 
-const MODEL: [&str; 6] = ["targets", "strategy", "fallbacks", "retries", "timeouts", "repeats"];
+const MODEL: [&str; 7] =
+    ["targets", "strategy", "fallbacks", "fallbacks_on", "retries", "timeouts", "repeats"];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
     let name = match ModelName::try_from(name) {
@@ -337,6 +340,8 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         targets,
         strategy: Strategy::default(),
         fallbacks: Vec::new(),
+        context_window: Vec::new(),
+        content_policy: Vec::new(),
         retries: None,
         timeouts: Timeouts::default(),
         repeats: None,
@@ -352,18 +357,16 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
     if targets.is_empty() {
         reader.note(&fields.spot, "expected `targets` with at least one `{ model: provider/model }`");
     }
-    let fallbacks = fields.get("fallbacks").map(At::list).unwrap_or_default();
+    let particular = fields.get("fallbacks_on");
+    let particular = particular.and_then(|at| reader.fields(at, &["context_window", "content_policy"], &[]));
+    let on = |fault: &str| particular.as_ref().and_then(|lists| lists.get(fault));
     let timeouts_given = fields.get("timeouts").map(|at| timeouts(reader, at));
     Some(ModelEntry {
         targets: targets.iter().filter_map(|at| target(reader, at)).collect(),
         strategy: fields.get("strategy").and_then(|at| strategy(reader, at)).unwrap_or_default(),
-        fallbacks: fallbacks
-            .iter()
-            .filter_map(|at| {
-                let name = |text: &str| ModelName::try_from(text).ok();
-                Some((reader.parsed(at, "the name of a model", name)?, at.spot.clone()))
-            })
-            .collect(),
+        fallbacks: fields.get("fallbacks").map(|at| names(reader, at)).unwrap_or_default(),
+        context_window: on("context_window").map(|at| names(reader, at)).unwrap_or_default(),
+        content_policy: on("content_policy").map(|at| names(reader, at)).unwrap_or_default(),
         retries: fields.get("retries").and_then(|at| {
             let count = |text: &str| text.parse().ok().filter(|count| *count <= 10);
             reader.parsed(at, "a whole number from 0 to 10", count)

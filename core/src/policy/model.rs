@@ -56,8 +56,7 @@ pub struct Model {
     pub targets: Vec<Arc<Target>>,
     /// By what the next of them is chosen.
     pub strategy: Strategy,
-    /// Names to go on with when every target has failed, in order. The policy knows each of them, and none leads back.
-    pub fallbacks: Vec<ModelName>,
+    pub fallbacks: Fallbacks,
     /// Further attempts at a target after the first one failed in a way that may pass.
     pub retries: u32,
     pub timeouts: Timeouts,
@@ -72,7 +71,7 @@ impl Model {
             name,
             targets: vec![target],
             strategy: Strategy::default(),
-            fallbacks: Vec::new(),
+            fallbacks: Fallbacks::default(),
             retries: 0,
             timeouts: Timeouts::default(),
             repeats: None,
@@ -138,6 +137,23 @@ impl fmt::Display for Target {
     }
 }
 
+/// Names to go on with, in order. The policy knows each of them, and none leads back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fallbacks {
+    /// When every target has failed.
+    pub general: Vec<ModelName>,
+    /// In place of whatever would be next, once a target has said that the request is longer than it can take.
+    pub context_window: Vec<ModelName>,
+    /// The same, once a target has said that its rules forbid the request.
+    pub content_policy: Vec<ModelName>,
+}
+
+impl Fallbacks {
+    pub fn all(&self) -> impl Iterator<Item = &ModelName> {
+        self.general.iter().chain(&self.context_window).chain(&self.content_policy)
+    }
+}
+
 /// How long a call may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -162,7 +178,7 @@ pub(super) struct Wildcard {
     pub(super) prefix: Box<str>,
     pub(super) targets: Vec<WildcardTarget>,
     pub(super) strategy: Strategy,
-    pub(super) fallbacks: Vec<ModelName>,
+    pub(super) fallbacks: Fallbacks,
     pub(super) retries: u32,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,

@@ -46,7 +46,8 @@ impl Walk<'_> {
         }
         self.marks[here] = Mark::Open;
         self.way.push(here);
-        for (fallback, spot) in &self.entries[here].fallbacks {
+        let ModelEntry { fallbacks, context_window, content_policy, .. } = &self.entries[here];
+        for (fallback, spot) in fallbacks.iter().chain(context_window).chain(content_policy) {
             let Some(next) = self.find(fallback.as_str()) else {
                 let near = near_names(fallback.as_str(), self.places.keys().copied());
                 let near = near.first().map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! By what targets are chosen, and when they are left alone, as the document says it.
 
 use super::document::duration;
-use super::read::{At, Fields, Reader, unknown};
+use super::model::ModelName;
+use super::read::{At, Fields, Reader, Spot, unknown};
 use crate::route::{Place, Quota, Rules, Strategy};
 
 pub(super) fn strategy(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Strategy> {
@@ -11,6 +12,14 @@ pub(super) fn strategy(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Strategy>
         reader.note(&at.spot, unknown("strategy", &word, &Strategy::ALL.map(Strategy::name)));
     }
     found
+}
+
+/// Names of models to go on with.
+pub(super) fn names(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(ModelName, Spot)> {
+    let name = |text: &str| ModelName::try_from(text).ok();
+    let list = at.list();
+    let named = |at: &At<'_>| Some((reader.parsed(at, "the name of a model", name)?, at.spot.clone()));
+    list.iter().filter_map(named).collect()
 }
 
 /// Where a target stands among the others.

@@ -122,7 +122,7 @@ models:
     let targets: Vec<String> = model.targets.iter().map(ToString::to_string).collect();
     assert_eq!(targets, ["openai/gpt-4o", "anthropic/claude-haiku-4-5"]);
     assert_eq!(model.targets[1].max_output, Some(1_000));
-    assert_eq!(model.fallbacks, [ModelName::try_from("last").unwrap()]);
+    assert_eq!(model.fallbacks.general, [ModelName::try_from("last").unwrap()]);
     assert_eq!(model.retries, 0);
     assert_eq!(model.timeouts.first, std::time::Duration::from_secs(5));
     assert_eq!(model.timeouts.idle, Timeouts::default().idle);

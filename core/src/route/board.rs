@@ -55,6 +55,11 @@ impl Board {
         }
     }
 
+    /// Whether a target may be asked once more for a request that it has failed, and counts that.
+    pub fn may_retry(&self, target: &str, now: Timestamp) -> bool {
+        self.read().targets.get_mut(target).is_none_or(|vitals| vitals.retries.take(now))
+    }
+
     /// What a strategy that learns is told of an answer, or of its failing.
     pub fn learn(&self, model: &Arc<str>, target: &Arc<str>, outcome: Outcome) {
         let mut seen = self.read();

@@ -4,6 +4,7 @@ mod adaptive;
 mod board;
 mod breaker;
 mod decayed;
+mod retries;
 mod strategy;
 mod vitals;
 mod window;

@@ -357,3 +357,24 @@ fn clocks_that_go_back_do_no_harm() {
         assert_eq!(order(strategy, &[seen, seen], &rules, earlier, &mut Rng::with_seed(1)).len(), 2);
     }
 }
+
+#[test]
+fn retries_are_a_fifth_of_the_requests_and_one_a_second_and_ten_at_once() {
+    let retried = |requests: u32, apart: Duration| {
+        let (mut vitals, mut now, mut retries) = (Vitals::default(), NOW, 0);
+        for _ in 0..requests {
+            vitals.began(now, &Rules::default());
+            // A retry is a request too, and each may be retried.
+            while vitals.retries.take(now) {
+                retries += 1;
+                vitals.began(now, &Rules::default());
+            }
+            now = now.after(apart);
+        }
+        retries
+    };
+    // A fifth of all is a quarter of those that are none; those that are made at once earn as well.
+    assert!((255..=265).contains(&retried(1_000, Duration::ZERO)));
+    assert_eq!(retried(1, Duration::ZERO), 12);
+    assert!((100..=130).contains(&retried(100, Duration::from_millis(900))));
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::breaker::{Blame, Breaker, Rules};
 use super::decayed::Decayed;
+use super::retries::RetryBudget;
 use super::window::Window;
 use crate::domain::Timestamp;
 
@@ -19,6 +20,7 @@ pub struct Vitals {
     pub whole: Decayed,
     pub in_flight: u32,
     pub window: Window,
+    pub(super) retries: RetryBudget,
 }
 
 /// How a call ended.
@@ -40,6 +42,7 @@ impl Vitals {
     pub(super) fn began(&mut self, now: Timestamp, rules: &Rules) {
         self.in_flight = self.in_flight.saturating_add(1);
         self.window.add(1, 0, now);
+        self.retries.earn();
         self.breaker.began(now, rules);
     }
 

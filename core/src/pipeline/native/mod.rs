@@ -70,7 +70,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
     let deadline = received.arrived.started.after(total);
-    let target = plan.first().ok_or(Refusal::Timeout)?;
+    let target = &plan.asked.front().ok_or(Refusal::Timeout)?.target;
     let proven = target.provider.prove(&core.ports).await;
     let request = request(&*core.ports.signer, &received, target, started).await;
     let request = request.ok_or_else(|| unreachable(target))?;

@@ -1,0 +1,39 @@
+//! How much of what goes to a target may be retries.
+
+use crate::domain::Timestamp;
+
+/// What retries may be made: a fifth of the requests, one a second however few there are, and ten at once. So a target
+/// that fails every request gets a fifth more of them, and not three times as many, when it can stand it least.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RetryBudget {
+    left: f64,
+    at: Timestamp,
+}
+
+/// What a request earns.
+const SHARE: f64 = 0.2;
+const A_SECOND: f64 = 1.0;
+const MOST: f64 = 10.0;
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { left: MOST, at: Timestamp::EPOCH }
+    }
+}
+
+impl RetryBudget {
+    pub(super) fn earn(&mut self) {
+        self.left = (self.left + SHARE).min(MOST);
+    }
+
+    pub(super) fn take(&mut self, now: Timestamp) -> bool {
+        let earned = now.since(self.at).as_secs_f64() * A_SECOND;
+        self.at = now;
+        self.left = (self.left + earned).min(MOST);
+        let may = self.left >= 1.0;
+        if may {
+            self.left -= 1.0;
+        }
+        may
+    }
+}
