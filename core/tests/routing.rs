@@ -335,3 +335,78 @@ fn a_request_that_is_too_long_or_forbidden_goes_to_the_list_that_is_made_for_it(
         assert_eq!(world.handles.upstream.asked().len(), 2, "nobody else was asked");
     }
 }
+
+const RULED: &str = r#"
+providers:
+  one: { dialect: openai, base: "http://one.example/v1", key: secret-1 }
+  two: { dialect: openai, base: "http://two.example/v1", key: secret-2 }
+  three: { dialect: openai, base: "http://three.example/v1", key: secret-3 }
+models:
+  support:
+    targets: one/m
+    rules:
+      - { when: { tags: nightly, stream: true }, to: second }
+      - { when: { headers: { x-tier: [gold, silver] } }, to: second }
+      - { when: { teams: search }, to: second }
+      - { when: { metadata: { plan: pro } }, to: second }
+      - { when: { fields: { temperature: 0 } }, to: second }
+      - { when: { input: { over: 1000 } }, to: second }
+      - { when: { has: [image] }, to: second }
+      - { when: { has: tools }, to: second }
+  second: { targets: two/m, rules: [ { when: { customers: "*" }, to: third } ] }
+  third: { targets: three/m }
+  canary: { targets: one/m, rules: [ { when: { percent: 2.5 }, to: third } ] }
+"#;
+
+#[test]
+fn rules_send_requests_elsewhere_by_what_they_say() {
+    let world = World::of(RULED);
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+    assert_eq!(world.admin("POST", "/admin/v1/teams", &json!({ "id": "search" })).0, 201);
+    let (_, plain) = world.key(&json!({}));
+    let (_, team) = world.key(&json!({ "team": "search" }));
+    let (_, pro) = world.key(&json!({ "metadata": { "plan": "pro" } }));
+    let (_, nightly) = world.key(&json!({ "tags": ["nightly"] }));
+    let asked = |key: &str, change: &Value, headers: &[(&'static str, &'static str)]| {
+        let mut body = question("support");
+        for (name, value) in change.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let mut request = openai(key, &body);
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let response = world.send(request);
+        response.headers()["x-gatelet-model"].to_str().unwrap().to_owned()
+    };
+    let none = json!({});
+    assert_eq!(asked(&plain, &none, &[]), "one/m");
+    assert_eq!(asked(&team, &none, &[]), "two/m");
+    assert_eq!(asked(&pro, &none, &[]), "two/m");
+    assert_eq!(asked(&nightly, &none, &[]), "one/m", "all of a rule must hold");
+    assert_eq!(asked(&nightly, &json!({ "stream": true }), &[]), "two/m");
+    assert_eq!(asked(&plain, &json!({ "stream": true }), &[("x-gatelet-tags", "nightly")]), "two/m");
+    assert_eq!(asked(&plain, &none, &[("x-tier", "silver")]), "two/m");
+    assert_eq!(asked(&plain, &none, &[("x-tier", "bronze")]), "one/m");
+    assert_eq!(asked(&plain, &json!({ "temperature": 0 }), &[]), "two/m");
+    assert_eq!(asked(&plain, &json!({ "temperature": 1 }), &[]), "one/m");
+    assert_eq!(asked(&plain, &json!({ "tools": [] }), &[]), "one/m");
+    let tool = json!([{ "type": "function", "function": { "name": "f", "parameters": {} } }]);
+    assert_eq!(asked(&plain, &json!({ "tools": tool }), &[]), "two/m");
+    let long = json!([{ "role": "user", "content": "word ".repeat(1_000) }]);
+    assert_eq!(asked(&plain, &json!({ "messages": long }), &[]), "two/m");
+    let image = json!([{ "role": "user", "content": [
+        { "type": "image_url", "image_url": { "url": "data:image/png;base64,iVBORw0KGgo=" } }] }]);
+    assert_eq!(asked(&plain, &json!({ "messages": image }), &[]), "two/m");
+    // A rule's model has rules of its own.
+    assert_eq!(asked(&team, &none, &[("x-gatelet-customer", "ann")]), "three/m");
+}
+
+#[test]
+fn a_percentage_goes_elsewhere() {
+    let world = World::of(RULED);
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+    let (_, key) = world.key(&json!({}));
+    let (asked, _) = ask(&world, &key, "canary", 2_000);
+    assert!((25..85).contains(&asked["three"]), "{asked:?}");
+}

@@ -10,7 +10,7 @@ use super::books::{Books, Marks};
 use super::bound::bound;
 use super::native::Native;
 use super::receive::Received;
-use super::route::{Plan, order, plan};
+use super::route::{Plan, order, plan, ruled};
 use super::stakes::Stakes;
 use super::waiting::Waiting;
 use gatelet_wire::Operation;
@@ -165,6 +165,7 @@ fn found(
             return Err(noted(core, received, caller, refusal));
         }
     };
+    let model = ruled(core, policy, received, caller, model);
     let plan = able(policy, received, caller, &model, plan(policy, &model))
         .map_err(|refusal| noted(core, received, caller, refusal))?;
     Ok((model, plan))

@@ -11,6 +11,7 @@ mod authenticate;
 mod betas;
 mod books;
 mod bound;
+mod facts;
 mod fetch;
 mod flow;
 mod headers;

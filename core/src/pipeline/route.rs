@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::facts;
 use super::receive::Received;
-use crate::domain::{Money, Timestamp};
+use crate::domain::{Caller, Money, Timestamp};
 use crate::policy::{Fallbacks, Model, ModelName, Policy, Resolution, Target};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::route::{self, Blame, Candidate, Rng, Seen, Step, Strategy};
@@ -87,6 +88,34 @@ pub(super) fn plan(policy: &Policy, model: &Model) -> Vec<Arc<Target>> {
     plan
 }
 
+/// The model that a model's rules send a request to; itself, where none holds.
+pub(super) fn ruled(
+    core: &Core,
+    policy: &Policy,
+    received: &Received<'_>,
+    caller: &Caller,
+    mut model: Arc<Model>,
+) -> Arc<Model> {
+    // The policy has no rings; the bound is for wildcards, whose rules may lead on to names that they themselves make.
+    for _ in 0..LONGEST {
+        if model.rules.is_empty() {
+            break;
+        }
+        let facts = facts::Request::new(received, caller);
+        let mut rng = chance(core);
+        let rule = model.rules.iter().find(|rule| rule.when.holds(&facts, &mut rng));
+        let Some(other) = rule.and_then(|rule| known(policy, &rule.to)) else { break };
+        model = other;
+    }
+    model
+}
+
+fn chance(core: &Core) -> Rng {
+    let mut seed = [0; 8];
+    core.ports.chance.fill(&mut seed);
+    Rng::with_seed(u64::from_ne_bytes(seed))
+}
+
 fn known(policy: &Policy, name: &ModelName) -> Option<Arc<Model>> {
     match policy.resolve(name.as_str()) {
         Resolution::Found(model) => Some(model),
@@ -112,10 +141,7 @@ pub(super) fn order(
     if able.len() < 2 {
         return Plan::of(able);
     }
-    let mut seed = [0; 8];
-    core.ports.chance.fill(&mut seed);
-    let rng = Rng::with_seed(u64::from_ne_bytes(seed));
-    let mut orders = Orders { core, policy, received, able: &able, likely_input, rng };
+    let mut orders = Orders { core, policy, received, able: &able, likely_input, rng: chance(core) };
     let Fallbacks { general, context_window, content_policy } = &model.fallbacks;
     let plan = Plan {
         asked: orders.of(Some(model), general),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::declare::{Providers, declare, declared, usual};
 use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEntry, document};
-use super::model::{Fallbacks, Model, ModelName, Target, Timeouts, Wildcard, WildcardTarget};
+use super::model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts, Wildcard, WildcardTarget};
 use super::read::{At, Reader, Spot};
 use super::resolve::{known, target};
 use super::{Host, Policy, Problems, Provider, node, rings};
@@ -89,6 +89,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
         }],
         strategy: Strategy::default(),
         fallbacks: Fallbacks::default(),
+        rules: Arc::default(),
         retries: RETRIES,
         timeouts: Timeouts::default(),
         repeats: None,
@@ -104,6 +105,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
         context_window: names(entry.context_window),
         content_policy: names(entry.content_policy),
     };
+    let rules = entry.rules.into_iter().map(|(when, (to, _))| Rule { when, to }).collect();
     if let Some(prefix) = entry.name.as_str().strip_suffix('*') {
         let mut target = |entry| wildcard_target(reader, providers, entry);
         let targets = entry.targets.into_iter().filter_map(&mut target).collect();
@@ -112,6 +114,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             targets,
             strategy,
             fallbacks,
+            rules,
             retries,
             timeouts,
             repeats,
@@ -119,8 +122,16 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
     } else {
         let mut target = |entry| one_target(reader, providers, entry);
         let targets = entry.targets.into_iter().filter_map(&mut target).collect();
-        let model =
-            Model { name: entry.name.clone(), targets, strategy, fallbacks, retries, timeouts, repeats };
+        let model = Model {
+            name: entry.name.clone(),
+            targets,
+            strategy,
+            fallbacks,
+            rules,
+            retries,
+            timeouts,
+            repeats,
+        };
         policy.models.insert(entry.name, Arc::new(model));
     }
 }

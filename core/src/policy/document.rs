@@ -10,12 +10,12 @@ use super::fetch::{self, Fetch};
 use super::model::{ModelName, Timeouts};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
-use super::routing::{health, names, place, strategy};
+use super::routing::{health, names, place, rules, strategy};
 use crate::domain::account::{Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Cidr, Rate, Secret};
 use crate::registry::{self, Meter, PLACES, Per, Price, Rates, Scheme, Tiers};
-use crate::route::{Place, Rules, Strategy};
+use crate::route::{Condition, Place, Rules, Strategy};
 
 /// The whole document. A section that is not there is `None`, which means something else than an empty one.
 #[derive(Debug, Default)]
@@ -90,6 +90,7 @@ pub(super) struct ModelEntry {
     pub(super) fallbacks: Vec<(ModelName, Spot)>,
     pub(super) context_window: Vec<(ModelName, Spot)>,
     pub(super) content_policy: Vec<(ModelName, Spot)>,
+    pub(super) rules: Vec<(Condition, (ModelName, Spot))>,
     pub(super) retries: Option<u32>,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
@@ -320,8 +321,8 @@ fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue
     headers
 }
 
-const MODEL: [&str; 7] =
-    ["targets", "strategy", "fallbacks", "fallbacks_on", "retries", "timeouts", "repeats"];
+const MODEL: [&str; 8] =
+    ["targets", "strategy", "fallbacks", "fallbacks_on", "rules", "retries", "timeouts", "repeats"];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
     let name = match ModelName::try_from(name) {
@@ -342,6 +343,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         fallbacks: Vec::new(),
         context_window: Vec::new(),
         content_policy: Vec::new(),
+        rules: Vec::new(),
         retries: None,
         timeouts: Timeouts::default(),
         repeats: None,
@@ -366,6 +368,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         strategy: fields.get("strategy").and_then(|at| strategy(reader, at)).unwrap_or_default(),
         fallbacks: fields.get("fallbacks").map(|at| names(reader, at)).unwrap_or_default(),
         context_window: on("context_window").map(|at| names(reader, at)).unwrap_or_default(),
+        rules: fields.get("rules").map(|at| rules(reader, at)).unwrap_or_default(),
         content_policy: on("content_policy").map(|at| names(reader, at)).unwrap_or_default(),
         retries: fields.get("retries").and_then(|at| {
             let count = |text: &str| text.parse().ok().filter(|count| *count <= 10);

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 pub use fetch::Fetch;
-pub use model::{Fallbacks, Model, ModelName, Target, Timeouts};
+pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
 

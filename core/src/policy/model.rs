@@ -9,7 +9,7 @@ use http::Uri;
 
 use super::Provider;
 use crate::registry::{Capabilities, Capability, Price, StatedCost};
-use crate::route::{Place, Strategy};
+use crate::route::{Condition, Place, Strategy};
 
 /// A name by which callers ask for a model: 1 to 256 bytes, no spaces, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +57,8 @@ pub struct Model {
     /// By what the next of them is chosen.
     pub strategy: Strategy,
     pub fallbacks: Fallbacks,
+    /// Which requests are another model's: the first that holds decides.
+    pub rules: Arc<[Rule]>,
     /// Further attempts at a target after the first one failed in a way that may pass.
     pub retries: u32,
     pub timeouts: Timeouts,
@@ -72,6 +74,7 @@ impl Model {
             targets: vec![target],
             strategy: Strategy::default(),
             fallbacks: Fallbacks::default(),
+            rules: Arc::default(),
             retries: 0,
             timeouts: Timeouts::default(),
             repeats: None,
@@ -137,6 +140,14 @@ impl fmt::Display for Target {
     }
 }
 
+/// Sends requests elsewhere.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub when: Condition,
+    /// A model that the policy knows.
+    pub to: ModelName,
+}
+
 /// Names to go on with, in order. The policy knows each of them, and none leads back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fallbacks {
@@ -179,6 +190,7 @@ pub(super) struct Wildcard {
     pub(super) targets: Vec<WildcardTarget>,
     pub(super) strategy: Strategy,
     pub(super) fallbacks: Fallbacks,
+    pub(super) rules: Arc<[Rule]>,
     pub(super) retries: u32,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,

@@ -150,6 +150,7 @@ impl Wildcard {
             targets,
             strategy: self.strategy,
             fallbacks: self.fallbacks.clone(),
+            rules: self.rules.clone(),
             retries: self.retries,
             timeouts: self.timeouts,
             repeats: self.repeats,

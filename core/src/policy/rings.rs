@@ -1,14 +1,28 @@
-//! Fallbacks must lead somewhere, and not in a ring.
+//! Fallbacks and rules must lead somewhere, and not in a ring.
 
 use std::collections::BTreeMap;
 
 use super::document::ModelEntry;
-use super::read::Reader;
+use super::model::ModelName;
+use super::read::{Reader, Spot};
 use crate::registry::near_names;
 
-/// Notes every fallback that no model answers to, and every ring of fallbacks, once.
+/// Notes every fallback and every rule's model that no model answers to, and every ring of fallbacks and of rules, once.
 pub(super) fn check(reader: &mut Reader<'_>, entries: &[ModelEntry]) {
+    // A rule may lead to a model that falls back to where the rule stands: what falls back asks no rules.
+    walk(reader, entries, "fallbacks", |entry| {
+        entry.fallbacks.iter().chain(&entry.context_window).chain(&entry.content_policy).collect()
+    });
+    walk(reader, entries, "rules", |entry| entry.rules.iter().map(|(_, to)| to).collect());
+}
+
+/// Where a model leads.
+type Edges = fn(&ModelEntry) -> Vec<&(ModelName, Spot)>;
+
+fn walk(reader: &mut Reader<'_>, entries: &[ModelEntry], what: &'static str, edges: Edges) {
     let mut walk = Walk {
+        what,
+        edges,
         places: entries.iter().enumerate().map(|(place, entry)| (entry.name.as_str(), place)).collect(),
         marks: vec![Mark::New; entries.len()],
         way: Vec::new(),
@@ -19,11 +33,13 @@ pub(super) fn check(reader: &mut Reader<'_>, entries: &[ModelEntry]) {
     }
 }
 
-/// The longest way through fallbacks of fallbacks.
+/// The longest way through fallbacks of fallbacks, and through rules.
 const LONGEST: usize = 32;
 
 /// Depth first. Places are those of `entries`, and `marks` is as long.
 struct Walk<'e> {
+    what: &'static str,
+    edges: Edges,
     entries: &'e [ModelEntry],
     places: BTreeMap<&'e str, usize>,
     marks: Vec<Mark>,
@@ -46,20 +62,19 @@ impl Walk<'_> {
         }
         self.marks[here] = Mark::Open;
         self.way.push(here);
-        let ModelEntry { fallbacks, context_window, content_policy, .. } = &self.entries[here];
-        for (fallback, spot) in fallbacks.iter().chain(context_window).chain(content_policy) {
-            let Some(next) = self.find(fallback.as_str()) else {
-                let near = near_names(fallback.as_str(), self.places.keys().copied());
+        for (name, spot) in (self.edges)(&self.entries[here]) {
+            let Some(next) = self.find(name.as_str()) else {
+                let near = near_names(name.as_str(), self.places.keys().copied());
                 let near = near.first().map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-                reader.note(spot, format!("no model `{fallback}` in `models`{near}"));
+                reader.note(spot, format!("no model `{name}` in `models`{near}"));
                 continue;
             };
             if self.marks[next] == Mark::Open {
                 let ring = self.way.iter().skip_while(|place| **place != next).chain([&next]);
                 let ring: Vec<&str> = ring.map(|place| self.entries[*place].name.as_str()).collect();
-                reader.note(spot, format!("fallbacks lead in a ring: {}", ring.join(" -> ")));
+                reader.note(spot, format!("{} lead in a ring: {}", self.what, ring.join(" -> ")));
             } else if self.way.len() == LONGEST {
-                reader.note(spot, format!("expected a way of at most {LONGEST} fallbacks"));
+                reader.note(spot, format!("expected a way of at most {LONGEST} {}", self.what));
             } else {
                 self.from(reader, next);
             }

@@ -347,6 +347,7 @@ models:
   i: demo/eco
   j: { targets: [ { model: openai/gpt-4o, base_model: gtp-4o } ] }
   \"with space\": openai/gpt-4o
+  k: { targets: openai/gpt-4o, rules: [ { when: { tag: x }, to: i }, { when: {}, to: l }, { when: { percent: 101, hours: 9-5, days: [lun], has: [smell], input: { over: x } }, to: i }, { when: { zone: Europe/Berlin } }, { when: { tags: [] }, to: k } ] }
 health: { faults: 0, out: soon, ranp: 1s }
 limits:
   key: { rmp: 60, rpm: lots, budget: 5 EUR / day }

@@ -3,6 +3,7 @@
 mod adaptive;
 mod board;
 mod breaker;
+mod condition;
 mod decayed;
 mod retries;
 mod strategy;
@@ -14,6 +15,7 @@ use crate::domain::{Money, Timestamp};
 pub use adaptive::{Arms, Outcome};
 pub use board::{Board, Seen};
 pub use breaker::{Blame, Breaker, Rules, Standing};
+pub use condition::{Condition, Facts, Hours, Part, Subject};
 pub use decayed::Decayed;
 pub use fastrand::Rng;
 pub use strategy::Strategy;
