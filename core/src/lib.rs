@@ -1,6 +1,8 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod alert;
 pub mod api;
+pub mod credential;
 mod demo;
 pub mod domain;
 pub mod exchange;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Secret, ShardId};
+use crate::domain::{SealingKeys, Secret, ShardId};
 
 /// Settings of one gateway process.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Whether work goes on in this process when its request is answered: answers can be made in the background.
     pub background: bool,
+    /// What seals credentials that admins give over the API; none: they cannot.
+    pub sealing: SealingKeys,
 }
 
 impl Settings {
@@ -36,6 +38,7 @@ impl Settings {
             answer_limit: Self::ANSWER_LIMIT,
             deadline: Self::DEADLINE,
             background: false,
+            sealing: SealingKeys::default(),
         }
     }
 }

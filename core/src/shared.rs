@@ -1,8 +1,9 @@
 //! What every part of a gateway may look at.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::credential::Credentials;
 use crate::demo::Demo;
 use crate::domain::Timestamp;
 use crate::identity::{KeyCache, ScopeCache};
@@ -29,6 +30,10 @@ pub struct Core {
     pub(crate) runs: Runs,
     pub(crate) ready: Readiness,
     pub(crate) denied: Denied,
+    /// Credentials that admins gave over the API.
+    pub(crate) credentials: Credentials,
+    /// When alerts were looked for last, in seconds.
+    pub(crate) alerted: AtomicI64,
     /// Entries of the audit that were made here.
     pub(crate) audited: AtomicU32,
     demo: Demo,
@@ -75,6 +80,8 @@ impl Denied {
 pub struct Ticked {
     /// Entries that went into the archive: requests, each with its attempts.
     pub archived: usize,
+    /// Alerts that were told.
+    pub told: usize,
 }
 
 impl Core {
@@ -93,6 +100,8 @@ impl Core {
             runs: Runs::default(),
             ready: Readiness::default(),
             denied: Denied::default(),
+            credentials: Credentials::default(),
+            alerted: AtomicI64::default(),
             audited: AtomicU32::default(),
             demo,
             policy,

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gatelet_core::domain::{Secret, Timestamp};
+use gatelet_core::domain::{SealingKeys, Secret, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::{Body, Peer, Ports};
 use gatelet_core::registry::Registry;
@@ -114,6 +114,11 @@ impl Function {
         let text = self.text().await?;
         let policy = self.policy(text.as_deref()).await?;
         let mut settings = Settings::new(self.admin_key());
+        let sealing = (self.environment)("GATELET_SEALING_KEY").unwrap_or_default();
+        settings.sealing = SealingKeys::read(&sealing).unwrap_or_else(|wrong| {
+            log::error("GATELET_SEALING_KEY", &wrong);
+            SealingKeys::default()
+        });
         // The first invocation shows how long the function may take.
         let most = time_left.saturating_sub(MARGIN).max(time_left / 2);
         settings.deadline = settings.deadline.min(most);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use gatelet_core::domain::SealingKeys;
 use gatelet_core::port::{Body, Ports};
 use gatelet_core::{Gateway, Settings};
 use gatelet_tokio::{RingSigner, SystemClock, Tasks};
@@ -81,7 +82,9 @@ async fn run(serve: &Serve) -> Result<()> {
         signer: Arc::new(RingSigner),
     };
     let admin = first::admin_key(&ports).await?;
-    let settings = Settings { background: true, ..Settings::new(admin.key()) };
+    let sealing = std::env::var("GATELET_SEALING_KEY").unwrap_or_default();
+    let sealing = SealingKeys::read(&sealing).context("GATELET_SEALING_KEY")?;
+    let settings = Settings { background: true, sealing, ..Settings::new(admin.key()) };
     let gateway = Gateway::new(ports, settings, policy);
 
     let house = house::keep(gateway.clone(), store.clone(), config, stop.clone())?;

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
-use gatelet_core::port::{Fault, FaultKind, Signer};
+use gatelet_core::port::{Cipher, Fault, FaultKind, Signer};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -17,6 +18,28 @@ impl Signer for RingSigner {
         let signer = key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]);
         let signer = signer.ok_or_else(|| denied("it is no RSA key".to_owned()))?;
         signer.sign(message).map_err(|error| denied(error.to_string()))
+    }
+
+    async fn aes256_gcm(
+        &self,
+        cipher: Cipher,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        context: &[u8],
+        data: &[u8],
+    ) -> Result<Vec<u8>, Fault> {
+        let denied = |_| Fault::new(FaultKind::Denied, "signer.aes256_gcm", "it does not open");
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(denied)?);
+        let (nonce, context, mut data) =
+            (Nonce::assume_unique_for_key(*nonce), Aad::from(context), data.to_vec());
+        match cipher {
+            Cipher::Seal => key.seal_in_place_append_tag(nonce, context, &mut data).map_err(denied)?,
+            Cipher::Open => {
+                let length = key.open_in_place(nonce, context, &mut data).map_err(denied)?.len();
+                data.truncate(length);
+            }
+        }
+        Ok(data)
     }
 }
 
@@ -43,6 +66,27 @@ mod tests {
             .map(|at| u8::from_str_radix(&SIGNATURE[at..at + 2], 16).unwrap())
             .collect();
         assert_eq!(signature, wanted);
+    }
+
+    #[tokio::test]
+    async fn what_is_sealed_opens_with_its_key_and_context_alone() {
+        let (key, nonce) = ([7; 32], [9; 12]);
+        let seal = async |cipher, key: &[u8; 32], context: &[u8], data: &[u8]| {
+            RingSigner.aes256_gcm(cipher, key, &nonce, context, data).await
+        };
+        let sealed = seal(Cipher::Seal, &key, b"for", b"secret").await.unwrap();
+        assert_eq!(sealed.len(), 6 + 16);
+        assert_eq!(seal(Cipher::Open, &key, b"for", &sealed).await.unwrap(), b"secret");
+        let mut changed = sealed.clone();
+        changed[0] ^= 1;
+        for (key, context, data) in [
+            (&[8; 32], &b"for"[..], &sealed),
+            (&key, b"other", &sealed),
+            (&key, b"for", &changed),
+            (&key, b"for", &vec![0; 3]),
+        ] {
+            assert_eq!(seal(Cipher::Open, key, context, data).await.unwrap_err().kind, FaultKind::Denied);
+        }
     }
 
     #[tokio::test]

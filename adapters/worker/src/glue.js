@@ -266,6 +266,12 @@ export const rs256 = async (key, message) => {
   return new Uint8Array(await crypto.subtle.sign(algorithm, imported, message));
 };
 
+// AES-256-GCM. What is sealed ends with its tag, as WebCrypto has it.
+export const aes = async (way, key, iv, additionalData, data) => {
+  const imported = await crypto.subtle.importKey("raw", key, "AES-GCM", false, [way]);
+  return new Uint8Array(await crypto.subtle[way]({ name: "AES-GCM", iv, additionalData }, imported, data));
+};
+
 export const shard = (namespace, name, ask) => namespace.getByName(name).ask(ask);
 
 // Transactions of an isolate's requests with one shard travel together: while a call is under way, those that come wait,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gatelet_core::domain::{Secret, Timestamp};
+use gatelet_core::domain::{SealingKeys, Secret, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::{Chance, Defer, Store, Versioned};
 use gatelet_core::registry::{CATALOGUE, Registry};
@@ -161,7 +161,12 @@ fn variable(env: &Env, name: &str) -> Option<String> {
 
 /// An isolate has 128 MB for all its requests, and what it took once it does not give back.
 fn settings(env: &Env) -> Settings {
-    Settings { body_limit: 8 << 20, answer_limit: 16 << 20, ..Settings::new(admin_key(env)) }
+    let sealing = variable(env, "GATELET_SEALING_KEY").unwrap_or_default();
+    let sealing = SealingKeys::read(&sealing).unwrap_or_else(|wrong| {
+        worker::console_error!("GATELET_SEALING_KEY: {wrong}");
+        SealingKeys::default()
+    });
+    Settings { body_limit: 8 << 20, answer_limit: 16 << 20, sealing, ..Settings::new(admin_key(env)) }
 }
 
 /// Without the secret nobody is admin: the key is then one that nobody has seen.

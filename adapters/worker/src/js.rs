@@ -58,6 +58,14 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn rs256(key: &Uint8Array, message: &Uint8Array) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
+    pub(crate) fn aes(
+        way: &str,
+        key: &Uint8Array,
+        nonce: &Uint8Array,
+        context: &Uint8Array,
+        data: &Uint8Array,
+    ) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
     pub(crate) fn shard(namespace: &JsValue, name: &str, ask: &str) -> Result<Promise, JsValue>;
     /// Bytes for bytes; transactions of several requests travel together.
     #[wasm_bindgen(catch)]

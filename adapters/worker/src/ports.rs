@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use gatelet_core::domain::Timestamp;
-use gatelet_core::port::{Chance, Clock, Defer, Fault, FaultKind, Log, Signer};
+use gatelet_core::port::{Chance, Cipher, Clock, Defer, Fault, FaultKind, Log, Signer};
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
@@ -114,6 +114,27 @@ impl Signer for WebCrypto {
             let signature = async { JsFuture::from(js::rs256(&js::bytes(key), &js::bytes(message))?).await };
             let denied = |error| Fault::new(FaultKind::Denied, "signer.rs256", js::message(&error));
             Ok(signature.await.map_err(denied)?.unchecked_into::<Uint8Array>().to_vec())
+        })
+        .await
+    }
+
+    async fn aes256_gcm(
+        &self,
+        cipher: Cipher,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        context: &[u8],
+        data: &[u8],
+    ) -> Result<Vec<u8>, Fault> {
+        js::js(async {
+            let way = match cipher {
+                Cipher::Seal => "encrypt",
+                Cipher::Open => "decrypt",
+            };
+            let [key, nonce, context, data] = [&key[..], &nonce[..], context, data].map(js::bytes);
+            let done = async { JsFuture::from(js::aes(way, &key, &nonce, &context, &data)?).await };
+            let denied = |error| Fault::new(FaultKind::Denied, "signer.aes256_gcm", js::message(&error));
+            Ok(done.await.map_err(denied)?.unchecked_into::<Uint8Array>().to_vec())
         })
         .await
     }

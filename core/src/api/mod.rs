@@ -11,16 +11,20 @@ mod route;
 mod show;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
+use crate::alert::{self, Asked};
 use crate::domain::account::Op;
 use crate::domain::{AccountId, RequestId, ShardId, Timestamp};
 use crate::pipeline;
+use crate::policy::Channel;
 use crate::port::{Body, Fault, Transaction};
 use crate::record;
+use crate::record::spend::{self, By, COUNTERS, Question};
 use crate::refusal::Refusal;
 use crate::shared::{Core, Ticked};
 
@@ -69,12 +73,27 @@ pub(crate) async fn answer(
     }
 }
 
-/// Archives what waits in every shard's outbox.
+/// Archives what waits in every shard's outbox, and tells what admins should know.
 pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
+    /// Between two looks for alerts, in seconds: a server ticks every second.
+    const PAUSE: i64 = 5;
     let mut ticked = Ticked::default();
+    let policy = core.policy();
+    let now = core.ports.clock.now().seconds();
+    let looks = !policy.channels().is_empty() && now - core.alerted.load(Ordering::Relaxed) >= PAUSE;
+    if looks {
+        core.alerted.store(now, Ordering::Relaxed);
+    }
     for shard in core.ports.ledger.shards().await? {
         ticked.archived += record::drain(&core.ports, &shard).await?;
         forget(core, &shard).await?;
+        if looks {
+            // Who is not told today is told tomorrow; records do not wait for that.
+            match Box::pin(alerts(core, policy.channels(), &shard)).await {
+                Ok(told) => ticked.told += told,
+                Err(fault) => core.ports.log.failed("alerts were not looked for", &fault),
+            }
+        }
     }
     Ok(ticked)
 }
@@ -100,6 +119,24 @@ async fn forget(core: &Core, shard: &ShardId) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+async fn alerts(core: &Core, channels: &[Channel], shard: &ShardId) -> Result<usize, Fault> {
+    const MOST: usize = 50_000;
+    let today = u32::try_from(core.ports.clock.now().seconds().div_euclid(86_400)).unwrap_or(0);
+    let by: Vec<By> = ["key", "provider"].into_iter().filter_map(By::named).collect();
+    let question = Question { days: today..=today, by, only: Vec::new(), most: MOST };
+    let report = spend::report(&core.ports, shard, &question).await?;
+    let asked = report.rows.into_iter().filter_map(|row| {
+        let count = |name| {
+            let found = COUNTERS.iter().zip(&row.sums).find(|(known, _)| **known == name);
+            found.map_or(0, |(_, sum)| *sum)
+        };
+        let (requests, failures, over_budget) = (count("requests"), count("failures"), count("over_budget"));
+        let mut of = row.of.into_iter();
+        Some(Asked { key: of.next()??, provider: of.next()?, requests, failures, over_budget })
+    });
+    alert::tick(&core.ports, channels, shard, &asked.collect::<Vec<_>>()).await
 }
 
 fn only(method: &Method, allowed: &Method) -> Result<(), Refusal> {

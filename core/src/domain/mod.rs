@@ -13,6 +13,7 @@ mod role;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod scope;
+mod sealing;
 pub mod secret;
 mod span;
 pub mod time;
@@ -28,6 +29,7 @@ pub use money::{Money, Rate};
 pub use permission::{Actor, Permit, Principal, Resource, TABLE, Verb};
 pub use role::Role;
 pub use scope::{Scope, ScopeKind, ScopeState};
+pub use sealing::{NotSealingKeys, SealingKeys};
 pub use secret::Secret;
 pub use span::Span;
 pub use time::Timestamp;

@@ -12,6 +12,8 @@ pub enum Resource {
     Scope(ScopeKind),
     /// What was spent: the part of it that lies within the role's bounds.
     Spend,
+    /// A provider's credential that was given over the API.
+    Credential,
     /// What admins did, and what was refused to them.
     Audit,
     /// Objects in the archive of records.
@@ -61,6 +63,7 @@ impl Resource {
             Self::Key => "key",
             Self::Scope(kind) => kind.name(),
             Self::Spend => "spend",
+            Self::Credential => "credential",
             Self::Audit => "audit",
             Self::Archive => "archive",
             Self::Gateway => "gateway",
@@ -74,7 +77,7 @@ impl Resource {
         match self {
             // What is said of the interface is the same for all.
             Self::Key | Self::Scope(_) | Self::Spend | Self::Interface => true,
-            Self::Audit | Self::Archive | Self::Gateway => false,
+            Self::Credential | Self::Audit | Self::Archive | Self::Gateway => false,
         }
     }
 }
@@ -97,6 +100,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Agent), MANAGE),
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Tool), MANAGE),
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
+    (Role::GatewayAdmin, Resource::Credential, MANAGE),
     (Role::GatewayAdmin, Resource::Audit, READ),
     (Role::GatewayAdmin, Resource::Archive, READ),
     (Role::GatewayAdmin, Resource::Gateway, &[Verb::Read, Verb::Run]),
@@ -114,6 +118,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::Auditor, Resource::Scope(ScopeKind::Agent), READ),
     (Role::Auditor, Resource::Scope(ScopeKind::Tool), READ),
     (Role::Auditor, Resource::Scope(ScopeKind::Template), READ),
+    (Role::Auditor, Resource::Credential, READ),
     (Role::Auditor, Resource::Audit, READ),
     (Role::Auditor, Resource::Archive, READ),
     (Role::Auditor, Resource::Gateway, READ),

@@ -76,8 +76,11 @@ pub(super) async fn admit<'a>(
             output: asked.output,
             expires: received.arrived.started.after(core.settings.deadline).after(GRACE),
         };
-        let transaction = Transaction { accounts, op: Op::Reserve(reserve), entries: Vec::new() };
         let shard = caller.key.shard.clone();
+        let sealing = &core.settings.sealing;
+        let own = core.credentials.own(&core.ports, sealing, &shard, &accounts, &plan).await;
+        let own = own.map_err(|fault| noted(core, &received, &caller, Refusal::Internal(fault)))?;
+        let transaction = Transaction { accounts, op: Op::Reserve(reserve), entries: Vec::new() };
         // From here on the hold may exist even if the answer is lost on the way: the books release it if dropped.
         let mut books = Books::open(core.clone(), &received, &caller, stakes.charged(), hold);
         books.customer(stakes.customer.clone());
@@ -95,6 +98,7 @@ pub(super) async fn admit<'a>(
                 marks.shadowed = shadowed;
                 marks.fell_to = cheaper.is_some().then_some(wanted);
                 waiting.spread(core, &stakes, &caller, &headroom).await;
+                let plan = own.unwrap_or(plan);
                 let plan = order(core, &policy, &received, &model, plan, asked.likely_tokens);
                 books.teaches(&model);
                 return Ok(Admitted { received, model, plan, books, output_cap, headroom, marks });

@@ -56,6 +56,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         imported_keys: document.imported_keys,
         health: document.health,
         listed,
+        channels: document.alerts,
         fetch,
         registry,
         ..Policy::default()

@@ -48,6 +48,7 @@ fn of_variables(row: &registry::Provider, host: &Host<'_>) -> Option<Provider> {
     if let Some((mut scheme, secret)) = credential {
         filling.scheme(&mut scheme);
         provider.credential = Some(Credential::new(&scheme, &secret).ok()?);
+        provider.scheme = Some(scheme);
     }
     provider.region = usual_place("region", row, host).map(Into::into);
     Some(provider)
@@ -393,6 +394,7 @@ fn credential(
             Some(scheme)
         }
     };
+    provider.scheme.clone_from(&scheme);
     match (scheme, secret) {
         (Some(scheme), Some(secret)) => match Credential::new(&scheme, &secret) {
             Ok(credential) => provider.credential = Some(credential),

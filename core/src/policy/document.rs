@@ -5,6 +5,7 @@ use std::time::Duration;
 use gatelet_wire::{DialectId, Edit, Operation};
 use http::{HeaderName, HeaderValue, Uri};
 
+use super::alert::{self, Channel, Event, Mailer, Way};
 use super::declare::is_place;
 use super::fetch::{self, Fetch};
 use super::model::{ModelName, Timeouts};
@@ -28,6 +29,7 @@ pub(super) struct Document {
     pub(super) fetch: FetchEntry,
     pub(super) proxies: Vec<Cidr>,
     pub(super) health: Rules,
+    pub(super) alerts: Vec<Channel>,
 }
 
 /// Whether and how images and files are fetched.
@@ -109,11 +111,11 @@ pub(super) struct TargetEntry {
     pub(super) place: Place,
 }
 
-const SECTIONS: [&str; 7] =
-    ["providers", "models", "limits", "health", "fetch", "trusted_proxies", "imported_keys"];
+const SECTIONS: [&str; 8] =
+    ["providers", "models", "limits", "health", "fetch", "trusted_proxies", "imported_keys", "alerts"];
 /// Sections that the design has and this version does not carry out.
-const LATER_SECTIONS: [&str; 9] =
-    ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams", "alerts"];
+const LATER_SECTIONS: [&str; 8] =
+    ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams"];
 
 /// Reads as much as can be read; what cannot is noted in `reader`.
 pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
@@ -130,6 +132,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         health: fields.get("health").map(|at| health(reader, at)).unwrap_or_default(),
         proxies: fields.get("trusted_proxies").map(|at| proxies(reader, at)).unwrap_or_default(),
         imported_keys: fields.get("imported_keys").and_then(|at| boolean(reader, at)).unwrap_or_default(),
+        alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
     }
 }
 
@@ -533,6 +536,88 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (duration > Duration::ZERO && duration <= Duration::from_hours(24)).then_some(duration)
 }
 
+const ALERT: [&str; 8] = ["name", "kind", "url", "secret", "key", "from", "to", "on"];
+
+/// One of `alerts`.
+fn alert(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Channel> {
+    const KINDS: &str = "webhook, slack, resend or sendgrid";
+    let fields = reader.fields(at, &ALERT, &[])?;
+    let mut text = |name: &str, expected: &str| fields.get(name).and_then(|at| reader.text(at, expected));
+    let (name, kind) = (text("name", "a name"), text("kind", KINDS));
+    let (url, secret) = (text("url", "an address"), text("secret", "a secret"));
+    let (key, from) = (text("key", "a key"), text("from", "an address"));
+    let words = |reader: &mut Reader<'_>, name: &str| -> Vec<String> {
+        let list = fields.get(name).map(At::list).unwrap_or_default();
+        list.iter().filter_map(|at| reader.text(at, "a word")).collect()
+    };
+    let to = words(reader, "to");
+    let known = Event::ALL.map(Event::name).join(", ");
+    let on = match fields.get("on") {
+        None => Event::ALL.to_vec(),
+        Some(at) => {
+            let named = |text: &str| Event::ALL.into_iter().find(|event| event.name() == text);
+            at.list().iter().filter_map(|at| reader.parsed(at, &format!("one of {known}"), named)).collect()
+        }
+    };
+    let spot = &fields.spot;
+    let mailer = match kind.as_deref() {
+        Some("resend") => Some(Mailer::Resend),
+        Some("sendgrid") => Some(Mailer::Sendgrid),
+        Some("webhook" | "slack") => None,
+        Some(_) | None => {
+            reader.note(spot, format!("expected a `kind`: {KINDS}"));
+            return None;
+        }
+    };
+    let wrong: &[&str] = match (mailer, kind.as_deref()) {
+        (Some(_), _) => &["secret"],
+        (None, Some("slack")) => &["secret", "key", "from", "to"],
+        (None, _) => &["key", "from", "to"],
+    };
+    for name in wrong.iter().filter(|name| fields.get(name).is_some()) {
+        reader.note(spot, format!("`{name}` means nothing for this `kind`"));
+    }
+    let url = url.unwrap_or_else(|| mailer.map(|mailer| mailer.url().to_owned()).unwrap_or_default());
+    let Some((url, reach)) = alert::address(&url) else {
+        reader.note(spot, "expected a `url` with https, or one of a private host");
+        return None;
+    };
+    let way = match (mailer, key, from) {
+        (Some(by), Some(key), Some(from)) if !to.is_empty() => {
+            Way::Mail { by, key: Secret::new(key), from: from.into(), to }
+        }
+        (Some(_), ..) => {
+            reader.note(spot, "expected `key`, `from` and `to`");
+            return None;
+        }
+        (None, ..) if kind.as_deref() == Some("slack") => Way::Slack,
+        (None, ..) => Way::Webhook { secret: secret.map(Secret::new) },
+    };
+    let name = name.or(kind).unwrap_or_default().into();
+    Some(Channel { name, way, url, reach, on })
+}
+
+/// `alerts`: a list, each with a name of its own.
+fn alerts(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Channel> {
+    const MOST: usize = 16;
+    let list = at.list();
+    if list.len() > MOST {
+        reader.note(&at.spot, format!("expected at most {MOST} alerts"));
+    }
+    let mut channels: Vec<Channel> = Vec::new();
+    for at in &list {
+        let Some(channel) = alert(reader, at) else { continue };
+        if channels.iter().any(|known| known.name == channel.name) {
+            reader.note(
+                &at.spot,
+                format!("another alert is called `{}`: give this one a `name`", channel.name),
+            );
+        }
+        channels.push(channel);
+    }
+    channels
+}
+
 const FETCH: [&str; 8] = ["file", "total", "files", "time", "redirects", "http", "hosts", "private"];
 
 fn fetching(reader: &mut Reader<'_>, at: &At<'_>) -> Option<FetchEntry> {
@@ -656,6 +741,7 @@ pub(super) fn known_keys() -> Vec<&'static str> {
         &TIMEOUTS,
         &LIMITS,
         &FETCH,
+        &ALERT,
         &["header", "prefix", "key"],
     ];
     [fixed.concat(), meters()].concat()

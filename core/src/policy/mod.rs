@@ -4,6 +4,7 @@
 //! and gives the compiled policy that the pipeline reads: every reference resolved, every price known or known to be
 //! missing, behind an `Arc`.
 
+mod alert;
 mod compile;
 mod declare;
 mod document;
@@ -20,6 +21,7 @@ mod routing;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
+pub use alert::{Channel, Event, Mailer, Way};
 pub use fetch::Fetch;
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
@@ -49,6 +51,8 @@ pub struct Policy {
     health: Rules,
     /// What stands before the gateway and says truly who sent a request.
     proxies: Vec<Cidr>,
+    /// Who is told what an admin should know.
+    channels: Vec<Channel>,
     /// None: nothing is fetched.
     fetch: Option<Fetch>,
     registry: Registry,

@@ -121,6 +121,12 @@ impl Target {
         self.price.as_ref().filter(|price| price.covers(operation))
     }
 
+    /// The same model of the same provider with another credential.
+    #[must_use]
+    pub fn at(&self, provider: Arc<Provider>) -> Self {
+        Self { provider, ..self.clone() }
+    }
+
     /// `provider/model`.
     pub fn name(&self) -> &Arc<str> {
         &self.name

@@ -4,10 +4,10 @@ use gatelet_wire::dialect::Reading;
 use gatelet_wire::{DialectId, Edit, Operation};
 use http::{HeaderMap, Uri};
 
-use crate::domain::Timestamp;
+use crate::domain::{Secret, Timestamp};
 use crate::port::{Ports, Reach, Signer};
 use crate::registry::token::Unproven;
-use crate::registry::{Catalogue, Credential, Kind, Price, Quirks, Reasoning, Scheme, When};
+use crate::registry::{Catalogue, Credential, Kind, NotAHeader, Price, Quirks, Reasoning, Scheme, When};
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -79,6 +79,16 @@ impl Provider {
             let region = self.region.as_deref().or_else(|| region_of(uri)).unwrap_or("us-east-1");
             credential.sign(signer, method, uri, headers, body, region, now).await;
         }
+    }
+
+    /// The same provider, proven to by another secret, which is read as the configuration's own is.
+    ///
+    /// # Errors
+    /// It cannot be sent the way that this provider wants secrets.
+    pub fn with(&self, secret: &Secret) -> Result<Self, NotAHeader> {
+        let scheme =
+            self.scheme.as_ref().ok_or(NotAHeader::NoGrant("no secret: this provider takes none"))?;
+        Ok(Self { credential: Some(Credential::new(scheme, secret)?), ..self.clone() })
     }
 
     /// Whether requests to it are signed, so that their bodies must be there whole.

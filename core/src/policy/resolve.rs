@@ -6,7 +6,7 @@ use gatelet_wire::{DialectId, Edit, Json};
 use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
-use super::{Fetch, Passthrough, Policy, Provider, Resolution};
+use super::{Channel, Fetch, Passthrough, Policy, Provider, Resolution};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 use crate::route::{Place, Rules};
@@ -127,6 +127,11 @@ impl Policy {
     /// When targets go out, and for how long.
     pub fn health(&self) -> &Rules {
         &self.health
+    }
+
+    /// Who is told what an admin should know.
+    pub fn channels(&self) -> &[Channel] {
+        &self.channels
     }
 
     /// The limits of keys that say nothing themselves.

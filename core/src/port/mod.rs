@@ -46,7 +46,14 @@ pub trait Log: Send + Sync {
     fn failed(&self, what: &str, fault: &Fault);
 }
 
-/// Signatures by keys that are credentials: every host has them in a library that it carries anyway.
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cipher {
+    Seal,
+    Open,
+}
+
+/// Signatures by keys that are credentials, and what keeps credentials sealed: every host has them in a library that it carries anyway.
 #[async_trait]
 pub trait Signer: Send + Sync {
     /// RS256 (RSASSA-PKCS1-v1_5 with SHA-256) of `message`, by an RSA key in PKCS #8 (DER).
@@ -54,6 +61,19 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// [`FaultKind::Denied`]: the key is not one that can sign.
     async fn rs256(&self, key: &[u8], message: &[u8]) -> Result<Vec<u8>, Fault>;
+
+    /// AES-256-GCM: what is sealed is `data` and a tag of 16 bytes, bound to `context`.
+    ///
+    /// # Errors
+    /// [`FaultKind::Denied`]: it was sealed with another key or context, or is not what was sealed.
+    async fn aes256_gcm(
+        &self,
+        cipher: Cipher,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        context: &[u8],
+        data: &[u8],
+    ) -> Result<Vec<u8>, Fault>;
 }
 
 /// All that a host supplies.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use futures_util::{StreamExt, stream};
 use gatelet_core::domain::account::{Account, Op};
-use gatelet_core::domain::{AccountId, Secret, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, SealingKeys, Secret, ShardId, Timestamp};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::memory::{Handles, ports};
 use gatelet_core::port::{Body, Broken, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
@@ -96,6 +96,20 @@ impl World {
         let policy = Policy::read("gatelet.yaml", config, &host).expect("the tests' policy is right");
         let gateway = Gateway::new(change(ports), Settings::new(Secret::new(ADMIN)), policy);
         Self { gateway, handles }
+    }
+
+    /// A world that seals credentials.
+    pub fn sealed(keys: &str) -> Self {
+        Self::new().again(keys)
+    }
+
+    /// Another process over the same store, with other sealing keys.
+    pub fn again(&self, keys: &str) -> Self {
+        let sealing = SealingKeys::read(keys).unwrap();
+        let settings = Settings { sealing, ..Settings::new(Secret::new(ADMIN)) };
+        let policy = Policy::clone(&self.gateway.policy());
+        let gateway = Gateway::new(self.gateway.ports().clone(), settings, policy);
+        Self { gateway, handles: self.handles.clone() }
     }
 
     /// A world whose ledger does with each operation what `bend` says.

@@ -54,6 +54,11 @@ pub fn signature(secret: &str, scope: &Scope<'_>, request: &Request<'_>) -> Stri
     hexadecimal(&authenticated(&key, &text))
 }
 
+/// HMAC-SHA256 of `text`, in hexadecimal.
+pub fn keyed_hash(key: &[u8], text: &str) -> String {
+    hexadecimal(&authenticated(key, text))
+}
+
 /// The SHA-256 of a body, in hexadecimal.
 pub fn body_hash(body: &[u8]) -> String {
     hexadecimal(&Sha256::digest(body))

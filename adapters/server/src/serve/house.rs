@@ -22,7 +22,7 @@ pub(super) fn keep(
     mut config: Config,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("house".to_owned()).spawn(move || {
         runtime.block_on(async {
             let mut every = interval(Duration::from_millis(100));

@@ -1,4 +1,5 @@
-//! One HTTP client for each worker: its connections are driven on the thread that opened them.
+//! One HTTP client for each worker, and one for the thread that keeps house: its connections are driven on the thread that
+//! opened them.
 
 use futures_util::future::BoxFuture;
 use gatelet_core::port::{Body, Fault, FaultKind, Reach, Upstream};
@@ -11,7 +12,7 @@ pub(super) struct Upstreams(Vec<HttpUpstream>);
 impl Upstreams {
     pub(super) fn new(workers: usize) -> anyhow::Result<Self> {
         let settings = Settings::default();
-        let upstreams = (0..workers).map(|_| HttpUpstream::new(&settings)).collect::<Result<_, _>>()?;
+        let upstreams = (0..=workers).map(|_| HttpUpstream::new(&settings)).collect::<Result<_, _>>()?;
         Ok(Self(upstreams))
     }
 }
@@ -27,7 +28,7 @@ impl Upstream for Upstreams {
         'a: 'b,
         Self: 'b,
     {
-        if let Some(mine) = self.0.get(workers::place()) {
+        if let Some(mine) = self.0.get(workers::place()).or(self.0.last()) {
             return mine.send(request, reach);
         }
         let fault = Fault::new(FaultKind::Unavailable, "upstream.send", "no worker");

@@ -4,6 +4,7 @@ mod archive;
 mod audit;
 mod bulk;
 mod call;
+mod credentials;
 mod dependents;
 mod documents;
 mod keys;
@@ -86,13 +87,19 @@ async fn permitted(
         Answer::Bulk => bulk::answer(call, found.resource, read(parts, body).await?).await,
         Answer::ListArchive => archive::list(call).await,
         Answer::ShowArchived => archive::show(call, &found.rest.join("/")).await,
+        Answer::CreateCredential => credentials::create(call, body).await,
+        Answer::ListCredentials => credentials::list(call).await,
+        Answer::ShowCredential => credentials::show(call, id).await,
+        Answer::ReplaceCredential => credentials::replace(call, id, body).await,
+        Answer::DeleteCredential => credentials::delete(call, id).await,
+        Answer::Reseal => credentials::reseal(call).await,
         Answer::Spend => spend::show(call).await,
         Answer::Audit => audit::list(call).await,
         Answer::Targets => targets::list(call),
         Answer::Describe => Ok(openapi()),
         Answer::Tick => {
             let ticked = super::tick(core).await?;
-            Ok(reply(StatusCode::OK, &json!({ "archived": ticked.archived })))
+            Ok(reply(StatusCode::OK, &json!({ "archived": ticked.archived, "told": ticked.told })))
         }
     }
 }

@@ -49,6 +49,12 @@ pub(super) enum Answer {
     Bulk,
     ListArchive,
     ShowArchived,
+    CreateCredential,
+    ListCredentials,
+    ShowCredential,
+    ReplaceCredential,
+    DeleteCredential,
+    Reseal,
     Spend,
     Audit,
     Targets,
@@ -78,6 +84,7 @@ const SPEND: &[&str] = &[
     "shard", "from", "to", "by", "format", "org", "team", "project", "user", "key", "customer", "provider",
     "model", "tag",
 ];
+const CREDENTIAL: About = About::One(Resource::Credential);
 const KEY: About = About::One(Resource::Key);
 
 const fn row(
@@ -118,6 +125,12 @@ pub(super) static ROUTES: &[Row] = &[
         Answer::ListArchive,
     ),
     row(Method::GET, "archive/{name}", About::One(Resource::Archive), Verb::Read, &[], Answer::ShowArchived),
+    row(Method::POST, "credentials", CREDENTIAL, Verb::Create, ONE, Answer::CreateCredential),
+    row(Method::GET, "credentials", CREDENTIAL, Verb::Read, ONE, Answer::ListCredentials),
+    row(Method::POST, "reseal", CREDENTIAL, Verb::Change, ONE, Answer::Reseal),
+    row(Method::GET, "credentials/{id}", CREDENTIAL, Verb::Read, ONE, Answer::ShowCredential),
+    row(Method::PUT, "credentials/{id}", CREDENTIAL, Verb::Change, ONE, Answer::ReplaceCredential),
+    row(Method::DELETE, "credentials/{id}", CREDENTIAL, Verb::Delete, ONE, Answer::DeleteCredential),
     row(Method::GET, "spend", About::One(Resource::Spend), Verb::Read, SPEND, Answer::Spend),
     row(Method::GET, "audit", About::One(Resource::Audit), Verb::Read, LIST, Answer::Audit),
     row(

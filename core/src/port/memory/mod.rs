@@ -14,12 +14,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, poll_fn};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 
 use super::{
-    Archive, Body, Chance, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, Log, MOST_KEPT, Outcome,
-    Page, Ports, Reach, Signer, Store, Transaction, Upstream, Versioned, Written,
+    Archive, Body, Chance, Cipher, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, Log, MOST_KEPT,
+    Outcome, Page, Ports, Reach, Signer, Store, Transaction, Upstream, Versioned, Written,
 };
 use crate::domain::account::{Account, distinct, transact};
 use crate::domain::{AccountId, ShardId, Timestamp};
@@ -76,6 +77,28 @@ impl Signer for Ring {
         pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
             .map_err(|error| denied(error.to_string()))?;
         Ok(signature)
+    }
+
+    async fn aes256_gcm(
+        &self,
+        cipher: Cipher,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        context: &[u8],
+        data: &[u8],
+    ) -> Result<Vec<u8>, Fault> {
+        let denied = |_| Fault::new(FaultKind::Denied, "signer.aes256_gcm", "it does not open");
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(denied)?);
+        let (nonce, context, mut data) =
+            (Nonce::assume_unique_for_key(*nonce), Aad::from(context), data.to_vec());
+        match cipher {
+            Cipher::Seal => key.seal_in_place_append_tag(nonce, context, &mut data).map_err(denied)?,
+            Cipher::Open => {
+                let length = key.open_in_place(nonce, context, &mut data).map_err(denied)?.len();
+                data.truncate(length);
+            }
+        }
+        Ok(data)
     }
 }
 

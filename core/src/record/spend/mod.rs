@@ -9,6 +9,7 @@
 //! - `cache_hits`: those that were answered without asking a provider.
 //! - `attempts`: calls of providers; a request has several where the first ones fail.
 //! - tokens by kind, each exclusive of the others, but `reasoning`, which is a part of `output`.
+//! - `over_budget`: refusals because a budget was spent.
 //! - `cost` in nano-dollars.
 
 mod pack;
@@ -29,7 +30,7 @@ pub use question::{By, Question, Report, Row, date, month_begins, report};
 pub(super) use rollup::Rollup;
 
 /// What is counted, as reports name it. Kept in this order: new ones go to the end.
-pub const COUNTERS: [&str; 17] = [
+pub const COUNTERS: [&str; 18] = [
     "requests",
     "refusals",
     "failures",
@@ -47,6 +48,7 @@ pub const COUNTERS: [&str; 17] = [
     "audio_output",
     "image_output",
     "web_searches",
+    "over_budget",
 ];
 /// Where `cost` stands among [`COUNTERS`].
 pub const COST: usize = 6;
@@ -129,6 +131,9 @@ fn sums(record: &Fields<'_>) -> Option<Sums> {
                 .iter()
                 .fold(0, |sum: u64, name| sum.saturating_add(count(&usage, name)));
         }
+    }
+    if let Some(over) = sums.last_mut() {
+        *over = u64::from(outcome == "budget_spent");
     }
     Some(sums)
 }
