@@ -152,6 +152,13 @@ pub enum Command {
         #[command(flatten)]
         wish: SpendWish,
     },
+    /// Manage what the gateway shows to providers: given here, sealed there, and never shown
+    Credentials {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Credentials,
+    },
     /// What admins did, and what was refused to them
     Audit {
         #[command(flatten)]
@@ -247,6 +254,31 @@ pub struct Remote {
     /// Print the gateway's JSON instead of a table
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Credentials {
+    /// Give one; its secret is read from standard input
+    Give {
+        /// A name for it
+        id: String,
+        /// A provider's name in the configuration
+        provider: String,
+        /// Only for requests of this team
+        #[arg(long, value_name = "ID")]
+        team: Option<String>,
+        /// Only for requests of this organisation
+        #[arg(long, value_name = "ID", conflicts_with = "team")]
+        org: Option<String>,
+    },
+    /// List all, without their secrets
+    List,
+    /// Put another secret in its place, read from standard input
+    Replace { id: String },
+    /// Take one away
+    Delete { id: String },
+    /// Seal all with the newest of the gateway's sealing keys
+    Reseal,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,12 +2,14 @@
 
 mod audit;
 mod books;
+mod credentials;
 mod litellm;
 mod reconcile;
 mod show;
 
 pub use audit::audit;
 pub use books::spend;
+pub use credentials::credentials;
 pub use litellm::litellm_rows;
 pub use reconcile::reconcile;
 pub(crate) use show::table;

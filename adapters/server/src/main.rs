@@ -49,6 +49,7 @@ fn main() -> ExitCode {
             client::litellm_rows(&remote, &files)
         }
         Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
+        Some(Command::Credentials { remote, command }) => client::credentials(&remote, command),
         Some(Command::Audit { remote, command }) => client::audit(&remote, command),
         Some(Command::Reconcile { remote, from, to, shard }) => {
             client::reconcile(&remote, from.as_deref(), to.as_deref(), shard.as_deref())
