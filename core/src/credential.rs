@@ -142,6 +142,8 @@ pub struct Credentials(Mutex<Vec<Opened>>);
 struct Opened {
     shard: ShardId,
     read: Timestamp,
+    /// Of their document.
+    version: Option<u64>,
     own: Arc<Vec<Own>>,
 }
 
@@ -149,7 +151,8 @@ struct Opened {
 struct Own {
     provider: String,
     of: Option<String>,
-    secret: Secret,
+    /// Why it does not open concerns only whom it is for.
+    secret: Result<Secret, FaultKind>,
     /// Providers with this credential in place of the policy's: what tokens it buys are kept there.
     made: Mutex<Vec<(Arc<Provider>, Arc<Provider>)>>,
 }
@@ -160,7 +163,7 @@ const AGE: Duration = Duration::from_secs(10);
 const SHARDS: usize = 64;
 
 impl Credentials {
-    /// A plan in which each target has the credential of the first of `accounts` that has one for its provider, or
+    /// A plan in which each target has the credential of the last of `accounts` that has one for its provider, or
     /// everybody's; none: that is this very plan. A host without a sealing key has no credentials.
     pub async fn own(
         &self,
@@ -181,8 +184,9 @@ impl Credentials {
             let fits = |own: &&Own, of: Option<&str>| {
                 *own.provider == *target.provider.id && own.of.as_deref() == of
             };
-            let mine =
-                accounts.iter().find_map(|account| own.iter().find(|own| fits(own, Some(account.as_str()))));
+            // From the smallest to the largest: a team comes after its organisation.
+            let mut accounts = accounts.iter().rev();
+            let mine = accounts.find_map(|account| own.iter().find(|own| fits(own, Some(account.as_str()))));
             match mine.or_else(|| own.iter().find(|own| fits(own, None))) {
                 None => Ok(target.clone()),
                 Some(own) => Ok(Arc::new(target.at(own.provider(&target.provider)?))),
@@ -208,14 +212,26 @@ impl Credentials {
             return Ok(known.own.clone());
         }
         let drawer = match (Drawer::read(ports, shard).await, known) {
+            // What tokens they have bought goes on to be used.
+            (Ok(drawer), Some(known)) if drawer.version == known.version => {
+                let mut all = self.lock();
+                for known in all.iter_mut().filter(|opened| opened.shard == *shard) {
+                    known.read = now;
+                }
+                return Ok(known.own);
+            }
             (Ok(drawer), _) => drawer,
             // The store is down: what was true some time ago is better than another's credential, or none.
             (Err(fault), Some(known)) if fault.kind.is_temporary() => return Ok(known.own),
             (Err(fault), _) => return Err(fault),
         };
-        let mut own = Vec::with_capacity(drawer.credentials.len());
-        for sealed in drawer.credentials {
-            let secret = sealed.open(ports, keys, shard).await?;
+        let Drawer { credentials, version } = drawer;
+        let mut own = Vec::with_capacity(credentials.len());
+        for sealed in credentials {
+            let secret = sealed.open(ports, keys, shard).await.map_err(|fault| {
+                ports.log.failed("a credential does not open", &fault);
+                fault.kind
+            });
             own.push(Own { provider: sealed.provider, of: sealed.of, secret, made: Mutex::default() });
         }
         let own = Arc::new(own);
@@ -224,7 +240,7 @@ impl Credentials {
         if all.len() >= SHARDS {
             all.remove(0);
         }
-        all.push(Opened { shard: shard.clone(), read: now, own: own.clone() });
+        all.push(Opened { shard: shard.clone(), read: now, version, own: own.clone() });
         Ok(own)
     }
 
@@ -240,7 +256,9 @@ impl Own {
         if let Some((_, mine)) = made.iter().find(|(of, _)| Arc::ptr_eq(of, provider)) {
             return Ok(mine.clone());
         }
-        let mine = provider.with(&self.secret);
+        let secret = self.secret.as_ref();
+        let secret = secret.map_err(|kind| Fault::new(*kind, OPERATION, "a credential does not open"))?;
+        let mine = provider.with(secret);
         let mine =
             Arc::new(mine.map_err(|error| Fault::new(FaultKind::Corrupt, OPERATION, error.to_string()))?);
         // Of a policy that is no longer in force.

@@ -59,6 +59,15 @@ fn a_teams_own_credential_is_used_before_everybodys_and_that_before_the_configur
     give(&world, &json!({ "id": "all", "provider": "up-openai", "secret": "of-all" }));
     assert_eq!(shown(&world, &searcher), "Bearer of-search-0123456789");
     assert_eq!(shown(&world, &seller), "Bearer of-all");
+    assert_eq!(world.admin("POST", "/admin/v1/orgs", &json!({ "id": "acme" })).0, 201);
+    give(&world, &json!({ "id": "org", "provider": "up-openai", "org": "acme", "secret": "of-acme" }));
+    let (_, member) = world.key(&json!({ "org": "acme" }));
+    assert_eq!(shown(&world, &member), "Bearer of-acme");
+    assert_eq!(world.admin("POST", "/admin/v1/teams", &json!({ "id": "lab", "org": "acme" })).0, 201);
+    let (_, both) = world.key(&json!({ "team": "lab" }));
+    assert_eq!(shown(&world, &both), "Bearer of-acme");
+    give(&world, &json!({ "id": "lab", "provider": "up-openai", "team": "lab", "secret": "of-lab" }));
+    assert_eq!(shown(&world, &both), "Bearer of-lab");
     let (status, changed) = world.admin("PUT", "/admin/v1/credentials/own", &json!({ "secret": "newer" }));
     assert_eq!((status, &changed["version"], &changed["hint"]), (200, &json!(2), &json!("")));
     assert_eq!(shown(&world, &searcher), "Bearer newer");

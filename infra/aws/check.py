@@ -65,7 +65,7 @@ def main():
                 assert "*" not in json.dumps(actions), f"too much is allowed: {actions}"
                 assert statement["Resource"] != "*", statement
     names = {name for one in of("AWS::Lambda::Function") for name in one["Environment"]["Variables"]}
-    assert {"GATELET_TABLE", "GATELET_BUCKET", "GATELET_ADMIN_KEY", "GATELET_CONFIG", "GATELET_CATALOGUE"} <= names, names
+    assert {"GATELET_TABLE", "GATELET_BUCKET", "GATELET_ADMIN_KEY", "GATELET_SEALING_KEY", "GATELET_CONFIG", "GATELET_CATALOGUE"} <= names, names
     print(f"template.yaml: {len(resources)} resources")
 
 

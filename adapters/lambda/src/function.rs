@@ -115,10 +115,9 @@ impl Function {
         let policy = self.policy(text.as_deref()).await?;
         let mut settings = Settings::new(self.admin_key());
         let sealing = (self.environment)("GATELET_SEALING_KEY").unwrap_or_default();
-        settings.sealing = SealingKeys::read(&sealing).unwrap_or_else(|wrong| {
-            log::error("GATELET_SEALING_KEY", &wrong);
-            SealingKeys::default()
-        });
+        // Without it requests would show the configuration's credentials in place of their organisation's own.
+        settings.sealing = SealingKeys::read(&sealing)
+            .map_err(|wrong| Unready::Config(format!("GATELET_SEALING_KEY: {wrong}")))?;
         // The first invocation shows how long the function may take.
         let most = time_left.saturating_sub(MARGIN).max(time_left / 2);
         settings.deadline = settings.deadline.min(most);

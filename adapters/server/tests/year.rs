@@ -54,7 +54,7 @@ fn entry(number: u64, micros: i64) -> (Entry, u64) {
         provider = model / 2,
         cost = Money::from_nanos(cost),
     );
-    (Entry { id: format!("{micros:016}-req_{id}"), line, settle: None }, cost)
+    (Entry { id: format!("{micros:016}-req_{id}").into(), line: line.into(), settle: None }, cost)
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(crate) async fn gateway(env: &Env) -> Result<Gateway, Unready> {
     let documents = crate::store(env)?;
     let (text, version) = text(Store::get(&documents, CONFIG).await?, env)?;
     let policy = policy(&documents, text.as_deref(), env).await?;
-    let gateway = Gateway::new(crate::ports(env)?, settings(env), policy);
+    let gateway = Gateway::new(crate::ports(env)?, settings(env)?, policy);
     let isolate = Isolate { gateway: gateway.clone(), text, version, env: env.clone(), looked: now };
     ISOLATE.with_borrow_mut(|slot| *slot = Some(isolate));
     Ok(gateway)
@@ -160,13 +160,13 @@ fn variable(env: &Env, name: &str) -> Option<String> {
 }
 
 /// An isolate has 128 MB for all its requests, and what it took once it does not give back.
-fn settings(env: &Env) -> Settings {
+fn settings(env: &Env) -> Result<Settings, Unready> {
     let sealing = variable(env, "GATELET_SEALING_KEY").unwrap_or_default();
-    let sealing = SealingKeys::read(&sealing).unwrap_or_else(|wrong| {
-        worker::console_error!("GATELET_SEALING_KEY: {wrong}");
-        SealingKeys::default()
-    });
-    Settings { body_limit: 8 << 20, answer_limit: 16 << 20, sealing, ..Settings::new(admin_key(env)) }
+    // Without it requests would show the configuration's credentials in place of their organisation's own.
+    let sealing = SealingKeys::read(&sealing)
+        .map_err(|wrong| Unready::Config(format!("GATELET_SEALING_KEY: {wrong}")))?;
+    let settings = Settings::new(admin_key(env));
+    Ok(Settings { body_limit: 8 << 20, answer_limit: 16 << 20, sealing, ..settings })
 }
 
 /// Without the secret nobody is admin: the key is then one that nobody has seen.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{ACCOUNTS, Notice, PAUSE, State, WINDOW, seconds};
+use super::{ACCOUNTS, Notice, PAUSE, READS, State, WINDOW, seconds};
 use crate::domain::account::{Account, BudgetLine, Holder};
 use crate::domain::key::KeyState;
 use crate::domain::{AccountId, ShardId, Timestamp};
@@ -38,23 +38,26 @@ type Found = (Event, String, Notice);
 /// How long before its end a key is told of.
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
-/// Looks at the next accounts.
+/// Looks at the next accounts: 4,000 at the most.
 pub(super) async fn accounts(
     ports: &Ports,
     shard: &ShardId,
     state: &mut State,
     now: Timestamp,
 ) -> Result<Vec<Found>, Fault> {
-    let after = state.after.as_deref().map(AccountId::new);
-    let page = ports.ledger.list(shard, "", after.as_ref(), ACCOUNTS).await?;
-    let last = page.last().filter(|_| page.len() == ACCOUNTS);
-    state.after = last.map(|(id, _)| id.as_str().to_owned());
-    if state.after.is_none() {
-        state.next = now.seconds() + seconds(PAUSE);
-    }
     let mut found = Vec::new();
-    for (id, account) in &page {
-        look(shard, id, account, now, &mut found);
+    for _ in 0..READS {
+        let after = state.after.as_deref().map(AccountId::new);
+        let page = ports.ledger.list(shard, "", after.as_ref(), ACCOUNTS).await?;
+        let last = page.last().filter(|_| page.len() == ACCOUNTS);
+        state.after = last.map(|(id, _)| id.as_str().to_owned());
+        for (id, account) in &page {
+            look(shard, id, account, now, &mut found);
+        }
+        if state.after.is_none() {
+            state.next = now.seconds() + seconds(PAUSE);
+            break;
+        }
     }
     Ok(found)
 }

@@ -19,10 +19,12 @@ use crate::port::{EXACT, Expect, Fault, FaultKind, Ports};
 
 pub use find::Asked;
 
-/// Accounts that one tick looks at.
+/// Accounts that are read together.
 const ACCOUNTS: usize = 500;
+/// How often one tick reads some: a bound for what it costs.
+const READS: usize = 8;
 /// Between two looks at all accounts.
-const PAUSE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_secs(15);
 /// Between two looks at the providers.
 const WINDOW: Duration = Duration::from_mins(5);
 /// What is remembered as told; the oldest are told again if they are still so.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::ADMIN_KEY;
 use super::cloud::Cloud;
-use super::server::binary;
+use super::server::{binary, owned};
 use crate::client::Call;
 use crate::runtime_api::{RuntimeApi, Settings};
 
@@ -18,6 +18,7 @@ use crate::runtime_api::{RuntimeApi, Settings};
 pub struct Lambda {
     api: RuntimeApi,
     cloud: Cloud,
+    config: String,
 }
 
 impl Lambda {
@@ -28,25 +29,21 @@ impl Lambda {
     /// With further variables of the function.
     pub async fn start_with(config: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let cloud = Cloud::start().await?;
-        let mut environment = cloud.environment();
-        environment.push(("GATELET_ADMIN_KEY".to_owned(), ADMIN_KEY.to_owned()));
-        environment.push(("GATELET_CONFIG".to_owned(), config.to_owned()));
-        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let settings = Settings {
-            binary: binary("gatelet-lambda", "bootstrap").await?,
-            environment,
-            // More than any scenario has requests open at once without being one of many.
-            sandboxes: 40,
-            timeout: Duration::from_mins(2),
-            log: cloud.folder().join("log"),
-        };
-        let api = RuntimeApi::start(settings).await?;
-        let lambda = Self { api, cloud };
-        Call::new(lambda.address(), Method::GET, "/health/ready")
-            .expect(200)
-            .await
-            .with_context(|| lambda.log())?;
+        let api = deploy(&cloud, config, variables).await?;
+        let lambda = Self { api, cloud, config: config.to_owned() };
+        lambda.ready().await?;
         Ok(lambda)
+    }
+
+    /// Deploys it anew over the same table and bucket, with other variables.
+    pub async fn restart_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        self.api = deploy(&self.cloud, &self.config, variables).await?;
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let ready = Call::new(self.address(), Method::GET, "/health/ready").expect(200).await;
+        ready.map(drop).with_context(|| self.log())
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -78,4 +75,20 @@ impl Lambda {
         let tail = lines[lines.len().saturating_sub(60)..].join("\n");
         format!("{tail}\n{}", self.api.complaints().join("\n"))
     }
+}
+
+async fn deploy(cloud: &Cloud, config: &str, variables: &[(&str, &str)]) -> Result<RuntimeApi> {
+    let mut environment = cloud.environment();
+    environment.push(("GATELET_ADMIN_KEY".to_owned(), ADMIN_KEY.to_owned()));
+    environment.push(("GATELET_CONFIG".to_owned(), config.to_owned()));
+    environment.extend(owned(variables));
+    let settings = Settings {
+        binary: binary("gatelet-lambda", "bootstrap").await?,
+        environment,
+        // More than any scenario has requests open at once without being one of many.
+        sandboxes: 40,
+        timeout: Duration::from_mins(2),
+        log: cloud.folder().join("log"),
+    };
+    RuntimeApi::start(settings).await
 }

@@ -86,21 +86,39 @@ impl fmt::Display for Kind {
 impl Host {
     /// Starts the host with this configuration and an empty store, and waits until it is ready.
     pub async fn start(kind: Kind, config: &str) -> Result<Self> {
+        Self::start_with(kind, config, &[]).await
+    }
+
+    /// The same with further variables in its environment, or secrets.
+    pub async fn start_with(kind: Kind, config: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let (address, running) = match kind {
             Kind::Server => {
-                let server = server::Server::start(config).await?;
+                let server = server::Server::start_with(config, variables).await?;
                 (server.address(), Running::Server(server))
             }
             Kind::Worker => {
-                let worker = worker::Worker::start(config).await?;
+                let worker = worker::Worker::start_with(config, variables).await?;
                 (worker.address(), Running::Worker(worker))
             }
             Kind::Lambda => {
-                let lambda = lambda::Lambda::start(config).await?;
+                let lambda = lambda::Lambda::start_with(config, variables).await?;
                 (lambda.address(), Running::Lambda(lambda))
             }
         };
         Ok(Self { kind, address, running })
+    }
+
+    /// Starts it again over the same store, with these variables in place of the further ones.
+    pub async fn restart_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        match &mut self.running {
+            Running::Server(server) => server.restart_with(variables).await,
+            Running::Worker(worker) => worker.restart_with(variables).await,
+            Running::Lambda(lambda) => {
+                lambda.restart_with(variables).await?;
+                self.address = lambda.address();
+                Ok(())
+            }
+        }
     }
 
     /// Everything in the host's archive, as it lies there.

@@ -19,16 +19,23 @@ use crate::sdk::root;
 pub struct Server {
     address: SocketAddr,
     folder: TempDir,
+    variables: Vec<(String, String)>,
     process: Process,
 }
 
 impl Server {
     pub async fn start(config: &str) -> Result<Self> {
+        Self::start_with(config, &[]).await
+    }
+
+    /// With further variables in its environment.
+    pub async fn start_with(config: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("gatelet.yaml"), config)?;
         let address = free_address()?;
-        let process = serve(folder.path(), address).await?;
-        Ok(Self { address, folder, process })
+        let variables = owned(variables);
+        let process = serve(folder.path(), address, &variables).await?;
+        Ok(Self { address, folder, variables, process })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -39,15 +46,21 @@ impl Server {
     pub async fn kill_and_restart_after(&mut self, meanwhile: impl Future<Output = ()>) -> Result<()> {
         self.process.kill()?;
         meanwhile.await;
-        self.process = serve(self.folder.path(), self.address).await?;
+        self.process = serve(self.folder.path(), self.address, &self.variables).await?;
         Ok(())
     }
 
     /// Ends the process with SIGTERM, and starts it again on the same folder and port.
     pub async fn restart(&mut self) -> Result<()> {
         self.process.stop("TERM");
-        self.process = serve(self.folder.path(), self.address).await?;
+        self.process = serve(self.folder.path(), self.address, &self.variables).await?;
         Ok(())
+    }
+
+    /// The same with other variables.
+    pub async fn restart_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        self.variables = owned(variables);
+        self.restart().await
     }
 
     /// The folder that the server keeps everything in.
@@ -64,7 +77,11 @@ impl Server {
     }
 }
 
-async fn serve(folder: &Path, address: SocketAddr) -> Result<Process> {
+pub(super) fn owned(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+async fn serve(folder: &Path, address: SocketAddr, variables: &[(String, String)]) -> Result<Process> {
     // Another build can be held to the same scenarios, such as the one that is to be released.
     let binary = match std::env::var_os("GATELET_BIN") {
         Some(path) => PathBuf::from(path),
@@ -79,6 +96,7 @@ async fn serve(folder: &Path, address: SocketAddr) -> Result<Process> {
         .arg(folder.join("data"))
         .args(["--listen", &address.to_string()])
         .env("GATELET_ADMIN_KEY", ADMIN_KEY)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .current_dir(folder);
     let mut process = Process::start(&mut command, &folder.join("log"))?;
     process.until_ready(address, "/health/ready", Duration::from_secs(20)).await?;

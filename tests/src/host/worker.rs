@@ -17,8 +17,9 @@ use crate::sdk::root;
 #[derive(Debug)]
 pub struct Worker {
     address: SocketAddr,
-    // Goes when the worker goes.
-    _folder: TempDir,
+    bundle: PathBuf,
+    config: String,
+    folder: TempDir,
     process: Process,
 }
 
@@ -37,7 +38,21 @@ const QUIET: [(&str, &str); 7] = [
 impl Worker {
     /// What is deployed.
     pub async fn start(config: &str) -> Result<Self> {
-        Self::start_bundle(&built().await?, tempfile::tempdir()?, config).await
+        Self::start_with(config, &[]).await
+    }
+
+    /// What is deployed, with further secrets.
+    pub async fn start_with(config: &str, secrets: &[(&str, &str)]) -> Result<Self> {
+        let (bundle, folder) = (built().await?, tempfile::tempdir()?);
+        Self::start_until(&bundle, folder, config, secrets, "/health/ready").await
+    }
+
+    /// The same over the same store, with other secrets.
+    pub async fn restart_with(&mut self, secrets: &[(&str, &str)]) -> Result<()> {
+        self.process.stop("INT");
+        self.process =
+            run(&self.bundle, &self.folder, &self.config, secrets, self.address, "/health/ready").await?;
+        Ok(())
     }
 
     /// What is deployed, and under `/test/` the doors of `tests/worker/entry.mjs`.
@@ -56,38 +71,24 @@ impl Worker {
 
     /// What is deployed, with a configuration that is wrong: it lives, and serves nobody.
     pub async fn start_unready(config: &str) -> Result<Self> {
-        Self::start_until(&built().await?, tempfile::tempdir()?, config, "/health/live").await
+        Self::start_until(&built().await?, tempfile::tempdir()?, config, &[], "/health/live").await
     }
 
     async fn start_bundle(bundle: &Path, folder: TempDir, config: &str) -> Result<Self> {
-        Self::start_until(bundle, folder, config, "/health/ready").await
+        Self::start_until(bundle, folder, config, &[], "/health/ready").await
     }
 
-    async fn start_until(bundle: &Path, folder: TempDir, config: &str, sign: &str) -> Result<Self> {
+    async fn start_until(
+        bundle: &Path,
+        folder: TempDir,
+        config: &str,
+        secrets: &[(&str, &str)],
+        sign: &str,
+    ) -> Result<Self> {
         let address = free_address()?;
-        let bin = root().join("node_modules/.bin");
-        ensure!(bin.join("wrangler").exists(), "{} has no wrangler: run `cargo xtask setup`", bin.display());
-        let mut path = vec![bin.clone()];
-        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-        let mut command = Command::new(bin.join("wrangler"));
-        command
-            .args(["dev", "--config"])
-            .arg(bundle.join("wrangler.toml"))
-            .args(["--local", "--ip", "127.0.0.1", "--port", &address.port().to_string()])
-            .args(["--inspector-port", "0", "--persist-to"])
-            .arg(folder.path().join("state"))
-            .args([
-                "--var",
-                &format!("GATELET_ADMIN_KEY:{ADMIN_KEY}"),
-                "--var",
-                &format!("GATELET_CONFIG:{config}"),
-            ])
-            .env("PATH", std::env::join_paths(path)?)
-            .envs(QUIET)
-            .current_dir(root());
-        let mut process = Process::start(&mut command, &folder.path().join("log"))?;
-        process.until_ready(address, sign, Duration::from_mins(5)).await?;
-        Ok(Self { address, _folder: folder, process })
+        let process = run(bundle, &folder, config, secrets, address, sign).await?;
+        let (bundle, config) = (bundle.to_owned(), config.to_owned());
+        Ok(Self { address, bundle, config, folder, process })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -97,6 +98,41 @@ impl Worker {
     pub fn log(&self) -> String {
         self.process.tail()
     }
+}
+
+/// Runs the bundle over the state in the folder, and waits for its sign of life.
+async fn run(
+    bundle: &Path,
+    folder: &TempDir,
+    config: &str,
+    secrets: &[(&str, &str)],
+    address: SocketAddr,
+    sign: &str,
+) -> Result<Process> {
+    let bin = root().join("node_modules/.bin");
+    ensure!(bin.join("wrangler").exists(), "{} has no wrangler: run `cargo xtask setup`", bin.display());
+    let mut path = vec![bin.clone()];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let mut command = Command::new(bin.join("wrangler"));
+    command
+        .args(["dev", "--config"])
+        .arg(bundle.join("wrangler.toml"))
+        .args(["--local", "--ip", "127.0.0.1", "--port", &address.port().to_string()])
+        .args(["--inspector-port", "0", "--persist-to"])
+        .arg(folder.path().join("state"))
+        .args([
+            "--var",
+            &format!("GATELET_ADMIN_KEY:{ADMIN_KEY}"),
+            "--var",
+            &format!("GATELET_CONFIG:{config}"),
+        ])
+        .env("PATH", std::env::join_paths(path)?)
+        .envs(QUIET)
+        .current_dir(root());
+    command.args(secrets.iter().flat_map(|(name, value)| ["--var".to_owned(), format!("{name}:{value}")]));
+    let mut process = Process::start(&mut command, &folder.path().join("log"))?;
+    process.until_ready(address, sign, Duration::from_mins(5)).await?;
+    Ok(process)
 }
 
 impl Drop for Worker {

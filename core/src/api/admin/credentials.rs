@@ -15,9 +15,11 @@ use crate::port::{Body, FaultKind};
 use crate::refusal::Refusal;
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Creation {
+pub(super) struct Creation {
     id: String,
+    /// As the configuration names it.
     provider: String,
     /// Whose requests it is for; none: everybody's.
     #[serde(default)]
@@ -28,8 +30,9 @@ struct Creation {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Replacement {
+pub(super) struct Replacement {
     secret: String,
 }
 

@@ -6,7 +6,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
-use super::{archive, bulk, dependents, keys, scopes, targets};
+use super::{archive, bulk, credentials, dependents, keys, scopes, targets};
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
@@ -305,6 +305,37 @@ impl Types {
                 media: "application/gzip",
                 ..ok("showArchived", "One object, as it lies there.", json!({}))
             },
+            Answer::CreateCredential => Contract {
+                body: Some(self.reads::<credentials::Creation>()),
+                body_needed: true,
+                status: 201,
+                ..ok("createCredential", "Give a provider's credential; it is never shown.", credential())
+            },
+            Answer::ListCredentials => ok(
+                "listCredentials",
+                "All credentials, without their secrets.",
+                json!({ "type": "object", "required": ["credentials"], "additionalProperties": false,
+                    "properties": { "credentials": { "type": "array", "items": credential() } } }),
+            ),
+            Answer::ShowCredential => ok("showCredential", "A credential, without its secret.", credential()),
+            Answer::ReplaceCredential => Contract {
+                body: Some(self.reads::<credentials::Replacement>()),
+                body_needed: true,
+                ..ok("replaceCredential", "Another secret in its place.", credential())
+            },
+            Answer::DeleteCredential => ok(
+                "deleteCredential",
+                "Take it away; the configuration's own is used again.",
+                json!({ "type": "object", "required": ["id", "deleted"], "additionalProperties": false,
+                    "properties": { "id": { "type": "string" }, "deleted": { "const": true } } }),
+            ),
+            Answer::Reseal => ok(
+                "reseal",
+                "Seal all with the newest sealing key, so that older ones can be taken away.",
+                json!({ "type": "object", "required": ["resealed", "sealing_key"], "additionalProperties": false,
+                    "properties": { "resealed": { "type": "integer", "minimum": 0 },
+                        "sealing_key": { "type": "string", "description": "Its name, which tells nothing of it." } } }),
+            ),
             Answer::Spend => {
                 ok("spend", "What was spent, by whom and for what; CSV with `format=csv`.", report())
             }
@@ -317,8 +348,9 @@ impl Types {
             Answer::Tick => ok(
                 "tick",
                 "What the gateway does from time to time, now.",
-                json!({ "type": "object", "required": ["archived"], "additionalProperties": false,
-                    "properties": { "archived": { "type": "integer", "minimum": 0 } } }),
+                json!({ "type": "object", "required": ["archived", "told"], "additionalProperties": false,
+                    "properties": { "archived": { "type": "integer", "minimum": 0 },
+                        "told": { "type": "integer", "minimum": 0, "description": "Alerts." } } }),
             ),
         }
     }
@@ -487,6 +519,17 @@ fn results() -> Value {
         "problem": { "$ref": "#/components/schemas/Problem" } } });
     json!({ "type": "object", "required": ["items", "refused"], "additionalProperties": false, "properties": {
         "items": { "type": "array", "items": item }, "refused": { "type": "integer", "minimum": 0 } } })
+}
+
+fn credential() -> Value {
+    let (text, time) = (json!({ "type": "string" }), json!({ "type": "string", "format": "date-time" }));
+    json!({ "type": "object", "additionalProperties": false,
+        "required": ["id", "provider", "of", "hint", "sealing_key", "created", "updated", "version"], "properties": {
+        "id": text, "provider": text,
+        "of": { "type": ["string", "null"], "description": "Whose requests it is for, such as `team/search`; null: all." },
+        "hint": { "type": "string", "maxLength": 4, "description": "Its last characters, if it has many." },
+        "sealing_key": text, "created": time, "updated": time, "version": { "type": "integer", "minimum": 1 },
+    } })
 }
 
 fn report() -> Value {
