@@ -282,7 +282,7 @@ fn expected(role: &str, method: &str, path: &str) -> bool {
 
 /// A world in which an organisation has a team, which has a user, and another one has the same.
 fn orgs() -> World {
-    let world = World::new();
+    let world = World::sealed("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     for org in ["mine", "theirs"] {
         made(&world, "/admin/v1/orgs", &json!({ "id": org }));
         let of = |id: &str| json!({ "id": format!("{org}-{id}"), "org": org });
@@ -290,6 +290,9 @@ fn orgs() -> World {
             made(&world, &format!("/admin/v1/{plural}"), &of("a"));
         }
         made(&world, "/admin/v1/members", &json!({ "id": format!("{org}-a/{org}-a"), "org": org }));
+        let credential =
+            json!({ "id": format!("{org}-a"), "provider": "up-openai", "org": org, "secret": "x" });
+        made(&world, "/admin/v1/credentials", &credential);
         for plural in ["customers", "tags", "models", "agents", "tools"] {
             made(&world, &format!("/admin/v1/{plural}"), &of("a"));
         }
