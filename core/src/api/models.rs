@@ -25,12 +25,17 @@ pub(super) async fn list(
 ) -> Result<Response<Body>, Refusal> {
     let caller = caller(core, now, parts).await?;
     let policy = core.policy();
-    let names = policy.names();
-    let mine = names.iter().filter(|name| pipeline::may_call(&caller, name));
+    let mut names = policy.names();
+    for alias in caller.aliases() {
+        if let Err(place) = names.binary_search_by(|name| name.as_str().cmp(alias)) {
+            names.insert(place, alias.to_owned());
+        }
+    }
+    let mine = names.iter().filter(|name| pipeline::may_call(&caller, caller.meant(name)));
     let data: Vec<Value> = mine
-        .map(|name| match policy.resolve(name) {
-            Resolution::Found(found) => model(name, &found, now, dialect),
-            Resolution::Unknown { .. } => bare(name, dialect),
+        .filter_map(|name| match (caller.meant(name), policy.resolve(caller.meant(name))) {
+            (_, Resolution::Found(found)) => Some(model(name, &found, now, dialect)),
+            (meant, Resolution::Unknown { .. }) => (meant == name).then(|| bare(name, dialect)),
         })
         .collect();
     let body = match dialect {
@@ -55,8 +60,9 @@ pub(super) async fn show(
     name: &str,
 ) -> Result<Response<Body>, Refusal> {
     let caller = caller(core, now, parts).await?;
-    match core.policy().resolve(name) {
-        Resolution::Found(found) if pipeline::may_call(&caller, name) => {
+    let meant = caller.meant(name);
+    match core.policy().resolve(meant) {
+        Resolution::Found(found) if pipeline::may_call(&caller, meant) => {
             Ok(reply(StatusCode::OK, &model(name, &found, now, dialect)))
         }
         Resolution::Found(_) => Err(Refusal::ModelForbidden { model: name.to_owned() }),

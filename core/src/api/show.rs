@@ -30,8 +30,9 @@ pub(super) async fn show(
     let fields = Fields::read(&body)?;
     let said = ["model", "name"].into_iter().find_map(|key| fields.present(key));
     let name = said.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()).unwrap_or_default();
-    match core.policy().resolve(&name) {
-        Resolution::Found(found) if pipeline::may_call(&caller, &name) => {
+    let meant = caller.meant(&name);
+    match core.policy().resolve(meant) {
+        Resolution::Found(found) if pipeline::may_call(&caller, meant) => {
             Ok(reply(StatusCode::OK, &shown(&found)))
         }
         Resolution::Found(_) => Err(Refusal::ModelForbidden { model: name }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::account::{Document, Holder, Limits, Stood};
-use super::{AccountId, Key};
+use super::{AccountId, Key, ScopeKind};
 
 /// A key and what it belongs to, as they were when they were read: what a request is judged by. The ledger says whether
 /// that is how they are.
@@ -64,6 +64,22 @@ impl Caller {
     /// Documents of what it belongs to.
     pub fn documents(&self) -> impl Iterator<Item = &Document> {
         self.scopes.iter().filter_map(|scope| scope.document.as_deref())
+    }
+
+    /// What is meant by a model's name: what the key says, or its team, or the name itself.
+    pub fn meant<'a>(&'a self, model: &'a str) -> &'a str {
+        let mut scopes = self.documents().filter_map(Document::scope);
+        let team = scopes.find(|scope| scope.kind == ScopeKind::Team);
+        let named = self.key.aliases.get(model).or_else(|| team?.aliases.get(model));
+        named.map_or(model, String::as_str)
+    }
+
+    /// The names that the key and its team have given to models.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        let scopes = self.documents().filter_map(Document::scope);
+        let teams = scopes.filter(|scope| scope.kind == ScopeKind::Team);
+        let names = self.key.aliases.keys().chain(teams.flat_map(|team| team.aliases.keys()));
+        names.map(String::as_str)
     }
 
     /// With newer documents; none: it belongs to something else by now, or is gone.

@@ -221,6 +221,9 @@ pub struct Key {
     /// None: as its team or its organisation says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customers: Option<Customers>,
+    /// Names for models, before its team's and the policy's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
@@ -337,6 +340,7 @@ impl Key {
             model_limits: BTreeMap::new(),
             session_limits: None,
             customers: None,
+            aliases: BTreeMap::new(),
             tags: Vec::new(),
             metadata: serde_json::Map::new(),
             state: KeyState::Active,
@@ -406,6 +410,7 @@ impl Key {
 
     pub const MOST_TAGS: usize = 8;
     pub const MOST_MODEL_LIMITS: usize = 64;
+    pub const MOST_ALIASES: usize = 64;
     /// The kinds that its document names.
     pub const BELONGS: [ScopeKind; 4] =
         [ScopeKind::Organisation, ScopeKind::Project, ScopeKind::Team, ScopeKind::User];

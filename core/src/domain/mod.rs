@@ -3,6 +3,7 @@
 pub mod account;
 mod calendar;
 pub mod caller;
+mod ceilings;
 mod cidr;
 mod compact;
 pub mod id;
@@ -21,6 +22,7 @@ mod zone;
 
 pub use calendar::Civil;
 pub use caller::{Caller, Stake};
+pub use ceilings::Ceilings;
 pub use cidr::Cidr;
 pub use compact::compact;
 pub use id::{AccountId, HoldId, RequestId, ShardId};

@@ -1,10 +1,12 @@
 //! Who has an account besides keys: organisations, teams, users and the like, customers, tags, and what is called.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::account::Limits;
+use super::ceilings::Ceilings;
 use super::key::Customers;
 use super::{AccountId, ShardId, Timestamp};
 
@@ -169,6 +171,12 @@ pub struct Scope {
     /// What callers may say of customers: of teams and organisations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customers: Option<Customers>,
+    /// Names for models, before the policy's: of teams.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
+    /// What keys may be that others make: of teams and organisations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceilings: Option<Ceilings>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub metadata: serde_json::Map<String, serde_json::Value>,
     pub state: ScopeState,
@@ -204,6 +212,8 @@ impl Scope {
             template: None,
             models: None,
             customers: None,
+            aliases: BTreeMap::new(),
+            ceilings: None,
             metadata: serde_json::Map::new(),
             state: ScopeState::Active,
             created,

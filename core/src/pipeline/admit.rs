@@ -47,8 +47,7 @@ pub(super) async fn admit<'a>(
 ) -> Result<Admitted<'a>, Refusal> {
     let Authenticated { received, mut caller } = authenticated;
     let policy = core.policy();
-    let mut wanted = received.asked.model.clone();
-    let (mut model, mut plan) = found(core, &policy, &received, &caller, &wanted)?;
+    let (mut wanted, mut model, mut plan) = meant(core, &policy, &received, &mut caller).await?;
     let mut waiting = Waiting::default();
     let mut marks = Marks::default();
     // Models that are left to fall to; none: nothing has asked for that yet.
@@ -138,6 +137,9 @@ pub(super) async fn admit<'a>(
                 core.keys.put(&shard, &newer);
                 authenticate::judge(&newer, &received.arrived.proof, now, received.arrived.approach(core))?;
                 caller = newer;
+                if cheaper.is_none() && received.wanted(&caller) != wanted {
+                    (wanted, model, plan) = meant(core, &policy, &received, &mut caller).await?;
+                }
             }
             Grant::Settled | Grant::NoHold | Grant::Written | Grant::Conflict(_) | Grant::Swept { .. } => {
                 books.forget();
@@ -148,9 +150,29 @@ pub(super) async fn admit<'a>(
     Err(Refusal::Internal(Fault::new(FaultKind::Conflict, "admit", "the key changes faster than it is read")))
 }
 
+/// The model that is asked for, with its name, and whom to ask for it. What a name means may be known of old: where it means
+/// nothing, or something that cannot do this, the caller is read anew.
+async fn meant(
+    core: &Arc<Core>,
+    policy: &Policy,
+    received: &Received<'_>,
+    caller: &mut Arc<Caller>,
+) -> Result<(String, Arc<Model>, Vec<Arc<Target>>), Refusal> {
+    let wanted = received.wanted(caller).to_owned();
+    if let Ok((model, plan)) = found(core, policy, received, caller, &wanted) {
+        return Ok((wanted, model, plan));
+    }
+    *caller = authenticate::anew(core, received).await?;
+    let wanted = received.wanted(caller).to_owned();
+    match found(core, policy, received, caller, &wanted) {
+        Ok((model, plan)) => Ok((wanted, model, plan)),
+        Err(refusal) => Err(noted(core, received, caller, refusal)),
+    }
+}
+
 /// The model of a name, and whom to ask for it.
 fn found(
-    core: &Arc<Core>,
+    core: &Core,
     policy: &Policy,
     received: &Received<'_>,
     caller: &Caller,
@@ -160,18 +182,15 @@ fn found(
         Resolution::Found(model) => model,
         Resolution::Unknown { .. } if received.arrived.operation == Operation::Native => {
             let provider = received.arrived.native.as_ref().map(|native| native.provider.id.to_string());
-            let refusal = Refusal::InterfaceClosed { provider: provider.unwrap_or_default() };
-            return Err(noted(core, received, caller, refusal));
+            return Err(Refusal::InterfaceClosed { provider: provider.unwrap_or_default() });
         }
         Resolution::Unknown { near } => {
             let near = near.into_iter().filter(|name| authenticate::may_call(caller, name)).collect();
-            let refusal = Refusal::ModelUnknown { model: name.to_owned(), near };
-            return Err(noted(core, received, caller, refusal));
+            return Err(Refusal::ModelUnknown { model: name.to_owned(), near });
         }
     };
     let model = ruled(core, policy, received, caller, model);
-    let plan = able(policy, received, caller, &model, plan(policy, &model))
-        .map_err(|refusal| noted(core, received, caller, refusal))?;
+    let plan = able(policy, received, caller, &model, plan(policy, &model))?;
     Ok((model, plan))
 }
 

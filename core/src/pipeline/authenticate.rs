@@ -26,14 +26,20 @@ pub(super) async fn authenticate<'a>(
 ) -> Result<Authenticated<'a>, Refusal> {
     let arrived = received.arrived;
     // A "no" from the cache may be an old one, and nothing later would correct it: that is read anew.
-    let caller = if may_call(&arrived.caller, &received.asked.model) {
+    let caller = if may_call(&arrived.caller, received.wanted(&arrived.caller)) {
         arrived.caller.clone()
     } else {
-        let caller = read(core, arrived.proof.shard(), arrived.proof.id()).await?;
-        judge(&caller, &arrived.proof, arrived.started, arrived.approach(core))?;
-        caller
+        anew(core, &received).await?
     };
     Ok(Authenticated { received, caller })
+}
+
+/// Who calls, as the ledger has them now.
+pub(super) async fn anew(core: &Core, received: &Received<'_>) -> Result<Arc<Caller>, Refusal> {
+    let arrived = received.arrived;
+    let caller = read(core, arrived.proof.shard(), arrived.proof.id()).await?;
+    judge(&caller, &arrived.proof, arrived.started, arrived.approach(core))?;
+    Ok(caller)
 }
 
 /// The document that a token opens; refuses one that opens none. A "no" from the cache may be an old one: that is read

@@ -104,7 +104,7 @@ impl Books {
             session: received.arrived.knobs.session.clone(),
             operation: received.arrived.operation.name(),
             dialect: received.arrived.dialect.name(),
-            model: received.asked.model.clone(),
+            model: received.wanted(caller).to_owned(),
             target: None,
             stream: received.asked.stream,
             outcome: "client_left",

@@ -235,6 +235,14 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+impl Received<'_> {
+    /// The model that is asked for, by the name that is meant. A provider's own interface has the provider's names.
+    pub(super) fn wanted<'a>(&'a self, caller: &'a Caller) -> &'a str {
+        let said = &self.asked.model;
+        if self.arrived.native.is_some() { said } else { caller.meant(said) }
+    }
+}
+
 impl Arrived {
     /// How it came.
     pub(super) fn approach<'a>(&'a self, core: &'a Core) -> Approach<'a> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, shard_named};
+use super::ceilings::{Above, check_aliases, check_increases};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{amend, named, once, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
@@ -52,6 +53,8 @@ pub(super) struct Wish {
     expires: Option<String>,
     /// How long a token should be used, such as `90d`: then it is due. None: for ever.
     rotate_every: Option<Span>,
+    /// Names that it may use for models, and the models that are meant.
+    aliases: BTreeMap<String, String>,
     #[cfg_attr(feature = "schema", schemars(length(max = 8), inner(length(min = 1, max = 128))))]
     tags: Vec<String>,
     metadata: Map<String, Value>,
@@ -80,6 +83,7 @@ impl Wish {
             customers: key.customers.clone(),
             expires: key.expires.map(|at| at.to_string()),
             rotate_every: key.rotate_every,
+            aliases: key.aliases.clone(),
             tags: key.tags.clone(),
             metadata: key.metadata.clone(),
             blocked: key.state == KeyState::Blocked,
@@ -162,6 +166,7 @@ pub(super) struct View<'a> {
     model_limits: &'a BTreeMap<String, Limits>,
     session_limits: Option<&'a Limits>,
     customers: Option<&'a Customers>,
+    aliases: &'a BTreeMap<String, String>,
     tags: &'a [String],
     metadata: &'a Map<String, Value>,
     expires: Option<String>,
@@ -214,9 +219,10 @@ pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Res
     };
     let mut key =
         Key { signing: aws.then(|| signing(call.core)), kind: kind.with(role)?, ..Key::new(token, call.now) };
-    let said = wish.org.clone();
+    let (org, limited) = (wish.org.clone(), wish.limits.is_some());
     apply(call, &mut key, wish)?;
-    key.org = org_of(call, &key, said).await?;
+    key.org = org_of(call, &key, org).await?;
+    Above::of(call, &key).await?.hold(&mut key, None, limited)?;
     let place = place(shard, &key.id);
     let account = documents::make(call, &place, Holder::Key(key.clone())).await?;
     let mut response = shown(StatusCode::CREATED, &account, call.now)?;
@@ -276,28 +282,40 @@ pub(super) async fn update(
     id: &str,
     patch: Map<String, Value>,
 ) -> Result<Response<Body>, Refusal> {
-    let edit = |key: &mut Key| {
+    let edit = |key: &mut Key, above: Option<&Above>| {
         let mut merged = serde_json::to_value(Wish::of(key)).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
-        let wish = named(merged)?;
-        let before = key.clone();
+        let wish: Wish = named(merged)?;
+        let (before, limited) = (key.clone(), wish.limits.is_some());
         apply(call, key, wish)?;
         let same = key.limits == before.limits
             && key.model_limits == before.model_limits
             && key.session_limits == before.session_limits;
-        if same || !sets_no_limits(call) { Ok(()) } else { Err(call.forbidden()) }
+        if !same && sets_no_limits(call) {
+            return Err(call.forbidden());
+        }
+        let Some(above) = above else { return Ok(()) };
+        let stays = (&key.org, &key.team) == (&before.org, &before.team);
+        above.hold(key, stays.then_some(&before), limited)
     };
-    // What it is to belong to is looked at before it is written: that is never taken away, only closed.
-    if Key::BELONGS.iter().any(|kind| patch.contains_key(kind.name())) {
+    let moves = Key::BELONGS.iter().any(|kind| patch.contains_key(kind.name()));
+    // What nobody may be bound in needs no looking at.
+    let bounded = patch.keys().any(|name| !matches!(name.as_str(), "blocked" | "rotate_every" | "aliases"));
+    let mut above = None;
+    if moves || bounded {
         let account = documents::find(call, &place(call.shard()?, id)).await?;
         if let Some(Holder::Key(key)) = account.document().map(|document| &document.holder) {
             let mut key = key.clone();
-            edit(&mut key)?;
-            let stays = key.org.clone().unwrap_or_else(|| Scope::DEFAULT_ORG.to_owned());
-            org_of(call, &key, Some(stays)).await?;
+            edit(&mut key, None)?;
+            // What it is to belong to is looked at before it is written: that is never taken away, only closed.
+            if moves {
+                let stays = key.org.clone().unwrap_or_else(|| Scope::DEFAULT_ORG.to_owned());
+                org_of(call, &key, Some(stays)).await?;
+            }
+            above = Some(Above::of(call, &key).await?);
         }
     }
-    change(call, id, edit).await
+    change(call, id, |key| edit(key, above.as_ref())).await
 }
 
 /// Whoever has limits set by others does not set them on keys of their own.
@@ -433,6 +451,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         customers,
         expires,
         rotate_every,
+        aliases,
         tags,
         metadata,
         blocked,
@@ -451,6 +470,18 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         || !model_limits.keys().all(|model| ScopeKind::Model.allows(model))
     {
         return Err(invalid("model_limits", "expected at most 64 models, by the names that callers use"));
+    }
+    check_aliases(&aliases)?;
+    let limits = limits.unwrap_or_else(|| call.core.policy().key_limits().clone());
+    check_increases("limits", &limits, &key.limits, call.now)?;
+    let none = Limits::NONE;
+    for (model, limits) in &model_limits {
+        let before = key.model_limits.get(model).unwrap_or(&none);
+        check_increases(&format!("model_limits.{model}"), limits, before, call.now)?;
+    }
+    if let Some(limits) = &session_limits {
+        let before = key.session_limits.as_ref().unwrap_or(&none);
+        check_increases("session_limits", limits, before, call.now)?;
     }
     documents::check_customers(customers.as_ref())?;
     check_metadata(&metadata)?;
@@ -480,10 +511,11 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     key.routes = routes;
     key.sources = sources;
     key.rotate_every = rotate_every.filter(|every| *every != Span::default());
-    key.limits = limits.unwrap_or_else(|| call.core.policy().key_limits().clone());
+    key.limits = limits;
     key.model_limits = model_limits;
     key.session_limits = session_limits;
     key.customers = customers;
+    key.aliases = aliases;
     key.tags = tags;
     key.metadata = metadata;
     key.expires = expires;
@@ -530,6 +562,7 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         model_limits: &key.model_limits,
         session_limits: key.session_limits.as_ref(),
         customers: key.customers.as_ref(),
+        aliases: &key.aliases,
         tags: &key.tags,
         metadata: &key.metadata,
         expires: key.expires.map(|at| at.to_string()),

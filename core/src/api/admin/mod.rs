@@ -4,6 +4,7 @@ mod archive;
 mod audit;
 mod bulk;
 mod call;
+mod ceilings;
 mod credentials;
 mod dependents;
 mod documents;

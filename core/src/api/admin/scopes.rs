@@ -1,15 +1,18 @@
 //! Organisations, teams, users, customers, tags and the like: what has limits and books of its own beside keys.
 
+use std::collections::BTreeMap;
+
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
+use super::ceilings::{self, check_aliases, check_increases};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{amend, dependents, named, once, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::Customers;
-use crate::domain::{Scope, ScopeKind, ScopeState, ShardId, Timestamp};
+use crate::domain::{Ceilings, Scope, ScopeKind, ScopeState, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
 
@@ -27,6 +30,10 @@ pub(super) struct Wish {
     limits: Option<Limits>,
     models: Option<Vec<String>>,
     customers: Option<Customers>,
+    /// Names that its keys may use for models, and the models that are meant: of teams.
+    aliases: BTreeMap<String, String>,
+    /// What keys of it may be that others make: of teams and organisations.
+    ceilings: Option<Ceilings>,
     metadata: Map<String, Value>,
     blocked: bool,
 }
@@ -60,6 +67,8 @@ pub(super) struct View<'a> {
     template: Option<&'a str>,
     models: Option<&'a [String]>,
     customers: Option<&'a Customers>,
+    aliases: &'a BTreeMap<String, String>,
+    ceilings: Option<&'a Ceilings>,
     metadata: &'a Map<String, Value>,
     created: String,
     updated: String,
@@ -97,7 +106,7 @@ pub(super) async fn create(
     let place = place(shard.clone(), kind, &id);
     wish.limits = documents::limits(call, &shard, wish.limits, template.as_deref()).await?;
     let mut scope = Scope { org, template, ..Scope::new(kind, id, shard, call.now) };
-    apply(&mut scope, wish)?;
+    apply(call, &mut scope, wish)?;
     let account = documents::make(call, &place, Holder::Scope(scope)).await?;
     shown(StatusCode::CREATED, &account, kind, call.now)
 }
@@ -145,12 +154,14 @@ pub(super) async fn update(
             limits: Some(scope.limits.clone()),
             models: scope.models.clone(),
             customers: scope.customers.clone(),
+            aliases: scope.aliases.clone(),
+            ceilings: scope.ceilings.clone(),
             metadata: scope.metadata.clone(),
             blocked: scope.state == ScopeState::Blocked,
         };
         let mut merged = serde_json::to_value(current).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
-        apply(scope, named(merged)?)
+        apply(call, scope, named(merged)?)
     })
     .await
 }
@@ -193,8 +204,15 @@ fn place(shard: ShardId, kind: ScopeKind, id: &str) -> Place {
 }
 
 /// Checks an admin's wish and puts it into a scope.
-fn apply(scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
-    let Wish { name, limits, models, customers, metadata, blocked } = wish;
+fn apply(call: &Call<'_>, scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
+    let Wish { name, limits, models, customers, aliases, ceilings, metadata, blocked } = wish;
+    let limits = limits.unwrap_or_default();
+    check_increases("limits", &limits, &scope.limits, call.now)?;
+    check_aliases(&aliases)?;
+    if scope.kind != ScopeKind::Team && !aliases.is_empty() {
+        return Err(unfit("aliases", "only teams and keys have them"));
+    }
+    ceilings::check(scope, ceilings.as_ref())?;
     check_name("name", name.as_deref())?;
     documents::check_models(models.as_deref())?;
     documents::check_customers(customers.as_ref())?;
@@ -207,9 +225,11 @@ fn apply(scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
         (_, false) => ScopeState::Active,
     };
     scope.name = name;
-    scope.limits = limits.unwrap_or_default();
+    scope.limits = limits;
     scope.models = models;
     scope.customers = customers;
+    scope.aliases = aliases;
+    scope.ceilings = ceilings;
     scope.metadata = metadata;
     Ok(())
 }
@@ -239,6 +259,8 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         template: scope.template.as_deref(),
         models: scope.models.as_deref(),
         customers: scope.customers.as_ref(),
+        aliases: &scope.aliases,
+        ceilings: scope.ceilings.as_ref(),
         metadata: &scope.metadata,
         created: scope.created.to_string(),
         updated: scope.updated.to_string(),

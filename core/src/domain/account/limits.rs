@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::{Error, SeqAccess, Visitor};
 
 use super::{Budget, Period, Unit};
+use crate::domain::{Money, Timestamp};
 
 /// What one account allows. A limit that is not there does not limit; one of zero lets nothing pass.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -40,6 +41,10 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "budgets")]
     #[cfg_attr(feature = "schema", schemars(length(max = 8)))]
     pub budget: Vec<Budget>,
+    /// Money that budgets have more of for a while.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 8)))]
+    pub increase: Vec<Increase>,
     /// Money that may be passed, but not silently.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "budgets")]
     #[cfg_attr(feature = "schema", schemars(length(max = 8)))]
@@ -50,6 +55,101 @@ pub struct Limits {
     /// They refuse nothing: what they would have refused is written down.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
+}
+
+/// More money for the budgets of one period, until a moment: then it lapses by itself. What was spent of it stays spent, so a
+/// budget may then be passed until its period renews.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Increase {
+    /// How much more, and of which period: `2 USD / day`.
+    pub budget: Budget,
+    /// RFC 3339. Whole seconds count.
+    #[serde(with = "moment")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("format" = "date-time")))]
+    pub until: Timestamp,
+}
+
+/// A moment as people write it.
+mod moment {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::domain::Timestamp;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(at)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let expected = "expected a moment such as 2026-12-31T00:00:00Z";
+        Timestamp::parse(&text).ok_or_else(|| serde::de::Error::custom(expected))
+    }
+}
+
+impl Limits {
+    /// What a budget's limit is at a second: with what it has more for a while.
+    pub fn hard(&self, budget: &Budget, second: i64) -> Money {
+        let more = self.increase.iter().filter(|increase| increase.budget.period == budget.period);
+        let more = more.filter(|increase| second < increase.until.seconds());
+        more.fold(budget.limit, |limit, increase| limit.plus(increase.budget.limit))
+    }
+
+    /// The counts that a request may not pass, by their names.
+    fn counts(&mut self) -> [(&'static str, &mut Option<u64>); 9] {
+        [
+            ("rpm", &mut self.rpm),
+            ("tpm", &mut self.tpm),
+            ("rpd", &mut self.rpd),
+            ("tpd", &mut self.tpd),
+            ("input_tpm", &mut self.input_tpm),
+            ("output_tpm", &mut self.output_tpm),
+            ("input_tpd", &mut self.input_tpd),
+            ("output_tpd", &mut self.output_tpd),
+            ("parallel", &mut self.parallel),
+        ]
+    }
+
+    /// Brings limits below others: what they do not say is as there. Where they say more, that is refused with the name of
+    /// the field; or, if nobody said them (`lower`), it is as there.
+    pub fn under(&mut self, most: &Self, lower: bool) -> Result<(), &'static str> {
+        let mut most = most.clone();
+        let mut bounded = !most.budget.is_empty();
+        for ((name, mine), (_, most)) in self.counts().into_iter().zip(most.counts()) {
+            let Some(most) = *most else { continue };
+            bounded = true;
+            match *mine {
+                Some(mine) if mine <= most => {}
+                Some(_) if !lower => return Err(name),
+                _ => *mine = Some(most),
+            }
+        }
+        for most in &most.budget {
+            let more = self.increase.iter().filter(|increase| increase.budget.period == most.period);
+            let more = more.fold(Money::ZERO, |sum, increase| sum.plus(increase.budget.limit));
+            let fits = |budget: &&Budget| budget.limit.plus(more) <= most.limit;
+            let mine = self.budget.iter().filter(|budget| budget.period == most.period);
+            // Each holds, so the least of them does.
+            match mine.min_by_key(|budget| budget.limit) {
+                Some(mine) if fits(&mine) => {}
+                Some(_) if !lower => return Err("budget"),
+                None if more > Money::ZERO => return Err("increase"),
+                _ => {
+                    self.budget.retain(|budget| budget.period != most.period);
+                    if self.budget.len() == Self::MOST_BUDGETS {
+                        return Err("budget");
+                    }
+                    self.budget.push(*most);
+                }
+            }
+        }
+        if bounded && self.shadow {
+            return Err("shadow");
+        }
+        Ok(())
+    }
 }
 
 impl Limits {
@@ -132,6 +232,7 @@ impl Limits {
         output_tpd: None,
         parallel: None,
         budget: Vec::new(),
+        increase: Vec::new(),
         soft_budget: Vec::new(),
         at_limit: AtLimit::Refuse,
         shadow: false,

@@ -4,7 +4,8 @@
 //! only atomicity.
 //!
 //! Invariant: for every hard budget, at every moment, `spent + held <= limit`, as long as what was held was an upper
-//! bound of what was used and was settled before it expired. Where the truth was more, it is charged all the same, and
+//! bound of what was used and was settled before it expired, and as long as the limit is not lowered below what is spent (by an
+//! admin, or by an [`Increase`] that lapses). Where the truth was more, it is charged all the same, and
 //! the next request sees it.
 
 mod budget;
@@ -20,6 +21,8 @@ mod transact;
 mod window;
 
 #[cfg(test)]
+mod increase_laws;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod tests;
@@ -28,7 +31,7 @@ use std::time::Duration;
 
 pub use budget::{Budget, NotABudget, Period, Place, Unit};
 pub use bytes::Unreadable;
-pub use limits::{AtLimit, Limits};
+pub use limits::{AtLimit, Increase, Limits};
 pub use op::{
     Carried, Denial, DenialCause, Document, Grant, Headroom, Holder, Meter, Op, OutputBound, Reserve, Settle,
     Stood,

@@ -87,7 +87,6 @@ pub struct Document {
 /// Whose an account is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "documents lie behind pointers, and most are keys")]
 pub enum Holder {
     Key(Key),
     Scope(Scope),

@@ -167,21 +167,21 @@ impl Account {
         let held = self.holds.held();
         for budget in &limits.budget {
             let Some(tally) = self.tally(budget) else { continue };
-            let limit = u128::from(budget.limit.nanos());
+            let raised = Budget { limit: limits.hard(budget, second), ..*budget };
+            let limit = u128::from(raised.limit.nanos());
             let spent = tally.spent();
             if spent + held + cost <= limit {
                 continue;
             }
             let renews_at = tally.renews();
             if cost > limit {
-                deny(DenialCause::TooExpensive, budget.to_string(), None, None);
+                deny(DenialCause::TooExpensive, raised.to_string(), None, None);
             } else if spent + cost <= limit {
-                deny(DenialCause::BudgetHeld, budget.to_string(), None, renews_at);
+                deny(DenialCause::BudgetHeld, raised.to_string(), None, renews_at);
             } else {
                 // What is held stays held when the period renews.
-                let allowed = limit.checked_sub(held + cost);
-                let at = allowed.and_then(|allowed| tally.shrinks_to(allowed, second));
-                deny(DenialCause::BudgetSpent, budget.to_string(), at, renews_at);
+                let at = passes_at(limits, budget, tally, held + cost, second);
+                deny(DenialCause::BudgetSpent, raised.to_string(), at, renews_at);
             }
         }
         worst
@@ -192,6 +192,7 @@ impl Account {
         let OutputBound { tokens, rate, elastic } = reserve.output;
         let Some(limits) = self.limits().filter(|_| elastic) else { return tokens };
         let mut afford = u128::from(tokens);
+        let second = self.seen.seconds();
         let rates = limits.rates();
         for window in &self.windows {
             let Some(limit) = rates.get(window.place).copied().flatten() else { continue };
@@ -206,7 +207,7 @@ impl Account {
         for budget in &limits.budget {
             let Some(tally) = self.tally(budget) else { continue };
             let taken = tally.spent() + self.holds.held() + u128::from(reserve.input_cost.nanos());
-            let room = u128::from(budget.limit.nanos()).saturating_sub(taken);
+            let room = u128::from(limits.hard(budget, second).nanos()).saturating_sub(taken);
             // A cost is rounded up to whole nano-dollars, so this many tokens cost at most the room.
             if let Some(tokens) = (room * 1_000).checked_div(u128::from(rate.picos())) {
                 afford = afford.min(tokens);
@@ -231,6 +232,19 @@ impl Denial {
             (Some(_), None) => false,
             (Some(this), Some(other)) => this > other,
         }
+    }
+}
+
+/// The second from which a budget affords what is needed, though it may have less by then than it has now.
+fn passes_at(limits: &Limits, budget: &Budget, tally: &Tally, needed: u128, now: i64) -> Option<i64> {
+    let mut at = now;
+    loop {
+        let limit = u128::from(limits.hard(budget, at).nanos());
+        let later = tally.shrinks_to(limit.checked_sub(needed)?, now)?.max(at);
+        if later == at {
+            return Some(at);
+        }
+        at = later;
     }
 }
 

@@ -63,6 +63,7 @@ pub struct ParallelLine {
 pub struct BudgetLine {
     /// As it was written: `5 USD / day`.
     pub budget: String,
+    /// With what it has more for a while.
     pub limit: Money,
     pub spent: Money,
     pub held: Money,
@@ -82,7 +83,9 @@ impl Account {
     fn stated(&self) -> Statement {
         let limits = self.limits().cloned().unwrap_or_default();
         let open = self.holds.open().len() as u64;
-        let lines = |budgets: &[Budget]| budgets.iter().map(|budget| self.line(budget)).collect();
+        let second = self.seen.seconds();
+        let hard = limits.budget.iter().map(|budget| self.line(budget, limits.hard(budget, second)));
+        let soft = limits.soft_budget.iter().map(|budget| self.line(budget, budget.limit));
         let rates = limits.rates();
         let line = |place: usize| {
             let limit = rates.get(place).copied().flatten()?;
@@ -105,22 +108,22 @@ impl Account {
                 used: open,
                 remaining: limit.saturating_sub(open),
             }),
-            budget: lines(&limits.budget),
-            soft_budget: lines(&limits.soft_budget),
+            budget: hard.collect(),
+            soft_budget: soft.collect(),
         }
     }
 
-    fn line(&self, budget: &Budget) -> BudgetLine {
+    fn line(&self, budget: &Budget, limit: Money) -> BudgetLine {
         let tally = self.tally(budget);
         let spent = money(tally.map_or(0, Tally::spent));
         let held = money(self.holds.held());
         let renews = tally.and_then(Tally::renews);
         BudgetLine {
             budget: budget.to_string(),
-            limit: budget.limit,
+            limit,
             spent,
             held,
-            remaining: budget.limit.minus(spent).minus(held),
+            remaining: limit.minus(spent).minus(held),
             renews_at: renews.map(|second| Timestamp::from_seconds(second).to_string()),
         }
     }
