@@ -92,6 +92,9 @@ pub enum Refusal {
     Conflict { expected: Option<u64>, current: Option<u64> },
     #[error("there is such a {what} already")]
     Exists { what: &'static str },
+    /// Another call has the same idempotency key.
+    #[error("the idempotency key is another call's")]
+    Repeated(Repeated),
     /// What is open and belongs to it.
     #[error("{keys} keys and {scopes} others belong to this {what}")]
     InUse { what: &'static str, keys: usize, scopes: usize, some: Vec<String> },
@@ -114,6 +117,15 @@ pub enum Refusal {
     /// The body came too slowly, or no time was left for the first call of an upstream.
     #[error("the request's time ran out")]
     Timeout,
+}
+
+/// What is known of the call that has an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeated {
+    /// It asked for something else, or was another token's.
+    Otherwise,
+    /// It has only just begun.
+    UnderWay,
 }
 
 /// Why what a URL names was not fetched.
@@ -229,6 +241,7 @@ impl Refusal {
             Self::Upstream { retry_after, .. } => *retry_after,
             Self::Exhausted { last, .. } => last.retry_after(now),
             Self::Internal(fault) if fault.kind.is_temporary() => Some(1),
+            Self::Repeated(Repeated::UnderWay) => Some(1),
             _ => None,
         }
     }
@@ -495,6 +508,18 @@ impl Refusal {
                 Kind::Conflict,
                 "already_exists",
                 format!("There is such a {what} already, or there was: what is deleted keeps its name."),
+            ),
+            Self::Repeated(Repeated::Otherwise) => row(
+                422,
+                Kind::InvalidRequest,
+                "idempotency_key_reused",
+                "This `Idempotency-Key` was sent with another call, or with another token. Use a new one.",
+            ),
+            Self::Repeated(Repeated::UnderWay) => row(
+                409,
+                Kind::Conflict,
+                "idempotency_key_busy",
+                "A call with this `Idempotency-Key` has only just begun. Send it again in a moment.",
             ),
             Self::InUse { what, keys, scopes, some } => row(
                 409,

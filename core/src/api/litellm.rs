@@ -85,6 +85,8 @@ impl Ours<'_> {
             http::Request::builder().method(method).uri(uri).body(()).map_err(|_| broken())?.into_parts();
         parts.headers = self.parts.headers.clone();
         parts.headers.remove(header::CONTENT_LENGTH);
+        // One of theirs is several of ours.
+        parts.headers.remove("idempotency-key");
         parts.extensions = self.parts.extensions.clone();
         let route = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().to_owned();
         let segments: Vec<&str> = route.split('/').collect();

@@ -106,10 +106,10 @@ async fn forget(core: &Core, shard: &ShardId) -> Result<(), Fault> {
     let mut byte = [0];
     ports.chance.fill(&mut byte);
     let [byte] = byte;
-    let kinds = ["key_model/", "session/"];
-    let prefix = kinds[usize::from(byte & 1)];
+    let kinds = ["key_model/", "session/", "once/"];
+    let prefix = kinds[usize::from(byte) % kinds.len()];
     // Ids of keys begin with letters of base 32, more or less evenly.
-    let from = char::from(b"/0369adgknrvz/06c"[usize::from(byte >> 1) % 17]);
+    let from = char::from(b"/0369adgknrvz/06c"[usize::from(byte / 3) % 17]);
     let after = AccountId::new(format!("{prefix}{from}"));
     let now = ports.clock.now();
     for (id, account) in ports.ledger.list(shard, prefix, Some(&after), SOME).await? {

@@ -1,6 +1,9 @@
 //! Who calls, what for, and with which words in the query.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use http::request::Parts;
+use sha2::{Digest, Sha256};
 
 use super::documents::invalid;
 use crate::domain::key::KeyKind;
@@ -18,6 +21,35 @@ pub(super) struct Call<'a> {
     pub(super) now: Timestamp,
     pub(super) parts: &'a Parts,
     pub(super) permit: Permit,
+    pub(super) dice: &'a Dice,
+}
+
+/// What a call makes up: drawn from a seed, so that a call that is done again makes up the same.
+pub(super) struct Dice {
+    seed: [u8; 32],
+    drawn: AtomicU32,
+}
+
+impl Dice {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        Self { seed, drawn: AtomicU32::new(0) }
+    }
+
+    pub(super) fn fill(&self, bytes: &mut [u8]) {
+        for piece in bytes.chunks_mut(32) {
+            let count = self.drawn.fetch_add(1, Ordering::Relaxed);
+            let drawn = Sha256::new().chain_update(self.seed).chain_update(count.to_be_bytes()).finalize();
+            for (byte, drawn) in piece.iter_mut().zip(drawn) {
+                *byte = drawn;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Dice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dice")
+    }
 }
 
 impl<'a> Call<'a> {
@@ -28,6 +60,7 @@ impl<'a> Call<'a> {
         parts: &'a Parts,
         principal: Principal,
         found: &Found<'_>,
+        dice: &'a Dice,
     ) -> Result<Self, Refusal> {
         let permit = permit(principal, found.resource, found.row.verb)?;
         for (name, _) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
@@ -36,7 +69,7 @@ impl<'a> Call<'a> {
                 return Err(invalid(&name, "the query of this path has no such word"));
             }
         }
-        Ok(Self { core, now, parts, permit })
+        Ok(Self { core, now, parts, permit, dice })
     }
 
     /// A call within this one, about something else or to do something else: if whoever calls may do that, too.
@@ -50,7 +83,7 @@ impl<'a> Call<'a> {
         'a: 'b,
     {
         let permit = permit(self.permit.principal().clone(), resource, verb)?;
-        Ok(Call { core: self.core, now: self.now, parts, permit })
+        Ok(Call { core: self.core, now: self.now, parts, permit, dice: self.dice })
     }
 
     /// What is said to whoever may do this, but not to this one, and knows of it.

@@ -17,7 +17,6 @@ use crate::domain::{AccountId, Cidr, Role, Scope, ScopeKind, ShardId, Span, Time
 use crate::pipeline::approach;
 use crate::port::Body;
 use crate::refusal::Refusal;
-use crate::shared::Core;
 
 /// What an admin may say of a key.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -213,12 +212,12 @@ pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Res
         (KeyToken::of_hash(&shard, hash).ok_or_else(|| unfit("token_hash", expected))?, None)
     } else {
         let mut chance = [0; 44];
-        call.core.ports.chance.fill(&mut chance);
+        call.dice.fill(&mut chance);
         let (token, secret) = KeyToken::mint(&shard, &chance);
         (token, Some(secret))
     };
     let mut key =
-        Key { signing: aws.then(|| signing(call.core)), kind: kind.with(role)?, ..Key::new(token, call.now) };
+        Key { signing: aws.then(|| signing(call)), kind: kind.with(role)?, ..Key::new(token, call.now) };
     let (org, limited) = (wish.org.clone(), wish.limits.is_some());
     apply(call, &mut key, wish)?;
     key.org = org_of(call, &key, org).await?;
@@ -341,14 +340,17 @@ pub(super) async fn rotate(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
         return Err(unfit("grace", "expected at most 30d"));
     }
     let mut chance = [0; SECRET];
-    call.core.ports.chance.fill(&mut chance);
+    call.dice.fill(&mut chance);
     let (token, secret) = KeyToken::again(&call.shard()?, id, &chance);
     let until = call.now.after(grace.duration());
     let mut changed = change(call, id, move |key| {
         if key.state == KeyState::Revoked {
             return Err(unfit("state", "a revoked key stays revoked: make a new one"));
         }
-        key.rotate(token.clone(), until, call.now);
+        // Unless that was done, and is done again.
+        if key.hash != token.hash {
+            key.rotate(token.clone(), until, call.now);
+        }
         Ok(())
     })
     .await?;
@@ -359,7 +361,7 @@ pub(super) async fn rotate(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
 /// `POST /admin/v1/keys/{id}/aws`: a pair for clients of AWS, in place of the one that it has. Its secret is in the answer,
 /// this once.
 pub(super) async fn pair(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
-    let secret = signing(call.core);
+    let secret = signing(call);
     let made = secret.clone();
     let mut changed = change(call, id, move |key| {
         if key.state == KeyState::Revoked {
@@ -384,9 +386,9 @@ pub(super) async fn unpair(call: &Call<'_>, id: &str) -> Result<Response<Body>, 
     .await
 }
 
-fn signing(core: &Core) -> SigningSecret {
+fn signing(call: &Call<'_>) -> SigningSecret {
     let mut chance = [0; SigningSecret::CHANCE];
-    core.ports.chance.fill(&mut chance);
+    call.dice.fill(&mut chance);
     SigningSecret::mint(&chance)
 }
 

@@ -9,6 +9,7 @@ mod credentials;
 mod dependents;
 mod documents;
 mod keys;
+mod once;
 #[cfg(feature = "schema")]
 pub mod openapi;
 mod routes;
@@ -18,7 +19,7 @@ mod targets;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -30,8 +31,8 @@ use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
-use call::Call;
-use routes::Answer;
+use call::{Call, Dice};
+use routes::{Answer, Found};
 
 /// Finds who answers under `/admin/v1`, for whom, and whether they may.
 pub(super) async fn answer(
@@ -67,8 +68,25 @@ async fn permitted(
     principal: Principal,
 ) -> Result<Response<Body>, Refusal> {
     let found = routes::find(&parts.method, path, parts.uri.path())?;
-    let call = &Call::of(core, now, parts, principal, &found)?;
-    let (id, kind) = (&*found.id, found.kind);
+    let mut seed = [0; 32];
+    core.ports.chance.fill(&mut seed);
+    let dice = Dice::new(seed);
+    let call = Call::of(core, now, parts, principal, &found, &dice)?;
+    let named = if parts.method == Method::POST { once::key(&call)? } else { None };
+    let Some(key) = named else { return Box::pin(done(&call, &found, body)).await };
+    let body = pipeline::collect(body, &parts.headers, LONGEST).await?;
+    match once::Once::begin(&call, &key, &body).await? {
+        once::Made::Before(response) => Ok(response),
+        once::Made::Now(once, dice, now) => {
+            let call = Call { dice: &dice, now, ..call };
+            let answered = Box::pin(done(&call, &found, Body::Full(body))).await;
+            once.end(&call, answered).await
+        }
+    }
+}
+
+async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response<Body>, Refusal> {
+    let (parts, id, kind) = (call.parts, &*found.id, found.kind);
     match found.row.answer {
         Answer::CreateKey => keys::create(call, read(parts, body).await?).await,
         Answer::ListKeys => keys::list(call).await,
@@ -99,7 +117,7 @@ async fn permitted(
         Answer::Targets => targets::list(call),
         Answer::Describe => Ok(openapi()),
         Answer::Tick => {
-            let ticked = super::tick(core).await?;
+            let ticked = super::tick(call.core).await?;
             Ok(reply(StatusCode::OK, &json!({ "archived": ticked.archived, "told": ticked.told })))
         }
     }
@@ -117,9 +135,11 @@ fn openapi() -> Response<Body> {
     response
 }
 
+/// The longest body that is read.
+const LONGEST: usize = 1 << 20;
+
 /// Reads a body of ours: unknown fields are refused.
 async fn read<T: DeserializeOwned>(parts: &Parts, body: Body) -> Result<T, Refusal> {
-    const LONGEST: usize = 1 << 20;
     let bytes = pipeline::collect(body, &parts.headers, LONGEST).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     let wrong = |problem: String| Refusal::Invalid { param: "body".to_owned(), problem };

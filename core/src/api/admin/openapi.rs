@@ -103,6 +103,12 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "parameters": { "IdempotencyKey": {
+                "name": "Idempotency-Key", "in": "header",
+                "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+                "description": "A name for this call. Sent again by the same token within 24 hours, with the same body, it is done \
+                    once and has the same answer.",
+            } },
             "schemas": schemas,
         },
     })
@@ -372,6 +378,9 @@ fn operation(row: &Row, contract: Contract) -> Value {
             (_, word) => word_of(word),
         };
         parameters.push(json!({ "name": word, "in": "query", "schema": schema, "description": description }));
+    }
+    if row.method == http::Method::POST {
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
     }
     let mut operation = json!({
         "operationId": contract.id,

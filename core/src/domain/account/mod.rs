@@ -247,9 +247,9 @@ impl Account {
     /// When an account without a document may be forgotten, if nobody uses it any more; none: it has one, or there is nothing
     /// in it. Money that is spent once and for all counts for [`Limits::LONGEST_MEMORY`].
     pub fn fades(&self) -> Option<Timestamp> {
-        let carried =
-            self.carried.as_deref().filter(|_| self.document.is_none() && self.holds.open().len() == 0)?;
-        Some(self.used.after(carried.memory()))
+        let carried = self.carried.as_deref().filter(|_| self.document.is_none())?;
+        let held = self.holds.open().map(|(_, hold)| Timestamp::from_seconds(hold.expires)).max();
+        Some(self.used.after(carried.memory()).max(held.unwrap_or(Timestamp::EPOCH)))
     }
 
     /// Whether nothing is in it: it was never written, or what was in it is over. A host need not keep it.
