@@ -1,32 +1,39 @@
-//! The ledger in the table: one item for each account, one for each entry of the outbox.
+//! The ledger in the table: a log for each shard.
 //!
-//! - **One account** (nearly all transactions): one unconditional append to the account's journal. See [`crate::journal`] for
-//!   why two callers cannot conflict and why an append that the SDK sends twice is harmless. The only condition is that the account exists,
-//!   so that forged keys leave nothing behind.
-//! - **Several accounts**: settlements and sweeps are appended to each, since each stands for itself and may be
-//!   done again; a reservation is appended to one after the other, and given back where a later one refuses. Documents of
-//!   several accounts, which nobody writes in a hurry, are one transaction of the table on the states that were
-//!   read, tried again when somebody else came first.
-//! - **Entries** are written before the operation that they tell of. Who dies in between leaves an entry whose settlement
-//!   is done again by whoever archives it; so nothing is charged without a record.
+//! - **One write a transaction.** A transaction is packed into a step and appended to the shard's head: one unconditional write of one
+//!   item below 1 KB, whatever number of accounts it names, with its entries for the outbox in it. The table orders
+//!   the steps, so no two callers can conflict and nobody tries again; the answer has all steps of the head, the caller's as the last,
+//!   and everyone who applies them in that order (see [`crate::shard`]) comes to the same. A step that stands twice, because the SDK sent it
+//!   twice, changes nothing the second time.
+//! - **Segments.** Whoever's step makes the head long enough puts its steps away as a segment, with what came of each, and takes them
+//!   out of the head. Segments are where the outbox is read, and what is archived is noted in one item; the table takes old ones
+//!   out by itself.
+//! - **Accounts** are kept as items of their own every few hundred steps: those that changed. Who knows nothing yet reads those
+//!   that it meets, and the segments since.
+//! - A head comes to be with the shard's first document, so forged keys leave nothing behind.
+//!
+//! All of this upkeep is idempotent, and conditional on nobody having done it; who dies in the middle of it leaves it to the next.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update, WriteRequest,
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use futures_util::future::{join_all, try_join_all};
-use gatelet_core::domain::account::{Account, Grant, Op, Reserve, Settle, Stood, distinct, transact};
-use gatelet_core::domain::{AccountId, Money, ShardId, Timestamp};
+use gatelet_core::domain::account::{Account, Grant, Limits, Op, distinct, transact};
+use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Defer, Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 
 use crate::aws::fault;
-use crate::journal::{Journal, Step};
+use crate::journal::Step;
+use crate::shard::{self, Head, Known, Lack, Segment};
 use crate::table::{Item, Table, count, key, number, sort_key, text, unmet};
 
 const TRANSACT: &str = "ledger.transact";
@@ -34,377 +41,66 @@ const SHARDS: &str = "shards";
 /// The sort key of items that are alone under their partition key.
 const ALONE: &str = "-";
 
-/// Whoever appends the eighth operation, or the sixteenth …, folds what stands before it into the state.
-const FOLD_AT: usize = 8;
-/// Operations that one write takes away; the update's text may be 4 KB long.
-const FOLD_MOST: usize = 100;
-/// A journal this long means that nobody manages to fold it: better to refuse than to reach the 400 KB of an item.
+/// Bytes of steps after which the head is put away: what comes meanwhile still leaves it below the kilobyte that one unit
+/// of writing pays for.
+const SEAL_AT: usize = 560;
+/// When it is as many times as long, whoever should have done that is dead, and the next one does it.
+const SEAL_AGAIN: usize = 4;
+/// Steps that one write takes away; the update's text may be 4 KB long.
+const SEAL_MOST: usize = 100;
+/// Steps after which accounts are kept.
+const KEEP_AFTER: u64 = 512;
+/// How long the table keeps a segment. It takes them out itself, which costs nothing; one whose entries are not archived yet is kept on by
+/// whoever drains.
+const SEGMENT_LIVES: Duration = Duration::from_hours(14 * 24);
+/// A head this long means that nobody manages to put it away: better to do that first than to reach the 400 KB of an item.
 const LONGEST: u64 = 600;
+/// Entries that are read beyond what is asked: they stand in the order of their end, and are wanted in that of their beginning.
+const SLACK: usize = 1_000;
 
-/// A partition takes 1,000 writes a second; the outbox of a shard is spread over several.
-const LANES: u32 = 8;
-/// What one batch may carry.
-const WRITE_BATCH: usize = 25;
 const READ_BATCH: usize = 100;
+/// Items that are written at the same time.
+const WRITES: usize = 16;
 
-/// How often a transaction over several accounts is tried before it is [`FaultKind::Conflict`].
-const TRIES: u32 = 12;
+/// How often a step is asked about: each further round is one in which others put away what we were about to read.
+const ROUNDS: usize = 12;
+
+type Shared = Arc<tokio::sync::Mutex<Option<Known>>>;
 
 pub struct TableLedger {
-    table: Arc<Table>,
+    inner: Arc<Inner>,
     defer: Arc<dyn Defer>,
+}
+
+/// What upkeep shares with callers.
+struct Inner {
+    table: Arc<Table>,
     /// Shards that this process has seen in the list of shards.
-    known: Mutex<HashSet<ShardId>>,
+    listed: Mutex<HashSet<ShardId>>,
+    known: Mutex<HashMap<ShardId, Shared>>,
+    /// What the outbox last told of.
+    waiting: Mutex<HashMap<ShardId, Waiting>>,
+}
+
+/// The part of the log that has entries which are not archived.
+#[derive(Clone, Debug, Default)]
+struct Waiting {
+    /// The entries of all segments before this one are archived.
+    below: u64,
+    /// Entries of later ones that are archived too.
+    cleared: HashSet<String>,
+    /// The first segment that was not read.
+    end: u64,
+    /// What waits in each segment that was.
+    segments: Vec<(u64, Vec<Entry>)>,
 }
 
 impl TableLedger {
-    /// `defer` runs the folding of journals, which no answer waits for.
+    /// `defer` runs the upkeep, which no answer waits for.
     pub fn new(table: Arc<Table>, defer: Arc<dyn Defer>) -> Self {
-        Self { table, defer, known: Mutex::default() }
-    }
-
-    async fn append(&self, place: &Place, op: &Op, now: Timestamp) -> Result<Grant, Fault> {
-        const APPEND: &str = "SET #log = list_append(if_not_exists(#log, :none), :entry)";
-        let creates = match op {
-            Op::Write { expect: None, .. } => true,
-            Op::Write { expect: Some(_), .. } | Op::Reserve(_) | Op::Settle(_) | Op::Sweep => false,
-        };
-        if creates {
-            self.announce(place).await?;
-        }
-        let step = Step { id: self.table.mark(), at: now, op: op.clone() };
-        let entry = serde_json::to_string(&step)
-            .map_err(|error| Fault::new(FaultKind::Corrupt, TRANSACT, "an operation").with_source(error))?;
-        let room = "(attribute_not_exists(#log) OR size(#log) < :longest)";
-        let update = self.table.client.update_item().table_name(&self.table.name).set_key(Some(place.key()));
-        // What has limits and no document is made by its first reservation, and the table takes it out when nothing of it can
-        // count any more.
-        let keeps = match op {
-            Op::Reserve(reserve) => reserve.keeps(),
-            Op::Settle(_) | Op::Write { .. } | Op::Sweep => None,
-        };
-        let condition = if creates || keeps.is_some() {
-            room.to_owned()
-        } else {
-            format!("attribute_exists(pk) AND {room}")
-        };
-        let update = match keeps {
-            None => update.update_expression(APPEND),
-            Some(keeps) => update
-                .update_expression(format!("{APPEND}, #until = :until"))
-                .expression_attribute_names("#until", "until")
-                .expression_attribute_values(
-                    ":until",
-                    AttributeValue::N(now.after(keeps).seconds().to_string()),
-                ),
-        };
-        let result = update
-            .condition_expression(condition)
-            .expression_attribute_names("#log", "log")
-            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":entry", AttributeValue::L(vec![text(entry)]))
-            .expression_attribute_values(":longest", count(LONGEST))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match result {
-            Ok(output) => {
-                let journal = journal(output.attributes.as_ref())?;
-                let (index, grant) = journal.grant(&place.account, &step.id).ok_or_else(|| {
-                    Fault::new(FaultKind::Corrupt, TRANSACT, "an appended operation is not in the journal")
-                })?;
-                if (index + 1) % FOLD_AT == 0 {
-                    self.defer.defer(Box::pin(fold(
-                        Arc::clone(&self.table),
-                        place.clone(),
-                        journal,
-                        index + 1,
-                    )));
-                }
-                Ok(grant)
-            }
-            Err(error) => match unmet(&error) {
-                None => Err(fault(TRANSACT)(error)),
-                // There is no such account, and this would not make one: what would one say that was never written?
-                Some(item) if item.is_empty() => Ok(step.apply(&place.account, &mut Account::default())),
-                Some(item) => {
-                    fold(Arc::clone(&self.table), place.clone(), journal(Some(&item))?, FOLD_MOST).await;
-                    Err(Fault::new(FaultKind::Unavailable, TRANSACT, "the account's journal is full"))
-                }
-            },
-        }
-    }
-
-    /// Appends to each account; for what may stand in some and not yet in others.
-    async fn append_to_all(&self, places: &[Place], op: &Op, now: Timestamp) -> Result<Grant, Fault> {
-        let grants = try_join_all(places.iter().map(|place| self.append(place, op, now))).await?;
-        let together = |all: Grant, one: Grant| match (all, one) {
-            (Grant::Swept { holds }, Grant::Swept { holds: more }) => Grant::Swept { holds: holds + more },
-            (Grant::Settled, one) => one,
-            (all, _) => all,
-        };
-        Ok(grants.into_iter().reduce(together).unwrap_or(Grant::NoHold))
-    }
-
-    /// Accounts that are expected to have no document are looked at, meanwhile the others hold.
-    async fn reserve_in_all(
-        &self,
-        places: &[Place],
-        reserve: &Reserve,
-        now: Timestamp,
-    ) -> Result<Grant, Fault> {
-        let indices = || 0..places.len();
-        let held: Vec<usize> = indices().filter(|index| !reserve.only_looks(*index)).collect();
-        let looked: Vec<Place> =
-            indices().filter(|index| reserve.only_looks(*index)).map(|index| places[index].clone()).collect();
-        if looked.is_empty() {
-            return self.reserve(places, &held, reserve, now).await;
-        }
-        let look = self.journals(TRANSACT, &looked);
-        let (grant, journals) = futures_util::join!(self.reserve(places, &held, reserve, now), look);
-        let grant = grant?;
-        let stood: Vec<Stood> = looked
-            .iter()
-            .zip(journals?)
-            .filter_map(|(place, journal)| {
-                let account = journal?.account(&place.account);
-                let document = Some(Box::new(account.document()?.clone()));
-                Some(Stood { account: place.account.clone(), document })
-            })
-            .collect();
-        match grant {
-            grant if stood.is_empty() => Ok(grant),
-            Grant::Stale(mut all) => {
-                all.extend(stood);
-                Ok(Grant::Stale(all))
-            }
-            Grant::Held { .. } => {
-                self.release(places, &held, reserve, now).await?;
-                Ok(Grant::Stale(stood))
-            }
-            _ => Ok(Grant::Stale(stood)),
-        }
-    }
-
-    /// All accounts at the same time. Where one refuses, what the others hold is given back.
-    async fn reserve_at_once(
-        &self,
-        places: &[Place],
-        held: &[usize],
-        reserve: &Reserve,
-        now: Timestamp,
-    ) -> Result<Grant, Fault> {
-        let asked = Op::Reserve(reserve.clone());
-        let grants = join_all(held.iter().map(|index| {
-            let op = asked.of(*index);
-            async move { self.append(&places[*index], &op, now).await }
-        }))
-        .await;
-        let holds = |grant: &Result<Grant, Fault>| matches!(grant, Ok(Grant::Held { .. }) | Err(_));
-        if grants.iter().all(|grant| matches!(grant, Ok(Grant::Held { .. }))) {
-            let grants = grants.into_iter().filter_map(Result::ok);
-            return Ok(grants.reduce(Grant::tightened).unwrap_or(Grant::NoHold));
-        }
-        let kept: Vec<usize> =
-            held.iter().zip(&grants).filter(|(_, grant)| holds(grant)).map(|(index, _)| *index).collect();
-        let released = self.release(places, &kept, reserve, now).await;
-        let mut refusal: Option<Grant> = None;
-        for grant in grants {
-            let grant = grant?;
-            if !matches!(grant, Grant::Held { .. }) {
-                refusal = Some(match refusal {
-                    Some(first) => first.weightier(grant),
-                    None => grant,
-                });
-            }
-        }
-        released.map(|()| refusal.unwrap_or(Grant::NoHold))
-    }
-
-    /// Gives back what is held. A hold that cannot be given back dies by itself.
-    async fn release(
-        &self,
-        places: &[Place],
-        held: &[usize],
-        reserve: &Reserve,
-        now: Timestamp,
-    ) -> Result<(), Fault> {
-        let release =
-            Op::Settle(Settle { hold: reserve.hold.clone(), tokens: 0, output_tokens: 0, cost: Money::ZERO });
-        let places: Vec<Place> = held.iter().map(|index| places[*index].clone()).collect();
-        self.append_to_all(&places, &release, now).await.map(drop)
-    }
-
-    /// One account after the other. Where one refuses, what the earlier ones hold is given back, without cost; so a limit is
-    /// never passed, though for a moment an account may hold what another will refuse.
-    async fn reserve(
-        &self,
-        places: &[Place],
-        held: &[usize],
-        reserve: &Reserve,
-        now: Timestamp,
-    ) -> Result<Grant, Fault> {
-        // What each affords does not depend on the others: all at once, so that ten accounts take as long as one.
-        if !reserve.output.elastic {
-            return self.reserve_at_once(places, held, reserve, now).await;
-        }
-        let mut joined: Option<Grant> = None;
-        let mut wanted = reserve.clone();
-        for (turn, index) in held.iter().enumerate() {
-            let granted = self.append(&places[*index], &Op::Reserve(wanted.clone()).of(*index), now).await;
-            match granted {
-                Ok(grant @ Grant::Held { output_tokens, .. }) => {
-                    // What one account cannot afford need not be held in those after it.
-                    wanted.output.tokens = output_tokens;
-                    joined = Some(match joined {
-                        Some(joined) => joined.tightened(grant),
-                        None => grant,
-                    });
-                }
-                refused => {
-                    let released = self.release(places, &held[..turn], reserve, now).await;
-                    return refused.and_then(|refusal| released.map(|()| refusal));
-                }
-            }
-        }
-        Ok(joined.unwrap_or(Grant::NoHold))
-    }
-
-    /// All accounts or none, as core's own [`transact`] decides on what they hold now.
-    async fn all_or_none(&self, places: &[Place], op: &Op, now: Timestamp) -> Result<Grant, Fault> {
-        for attempt in 0..TRIES {
-            let journals = self.journals(TRANSACT, places).await?;
-            let mut accounts: Vec<(AccountId, Account)> = places
-                .iter()
-                .zip(&journals)
-                .map(|(place, journal)| {
-                    let account = journal.as_ref().map(|journal| journal.account(&place.account));
-                    (place.account.clone(), account.unwrap_or_default())
-                })
-                .collect();
-            let grant = transact(&mut accounts, op, now);
-            if !grant.changes() {
-                return Ok(grant);
-            }
-            let mut writes = Vec::with_capacity(places.len());
-            for ((place, journal), (_, account)) in places.iter().zip(&journals).zip(&accounts) {
-                if journal.is_none() {
-                    self.announce(place).await?;
-                }
-                writes.push(replacement(&self.table.name, place, journal.as_ref(), account)?);
-            }
-            // The SDK gives each transaction a token by which the table knows one that is sent twice.
-            let result =
-                self.table.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-            match result {
-                Ok(_) => return Ok(grant),
-                Err(error) => match fault(TRANSACT)(error) {
-                    conflict if conflict.kind == FaultKind::Conflict && attempt + 1 < TRIES => {
-                        tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 7 + 1)).await;
-                    }
-                    other => return Err(other),
-                },
-            }
-        }
-        Err(Fault::new(FaultKind::Conflict, TRANSACT, "others were always first"))
-    }
-
-    /// The journals of several accounts, in their order; none where there is no such account.
-    async fn journals(
-        &self,
-        operation: &'static str,
-        places: &[Place],
-    ) -> Result<Vec<Option<Journal>>, Fault> {
-        let mut found: Vec<Item> = Vec::new();
-        for batch in places.chunks(READ_BATCH) {
-            let keys = batch.iter().map(Place::key).collect();
-            let mut wanted = Some(
-                KeysAndAttributes::builder()
-                    .set_keys(Some(keys))
-                    .consistent_read(true)
-                    .build()
-                    .map_err(built(operation))?,
-            );
-            let mut wait = Backoff::default();
-            while let Some(request) = wanted.take() {
-                let output = self
-                    .table
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.table.name, request)
-                    .send()
-                    .await
-                    .map_err(fault(operation))?;
-                found.extend(output.responses.into_iter().flatten().flat_map(|(_, items)| items));
-                wanted = output.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table.name));
-                if wanted.is_some() {
-                    wait.once(operation).await?;
-                }
-            }
-        }
-        let of = |place: &Place| {
-            let pk = place.pk();
-            found.iter().find(|item| item.get("pk").and_then(|pk| pk.as_s().ok()) == Some(&pk))
-        };
-        places.iter().map(|place| of(place).map(|item| journal(Some(item))).transpose()).collect()
-    }
-
-    /// Puts an account into the list of its shard, before it is made: a name in the list may lack its account, never the
-    /// other way round.
-    async fn announce(&self, place: &Place) -> Result<(), Fault> {
-        self.know(&place.shard).await?;
-        self.put_key(&accounts_of(&place.shard), place.account.as_str()).await
-    }
-
-    /// Puts a shard into the list of shards, once for each process.
-    async fn know(&self, shard: &ShardId) -> Result<(), Fault> {
-        let known = |known: &Mutex<HashSet<ShardId>>| {
-            known.lock().unwrap_or_else(PoisonError::into_inner).contains(shard)
-        };
-        if !known(&self.known) {
-            self.put_key(SHARDS, shard.as_str()).await?;
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(shard.clone());
-        }
-        Ok(())
-    }
-
-    async fn put_key(&self, pk: &str, sk: &str) -> Result<(), Fault> {
-        self.table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(key(pk, sk)))
-            .send()
-            .await
-            .map(drop)
-            .map_err(fault(TRANSACT))
-    }
-
-    /// Writes and deletes, in batches. Each is the same when done twice.
-    async fn write(&self, operation: &'static str, requests: Vec<WriteRequest>) -> Result<(), Fault> {
-        for batch in requests.chunks(WRITE_BATCH) {
-            let mut left = batch.to_vec();
-            let mut wait = Backoff::default();
-            while !left.is_empty() {
-                let output = self
-                    .table
-                    .client
-                    .batch_write_item()
-                    .request_items(&self.table.name, left)
-                    .send()
-                    .await
-                    .map_err(fault(operation))?;
-                left = output
-                    .unprocessed_items
-                    .and_then(|mut tables| tables.remove(&self.table.name))
-                    .unwrap_or_default();
-                if !left.is_empty() {
-                    wait.once(operation).await?;
-                }
-            }
-        }
-        Ok(())
+        let inner =
+            Inner { table, listed: Mutex::default(), known: Mutex::default(), waiting: Mutex::default() };
+        Self { inner: Arc::new(inner), defer }
     }
 }
 
@@ -416,29 +112,64 @@ impl Ledger for TableLedger {
         transaction: Transaction,
         now: Timestamp,
     ) -> Result<Outcome, Fault> {
-        if !transaction.entries.is_empty() {
-            self.know(shard).await?;
-            let puts = transaction.entries.iter().map(|entry| put(shard, entry)).collect::<Result<_, _>>()?;
-            self.write(TRANSACT, puts).await?;
+        let Transaction { accounts, op, entries } = transaction;
+        let accounts = distinct(&accounts);
+        if accounts.is_empty() && entries.is_empty() {
+            return Ok(Outcome { grant: transact(&mut [], &op, now) });
         }
-        let accounts = distinct(&transaction.accounts);
-        let places: Vec<Place> =
-            accounts.into_iter().map(|account| Place { shard: shard.clone(), account }).collect();
-        let op = &transaction.op;
-        let grant = match (places.as_slice(), op) {
-            ([], _) => transact(&mut [], op, now),
-            ([place], _) => self.append(place, op, now).await?,
-            (_, Op::Settle(_) | Op::Sweep) => self.append_to_all(&places, op, now).await?,
-            (_, Op::Reserve(reserve)) => self.reserve_in_all(&places, reserve, now).await?,
-            (_, Op::Write { .. }) => self.all_or_none(&places, op, now).await?,
-        };
-        Ok(Outcome { grant })
+        let creates = matches!(op, Op::Write { expect: None, .. });
+        if creates || !entries.is_empty() {
+            self.inner.know(shard).await?;
+        }
+        if creates {
+            try_join_all(accounts.iter().map(|account| self.inner.announce(shard, account))).await?;
+        }
+        // What a step tells of is settled by the same write.
+        let entries: Vec<Entry> = entries.into_iter().map(|entry| Entry { settle: None, ..entry }).collect();
+        let creates = creates || !entries.is_empty();
+        let step = Step { at: now, accounts, op, entries };
+        let packed = step.pack()?;
+        for _ in 0..ROUNDS {
+            let head = match self.inner.append(shard, &packed, creates).await? {
+                Appended::Done(head) => head,
+                Appended::Nowhere => return Ok(Outcome { grant: step.on_nothing() }),
+                Appended::Full => {
+                    self.inner.put_away(shard).await?;
+                    continue;
+                }
+            };
+            // Ours is the last, whatever was sent twice.
+            let mine = head.end().saturating_sub(1);
+            let (before, after) =
+                (head.size(head.steps.len().saturating_sub(1)) / SEAL_AT, head.size(usize::MAX) / SEAL_AT);
+            let crossed = before == 0 && after > 0 || before / SEAL_AGAIN != after / SEAL_AGAIN;
+            let grant = {
+                let known = self.inner.known(shard);
+                let mut known = known.lock().await;
+                let known = self.inner.follow(shard, &mut known, head.clone()).await?;
+                known.grant(mine)
+            };
+            if crossed {
+                let (inner, shard) = (Arc::clone(&self.inner), shard.clone());
+                self.defer.defer(Box::pin(async move {
+                    // A failure only leaves the work to the next.
+                    let _left = inner.upkeep(&shard, head).await;
+                }));
+            }
+            // Where others have put it away before we could read it, it is the same when it is done again.
+            match (grant, &step.op) {
+                (Some(grant), _) => return Ok(Outcome { grant }),
+                (None, Op::Settle(_)) => return Ok(Outcome { grant: Grant::Settled }),
+                (None, Op::Sweep) => return Ok(Outcome { grant: Grant::Swept { holds: 0 } }),
+                (None, Op::Reserve(_) | Op::Write { .. }) => {}
+            }
+        }
+        Err(Fault::new(FaultKind::Conflict, TRANSACT, "the log moves faster than it is read"))
     }
 
     async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
-        let place = Place { shard: shard.clone(), account: account.clone() };
-        let item = self.table.get("ledger.read", &place.pk(), ALONE).await?;
-        item.map(|item| Ok(journal(Some(&item))?.account(account))).transpose()
+        let accounts = self.inner.read(shard, std::slice::from_ref(account)).await?;
+        Ok(accounts.into_iter().flatten().next())
     }
 
     async fn list(
@@ -454,213 +185,711 @@ impl Ledger for TableLedger {
         let mut after = after.map(|after| after.as_str().to_owned());
         // Some names may lack their account: read on until there are enough.
         while listed.len() < limit {
-            let wanted = limit - listed.len();
-            let items = self.table.scan(OPERATION, &pk, prefix, after.as_deref(), wanted, None).await?;
-            let places: Vec<Place> = items
-                .iter()
-                .filter_map(|item| {
-                    Some(Place { shard: shard.clone(), account: AccountId::new(sort_key(item)?) })
-                })
-                .collect();
-            for (place, journal) in places.iter().zip(self.journals(OPERATION, &places).await?) {
-                listed
-                    .extend(journal.map(|journal| (place.account.clone(), journal.account(&place.account))));
-            }
-            if items.len() < wanted {
+            let wanted = (limit - listed.len()).min(1_000);
+            let items = self.inner.table.scan(OPERATION, &pk, prefix, after.as_deref(), wanted, None).await?;
+            let ids: Vec<AccountId> =
+                items.iter().filter_map(|item| Some(AccountId::new(sort_key(item)?))).collect();
+            after = ids.last().map(|id| id.as_str().to_owned());
+            let more = items.len() == wanted;
+            let accounts = self.inner.read(shard, &ids).await?;
+            listed.extend(ids.into_iter().zip(accounts).filter_map(|(id, account)| Some((id, account?))));
+            if !more {
                 break;
             }
-            after = places.last().map(|place| place.account.as_str().to_owned());
         }
         Ok(listed)
     }
 
     async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
-        const OPERATION: &str = "ledger.outbox";
-        // The oldest of each lane contain the oldest of all.
-        let lanes = (0..LANES).map(|lane| async move {
-            self.table.scan(OPERATION, &outbox(shard, lane), "", None, limit, None).await
-        });
-        let items: Vec<Item> = try_join_all(lanes).await?.into_iter().flatten().collect();
-        let mut entries =
-            items.iter().map(|item| entry(OPERATION, item)).collect::<Result<Vec<Entry>, Fault>>()?;
+        let Some(head) = self.inner.head(shard).await? else { return Ok(Vec::new()) };
+        if !head.steps.is_empty() {
+            self.inner.put_away(shard).await?;
+        }
+        let waiting = self.inner.waiting(shard, limit.saturating_add(SLACK)).await?;
+        let mut seen = HashSet::new();
+        let mut entries: Vec<Entry> =
+            waiting.segments.iter().flat_map(|(_, entries)| entries).cloned().collect();
+        lock(&self.inner.waiting).insert(shard.clone(), waiting);
+        entries.retain(|entry| seen.insert(Arc::clone(&entry.id)));
         entries.sort_by(|one, other| one.id.cmp(&other.id));
         entries.truncate(limit);
         Ok(entries)
     }
 
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
-        const OPERATION: &str = "ledger.clear";
-        let once: HashSet<&String> = entries.iter().collect();
-        let deletes = once
-            .into_iter()
-            .map(|id| {
-                let delete =
-                    DeleteRequest::builder().set_key(Some(key(&outbox(shard, lane(id)), id))).build();
-                Ok(WriteRequest::builder().delete_request(delete.map_err(built(OPERATION))?).build())
-            })
-            .collect::<Result<_, Fault>>()?;
-        self.write(OPERATION, deletes).await
+        let gone: HashSet<&str> = entries.iter().map(String::as_str).collect();
+        let told = lock(&self.inner.waiting).remove(shard).unwrap_or_default();
+        let ids: HashSet<&str> =
+            told.segments.iter().flat_map(|(_, entries)| entries).map(|entry| &*entry.id).collect();
+        let mut waiting =
+            if gone.is_subset(&ids) { told } else { self.inner.waiting(shard, usize::MAX).await? };
+        let mut cleared = HashSet::new();
+        for (_, entries) in &mut waiting.segments {
+            entries.retain(|entry| {
+                let over = gone.contains(&*entry.id);
+                if over {
+                    cleared.insert(entry.id.to_string());
+                }
+                !over
+            });
+        }
+        waiting.segments.retain(|(_, entries)| !entries.is_empty());
+        let below = waiting.segments.first().map_or(waiting.end, |(first, _)| *first);
+        self.inner.archived(shard, &waiting, below, cleared).await
     }
 
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
-        let items = self.table.scan("ledger.shards", SHARDS, "", None, usize::MAX, None).await?;
+        let items = self.inner.table.scan("ledger.shards", SHARDS, "", None, usize::MAX, None).await?;
         Ok(items.iter().filter_map(|item| sort_key(item).map(ShardId::new)).collect())
     }
 }
 
 impl std::fmt::Debug for TableLedger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TableLedger({})", self.table.name)
+        write!(f, "TableLedger({})", self.inner.table.name)
     }
 }
 
-/// Where an account lies.
-#[derive(Clone, Debug)]
-struct Place {
-    shard: ShardId,
-    account: AccountId,
+/// What became of a step that was to be appended.
+enum Appended {
+    Done(Head),
+    /// There is no such shard, and this would not make one.
+    Nowhere,
+    /// The head must be put away first.
+    Full,
 }
 
-impl Place {
-    fn pk(&self) -> String {
-        format!("account#{}#{}", self.shard, self.account)
+impl Inner {
+    fn known(&self, shard: &ShardId) -> Shared {
+        Arc::clone(lock(&self.known).entry(shard.clone()).or_default())
     }
 
-    fn key(&self) -> Item {
-        key(&self.pk(), ALONE)
+    async fn append(&self, shard: &ShardId, packed: &[u8], creates: bool) -> Result<Appended, Fault> {
+        let room = "(attribute_not_exists(#log) OR size(#log) < :longest)";
+        let condition = if creates { room.to_owned() } else { format!("attribute_exists(pk) AND {room}") };
+        let result = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(head_key(shard)))
+            .update_expression("SET #log = list_append(if_not_exists(#log, :none), :step)")
+            .condition_expression(condition)
+            .expression_attribute_names("#log", "log")
+            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+            .expression_attribute_values(":step", AttributeValue::L(vec![blob(packed.to_vec())]))
+            .expression_attribute_values(":longest", count(LONGEST))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(output) => Ok(Appended::Done(head_of(&output.attributes.unwrap_or_default())?)),
+            Err(error) => match unmet(&error) {
+                None => Err(fault(TRANSACT)(error)),
+                Some(item) if item.is_empty() => Ok(Appended::Nowhere),
+                Some(_) => Ok(Appended::Full),
+            },
+        }
     }
+
+    async fn head(&self, shard: &ShardId) -> Result<Option<Head>, Fault> {
+        let item = self.table.get("ledger.head", &head_pk(shard), ALONE).await?;
+        item.map(|item| head_of(&item)).transpose()
+    }
+
+    /// Brings what is known up to the head, or beyond where somebody has gone on since.
+    async fn follow<'a>(
+        &self,
+        shard: &ShardId,
+        known: &'a mut Option<Known>,
+        mut head: Head,
+    ) -> Result<&'a mut Known, Fault> {
+        for _ in 0..ROUNDS {
+            let at = known.get_or_insert_with(|| Known::new(&head));
+            let fresh = match at.advance(&head)? {
+                Lack::Nothing => break,
+                Lack::Segments => {
+                    let segments = self.segments(shard, at.boundary(), head.first).await?;
+                    // They are gone once accounts are kept beyond them.
+                    let there = at.catch_up(segments) && at.next() >= head.first;
+                    if !there {
+                        *known = None;
+                    }
+                    there
+                }
+                Lack::Accounts(ids) => {
+                    let found = self.kept(shard, &ids).await?;
+                    at.load(found)
+                }
+            };
+            if !fresh {
+                head = self.head(shard).await?.unwrap_or_default();
+            }
+        }
+        if known.as_ref().is_none_or(|known| known.next() < head.end()) {
+            return Err(Fault::new(FaultKind::Conflict, TRANSACT, "the log moves faster than it is read"));
+        }
+        Ok(known.get_or_insert_with(|| Known::new(&head)))
+    }
+
+    /// Accounts as they stand now, in the order of their ids; none where nothing is in one.
+    async fn read(&self, shard: &ShardId, ids: &[AccountId]) -> Result<Vec<Option<Account>>, Fault> {
+        let Some(head) = self.head(shard).await? else { return Ok(vec![None; ids.len()]) };
+        let known = self.known(shard);
+        let mut known = known.lock().await;
+        for _ in 0..ROUNDS {
+            let head = head.clone();
+            let at = self.follow(shard, &mut known, head).await?;
+            if self.meet(shard, at, ids).await? {
+                let account = |id: &AccountId| at.account(id).filter(|account| !account.is_blank()).cloned();
+                return Ok(ids.iter().map(account).collect());
+            }
+            // One was kept by somebody who has read on.
+            let Some(head) = self.head(shard).await? else { break };
+            self.follow(shard, &mut known, head).await?;
+        }
+        Err(Fault::new(FaultKind::Conflict, "ledger.read", "the log moves faster than it is read"))
+    }
+
+    /// Loads what is not known of these; false: we know too few steps for one of them.
+    async fn meet(&self, shard: &ShardId, known: &mut Known, ids: &[AccountId]) -> Result<bool, Fault> {
+        let missing: Vec<AccountId> = ids.iter().filter(|id| known.account(id).is_none()).cloned().collect();
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        Ok(known.load(self.kept(shard, &missing).await?))
+    }
+
+    /// Puts away all that the head has now.
+    async fn put_away(&self, shard: &ShardId) -> Result<(), Fault> {
+        let Some(mut head) = self.head(shard).await? else { return Ok(()) };
+        let until = head.end();
+        for _ in 0..ROUNDS {
+            if head.first >= until {
+                return Ok(());
+            }
+            head = match self.seal(shard, &head).await? {
+                Some(head) => head,
+                None => self.head(shard).await?.unwrap_or_default(),
+            };
+        }
+        Ok(())
+    }
+
+    /// What the one does whose step made the head long: puts its steps away, and now and then keeps accounts.
+    async fn upkeep(&self, shard: &ShardId, mut head: Head) -> Result<(), Fault> {
+        let mut due = false;
+        loop {
+            let (kept, end) = (head.kept, head.end());
+            let Some(next) = self.seal(shard, &head).await? else { break };
+            due |= head.first / KEEP_AFTER != next.first / KEEP_AFTER || end - kept >= 4 * KEEP_AFTER;
+            head = next;
+            if head.size(usize::MAX) < SEAL_AT {
+                break;
+            }
+        }
+        if due { self.keep(shard).await } else { Ok(()) }
+    }
+
+    /// Moves the head's first steps into a segment; answers the head that is left, or none where somebody else was first.
+    async fn seal(&self, shard: &ShardId, head: &Head) -> Result<Option<Head>, Fault> {
+        let count = head.steps.len().min(SEAL_MOST);
+        let steps = head.steps.get(..count).unwrap_or_default();
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        let came = {
+            let known = self.known(shard);
+            let mut known = known.lock().await;
+            self.follow(shard, &mut known, head.clone()).await?.outcomes(head.first, count)
+        };
+        // Somebody else has put these away, and accounts were kept since.
+        let Some(came) = came else { return Ok(None) };
+        let sealed = self.put_segment(shard, head.first, steps, &came).await?;
+        self.trim(shard, head.first, sealed).await
+    }
+
+    /// Writes a segment, unless there is one: answers how many steps it has.
+    async fn put_segment(
+        &self,
+        shard: &ShardId,
+        first: u64,
+        steps: &[Vec<u8>],
+        came: &[shard::Outcome],
+    ) -> Result<usize, Fault> {
+        const OPERATION: &str = "ledger.seal";
+        let mut item = key(&log_pk(shard), &place(first));
+        item.insert("steps".to_owned(), AttributeValue::L(steps.iter().cloned().map(blob).collect()));
+        let outcomes: Vec<String> = came.iter().map(|outcome| outcome.0.to_string()).collect();
+        item.insert("came".to_owned(), text(outcomes.join(" ")));
+        item.insert("until".to_owned(), count(seconds().saturating_add(SEGMENT_LIVES.as_secs())));
+        let result = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(steps.len()),
+            Err(error) => match already(&error) {
+                // Whoever was first may have read a shorter head, or a longer one.
+                Some(item) => match item.get("steps") {
+                    Some(AttributeValue::L(steps)) => Ok(steps.len()),
+                    _ => Ok(segment_of(&self.segment(shard, first).await?)?.steps.len()),
+                },
+                None => Err(fault(OPERATION)(error)),
+            },
+        }
+    }
+
+    async fn segment(&self, shard: &ShardId, first: u64) -> Result<Item, Fault> {
+        let item = self.table.get("ledger.seal", &log_pk(shard), &place(first)).await?;
+        item.ok_or_else(|| Fault::new(FaultKind::Conflict, "ledger.seal", "a segment that is gone"))
+    }
+
+    /// Takes steps out of the head that are in a segment; answers what is left, or none where somebody else was first.
+    async fn trim(&self, shard: &ShardId, first: u64, steps: usize) -> Result<Option<Head>, Fault> {
+        // From the last to the first: the table means the places before the update, emulators those after each removal.
+        let gone: Vec<String> = (0..steps).rev().map(|index| format!("#log[{index}]")).collect();
+        let mut update = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(head_key(shard)))
+            .update_expression(format!("SET #first = :next REMOVE {}", gone.join(", ")))
+            .expression_attribute_names("#log", "log")
+            .expression_attribute_names("#first", "first")
+            .expression_attribute_values(":next", count(first + steps as u64))
+            .return_values(ReturnValue::AllNew);
+        // Steps are only ever appended, so under the same first one these are still those that were put away. Sent twice, the
+        // second finds the next.
+        update = if first == 0 {
+            update.condition_expression("attribute_not_exists(#first)")
+        } else {
+            update.condition_expression("#first = :first").expression_attribute_values(":first", count(first))
+        };
+        match update.send().await {
+            Ok(output) => head_of(&output.attributes.unwrap_or_default()).map(Some),
+            Err(error) if unmet(&error).is_some() => Ok(None),
+            Err(error) => Err(fault("ledger.seal")(error)),
+        }
+    }
+
+    /// Keeps accounts that have changed since they were kept, and forgets segments that nobody needs then.
+    async fn keep(&self, shard: &ShardId) -> Result<(), Fault> {
+        let Some(head) = self.head(shard).await? else { return Ok(()) };
+        let (until, accounts) = {
+            let known = self.known(shard);
+            let mut known = known.lock().await;
+            let at = self.follow(shard, &mut known, head.clone()).await?;
+            let changed = at.changed();
+            // Somebody keeps just now.
+            if at.next() != head.end() || !self.meet(shard, at, &changed).await? {
+                return Ok(());
+            }
+            let accounts: Vec<(AccountId, Account)> =
+                changed.into_iter().filter_map(|id| Some((id.clone(), at.account(&id)?.clone()))).collect();
+            (at.next(), accounts)
+        };
+        // No account may be kept as it is after steps that are not decided for all yet.
+        self.put_away(shard).await?;
+        if self.head(shard).await?.is_none_or(|head| head.first < until) {
+            return Ok(());
+        }
+        for batch in accounts.chunks(WRITES) {
+            let writes =
+                join_all(batch.iter().map(|(id, account)| self.keep_account(shard, id, account, until)));
+            writes.await.into_iter().collect::<Result<(), Fault>>()?;
+        }
+        let Some(head) = self.head(shard).await? else { return Ok(()) };
+        let from = if head.first == until { until } else { self.boundary(shard, until).await? };
+        let update = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(head_key(shard)))
+            .update_expression("SET #kept = :until, #from = :from")
+            .condition_expression("attribute_not_exists(#kept) OR #kept < :until")
+            .expression_attribute_names("#kept", "kept")
+            .expression_attribute_names("#from", "from")
+            .expression_attribute_values(":until", count(until))
+            .expression_attribute_values(":from", count(from));
+        done(update.send().await, "ledger.keep")
+    }
+
+    async fn keep_account(
+        &self,
+        shard: &ShardId,
+        id: &AccountId,
+        account: &Account,
+        after: u64,
+    ) -> Result<(), Fault> {
+        const OPERATION: &str = "ledger.keep";
+        let bytes = account
+            .to_bytes()
+            .map_err(|error| Fault::new(FaultKind::Corrupt, OPERATION, id.as_str()).with_source(error))?;
+        let mut item = key(&account_pk(shard, id), ALONE);
+        item.insert("base".to_owned(), blob(bytes));
+        item.insert("after".to_owned(), count(after));
+        if account.document().is_none() {
+            // The table takes it out when nothing of it can count any more.
+            let latest = || account.seen().after(Account::LONGEST_HOLD).after(Limits::LONGEST_MEMORY);
+            let until = account.fades().unwrap_or_else(latest);
+            item.insert("until".to_owned(), AttributeValue::N(until.seconds().saturating_add(1).to_string()));
+        }
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#after) OR #after < :after")
+            .expression_attribute_names("#after", "after")
+            .expression_attribute_values(":after", count(after));
+        match put.send().await {
+            Err(error) if already(&error).is_none() => Err(fault(OPERATION)(error)),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Where the segment begins that has the step before this one, or this one.
+    async fn boundary(&self, shard: &ShardId, number: u64) -> Result<u64, Fault> {
+        const OPERATION: &str = "ledger.keep";
+        let output = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk <= :sk")
+            .expression_attribute_values(":pk", text(log_pk(shard)))
+            .expression_attribute_values(":sk", text(place(number)))
+            .scan_index_forward(false)
+            .limit(1)
+            .send()
+            .await
+            .map_err(fault(OPERATION))?;
+        let last = output.items.unwrap_or_default();
+        last.first().and_then(first_of).ok_or_else(|| Fault::new(FaultKind::Corrupt, OPERATION, "no segment"))
+    }
+
+    /// Entries that wait in segments, the oldest segments first; at least `limit` of them where there are as many.
+    async fn waiting(&self, shard: &ShardId, limit: usize) -> Result<Waiting, Fault> {
+        const OPERATION: &str = "ledger.outbox";
+        const PAGE: usize = 1_000;
+        let mut waiting = Waiting::default();
+        if let Some(item) = self.table.get(OPERATION, &archived_pk(shard), ALONE).await? {
+            waiting.below = item.get("below").map_or(Ok(0), |_| number(OPERATION, &item, "below"))?;
+            if let Some(AttributeValue::Ss(ids)) = item.get("cleared") {
+                waiting.cleared = ids.iter().cloned().collect();
+            }
+        }
+        waiting.end = waiting.below;
+        let mut count = 0;
+        while count < limit {
+            let items = self.log(shard, waiting.end, u64::MAX, PAGE).await?;
+            for item in &items {
+                let Segment { first, steps } = segment_of(item)?;
+                waiting.end = first + steps.len() as u64;
+                let mut entries: Vec<Entry> = steps.into_iter().flat_map(|(step, _)| step.entries).collect();
+                entries.retain(|entry| !waiting.cleared.contains(&*entry.id));
+                if entries.is_empty() {
+                    continue;
+                }
+                count += entries.len();
+                waiting.segments.push((first, entries));
+                let half = seconds().saturating_add(SEGMENT_LIVES.as_secs() / 2);
+                if number(OPERATION, item, "until")? < half {
+                    self.live_on(shard, first).await?;
+                }
+            }
+            if items.len() < PAGE {
+                break;
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Lets the table keep a segment for longer.
+    async fn live_on(&self, shard: &ShardId, first: u64) -> Result<(), Fault> {
+        let update = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(key(&log_pk(shard), &place(first))))
+            .update_expression("SET #until = :until")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":until", count(seconds().saturating_add(SEGMENT_LIVES.as_secs())));
+        done(update.send().await, "ledger.outbox")
+    }
+
+    /// Notes what is archived: all segments before one, and some entries of those after it.
+    async fn archived(
+        &self,
+        shard: &ShardId,
+        was: &Waiting,
+        below: u64,
+        cleared: HashSet<String>,
+    ) -> Result<(), Fault> {
+        const OPERATION: &str = "ledger.clear";
+        let update = || {
+            self.table
+                .client
+                .update_item()
+                .table_name(&self.table.name)
+                .set_key(Some(key(&archived_pk(shard), ALONE)))
+        };
+        if below > was.below {
+            let mut all = update()
+                .update_expression("SET #below = :below")
+                .condition_expression("attribute_not_exists(#below) OR #below < :below")
+                .expression_attribute_names("#below", "below")
+                .expression_attribute_values(":below", count(below));
+            if was.segments.is_empty() && !was.cleared.is_empty() {
+                // None of what was noted one by one is after it.
+                all = all
+                    .update_expression("SET #below = :below DELETE cleared :ids")
+                    .expression_attribute_values(
+                        ":ids",
+                        AttributeValue::Ss(was.cleared.iter().cloned().collect()),
+                    );
+            }
+            done(all.send().await, OPERATION)?;
+        }
+        if was.segments.is_empty() || cleared.is_empty() {
+            return Ok(());
+        }
+        let some = update()
+            .update_expression("ADD cleared :ids")
+            .expression_attribute_values(":ids", AttributeValue::Ss(cleared.into_iter().collect()));
+        done(some.send().await, OPERATION)
+    }
+
+    /// Segments that begin at `from` or later, and before `until`.
+    async fn segments(&self, shard: &ShardId, from: u64, until: u64) -> Result<Vec<Segment>, Fault> {
+        let items = self.log(shard, from, until, usize::MAX).await?;
+        items.iter().map(segment_of).collect()
+    }
+
+    async fn log(&self, shard: &ShardId, from: u64, until: u64, limit: usize) -> Result<Vec<Item>, Fault> {
+        let mut items: Vec<Item> = Vec::new();
+        let mut start = None;
+        if from >= until {
+            return Ok(items);
+        }
+        loop {
+            let output = self
+                .table
+                .client
+                .query()
+                .table_name(&self.table.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :until")
+                .expression_attribute_values(":pk", text(log_pk(shard)))
+                .expression_attribute_values(":from", text(place(from)))
+                .expression_attribute_values(":until", text(place(until - 1)))
+                .set_exclusive_start_key(start)
+                .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+                .send()
+                .await
+                .map_err(fault("ledger.log"))?;
+            items.extend(output.items.unwrap_or_default());
+            start = output.last_evaluated_key;
+            if start.is_none() || items.len() >= limit {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Accounts as they were kept, with the number of the step before which that was; empty ones where there is none.
+    async fn kept(
+        &self,
+        shard: &ShardId,
+        ids: &[AccountId],
+    ) -> Result<Vec<(AccountId, Account, u64)>, Fault> {
+        const OPERATION: &str = "ledger.kept";
+        let mut found: HashMap<String, Item> = HashMap::new();
+        for batch in ids.chunks(READ_BATCH) {
+            let keys = batch.iter().map(|id| key(&account_pk(shard, id), ALONE)).collect();
+            let mut wanted = Some(
+                KeysAndAttributes::builder()
+                    .set_keys(Some(keys))
+                    .consistent_read(true)
+                    .build()
+                    .map_err(built(OPERATION))?,
+            );
+            let mut wait = Backoff::default();
+            while let Some(request) = wanted.take() {
+                let output = self
+                    .table
+                    .client
+                    .batch_get_item()
+                    .request_items(&self.table.name, request)
+                    .send()
+                    .await
+                    .map_err(fault(OPERATION))?;
+                let items = output.responses.into_iter().flatten().flat_map(|(_, items)| items);
+                found.extend(items.filter_map(|item| Some((item.get("pk")?.as_s().ok()?.clone(), item))));
+                wanted = output.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table.name));
+                if wanted.is_some() {
+                    wait.once(OPERATION).await?;
+                }
+            }
+        }
+        let account = |id: &AccountId| {
+            let Some(item) = found.get(&account_pk(shard, id)) else {
+                return Ok((id.clone(), Account::default(), 0));
+            };
+            let Some(AttributeValue::B(bytes)) = item.get("base") else {
+                return Err(Fault::new(FaultKind::Corrupt, OPERATION, id.as_str()));
+            };
+            let account = Account::from_bytes(bytes.as_ref())
+                .map_err(|error| Fault::new(FaultKind::Corrupt, OPERATION, id.as_str()).with_source(error))?;
+            Ok((id.clone(), account, number(OPERATION, item, "after")?))
+        };
+        ids.iter().map(account).collect()
+    }
+
+    /// Puts an account into the list of its shard, before it is made: a name in the list may lack its account, never the
+    /// other way round.
+    async fn announce(&self, shard: &ShardId, account: &AccountId) -> Result<(), Fault> {
+        self.put_key(&accounts_of(shard), account.as_str()).await
+    }
+
+    /// Puts a shard into the list of shards, once for each process.
+    async fn know(&self, shard: &ShardId) -> Result<(), Fault> {
+        if !lock(&self.listed).contains(shard) {
+            self.put_key(SHARDS, shard.as_str()).await?;
+            lock(&self.listed).insert(shard.clone());
+        }
+        Ok(())
+    }
+
+    async fn put_key(&self, pk: &str, sk: &str) -> Result<(), Fault> {
+        self.table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(key(pk, sk)))
+            .send()
+            .await
+            .map(drop)
+            .map_err(fault(TRANSACT))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn head_pk(shard: &ShardId) -> String {
+    format!("head#{shard}")
+}
+
+fn head_key(shard: &ShardId) -> Item {
+    key(&head_pk(shard), ALONE)
+}
+
+fn log_pk(shard: &ShardId) -> String {
+    format!("log#{shard}")
+}
+
+/// The sort key of the segment that begins with this step.
+fn place(first: u64) -> String {
+    format!("{first:020}")
+}
+
+fn first_of(item: &Item) -> Option<u64> {
+    sort_key(item)?.parse().ok()
+}
+
+fn archived_pk(shard: &ShardId) -> String {
+    format!("archived#{shard}")
+}
+
+/// Since 1970.
+fn seconds() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn account_pk(shard: &ShardId, account: &AccountId) -> String {
+    format!("account#{shard}#{account}")
 }
 
 fn accounts_of(shard: &ShardId) -> String {
     format!("accounts#{shard}")
 }
 
-fn outbox(shard: &ShardId, lane: u32) -> String {
-    format!("outbox#{shard}#{lane}")
+fn blob(bytes: Vec<u8>) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
 }
 
-fn lane(entry: &str) -> u32 {
-    entry.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % LANES
+fn head_of(item: &Item) -> Result<Head, Fault> {
+    const OPERATION: &str = "ledger.head";
+    let optional = |name: &str| item.get(name).map_or(Ok(0), |_| number(OPERATION, item, name));
+    Ok(Head {
+        first: optional("first")?,
+        kept: optional("kept")?,
+        from: optional("from")?,
+        steps: steps_of(item, "log")?,
+    })
 }
 
-/// Folds the first `steps` operations of a journal into its state, unless somebody has done so since it was read.
-/// Nobody waits for it, and a failure only leaves the work to the next.
-async fn fold(table: Arc<Table>, place: Place, journal: Journal, steps: usize) {
-    let steps = steps.min(FOLD_MOST).min(journal.log.len());
-    let Ok(bytes) = journal.folded(&place.account, steps).to_bytes() else { return };
-    // From the last to the first: the table means the places before the update, emulators those after each removal.
-    let gone: Vec<String> = (0..steps).rev().map(|index| format!("#log[{index}]")).collect();
-    let _ = table
-        .client
-        .update_item()
-        .table_name(&table.name)
-        .set_key(Some(place.key()))
-        .update_expression(format!("SET #base = :base, #version = :next REMOVE {}", gone.join(", ")))
-        // Operations are only ever appended, so under the same version the first ones are still those that were read.
-        // Sent twice, the second finds the next version.
-        .condition_expression(same(journal.version))
-        .expression_attribute_names("#log", "log")
-        .expression_attribute_names("#base", "base")
-        .expression_attribute_names("#version", "version")
-        .set_expression_attribute_values(Some(versions(journal.version, bytes)))
-        .send()
-        .await;
-}
-
-/// The condition that the base is still the one of `version`, and the values for it and for the next.
-fn same(version: u64) -> &'static str {
-    if version == 0 { "attribute_not_exists(#version)" } else { "#version = :version" }
-}
-
-fn versions(version: u64, base: Vec<u8>) -> Item {
-    let mut values = Item::from([
-        (":base".to_owned(), AttributeValue::B(Blob::new(base))),
-        (":next".to_owned(), count(version + 1)),
-    ]);
-    if version > 0 {
-        // A value that no expression names is an error.
-        values.insert(":version".to_owned(), count(version));
+fn segment_of(item: &Item) -> Result<Segment, Fault> {
+    let corrupt = || Fault::new(FaultKind::Corrupt, "ledger.log", "a segment");
+    let steps = steps_of(item, "steps")?;
+    let steps = steps.iter().map(|packed| Step::unpack(packed)).collect::<Result<Vec<Step>, Fault>>()?;
+    let came = item.get("came").and_then(|came| came.as_s().ok()).ok_or_else(corrupt)?;
+    let came: Vec<shard::Outcome> = came
+        .split_ascii_whitespace()
+        .map(|outcome| outcome.parse().map(shard::Outcome).map_err(|_| corrupt()))
+        .collect::<Result<_, Fault>>()?;
+    if came.len() != steps.len() {
+        return Err(corrupt());
     }
-    values
+    Ok(Segment { first: first_of(item).ok_or_else(corrupt)?, steps: steps.into_iter().zip(came).collect() })
 }
 
-/// Writes `account` in place of the journal that it was computed from, if that still stands.
-fn replacement(
-    table: &str,
-    place: &Place,
-    journal: Option<&Journal>,
-    account: &Account,
-) -> Result<TransactWriteItem, Fault> {
-    let bytes = account
-        .to_bytes()
-        .map_err(|error| Fault::new(FaultKind::Corrupt, TRANSACT, place.pk()).with_source(error))?;
-    let version = journal.map_or(0, |journal| journal.version);
-    let mut update = Update::builder()
-        .table_name(table)
-        .set_key(Some(place.key()))
-        .update_expression("SET #base = :base, #version = :next, #log = :none")
-        .expression_attribute_names("#log", "log")
-        .expression_attribute_names("#base", "base")
-        .expression_attribute_names("#version", "version")
-        .set_expression_attribute_values(Some(versions(version, bytes)))
-        .expression_attribute_values(":none", AttributeValue::L(Vec::new()));
-    update = match journal {
-        None => update.condition_expression(same(0)),
-        Some(journal) => update
-            .condition_expression(format!("{} AND size(#log) = :length", same(version)))
-            .expression_attribute_values(":length", count(journal.log.len() as u64)),
-    };
-    Ok(TransactWriteItem::builder().update(update.build().map_err(built(TRANSACT))?).build())
-}
-
-fn journal(item: Option<&Item>) -> Result<Journal, Fault> {
-    let corrupt = |what: &str| Fault::new(FaultKind::Corrupt, "ledger.journal", what);
-    let Some(item) = item else { return Ok(Journal::default()) };
-    let base = match item.get("base") {
-        None => Account::default(),
-        Some(AttributeValue::B(bytes)) => {
-            Account::from_bytes(bytes.as_ref()).map_err(|error| corrupt("base").with_source(error))?
-        }
-        Some(_) => return Err(corrupt("base")),
-    };
-    let version = match item.get("version") {
-        None => 0,
-        Some(_) => number("ledger.journal", item, "version")?,
-    };
-    let log = match item.get("log") {
-        None => Vec::new(),
+fn steps_of(item: &Item, name: &str) -> Result<Vec<Vec<u8>>, Fault> {
+    let corrupt = || Fault::new(FaultKind::Corrupt, "ledger.log", "steps");
+    match item.get(name) {
+        None => Ok(Vec::new()),
         Some(AttributeValue::L(steps)) => steps
             .iter()
-            .map(|step| {
-                let json = step.as_s().map_err(|_| corrupt("log"))?;
-                serde_json::from_str(json).map_err(|error| corrupt("log").with_source(error))
-            })
-            .collect::<Result<_, Fault>>()?,
-        Some(_) => return Err(corrupt("log")),
-    };
-    Ok(Journal { base, version, log })
-}
-
-fn put(shard: &ShardId, entry: &Entry) -> Result<WriteRequest, Fault> {
-    let mut item = key(&outbox(shard, lane(&entry.id)), &entry.id);
-    item.insert("line".to_owned(), text(&*entry.line));
-    if let Some(settle) = &entry.settle {
-        let json = serde_json::to_string(settle)
-            .map_err(|error| Fault::new(FaultKind::Corrupt, TRANSACT, "a settlement").with_source(error))?;
-        item.insert("settle".to_owned(), text(json));
+            .map(|step| step.as_b().map(|bytes| bytes.as_ref().to_vec()).map_err(|_| corrupt()))
+            .collect(),
+        Some(_) => Err(corrupt()),
     }
-    let put = PutRequest::builder().set_item(Some(item)).build().map_err(built(TRANSACT))?;
-    Ok(WriteRequest::builder().put_request(put).build())
 }
 
-fn entry(operation: &'static str, item: &Item) -> Result<Entry, Fault> {
-    let corrupt = || Fault::new(FaultKind::Corrupt, operation, "an entry of the outbox");
-    let string = |name: &str| item.get(name).map(|value| value.as_s().map_err(|_| corrupt())).transpose();
-    let settle = string("settle")?
-        .map(|json| serde_json::from_str(json).map_err(|error| corrupt().with_source(error)))
-        .transpose()?;
-    let (Some(id), Some(line)) = (string("sk")?, string("line")?) else { return Err(corrupt()) };
-    Ok(Entry { id: id.as_str().into(), line: line.as_str().into(), settle })
+/// The outcome of a conditional update that is as good when somebody else has done it.
+fn done<T, R>(result: Result<T, SdkError<UpdateItemError, R>>, operation: &'static str) -> Result<(), Fault>
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match result {
+        Err(error) if unmet(&error).is_none() => Err(fault(operation)(error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// The item that was there already, and is not replaced; empty where the table does not tell it.
+fn already<R>(error: &SdkError<PutItemError, R>) -> Option<Item> {
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+            Some(failed.item().cloned().unwrap_or_default())
+        }
+        _ => None,
+    }
 }
 
 /// A request that lacks a part.

@@ -10,6 +10,7 @@ mod journal;
 mod ledger;
 pub mod log;
 mod ports;
+mod shard;
 mod table;
 
 pub use aws::Aws;

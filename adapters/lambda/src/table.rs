@@ -6,9 +6,11 @@
 //! | --- | --- | --- |
 //! | `documents` | name | `bytes`, `version`, `writer`; without `bytes` it was deleted |
 //! | `kept#<home>#<name>` | `-` | `bytes`, `until` (seconds since 1970; the table takes out what is over) |
-//! | `account#<shard>#<account>` | `-` | `base`, `version`, `log` (see [`crate::journal`]) |
+//! | `head#<shard>` | `-` | `log`, `first`, `kept`, `from` (see [`crate::ledger`]) |
+//! | `log#<shard>` | the number of its first step | `steps`, `came`, `until` |
+//! | `archived#<shard>` | `-` | `below`, `cleared` |
+//! | `account#<shard>#<account>` | `-` | `base`, `after`, `until` |
 //! | `accounts#<shard>` | account | |
-//! | `outbox#<shard>#<lane>` | entry | `line`, `settle` |
 //! | `shards` | shard | |
 
 use std::collections::HashMap;

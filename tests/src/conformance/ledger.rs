@@ -12,6 +12,7 @@ use gatelet_core::domain::{AccountId, HoldId, Key, Money, Rate, ShardId, Timesta
 use gatelet_core::port::{Entry, Ledger, Transaction};
 use serde_json::json;
 
+use super::nested::two_hundred_callers_of_one_organisation_wait_little;
 use crate::check_eq;
 
 super::rules![gatelet_core::port::Ledger:
@@ -36,6 +37,7 @@ super::rules![gatelet_core::port::Ledger:
     accounts_are_listed_in_order_over_pages,
     what_is_expected_to_have_no_document_is_only_looked_at,
     limits_that_a_reservation_carries_hold_without_a_document,
+    two_hundred_callers_of_one_organisation_wait_little,
 ];
 
 const CALLERS: usize = 200;

@@ -14,6 +14,7 @@
 
 pub mod archive;
 pub mod ledger;
+pub mod nested;
 pub mod store;
 
 #[cfg(test)]

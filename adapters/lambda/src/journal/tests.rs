@@ -1,109 +1,75 @@
-//! A journal answers as an account would that had all operations to itself, whenever it is folded and whatever is sent
-//! twice.
+//! A step comes out as it went in, and is small.
 
-use gatelet_core::domain::account::{Document, OutputBound, Reserve, Settle};
+use gatelet_core::domain::account::{OutputBound, Reserve, Settle};
 use gatelet_core::domain::{HoldId, Money, Rate};
 use proptest::prelude::*;
 
 use super::*;
 
-fn id() -> AccountId {
-    AccountId::key("k")
-}
-
-fn document(version: u64, rpm: u64) -> Op {
-    let document: Document = serde_json::from_value(serde_json::json!({
-        "version": version,
-        "holder": { "key": {
-            "id": "k", "shard": "main", "hash": "h", "state": "active", "created": 0, "updated": 0,
-            "limits": { "rpm": rpm, "tpm": 4000, "parallel": 4, "budget": ["0.0001 USD / day", "0.0005 USD / total"] },
-        } },
-    }))
-    .unwrap();
-    Op::Write { document: Box::new(document), expect: (version > 1).then(|| version - 1) }
-}
-
-#[derive(Clone, Debug)]
-enum Action {
-    /// Appends, once or twice, as the SDK may.
-    Append { op: Op, at: i64, twice: bool },
-    /// Folds as many of the oldest operations.
-    Fold(usize),
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let hold = (0..12_u32).prop_map(|number| HoldId::new(format!("req_{number}")));
-    prop_oneof![
-        6 => (hold.clone(), 1..3_u64, 1..900_u64, any::<bool>()).prop_map(|(hold, version, tokens, elastic)| {
-            Op::Reserve(Reserve {
-                hold,
-                versions: vec![version], carried: Vec::new(),
-                input_tokens: tokens,
-                input_cost: Money::from_nanos(tokens * 20),
-                output: OutputBound { tokens, rate: Rate::from_picos(30_000), elastic },
-                expires: Timestamp::from_seconds(100),
-            })
-        }),
-        4 => (hold, 0..900_u64).prop_map(|(hold, tokens)| {
-            Op::Settle(Settle { hold, tokens, output_tokens: 0, cost: Money::from_nanos(tokens * 20) })
-        }),
-        1 => (1..4_u64, 1..6_u64).prop_map(|(version, rpm)| document(version, rpm)),
-        1 => Just(Op::Sweep),
+fn accounts() -> Vec<AccountId> {
+    [
+        "key/7hq2m9c4xd",
+        "organisation/acme",
+        "project/website",
+        "team/search",
+        "user/anna@example.com",
+        "model/openai/gpt-4o-mini",
     ]
+    .map(AccountId::new)
+    .into()
 }
 
-fn action() -> impl Strategy<Value = Action> {
-    prop_oneof![
-        5 => (op(), 0..150_000_000_i64, any::<bool>())
-            .prop_map(|(op, at, twice)| Action::Append { op, at, twice }),
-        1 => (0..12_usize).prop_map(Action::Fold),
-    ]
+#[test]
+fn a_request_in_five_accounts_takes_less_than_half_a_kilobyte() {
+    let hold = HoldId::new("req_01kardz3m4y8b6q0v5w9x2c7n1");
+    let reserve = Step {
+        at: Timestamp::from_micros(1_795_012_345_678_901),
+        accounts: accounts(),
+        op: Op::Reserve(Reserve {
+            hold: hold.clone(),
+            versions: vec![3, 1, 12, 2, 1, 0],
+            carried: Vec::new(),
+            input_tokens: 4_711,
+            input_cost: Money::from_nanos(706_650),
+            output: OutputBound { tokens: 16_384, rate: Rate::from_picos(600_000), elastic: true },
+            expires: Timestamp::from_micros(1_795_013_245_678_901),
+        }),
+        entries: Vec::new(),
+    };
+    let line = r#"{"v":1,"kind":"attempt","id":"req_01kardz3m4y8b6q0v5w9x2c7n1","at":"2026-11-18T17:12:25.679112Z","attempt":1,"target":"openai/gpt-4o-mini","lane":"verbatim","status":200,"outcome":"answered","head_ms":412.031,"total_ms":2210.412}
+{"v":1,"kind":"request","id":"req_01kardz3m4y8b6q0v5w9x2c7n1","at":"2026-11-18T17:12:25.678901Z","shard":"acme","key":"7hq2m9c4xd","alias":"search-prod","org":"acme","team":"search","project":"website","user":"anna@example.com","operation":"chat","dialect":"openai","model":"openai/gpt-4o-mini","target":"openai/gpt-4o-mini","stream":true,"outcome":"done","status":200,"attempts":1,"usage":{"input":1203,"cache_read":0,"cache_write_5m":0,"cache_write_1h":0,"cache_write_12h":0,"audio_input":0,"image_input":0,"output":418,"reasoning":0,"audio_output":0,"web_searches":0},"usage_estimated":false,"cost":"0.00043125","total_ms":2211.733,"first_content_ms":431.508}"#;
+    let settle = Step {
+        at: Timestamp::from_micros(1_795_012_347_890_634),
+        accounts: accounts()[..5].to_vec(),
+        op: Op::Settle(Settle { hold, tokens: 1_621, output_tokens: 418, cost: Money::from_nanos(431_250) }),
+        entries: vec![Entry {
+            id: "1795012345678901-req_01kardz3m4y8b6q0v5w9x2c7n1".into(),
+            line: line.into(),
+            settle: None,
+        }],
+    };
+    println!("{}\n{}", serde_json::to_string(&reserve).unwrap(), serde_json::to_string(&settle).unwrap());
+    let (reserved, settled) = (reserve.pack().unwrap(), settle.pack().unwrap());
+    println!("a reservation {} bytes, a settlement with its record {}", reserved.len(), settled.len());
+    assert_eq!(Step::unpack(&reserved).unwrap(), reserve);
+    assert_eq!(Step::unpack(&settled).unwrap(), settle);
+    assert!(reserved.len() + settled.len() < 440, "{} and {}", reserved.len(), settled.len());
 }
 
 proptest! {
     #[test]
-    fn a_journal_answers_as_the_account_alone_would(actions in prop::collection::vec(action(), 1..60)) {
-        let mut alone = Account::default();
-        alone.apply(&id(), &document(1, 5), Timestamp::EPOCH);
-        let mut journal = Journal::default();
-        journal.log.push(Step { id: "first".to_owned(), at: Timestamp::EPOCH, op: document(1, 5) });
-        for (number, action) in actions.into_iter().enumerate() {
-            match action {
-                Action::Append { op, at, twice } => {
-                    let step = Step { id: number.to_string(), at: Timestamp::from_micros(at), op };
-                    let expected = step.apply(&id(), &mut alone);
-                    journal.log.push(step.clone());
-                    let (place, grant) = journal.grant(&id(), &step.id).unwrap();
-                    prop_assert_eq!(&grant, &expected);
-                    prop_assert_eq!(place, journal.log.len() - 1);
-                    if twice {
-                        journal.log.push(step.clone());
-                        prop_assert_eq!(journal.grant(&id(), &step.id).unwrap().1, grant);
-                    }
-                }
-                Action::Fold(steps) => {
-                    let steps = steps.min(journal.log.len());
-                    let bytes = journal.folded(&id(), steps).to_bytes().unwrap();
-                    journal.base = Account::from_bytes(&bytes).unwrap();
-                    journal.log.drain(..steps);
-                }
-            }
-            // As bytes: in memory, an account that was read also differs in what it has looked at already.
-            prop_assert_eq!(journal.account(&id()).to_bytes().unwrap(), alone.to_bytes().unwrap());
-        }
+    fn a_step_comes_out_as_it_went_in(line in ".{0,3000}", at in any::<i64>(), names in prop::collection::vec("[a-z]{1,9}/.{0,40}", 0..12)) {
+        let step = Step {
+            at: Timestamp::from_micros(at),
+            accounts: names.into_iter().map(AccountId::new).collect(),
+            op: Op::Sweep,
+            entries: vec![Entry { id: "1".into(), line: line.as_str().into(), settle: None }],
+        };
+        prop_assert_eq!(Step::unpack(&step.pack().unwrap()).unwrap(), step);
     }
 
-    /// The first copy may have been folded away before the second arrives: whoever sent it then reads the second's answer.
     #[test]
-    fn the_second_copy_of_a_reserve_holds_nothing_more(op in op(), at in 0..90_000_000_i64) {
-        let mut account = Account::default();
-        account.apply(&id(), &document(1, 5), Timestamp::EPOCH);
-        let first = account.apply(&id(), &op, Timestamp::from_micros(at));
-        let once = account.clone();
-        let second = account.apply(&id(), &op, Timestamp::from_micros(at));
-        prop_assert_eq!(account, once);
-        if matches!(first, Grant::Held { .. } | Grant::Settled | Grant::Written) {
-            prop_assert_eq!(first, second);
-        }
+    fn what_is_no_step_is_said_to_be_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _no_panic = Step::unpack(&bytes);
     }
 }

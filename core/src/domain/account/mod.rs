@@ -92,6 +92,11 @@ impl Account {
         self.document.as_deref()
     }
 
+    /// The latest moment that it knows of.
+    pub fn seen(&self) -> Timestamp {
+        self.seen
+    }
+
     /// Applies one operation. Pure: the same account, operation and moment give the same answer on every host.
     pub fn apply(&mut self, id: &AccountId, op: &Op, now: Timestamp) -> Grant {
         let swept = self.advance(now);

@@ -104,6 +104,35 @@ fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
     })
 }
 
+impl Account {
+    /// Does to this one of a transaction's accounts, at `place`, what the transaction did to all of them when it was granted, with as
+    /// many output tokens as it granted: for a host that knows what came of it and does not look at the others.
+    pub fn follow(&mut self, op: &Op, place: usize, granted: u64, at: Timestamp) {
+        match op {
+            Op::Reserve(reserve) if reserve.only_looks(place) => {}
+            Op::Reserve(reserve) => {
+                self.advance(at);
+                self.adopt(reserve.carried(place));
+                if !self.holds(reserve) {
+                    self.open(reserve, granted);
+                }
+            }
+            Op::Settle(settle) => {
+                self.advance(at);
+                self.settle(settle);
+            }
+            Op::Write { document, .. } => {
+                self.advance(at);
+                self.write(document.clone());
+            }
+            Op::Sweep => {
+                self.advance(at);
+                self.forget();
+            }
+        }
+    }
+}
+
 impl Grant {
     /// Of two refusals the one to act on: stale documents first, since all else was judged by them, and all of those.
     #[must_use]
