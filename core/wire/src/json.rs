@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr2, memchr2_iter};
+use memchr::{memchr, memchr2, memchr2_iter};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -70,10 +70,60 @@ pub fn number(text: &str) -> Option<f64> {
 
 /// The string that `raw` is, borrowed unless it has escapes; none for any other value.
 pub fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    plain(raw.get()).map(Cow::Borrowed).or_else(|| escaped(raw.get()))
+}
+
+fn escaped(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     #[serde(transparent)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+    serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0)
+}
+
+/// What stands between the quotes of a string without escapes. `json` is one value, without space around it.
+fn plain(json: &str) -> Option<&str> {
+    let inside = json.strip_prefix('"')?.strip_suffix('"')?;
+    memchr(b'\\', inside.as_bytes()).is_none().then_some(inside)
+}
+
+/// Gives each field of an object that this program wrote, a string as what it says and any other value as its text. One that
+/// is `null` is as one that is missing.
+///
+/// What we wrote needs no judge: it has no spaces and no field twice, and its keys have no escapes. None: it is no such object.
+pub fn each_field<'a>(json: &'a str, take: &mut dyn FnMut(&'a str, Cow<'a, str>)) -> Option<()> {
+    let mut rest = json.strip_prefix('{')?;
+    while rest != "}" {
+        let (key, after) = rest.strip_prefix('"')?.split_once('"')?;
+        let after = after.strip_prefix(':')?;
+        let (value, after) = after.split_at_checked(length(after))?;
+        if value.starts_with('"') {
+            take(key, plain(value).map(Cow::Borrowed).or_else(|| escaped(value))?);
+        } else if value != "null" {
+            take(key, Cow::Borrowed(value));
+        }
+        rest = match after.strip_prefix(',') {
+            Some(rest) => rest,
+            None if after == "}" => after,
+            None => return None,
+        };
+    }
+    Some(())
+}
+
+/// How long the value is that `json` begins with.
+fn length(json: &str) -> usize {
+    let json = json.as_bytes();
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => at = string_end(json, at + 1),
+            b'{' | b'[' => (depth, at) = (depth + 1, at + 1),
+            b'}' | b']' | b',' if depth == 0 => break,
+            b'}' | b']' => (depth, at) = (depth - 1, at + 1),
+            _ => at += 1,
+        }
+    }
+    at
 }
 
 /// Whether `raw` is `null`.
@@ -170,5 +220,34 @@ mod tests {
         assert_eq!(json.as_str(), r#"{  "a": [1.10, 12345678901234567890123], "b": "x\ny"}"#);
         let nested: Vec<Json> = serde_json::from_str("[{\"a\":\n1}]").unwrap();
         assert_eq!(nested[0].as_str(), "{\"a\":1}");
+    }
+    fn fields(json: &str) -> Option<Vec<(&str, String)>> {
+        let mut seen = Vec::new();
+        each_field(json, &mut |key, value| seen.push((key, value.into_owned())))?;
+        Some(seen)
+    }
+
+    #[test]
+    fn each_field_of_what_we_wrote_is_given_whatever_stands_in_it() {
+        let json = serde_json::json!({
+            "text": "as it is, {or} [not]", "escaped": "\"quoted\" \\ \n é", "empty": "", "none": null, "word": "null",
+            "count": 12, "below": -1.5, "flag": true, "list": ["a]\"", {"b": "}"}], "map": {"c": {"d": [1, 2]}, "e": {}},
+        });
+        for (field, value) in fields(&json.to_string()).unwrap() {
+            let text = json[field].as_str().map_or_else(|| json[field].to_string(), str::to_owned);
+            assert_eq!(value, text, "{field}");
+        }
+        assert_eq!(fields(&json.to_string()).unwrap().len(), 9, "a null is left out");
+        assert_eq!(fields("{}").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_what_we_wrote() {
+        let json = r#"{"a":"x\"","b":{"c":[1,"}"]},"d":12,"e":null}"#;
+        assert_eq!(fields(json).unwrap().len(), 3);
+        for end in 0..json.len() {
+            assert_eq!(fields(&json[..end]), None, "{end}");
+        }
+        assert_eq!(fields(&format!("{json}x")), None);
     }
 }
