@@ -19,8 +19,7 @@ mod rollup;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use gatelet_wire::Fields;
-use gatelet_wire::json::string;
+use gatelet_wire::json::each_field;
 
 use crate::domain::Money;
 use crate::port::Fault;
@@ -75,38 +74,43 @@ struct Use<'a> {
 impl<'a> Use<'a> {
     /// Reads a record's line. None: it is no request's.
     fn of(day: u32, line: &'a str) -> Option<Self> {
-        let record = Fields::read_plain(line.as_bytes()).ok()?;
-        let text = |name: &str| record.present(name).and_then(string);
-        if text("kind")? != "request" {
+        let (mut kind, mut target, mut outcome) = (None, None, None);
+        let (mut attempts, mut cost) = (0, None);
+        let (mut usage, mut tags) = (None, None);
+        let mut fields = [const { None }; FIELDS.len()];
+        each_field(line, &mut |name, value| match name {
+            "kind" => kind = Some(value),
+            "target" => target = Some(value),
+            "outcome" => outcome = Some(value),
+            "attempts" => attempts = value.parse().unwrap_or(0),
+            "cost" => cost = value.parse::<Money>().ok(),
+            "usage" => usage = Some(value),
+            "tags" => tags = Some(value),
+            // A caller may ask for any name; what a provider was asked for is what it bills.
+            "model" => {}
+            name => {
+                if let Some(place) = FIELDS.iter().position(|field| *field == name) {
+                    fields[place] = Some(value);
+                }
+            }
+        })?;
+        if kind? != "request" {
             return None;
         }
-        let mut fields = FIELDS.map(text);
-        // A caller may ask for any name; what a provider was asked for is what it bills.
-        let target = text("target");
-        fields[MODEL] = None;
-        if let Some(target) = &target {
-            let (provider, model) = target.split_once('/').unwrap_or((target, ""));
+        if let Some(target) = target {
+            let (provider, model) = target.split_once('/').unwrap_or((&target, ""));
             fields[PROVIDER] = Some(Cow::Owned(provider.to_owned()));
             fields[MODEL] = (!model.is_empty()).then(|| Cow::Owned(model.to_owned()));
         }
-        let mut tags: Vec<String> = match record.present("tags") {
-            Some(list) => serde_json::from_str(list.get()).ok()?,
-            None => Vec::new(),
-        };
+        let mut tags: Vec<String> =
+            tags.map_or_else(|| Some(Vec::new()), |tags| serde_json::from_str(&tags).ok())?;
         tags.sort_unstable();
         tags.dedup();
-        Some(Self { day, fields, tags, sums: sums(&record)? })
+        Some(Self { day, fields, tags, sums: sums(attempts, &outcome?, cost?, &usage?)? })
     }
 }
 
-fn sums(record: &Fields<'_>) -> Option<Sums> {
-    let count = |fields: &Fields<'_>, name: &str| -> u64 {
-        fields.present(name).and_then(|raw| raw.get().parse().ok()).unwrap_or(0)
-    };
-    let text = |name: &str| record.present(name).and_then(string);
-    let cost: Money = text("cost")?.parse().ok()?;
-    let attempts = count(record, "attempts");
-    let outcome = text("outcome")?;
+fn sums(attempts: u64, outcome: &str, cost: Money, usage: &str) -> Option<Sums> {
     let (asked, done) = (attempts > 0, outcome == "done");
     let wrong = !done && outcome != "client_left";
     let mut sums = Sums::default();
@@ -122,16 +126,13 @@ fn sums(record: &Fields<'_>) -> Option<Sums> {
     for (sum, count) in sums.iter_mut().zip(counts) {
         *sum = count;
     }
-    let usage = record.present("usage")?;
-    let usage = Fields::of(usage, "usage").ok()?;
-    for (sum, name) in sums.iter_mut().zip(COUNTERS).skip(TOKENS) {
-        *sum = count(&usage, name);
-        if name == "cache_write" {
-            *sum = ["cache_write_5m", "cache_write_1h", "cache_write_12h"]
-                .iter()
-                .fold(0, |sum: u64, name| sum.saturating_add(count(&usage, name)));
+    each_field(usage, &mut |name, value| {
+        let name = if name.starts_with("cache_write_") { "cache_write" } else { name };
+        let counter = COUNTERS.iter().skip(TOKENS).position(|counter| *counter == name);
+        if let Some(sum) = counter.and_then(|place| sums.get_mut(TOKENS + place)) {
+            *sum = sum.saturating_add(value.parse().unwrap_or(0));
         }
-    }
+    })?;
     if let Some(over) = sums.last_mut() {
         *over = u64::from(outcome == "budget_spent");
     }

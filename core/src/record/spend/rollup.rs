@@ -16,6 +16,7 @@
 //! has noted the number has them already. A reader looks at the same number.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use bytes::Bytes;
 
@@ -82,7 +83,7 @@ impl Rollup {
     /// What was listed of the outbox after the document was read; `all`: it was the whole outbox.
     pub(in crate::record) fn listed(&mut self, entries: &[Entry], all: bool) {
         if all {
-            let there: HashSet<u64> = entries.iter().map(|entry| hash(&entry.id)).collect();
+            let there: Ids = entries.iter().map(|entry| hash(&entry.id)).collect();
             for counted in &mut self.open.counted {
                 counted.gone |= !there.contains(&counted.id);
             }
@@ -92,7 +93,7 @@ impl Rollup {
     /// Counts the first of these, which are of one day, and answers how many: as many as one document takes.
     pub(in crate::record) fn count(&mut self, day: i64, batch: &[Entry]) -> usize {
         let day = u32::try_from(day).unwrap_or(0);
-        let mut known: HashSet<u64> = self.open.counted.iter().map(|counted| counted.id).collect();
+        let mut known: Ids = self.open.counted.iter().map(|counted| counted.id).collect();
         let before = self.open.cells.size;
         for (place, entry) in batch.iter().enumerate() {
             if self.open.cells.size > before + BATCH {
@@ -133,7 +134,7 @@ impl Rollup {
 
     /// These are in no outbox any more.
     pub(in crate::record) fn cleared(&mut self, entries: &[Entry]) {
-        let gone: HashSet<u64> = entries.iter().map(|entry| hash(&entry.id)).collect();
+        let gone: Ids = entries.iter().map(|entry| hash(&entry.id)).collect();
         for counted in &mut self.open.counted {
             counted.gone |= gone.contains(&counted.id);
         }
@@ -337,6 +338,28 @@ pub(super) fn month(day: u32) -> (u32, std::ops::Range<u32>) {
     let begins = |month| Civil::month_begins(year, month).map_or(0, |second| second / DAY);
     let days = |month| u32::try_from(begins(month)).unwrap_or(0);
     (u32::try_from((year - 1970) * 12 + month - 1).unwrap_or(0), days(month)..days(month + 1))
+}
+
+/// Ids by their hashes, which are hashed no further.
+type Ids = HashSet<u64, BuildHasherDefault<Hashed>>;
+
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte));
+        }
+    }
 }
 
 /// FNV-1a: an id has eighty bits of chance already.
