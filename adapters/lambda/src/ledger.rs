@@ -115,7 +115,7 @@ impl Ledger for TableLedger {
         let Transaction { accounts, op, entries } = transaction;
         let accounts = distinct(&accounts);
         if accounts.is_empty() && entries.is_empty() {
-            return Ok(Outcome { grant: transact(&mut [], &op, now) });
+            return Ok(Outcome { grant: transact::<Account>(&mut [], &op, now) });
         }
         let creates = matches!(op, Op::Write { expect: None, .. });
         if creates || !entries.is_empty() {

@@ -27,23 +27,22 @@ pub(super) struct Accounts {
 }
 
 #[derive(Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a question of its own, and most answers go together"
-)]
 struct Slot {
-    account: Account,
+    /// None: it was taken out to be worked on. Where it did not come back, a panic has lost it: its row counts. In a box,
+    /// so that taking it out moves a pointer.
+    account: Option<Box<Account>>,
     /// It differs from its row.
     changed: bool,
     /// It is in the list of those to be written.
     marked: bool,
     /// It is on its way to its row, which does not show it yet.
     writing: bool,
-    /// It was taken out to be worked on. Where it did not come back, a panic has lost it: its row counts.
-    out: bool,
     /// The round of its last use.
     used: u64,
 }
+
+/// An account that was taken out.
+pub(super) type Taken = (AccountId, Box<Account>);
 
 /// Accounts in memory above which idle ones are forgotten.
 const MOST: usize = 4_096;
@@ -79,47 +78,71 @@ impl Accounts {
         shard: &ShardId,
         id: &AccountId,
     ) -> Result<Option<&Account>, Fault> {
-        self.load(db, shard, id)?;
-        Ok(self.slot(shard, id).map(|slot| &slot.account).filter(|account| !account.is_blank()))
+        if self.slot(shard, id).is_none_or(|slot| slot.account.is_none()) {
+            let taken = self.take(db, shard, vec![id.clone()])?;
+            self.put_back(shard, taken, |_| false);
+        }
+        let account = self.slot(shard, id).and_then(|slot| slot.account.as_deref());
+        Ok(account.filter(|account| !account.is_blank()))
     }
 
-    /// Takes an account out to work on it; [`Accounts::put`] brings it back.
+    /// Takes accounts out to work on them, each once; [`Accounts::put_back`] brings them back.
     pub(super) fn take(
         &mut self,
         db: &Connection,
         shard: &ShardId,
-        id: &AccountId,
-    ) -> Result<Account, Fault> {
-        self.load(db, shard, id)?;
-        let round = self.round;
-        Ok(self.slot(shard, id).map_or_else(Account::default, |slot| {
-            slot.used = round;
-            slot.out = true;
-            std::mem::take(&mut slot.account)
-        }))
+        ids: Vec<AccountId>,
+    ) -> Result<Vec<Taken>, Fault> {
+        let slots = match self.slots.get_mut(shard) {
+            Some(slots) => slots,
+            None => self.slots.entry(shard.clone()).or_default(),
+        };
+        let mut taken: Vec<Taken> = Vec::with_capacity(ids.len());
+        for id in ids {
+            if taken.iter().any(|(there, _)| *there == id) {
+                continue;
+            }
+            let there = slots.get_mut(&id).and_then(|slot| {
+                slot.used = self.round;
+                slot.account.take()
+            });
+            let account = match there {
+                Some(account) => account,
+                None => match row(db, shard, &id, self.run) {
+                    Ok(account) => {
+                        slots.insert(id.clone(), Slot { used: self.round, ..Slot::default() });
+                        Box::new(account)
+                    }
+                    Err(fault) => {
+                        self.put_back(shard, taken, |_| false);
+                        return Err(fault);
+                    }
+                },
+            };
+            taken.push((id, account));
+        }
+        Ok(taken)
     }
 
-    /// Brings an account back; `changed`: it is to be written, at the latest with the next [`super::Embedded::sync`].
-    pub(super) fn put(&mut self, shard: &ShardId, id: AccountId, account: Account, changed: bool) {
-        if !changed {
-            // One that is only asked for does not come into being.
-            if let Some(slot) = self.slot(shard, &id) {
-                slot.account = account;
-                slot.out = false;
+    /// Brings accounts back. Those that `changed` are to be written, at the latest with the next
+    /// [`super::Embedded::sync`].
+    pub(super) fn put_back(
+        &mut self,
+        shard: &ShardId,
+        taken: Vec<Taken>,
+        changed: impl Fn(&Account) -> bool,
+    ) {
+        let Some(slots) = self.slots.get_mut(shard) else { return };
+        for (id, account) in taken {
+            let Some(slot) = slots.get_mut(&id) else { continue };
+            if changed(&account) {
+                slot.changed = true;
+                if !slot.marked {
+                    slot.marked = true;
+                    self.marked.push((shard.clone(), id));
+                }
             }
-            return;
-        }
-        let round = self.round;
-        self.note_shard(shard);
-        let slots = self.slots.entry(shard.clone()).or_default();
-        let slot = slots.entry(id.clone()).or_default();
-        slot.account = account;
-        slot.out = false;
-        slot.changed = true;
-        slot.used = round;
-        if !slot.marked {
-            slot.marked = true;
-            self.marked.push((shard.clone(), id));
+            slot.account = Some(account);
         }
     }
 
@@ -143,9 +166,11 @@ impl Accounts {
 
     /// An account's bytes as it stands; none: it is not in memory, so its row has them.
     pub(super) fn bytes(&mut self, shard: &ShardId, id: &AccountId) -> Result<Option<Vec<u8>>, Fault> {
-        let Some(slot) = self.slot(shard, id).filter(|slot| !slot.out) else { return Ok(None) };
+        let Some(account) = self.slot(shard, id).and_then(|slot| slot.account.as_deref()) else {
+            return Ok(None);
+        };
         // Of nothing, no bytes: the row goes.
-        let bytes = if slot.account.is_blank() { Ok(Vec::new()) } else { slot.account.to_bytes() };
+        let bytes = if account.is_blank() { Ok(Vec::new()) } else { account.to_bytes() };
         bytes
             .map(Some)
             .map_err(|error| Fault::new(FaultKind::Corrupt, "ledger.write", id.as_str()).with_source(error))
@@ -154,7 +179,7 @@ impl Accounts {
     /// The same, if its row is another. From here on it is on its way: [`Accounts::written`] or
     /// [`Accounts::not_written`] says how that ended.
     pub(super) fn unwritten(&mut self, shard: &ShardId, id: &AccountId) -> Result<Option<Vec<u8>>, Fault> {
-        if !self.slot(shard, id).is_some_and(|slot| slot.changed && !slot.out) {
+        if !self.slot(shard, id).is_some_and(|slot| slot.changed && slot.account.is_some()) {
             return Ok(None);
         }
         let bytes = self.bytes(shard, id)?;
@@ -189,9 +214,9 @@ impl Accounts {
         slots
             .filter(|(id, slot)| {
                 let ahead = slot.changed || slot.writing;
-                ahead && !slot.out && id.as_str().starts_with(prefix) && id.as_str() > after
+                ahead && id.as_str().starts_with(prefix) && id.as_str() > after
             })
-            .map(|(id, slot)| (id.clone(), slot.account.clone()))
+            .filter_map(|(id, slot)| Some((id.clone(), slot.account.as_deref()?.clone())))
             .collect()
     }
 
@@ -217,32 +242,29 @@ impl Accounts {
         self.slots.get_mut(shard)?.get_mut(id)
     }
 
-    fn load(&mut self, db: &Connection, shard: &ShardId, id: &AccountId) -> Result<(), Fault> {
-        if self.slot(shard, id).is_some_and(|slot| !slot.out) {
-            return Ok(());
-        }
-        let read = || -> rusqlite::Result<Option<(Vec<u8>, i64)>> {
-            let mut query =
-                db.prepare_cached("select state, run from accounts where shard = ? and id = ?")?;
-            query.query_row([shard.as_str(), id.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-        };
-        // That there is none is kept too: many requests look for what has no limits.
-        let account = match read().map_err(fault("ledger.read"))? {
-            Some((bytes, run)) => self.read(id, &bytes, run)?,
-            None => Account::default(),
-        };
-        let slot = Slot { account, used: self.round, ..Slot::default() };
-        self.slots.entry(shard.clone()).or_default().insert(id.clone(), slot);
-        Ok(())
-    }
-
     /// Reads a row. Holds that another run left behind end here: whoever held them died with it.
     pub(super) fn read(&self, id: &AccountId, bytes: &[u8], run: i64) -> Result<Account, Fault> {
-        let mut account = Account::from_bytes(bytes)
-            .map_err(|error| Fault::new(FaultKind::Corrupt, "ledger.read", id.as_str()).with_source(error))?;
-        if run != self.run {
-            account.abandon();
-        }
-        Ok(account)
+        read(id, bytes, run == self.run)
     }
+}
+
+/// An account as its row has it. That there is none is an answer too, and kept: many requests look for what has no limits.
+fn row(db: &Connection, shard: &ShardId, id: &AccountId, run: i64) -> Result<Account, Fault> {
+    let row = || -> rusqlite::Result<Option<(Vec<u8>, i64)>> {
+        let mut query = db.prepare_cached("select state, run from accounts where shard = ? and id = ?")?;
+        query.query_row([shard.as_str(), id.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    };
+    match row().map_err(fault("ledger.read"))? {
+        Some((bytes, of)) => read(id, &bytes, of == run),
+        None => Ok(Account::default()),
+    }
+}
+
+fn read(id: &AccountId, bytes: &[u8], ours: bool) -> Result<Account, Fault> {
+    let mut account = Account::from_bytes(bytes)
+        .map_err(|error| Fault::new(FaultKind::Corrupt, "ledger.read", id.as_str()).with_source(error))?;
+    if !ours {
+        account.abandon();
+    }
+    Ok(account)
 }

@@ -113,47 +113,23 @@ impl State {
         {
             return Err(Fault::new(FaultKind::Unavailable, "ledger.transact", why.as_str()));
         }
-        let mut accounts: Vec<(AccountId, Account)> = Vec::with_capacity(ids.len());
-        for id in ids {
-            if accounts.iter().any(|(taken, _)| *taken == id) {
-                continue;
-            }
-            match self.accounts.take(&self.db, shard, &id) {
-                Ok(account) => accounts.push((id, account)),
-                Err(fault) => {
-                    self.put_back(shard, accounts, false, false);
-                    return Err(fault);
-                }
-            }
-        }
+        let mut accounts = self.accounts.take(&self.db, shard, ids)?;
         let grant = account::transact(&mut accounts, &op, now);
-        let changed = grant.changes();
         let sweeps = matches!(op, Op::Sweep);
-        let durable = changed && !reserves;
-        if !durable && entries.is_empty() {
-            self.put_back(shard, accounts, changed, sweeps);
-            return Ok((grant, None));
+        // What was only looked at does not come to be; what a sweep has forgotten is taken out.
+        let changes = grant.changes();
+        let written = |account: &Account| changes && (sweeps || !account.is_blank());
+        let durable = changes && !reserves;
+        let waits = durable || !entries.is_empty();
+        if waits {
+            let touched = accounts.iter().filter(|(_, account)| durable && written(account));
+            self.batch.add(shard, touched.map(|(id, _)| id.clone()), entries);
         }
-        let touched = accounts.iter().filter(|(_, account)| durable && (sweeps || !account.is_blank()));
-        let touched = touched.map(|(id, _)| id.clone());
-        self.batch.add(shard, touched, entries);
-        self.put_back(shard, accounts, changed, sweeps);
-        self.accounts.note_shard(shard);
-        Ok((grant, Some(self.batch.join())))
-    }
-
-    /// What was only looked at does not come to be; what a sweep has forgotten is taken out.
-    fn put_back(
-        &mut self,
-        shard: &ShardId,
-        accounts: Vec<(AccountId, Account)>,
-        changed: bool,
-        sweeps: bool,
-    ) {
-        for (id, account) in accounts {
-            let changed = changed && (sweeps || !account.is_blank());
-            self.accounts.put(shard, id, account, changed);
+        self.accounts.put_back(shard, accounts, written);
+        if changes || waits {
+            self.accounts.note_shard(shard);
         }
+        Ok((grant, waits.then(|| self.batch.join())))
     }
 
     fn list(

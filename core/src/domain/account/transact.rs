@@ -1,5 +1,7 @@
 //! One operation over several accounts: all or none.
 
+use std::borrow::BorrowMut;
+
 use super::reserve::Quote;
 use super::{Account, Grant, Headroom, Meter, Op, Reserve};
 use crate::domain::{AccountId, Timestamp};
@@ -18,10 +20,17 @@ pub fn distinct(accounts: &[AccountId]) -> Vec<AccountId> {
 /// Applies one operation to every account, or to none, and answers the first refusal that binds most, or the grant that
 /// binds most.
 ///
-/// Each account is there once (see [`distinct`]); one that was never written is [`Account::default`].
+/// Each account is there once (see [`distinct`]), wherever its host keeps it; one that was never written is
+/// [`Account::default`].
 ///
 /// After a refusal the accounts may have moved in time, and nothing else: whether that is kept makes no difference.
-pub fn transact(accounts: &mut [(AccountId, Account)], op: &Op, now: Timestamp) -> Grant {
+pub fn transact<A: BorrowMut<Account>>(accounts: &mut [(AccountId, A)], op: &Op, now: Timestamp) -> Grant {
+    let mut accounts: Vec<(&AccountId, &mut Account)> =
+        accounts.iter_mut().map(|(id, account)| (&*id, account.borrow_mut())).collect();
+    apply(&mut accounts, op, now)
+}
+
+fn apply(accounts: &mut [(&AccountId, &mut Account)], op: &Op, now: Timestamp) -> Grant {
     let swept: u64 = accounts.iter_mut().map(|(_, account)| account.advance(now)).sum();
     match op {
         Op::Reserve(reserve) => self::reserve(accounts, reserve),
@@ -49,7 +58,7 @@ pub fn transact(accounts: &mut [(AccountId, Account)], op: &Op, now: Timestamp) 
     }
 }
 
-fn reserve(accounts: &mut [(AccountId, Account)], reserve: &Reserve) -> Grant {
+fn reserve(accounts: &mut [(&AccountId, &mut Account)], reserve: &Reserve) -> Grant {
     let mut quotes = Vec::with_capacity(accounts.len());
     let mut refusal: Option<Grant> = None;
     // What is held already stays held, whatever document was written meanwhile to an account that had none.
