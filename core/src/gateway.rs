@@ -1,5 +1,6 @@
 //! The only public door, and what a host says while it cannot open it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use gatelet_wire::DialectId;
@@ -38,7 +39,7 @@ impl Gateway {
         let query = parts.uri.query();
         let route = Route::of(&path, query, &parts.headers).or_native(&path, &parts.headers, core);
         let words = Words::of(&route);
-        let answer = Box::pin(api::answer(core, id.clone(), now, route, parts, body)).await;
+        let answer = boxed(|| api::answer(core, id.clone(), now, route, parts, body)).await;
         signed(answer.unwrap_or_else(|refusal| refused(&id, now, words, &refusal)), &id, words)
     }
 
@@ -59,6 +60,12 @@ impl Gateway {
     pub fn ports(&self) -> &Ports {
         &self.core.ports
     }
+}
+
+/// A future that is made where it stays. `Box::pin` would make it on the stack and copy all of it, and a future is as large as
+/// the largest of its states: thousands of bytes, of which the first state needs some hundred.
+fn boxed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::into_pin(Box::write(Box::new_uninit(), make()))
 }
 
 /// Why a host cannot make a [`Gateway`] yet.

@@ -132,7 +132,7 @@ pub(super) async fn admit<'a>(
                 let newer = match caller.with(newer) {
                     Some(newer) => Arc::new(newer),
                     // It belongs to something else by now, or is gone.
-                    None => authenticate::read(core, &shard, &caller.key.id).await?,
+                    None => Box::pin(authenticate::read(core, &shard, &caller.key.id)).await?,
                 };
                 core.keys.put(&shard, &newer);
                 authenticate::judge(&newer, &received.arrived.proof, now, received.arrived.approach(core))?;

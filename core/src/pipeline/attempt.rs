@@ -149,7 +149,9 @@ async fn run(
         (_, body) => body,
     };
     let (streams, body) = match target.provider.quirks.idiom {
-        Some(idiom) => idiom::answer(core, call, target, idiom, streams, &head.headers, body).await?,
+        Some(idiom) => {
+            Box::pin(idiom::answer(core, call, target, idiom, streams, &head.headers, body)).await?
+        }
         None => (streams, body),
     };
     match body {
@@ -403,7 +405,8 @@ async fn request(
         // A signature is of the whole body.
         Body::Empty | Body::Stream(_) => return Err(()),
     };
-    target.provider.sign(signer, &parts.method, &parts.uri, &mut parts.headers, &body, now).await;
+    let provider = &target.provider;
+    Box::pin(provider.sign(signer, &parts.method, &parts.uri, &mut parts.headers, &body, now)).await;
     Ok(Request::from_parts(parts, Body::Full(body)))
 }
 

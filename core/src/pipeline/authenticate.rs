@@ -29,7 +29,7 @@ pub(super) async fn authenticate<'a>(
     let caller = if may_call(&arrived.caller, received.wanted(&arrived.caller)) {
         arrived.caller.clone()
     } else {
-        anew(core, &received).await?
+        Box::pin(anew(core, &received)).await?
     };
     Ok(Authenticated { received, caller })
 }
@@ -55,7 +55,7 @@ pub async fn known(
     {
         return Ok(cached);
     }
-    let caller = read(core, &token.shard, &token.id).await?;
+    let caller = Box::pin(read(core, &token.shard, &token.id)).await?;
     check(&caller, token, now, approach)?;
     Ok(caller)
 }

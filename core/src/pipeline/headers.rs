@@ -53,7 +53,13 @@ impl Head {
     }
 
     fn number(&mut self, name: &'static HeaderName, number: u64) {
+        self.count(name, number, "");
+    }
+
+    /// A number and what it counts.
+    fn count(&mut self, name: &'static HeaderName, number: u64, unit: &str) {
         digits(&mut self.room, number);
+        self.room.extend_from_slice(unit.as_bytes());
         self.made(name);
     }
 
@@ -121,7 +127,15 @@ pub(super) fn times(head: &mut Head, core: &Core, received: &Received<'_>, books
     head.number(&ATTEMPTS, books.attempts().into());
     let total = core.ports.clock.now().since(received.arrived.started);
     let own = total.saturating_sub(books.upstream_time()).as_micros();
-    head.set(&OVERHEAD_MS, format_args!("{}.{:03}", own / 1_000, own % 1_000));
+    let own = u64::try_from(own).unwrap_or(u64::MAX);
+    digits(&mut head.room, own / 1_000);
+    // The digit before the three that count is the point's.
+    let first = head.room.len();
+    digits(&mut head.room, 1_000 + own % 1_000);
+    if let Some(point) = head.room.get_mut(first) {
+        *point = b'.';
+    }
+    head.made(&OVERHEAD_MS);
 }
 
 /// What is left of the limits a minute, in the form that the vendor's SDK knows.
@@ -139,7 +153,7 @@ pub(super) fn limits(head: &mut Head, dialect: DialectId, headroom: &Headroom, n
         match rates {
             RateHeaders::Openai => {
                 let seconds = resets_at.since(now).as_micros().div_ceil(1_000_000);
-                head.set(reset_name, format_args!("{seconds}s"));
+                head.count(reset_name, u64::try_from(seconds).unwrap_or(u64::MAX), "s");
             }
             RateHeaders::Anthropic => {
                 head.set(reset_name, format_args!("{}", Timestamp::from_seconds(resets_at.seconds())));

@@ -112,7 +112,8 @@ pub struct Asking {
 }
 
 /// Takes a request in. The key is judged before the body is read: a stranger, who can write keys of
-/// the right form, does not fill our memory with bodies.
+/// the right form, does not fill our memory with bodies. What is waited for rarely is boxed, here and in the stages after
+/// it: each request's state is as large as the largest of what it may wait for.
 pub(super) async fn arrive(
     core: &Core,
     id: RequestId,
@@ -125,7 +126,7 @@ pub(super) async fn arrive(
     let signed = Signed::read(&parts, asking.addressed.model.as_deref(), started)?;
     let approach = Approach::of(core, &parts, asking.operation.name());
     let (shown, caller) = if let Some(signed) = signed {
-        let caller = signed.known(core, started, approach).await?;
+        let caller = Box::pin(signed.known(core, started, approach)).await?;
         (Shown::Signature(signed), caller)
     } else {
         let token = token(core, &parts)?;
@@ -156,7 +157,9 @@ pub(super) async fn arrive(
             // Only now is there something that a signature could be of.
             let (proof, caller) = match shown {
                 Shown::Token(token) => (Proof::Token(token), caller),
-                Shown::Signature(signed) => signed.verify(core, caller, &body, started, approach).await?,
+                Shown::Signature(signed) => {
+                    Box::pin(signed.verify(core, caller, &body, started, approach)).await?
+                }
             };
             if streamed {
                 (proof, caller, Bytes::new(), Upload::of(Body::Full(body)))

@@ -37,7 +37,7 @@ impl Stakes {
         let mut all: Vec<Stake> = std::iter::once(own).chain(caller.scopes().iter().cloned()).collect();
         let customer = customer(received, caller)?;
         if let Some(id) = &customer {
-            all.push(known(core, shard, caller, id, received.arrived.started).await?);
+            all.push(Box::pin(known(core, shard, caller, id, received.arrived.started)).await?);
         }
         let knobs = &received.arrived.knobs;
         let more = knobs.tags.iter().filter(|tag| !key.tags.contains(tag));
