@@ -176,7 +176,9 @@ pub fn config(upstream: &Upstream) -> String {
     let project = format!("{base}/v1/projects/p-1/locations/us-east5");
     let place = upstream.place();
     format!(
-        r#"fetch: {{ private: ["{place}"], file: 1 MB, time: 5s }}
+        r#"# Scenarios fail their own targets on purpose, and often.
+health: {{ faults: 50 }}
+fetch: {{ private: ["{place}"], file: 1 MB, time: 5s }}
 providers:
   up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai}, passthrough: unpriced }}
   up-anthropic: {{ dialect: anthropic, base: "{base}", key: {anthropic} }}
@@ -235,6 +237,17 @@ models:
   "impatient/*":
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     timeouts: {{ first: 1s, idle: 1s }}
+    retries: 0
+  "spare/*":
+    targets:
+      - {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+    timeouts: {{ first: 1s }}
+    retries: 0
+  "refused-spare/*":
+    targets:
+      - {{ model: up-refusing/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
     retries: 0
   refused:
     targets: [ {{ model: up-refusing/nobody, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]

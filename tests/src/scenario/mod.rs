@@ -18,6 +18,7 @@ macro_rules! scenarios {
 
 mod bad_input;
 mod bedrock;
+mod chaos;
 mod chat;
 mod clients;
 mod faults;
@@ -84,6 +85,7 @@ pub fn all() -> Vec<Scenario> {
         leaving::scenarios(),
         bad_input::scenarios(),
         faults::scenarios(),
+        chaos::scenarios(),
         records::scenarios(),
         spend::scenarios(),
     ]

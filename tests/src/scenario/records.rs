@@ -92,7 +92,7 @@ async fn the_archive_is_laid_out_by_date_and_hour(world: Arc<World>) -> Result<(
 }
 
 /// The records of one request, once so many are in the archive; each stands there once.
-async fn recorded(world: &World, request: &str, count: usize) -> Result<Vec<Value>> {
+pub(super) async fn recorded(world: &World, request: &str, count: usize) -> Result<Vec<Value>> {
     let end = Instant::now() + Duration::from_mins(1);
     loop {
         world.host.tick().await?;

@@ -1,0 +1,199 @@
+//! The table of faults: what a target may do wrong, and that its caller sees nothing of it while another can answer. One
+//! scenario a fault, so that the list of names is the table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Scenario;
+use super::records::recorded;
+use crate::check_eq;
+use crate::upstream::{Dialect, Ending, Piece, Play, Reply};
+use crate::world::{World, cost, question};
+
+/// A fault, how its target is asked, and what the attempt's record says of it.
+struct Row {
+    name: &'static str,
+    /// The model whose second target answers; scripts are named by what stands for the star.
+    model: &'static str,
+    streamed: bool,
+    play: fn() -> Play,
+    outcome: &'static str,
+    /// The target's answer had begun, so that its provider may bill it.
+    billed: bool,
+    /// The longest that the fault itself may take.
+    within: Duration,
+}
+
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// The models here wait a second for the first content.
+const A_SILENCE: Duration = Duration::from_secs(2);
+
+const fn row(name: &'static str, outcome: &'static str, play: fn() -> Play) -> Row {
+    Row { name, model: "spare", streamed: false, play, outcome, billed: false, within: AT_ONCE }
+}
+
+const fn stream(name: &'static str, outcome: &'static str, play: fn() -> Play) -> Row {
+    Row { streamed: true, billed: true, ..row(name, outcome, play) }
+}
+
+const fn slow(row: Row) -> Row {
+    Row { billed: true, within: A_SILENCE, ..row }
+}
+
+fn error(kind: &str) -> Value {
+    json!({ "error": { "message": "not now", "type": kind, "param": null, "code": null } })
+}
+
+static ROWS: &[Row] = &[
+    row("429_with_retry_after", "upstream_limited", || {
+        Play::json(429, &error("rate_limit_error")).with_header("retry-after", "30")
+    }),
+    row("429_without_retry_after", "upstream_limited", || Play::json(429, &error("rate_limit_error"))),
+    row("500", "upstream_failed", || Play::json(500, &error("server_error"))),
+    row("502_of_a_proxy", "upstream_failed", || Play::text(502, "text/html", "<h1>Bad Gateway</h1>")),
+    row("503", "upstream_overloaded", || Play::json(503, &error("server_error"))),
+    row("529", "upstream_overloaded", || Play::json(529, &error("overloaded_error"))),
+    row("a_refused_credential", "upstream_credential", || Play::json(401, &error("authentication_error"))),
+    row("an_unknown_model", "upstream_refused", || Play::json(404, &error("not_found_error"))),
+    row("a_closed_connection", "upstream_unreachable", || Play::HangUp),
+    Row { model: "refused-spare", ..row("a_refused_connection", "upstream_unreachable", || Play::HangUp) },
+    slow(row("silence_before_headers", "upstream_timeout", || Play::Silence)),
+    slow(stream("silence_after_headers", "upstream_timeout", || {
+        Reply::text(["never"]).usage(10, 1).ending_after(0, Ending::Silence).into()
+    })),
+    Row {
+        billed: true,
+        ..row("a_truncated_body", "upstream_malformed", || {
+            Play::text(200, "application/json", "{\"id\":\"c\",\"choices\":[{\"index\":0,\"mess")
+        })
+    },
+    Row {
+        billed: true,
+        ..row("a_body_that_is_no_json", "upstream_malformed", || {
+            Play::text(200, "text/html", "<h1>Welcome</h1>")
+        })
+    },
+    Row {
+        billed: true,
+        ..row("an_error_inside_a_success", "upstream_failed", || Play::json(200, &error("server_error")))
+    },
+    stream("an_error_event_first", "upstream_failed", || {
+        Play::events([Piece::text(&format!("data: {}\n\n", error("server_error")))])
+    }),
+    stream("a_malformed_event_first", "upstream_malformed", || {
+        Play::events([Piece::text("data: {\"choices\":[{\n\n")])
+    }),
+    stream("a_cut_before_content", "upstream_broken", || {
+        Reply::text(["never"]).usage(10, 1).ending_after(0, Ending::Cut).into()
+    }),
+    stream("an_end_before_content", "upstream_broken", || {
+        Reply::text(["never"]).usage(10, 1).ending_after(0, Ending::Close).into()
+    }),
+];
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let rows = ROWS.iter().map(|row| {
+        Scenario::new(format!("fault_{}_is_answered_by_the_next_target", row.name), move |world| {
+            Box::pin(answered(world, row))
+        })
+    });
+    let others = [
+        Scenario::new("when_all_targets_are_down_one_error_names_them", |world| Box::pin(all_down(world))),
+        Scenario::new("a_slow_trickle_is_passed_on", |world| Box::pin(trickle(world))),
+        Scenario::new("a_target_that_limits_its_rate_is_left_alone", |world| Box::pin(left_alone(world))),
+    ];
+    rows.chain(others).collect()
+}
+
+/// The second target answers: one more attempt, the fault's own time, nothing charged for it, both in the records.
+async fn answered(world: Arc<World>, row: &Row) -> Result<()> {
+    let key = world.host.key(json!({ "limits": { "budget": ["1 USD / day"] } })).await?;
+    let script = format!("fault-{}", row.name.replace('_', "-"));
+    let mut plays = vec![(row.play)()];
+    if row.model == "refused-spare" {
+        plays.clear();
+    }
+    plays.push(Reply::text(["sec", "ond"]).usage(10, 2).into());
+    world.upstream.script(&script, plays);
+    let mut body = question(Dialect::OpenAi, &format!("{}/{script}", row.model));
+    body["stream"] = json!(row.streamed);
+    let began = Instant::now();
+    let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
+    let took = began.elapsed();
+    check_eq!(answer.status, 200, "{}", answer.text());
+    check_eq!(answer.header("x-gatelet-attempts"), Some("2"));
+    check_eq!(answer.header("x-gatelet-model"), Some(format!("up-anthropic/{script}").as_str()));
+    ensure!(answer.text().contains("sec"), "{}", answer.text());
+    // Hosts under test share two processors: three times what it takes alone.
+    ensure!(took < row.within * 3, "it took {took:?}");
+    check_eq!(world.closed_books(&key).await?.spent, cost(10, 2));
+    let id = answer.header("x-gatelet-request-id").context("no request id")?;
+    let records = recorded(&world, id, 3).await?;
+    let mut attempts: Vec<&Value> = records.iter().filter(|record| record["kind"] == "attempt").collect();
+    attempts.sort_by_key(|attempt| attempt["attempt"].as_u64());
+    check_eq!(attempts.len(), 2, "{records:?}");
+    check_eq!(attempts[0]["outcome"], json!(row.outcome), "{}", attempts[0]);
+    check_eq!(attempts[0]["billed"] == json!("unknown"), row.billed, "{}", attempts[0]);
+    check_eq!(attempts[1]["outcome"], json!("answered"));
+    Ok(())
+}
+
+async fn all_down(world: Arc<World>) -> Result<()> {
+    let key = world.host.key(json!({ "limits": { "budget": ["1 USD / day"] } })).await?;
+    let script = "all-down";
+    let overloaded = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "later" } });
+    world.upstream.script(script, [Play::json(500, &error("server_error")), Play::json(529, &overloaded)]);
+    let answer = world
+        .ask(Dialect::OpenAi, &key, &question(Dialect::OpenAi, &format!("spare/{script}")))
+        .whole()
+        .await?;
+    check_eq!(answer.status, 529, "{}", answer.text());
+    let message = answer.json()?["error"]["message"].as_str().context("no message")?.to_owned();
+    for part in ["`up-anthropic/all-down`", "Tried before: `up-openai/all-down` (500)"] {
+        ensure!(message.contains(part), "{message}");
+    }
+    check_eq!(world.closed_books(&key).await?.spent, 0);
+    Ok(())
+}
+
+async fn trickle(world: Arc<World>) -> Result<()> {
+    let key = world.host.open_key().await?;
+    let script = "trickles";
+    let reply =
+        Reply::text(["one ", "two ", "three"]).usage(10, 3).in_writes_of(7).every(Duration::from_millis(2));
+    world.upstream.script(script, [reply.into()]);
+    let mut body = question(Dialect::OpenAi, &format!("spare/{script}"));
+    body["stream"] = json!(true);
+    let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
+    check_eq!(answer.header("x-gatelet-attempts"), Some("1"));
+    ensure!(answer.text().contains("three") && answer.text().contains("[DONE]"), "{}", answer.text());
+    Ok(())
+}
+
+/// Where a process lives on between requests, the second caller does not wait for the first one's fault.
+async fn left_alone(world: Arc<World>) -> Result<()> {
+    let key = world.host.open_key().await?;
+    let script = "limits-its-rate";
+    let limited = Play::json(429, &error("rate_limit_error")).with_header("retry-after", "60");
+    let answers = || Play::from(Reply::text(["second"]).usage(10, 1));
+    world.upstream.script(script, [limited, answers(), answers()]);
+    for attempts in ["2", "1"] {
+        let answer = world
+            .ask(Dialect::OpenAi, &key, &question(Dialect::OpenAi, &format!("spare/{script}")))
+            .whole()
+            .await?;
+        check_eq!(answer.status, 200, "{}", answer.text());
+        check_eq!(answer.header("x-gatelet-attempts"), Some(attempts));
+    }
+    let targets =
+        world.host.admin(http::Method::GET, "/admin/v1/targets?limit=1000").whole().await?.json()?;
+    let listed = targets["targets"].as_array().context("no targets")?;
+    let target = listed.iter().find(|target| target["target"] == format!("up-openai/{script}"));
+    let target = target.with_context(|| format!("not among {targets}"))?;
+    check_eq!((&target["standing"], &target["fault"]), (&json!("out"), &json!("rate_limit")));
+    Ok(())
+}
