@@ -25,7 +25,7 @@ pub struct Core {
     /// Requests that wait at a limit.
     pub(crate) waiting: AtomicUsize,
     /// What was seen of targets.
-    pub(crate) board: Board,
+    pub(crate) board: Arc<Board>,
     /// Answers that are made in the background.
     pub(crate) runs: Runs,
     pub(crate) ready: Readiness,
@@ -87,7 +87,7 @@ pub struct Ticked {
 impl Core {
     pub(crate) fn new(ports: Ports, settings: Settings, policy: Policy) -> Self {
         let demo = Demo::new(ports.clock.clone());
-        let board = Board::default();
+        let board = Arc::new(Board::default());
         board.set_rules(*policy.health());
         let policy = RwLock::new(Arc::new(policy));
         Self {
@@ -106,6 +106,12 @@ impl Core {
             demo,
             policy,
         }
+    }
+
+    /// The same gateway on other ports, knowing no documents yet.
+    pub(crate) fn on(&self, ports: Ports) -> Self {
+        let this = Self::new(ports, self.settings.clone(), Policy::default());
+        Self { policy: RwLock::new(self.policy()), board: self.board.clone(), ..this }
     }
 
     pub(crate) fn replace_policy(&self, policy: Policy) {

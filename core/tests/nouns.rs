@@ -77,7 +77,7 @@ fn a_bulk_is_bounded_and_its_form_is_judged() {
         (json!({}), "body"),
         (json!({ "items": 7 }), "items"),
         (json!({ "items": [{}] }), "items[0]"),
-        (json!({ "items": [{ "crate": {} }] }), "items[0]"),
+        (json!({ "items": [{ "crate": {} }] }), "items[0].crate"),
         (json!({ "items": [{ "create": {}, "delete": { "id": "a" } }] }), "items[0]"),
         (json!({ "items": [{ "delete": { "id": "a", "vresion": 1 } }] }), "items[0].delete.vresion"),
         (json!({ "items": [{ "update": { "id": "a" } }] }), "items[0].update"),

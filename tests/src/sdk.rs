@@ -146,7 +146,8 @@ fn node() -> Result<PathBuf> {
     installed("node_modules/.bin/node")
 }
 
-fn installed(program: &str) -> Result<PathBuf> {
+/// A program that `cargo xtask setup` installs, by its path below the root.
+pub fn installed(program: &str) -> Result<PathBuf> {
     let path = root().join(program);
     ensure!(path.exists(), "{} is missing: run `cargo xtask setup`", path.display());
     Ok(path)

@@ -10,6 +10,7 @@ use anyhow::Result;
 mod bench;
 mod catalogue;
 mod dev;
+mod fuzz_api;
 mod order;
 mod project;
 mod setup;
@@ -51,6 +52,11 @@ const COMMANDS: &[Command] = &[
         name: "zones",
         does: "zones FOLDER: the table of time zones, from compiled ones such as those of PyPI's tzdata",
         run: zones::run,
+    },
+    Command {
+        name: "fuzz-api",
+        does: "fuzz-api [EXAMPLES [SEED]]: thousands of calls of the admin API, made from its description",
+        run: fuzz_api::run,
     },
     Command { name: "size", does: "sizes of the artefacts, against their budgets", run: size::run },
 ];

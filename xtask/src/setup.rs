@@ -18,7 +18,13 @@ pub(crate) fn run(_arguments: &[String]) -> Result<()> {
     }
     python_packages("requirements.txt", "venv", "python")?;
     // It wants other versions of the packages that are tested themselves.
-    python_packages("requirements-litellm.txt", "venv-litellm", "python-litellm")
+    python_packages("requirements-litellm.txt", "venv-litellm", "python-litellm")?;
+    api_packages()
+}
+
+/// What judges the admin API.
+pub(crate) fn api_packages() -> Result<()> {
+    python_packages("requirements-api.txt", "venv-api", "python-api")
 }
 
 /// Only what the Worker needs: no Python.

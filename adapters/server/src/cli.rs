@@ -1,10 +1,17 @@
 //! The command line.
 
+mod nouns;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use nouns::{
+    Bulk, Creation, KeyFilters, Keys, LimitWish, More, Noun, ScopeFilters, ScopeWish, Scopes, Version, Wish,
+};
 
 /// Gatelet, the AI gateway: one address in front of every model, with keys, budgets and books.
 ///
@@ -16,7 +23,8 @@ use clap::{Args, Parser, Subcommand};
     name = "gatelet",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 fine, 1 refused or failed, 2 wrong usage."
+    after_help = "Exit codes: 0 fine; 1 refused or failed, and what the gateway said is told; 2 wrong usage, and nothing \
+        was sent."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -45,82 +53,15 @@ pub enum Command {
         #[command(subcommand)]
         command: Box<Keys>,
     },
-    /// Manage teams: what several keys share, with limits for all of them together
-    Teams {
+    #[command(flatten)]
+    Noun(Box<Noun>),
+    /// What would become of a request, and why: every limit and rule that it meets. Nothing happens; exit code 1 where it
+    /// would be refused
+    Explain {
         #[command(flatten)]
         remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage projects, as teams
-    Projects {
         #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage users, as teams
-    Users {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage organisations, as teams
-    Orgs {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage members: a user's limits in one team, by `<team>/<user>`
-    Members {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage customers: end users, by the names that applications send
-    Customers {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage tags of requests, as teams
-    Tags {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage limits of models, by the names that callers use (`models` lists what there is)
-    ModelLimits {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage agents, as teams
-    Agents {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage tools, as teams
-    Tools {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
-    },
-    /// Manage templates: limits under a name, to be copied
-    Templates {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(subcommand)]
-        command: Box<Scopes>,
+        wish: ExplainWish,
     },
     /// List the providers that this program knows: how they are reached, and whether their variable is set here
     Providers {
@@ -177,9 +118,11 @@ pub enum Command {
         /// The last day
         #[arg(long, value_name = "DAY")]
         to: Option<String>,
-        /// The shard, where it is not the gateway's own
-        #[arg(long, value_name = "SHARD")]
-        shard: Option<String>,
+    },
+    /// Print what makes a shell complete these commands
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: Shell,
     },
     /// Write all that this program knows of models into a file, for the store of another host (Workers: the KV key
     /// `catalogue`) or for `GATELET_CATALOGUE`
@@ -254,6 +197,32 @@ pub struct Remote {
     /// Print the gateway's JSON instead of a table
     #[arg(long, global = true)]
     pub json: bool,
+    /// The shard that this is about, where it is not the gateway's own
+    #[arg(long, global = true, value_name = "SHARD")]
+    pub shard: Option<String>,
+}
+
+/// A request to be explained.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainWish {
+    /// The id of the key that would send it; without it the key that is shown in place of the admin's
+    #[arg(long, value_name = "ID")]
+    pub key: Option<String>,
+    /// The model, where the request does not name it
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// A file with the request's body; without it a conversation of one empty message
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+    /// The path that it would be sent to; without it /v1/chat/completions
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// A header that it would have, such as "x-gatelet-customer: ada"; once for each
+    #[arg(long, value_name = "HEADER")]
+    pub header: Vec<String>,
+    /// The address that it would come from; without it the first that the key may be used from
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -288,16 +257,9 @@ pub enum Audit {
         /// How many
         #[arg(long, value_name = "COUNT", default_value = "50")]
         limit: u64,
-        /// The shard, where it is not the gateway's own
-        #[arg(long, value_name = "SHARD")]
-        shard: Option<String>,
     },
     /// Follow the chain of all entries and compare it with the archive; exit code 1 where somebody has changed it
-    Verify {
-        /// The shard, where it is not the gateway's own
-        #[arg(long, value_name = "SHARD")]
-        shard: Option<String>,
-    },
+    Verify,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -314,157 +276,7 @@ pub struct SpendWish {
     /// Only what has this, such as team=search; once for each
     #[arg(long, value_name = "WORD=VALUE")]
     pub only: Vec<String>,
-    /// The shard, where it is not the gateway's own
-    #[arg(long, value_name = "SHARD")]
-    pub shard: Option<String>,
     /// Print all that is counted, as CSV
     #[arg(long)]
     pub csv: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Make a key; it is shown this once
-    Create(Wish),
-    /// List all keys
-    List,
-    /// Show a key, its limits and what is used of them
-    Show { id: String },
-    /// Change what is named, and nothing else; an empty value takes a setting away
-    Update {
-        id: String,
-        #[command(flatten)]
-        wish: Wish,
-    },
-    /// Refuse a key until it is unblocked
-    Block { id: String },
-    /// Let a blocked key in again
-    Unblock { id: String },
-    /// Refuse a key for ever; its books stay
-    Revoke { id: String },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Scopes {
-    /// Make one
-    Create {
-        /// Lower-case letters, digits, `-`, `_` and `.`; for customers, tags and models anything that callers send
-        id: String,
-        /// The organisation that it belongs to
-        #[arg(long, value_name = "ID")]
-        org: Option<String>,
-        /// The template whose limits it gets
-        #[arg(long, value_name = "ID")]
-        template: Option<String>,
-        #[command(flatten)]
-        wish: ScopeWish,
-    },
-    /// List all
-    List,
-    /// Show one, its limits and what all its keys use of them
-    Show { id: String },
-    /// Change what is named, and nothing else; an empty value takes a setting away
-    Update {
-        id: String,
-        #[command(flatten)]
-        wish: ScopeWish,
-    },
-    /// Refuse all its keys until it is unblocked
-    Block { id: String },
-    /// Let its keys in again
-    Unblock { id: String },
-    /// Close it for ever; its keys open nothing any more, its books stay
-    Delete { id: String },
-}
-
-#[derive(Debug, Args)]
-pub struct ScopeWish {
-    /// A name for people
-    #[arg(long)]
-    pub name: Option<String>,
-    /// A model that its keys may call, or a pattern; once for each. Without it every model
-    #[arg(long = "model", value_name = "MODEL")]
-    pub models: Vec<String>,
-    #[command(flatten)]
-    pub limits: LimitWish,
-    /// Anything of yours, as a JSON object
-    #[arg(long, value_name = "JSON")]
-    pub metadata: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct Wish {
-    /// A name for people
-    #[arg(long)]
-    pub alias: Option<String>,
-    /// The organisation that it belongs to
-    #[arg(long, value_name = "ID")]
-    pub org: Option<String>,
-    /// The team that it belongs to
-    #[arg(long, value_name = "ID")]
-    pub team: Option<String>,
-    /// The project that it belongs to
-    #[arg(long, value_name = "ID")]
-    pub project: Option<String>,
-    /// The user that it belongs to
-    #[arg(long, value_name = "ID")]
-    pub user: Option<String>,
-    /// A model that it may call, or a pattern such as "openai/*"; once for each. Without it every model
-    #[arg(long = "model", value_name = "MODEL")]
-    pub models: Vec<String>,
-    #[command(flatten)]
-    pub limits: LimitWish,
-    /// When it expires, such as 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "MOMENT")]
-    pub expires: Option<String>,
-    /// A word that its records carry; once for each
-    #[arg(long = "tag", value_name = "TAG")]
-    pub tags: Vec<String>,
-    /// Anything of yours, as a JSON object
-    #[arg(long, value_name = "JSON")]
-    pub metadata: Option<String>,
-}
-
-/// Limits as they are asked for.
-#[derive(Debug, Args)]
-pub struct LimitWish {
-    /// Requests in any 60 seconds
-    #[arg(long, value_name = "COUNT")]
-    pub rpm: Option<String>,
-    /// Tokens in any 60 seconds
-    #[arg(long, value_name = "COUNT")]
-    pub tpm: Option<String>,
-    /// Requests in any 24 hours
-    #[arg(long, value_name = "COUNT")]
-    pub rpd: Option<String>,
-    /// Tokens in any 24 hours
-    #[arg(long, value_name = "COUNT")]
-    pub tpd: Option<String>,
-    /// Tokens of input in any 60 seconds
-    #[arg(long, value_name = "COUNT")]
-    pub input_tpm: Option<String>,
-    /// Tokens of output in any 60 seconds
-    #[arg(long, value_name = "COUNT")]
-    pub output_tpm: Option<String>,
-    /// Tokens of input in any 24 hours
-    #[arg(long, value_name = "COUNT")]
-    pub input_tpd: Option<String>,
-    /// Tokens of output in any 24 hours
-    #[arg(long, value_name = "COUNT")]
-    pub output_tpd: Option<String>,
-    /// Requests at the same time
-    #[arg(long, value_name = "COUNT")]
-    pub parallel: Option<String>,
-    /// Money, such as "5 USD / day", "100 USD / month" or "1 USD / rolling 6h"; once for each
-    #[arg(long, value_name = "BUDGET")]
-    pub budget: Vec<String>,
-    /// Money that may be passed, but not silently; once for each
-    #[arg(long, value_name = "BUDGET")]
-    pub soft_budget: Vec<String>,
-    /// What becomes of a request that these refuse: refuse, "wait 10", "throttle 10" (seconds), or "cheaper MODEL,MODEL"
-    #[arg(long, value_name = "WHAT")]
-    pub at_limit: Option<String>,
-    /// Only write down what these would refuse
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    pub shadow: Option<bool>,
 }

@@ -3,90 +3,51 @@
 mod audit;
 mod books;
 mod credentials;
+mod explain;
 mod litellm;
+mod nouns;
 mod reconcile;
 mod show;
+mod wish;
 
 pub use audit::audit;
 pub use books::spend;
 pub use credentials::credentials;
+pub use explain::explain;
 pub use litellm::litellm_rows;
+pub use nouns::{keys, scopes};
 pub use reconcile::reconcile;
 pub(crate) use show::table;
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
-use gatelet_core::domain::ScopeKind;
 use gatelet_core::port::{Body, Reach, Upstream as _};
 use gatelet_tokio::{HttpUpstream, Settings};
-use http::Method;
+use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::cli::{Keys, LimitWish, Remote, ScopeWish, Scopes, Wish};
+use crate::cli::Remote;
 
 /// What was asked makes no sense, so nothing was sent.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUsage(String);
 
-pub fn keys(remote: &Remote, command: Keys) -> Result<()> {
-    let admin = Admin::of(remote)?;
-    let shown = |key: &Value| print(remote, key, show::key);
-    match command {
-        Keys::Create(wish) => {
-            let key = admin.call(Method::POST, "/admin/v1/keys", Some(creation(patch(wish)?)))?;
-            print(remote, &key, show::created)?;
-            if remote.json {
-                return Ok(());
-            }
-            let id = key["id"].as_str().unwrap_or_default();
-            shown(&admin.call(Method::GET, &path(id, "")?, None)?)
-        }
-        Keys::List => print(remote, &admin.all("keys")?, show::keys),
-        Keys::Show { id } => shown(&admin.call(Method::GET, &path(&id, "")?, None)?),
-        Keys::Update { id, wish } => {
-            shown(&admin.call(Method::PATCH, &path(&id, "")?, Some(patch(wish)?))?)
-        }
-        Keys::Block { id } => shown(&admin.call(Method::POST, &path(&id, "/block")?, None)?),
-        Keys::Unblock { id } => shown(&admin.call(Method::POST, &path(&id, "/unblock")?, None)?),
-        Keys::Revoke { id } => shown(&admin.call(Method::DELETE, &path(&id, "")?, None)?),
-    }
+/// The gateway said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({} {code})", status.as_u16())]
+struct Refused {
+    status: StatusCode,
+    message: String,
+    code: String,
 }
 
-pub fn scopes(remote: &Remote, kind: ScopeKind, command: Scopes) -> Result<()> {
-    let admin = Admin::of(remote)?;
-    let all = format!("/admin/v1/{}", kind.plural());
-    let one = |id: &str| {
-        if kind.allows(id) {
-            Ok(format!("{all}/{}", utf8_percent_encode(id, NON_ALPHANUMERIC)))
-        } else {
-            Err(WrongUsage(format!("{id:?} is not the id of a {kind}: {}", kind.expected())))
-        }
-    };
-    let shown = |scope: Value| print(remote, &scope, show::scope);
-    let set = |id: &str, patch: Value| shown(admin.call(Method::PATCH, &one(id)?, Some(patch))?);
-    match command {
-        Scopes::Create { id, org, template, wish } => {
-            let mut body = creation(scope_patch(wish)?);
-            if let Some(template) = template {
-                body["template"] = Value::String(template);
-            }
-            if let Some(org) = org {
-                body["org"] = Value::String(org);
-            }
-            body["id"] = Value::String(id);
-            shown(admin.call(Method::POST, &all, Some(body))?)
-        }
-        Scopes::List => print(remote, &admin.all(kind.plural())?, show::scopes),
-        Scopes::Show { id } => shown(admin.call(Method::GET, &one(&id)?, None)?),
-        Scopes::Update { id, wish } => set(&id, scope_patch(wish)?),
-        Scopes::Block { id } => set(&id, json!({ "blocked": true })),
-        Scopes::Unblock { id } => set(&id, json!({ "blocked": false })),
-        Scopes::Delete { id } => shown(admin.call(Method::DELETE, &one(&id)?, None)?),
-    }
+/// The status of an answer that was a refusal.
+fn status(error: &anyhow::Error) -> Option<StatusCode> {
+    error.downcast_ref().map(|Refused { status, .. }| *status)
 }
 
 /// Limits that are numbers.
@@ -108,15 +69,27 @@ impl<'a> Admin<'a> {
     }
 
     fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
-        call(self.remote, self.key, method, path, body)
+        self.call_if(method, path, body, None)
     }
 
-    /// All pages of a list as one.
-    fn all(&self, plural: &str) -> Result<Value> {
-        self.all_of(plural, "")
+    /// The same, where what it is about has this version.
+    fn call_if(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        version: Option<u64>,
+    ) -> Result<Value> {
+        let mut path = path.to_owned();
+        if let Some(shard) = self.remote.shard.as_deref().filter(|_| !path.contains("shard=")) {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.extend(["shard=", &*utf8_percent_encode(shard, NON_ALPHANUMERIC).to_string()]);
+        }
+        let bytes = fetch_if(self.remote, self.key, method, &path, body, version)?;
+        read(self.remote, &bytes)
     }
 
-    /// The same, of what `query` asks for.
+    /// All pages of a list as one, of what `query` asks for.
     fn all_of(&self, plural: &str, query: &str) -> Result<Value> {
         let mut items = Vec::new();
         let mut after = String::new();
@@ -146,161 +119,35 @@ pub fn models(remote: &Remote, key: &str, words: &[String]) -> Result<()> {
     print(remote, &models, show::models)
 }
 
-fn path(id: &str, action: &str) -> Result<String> {
-    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !plain {
-        bail!(WrongUsage(format!("{id:?} is not the id of a key: `gatelet keys list` shows them")));
-    }
-    Ok(format!("/admin/v1/keys/{id}{action}"))
-}
-
-/// A patch of what is not there yet: nothing is to be taken away.
-fn creation(mut patch: Value) -> Value {
-    if let Value::Object(fields) = &mut patch {
-        fields.retain(|_, value| !value.is_null());
-        if let Some(Value::Object(limits)) = fields.get_mut("limits") {
-            limits.retain(|_, value| !value.is_null());
-        }
-    }
-    patch
-}
-
-/// What was said of a key, as a merge patch: an empty value becomes `null`, which takes the setting away.
-fn patch(wish: Wish) -> Result<Value> {
-    let Wish { alias, org, team, project, user, models, limits, expires, tags, metadata } = wish;
-    let mut fields = Map::new();
-    for (name, value) in [
-        ("alias", alias),
-        ("org", org),
-        ("team", team),
-        ("project", project),
-        ("user", user),
-        ("expires", expires),
-    ] {
-        fields.extend(value.map(|value| (name.to_owned(), text(value))));
-    }
-    if !models.is_empty() {
-        let all = models.iter().all(String::is_empty);
-        fields.insert("models".to_owned(), if all { Value::Null } else { list(models) });
-    }
-    if !tags.is_empty() {
-        fields.insert("tags".to_owned(), list(tags));
-    }
-    limit(&mut fields, limits)?;
-    attach(&mut fields, metadata)?;
-    Ok(Value::Object(fields))
-}
-
-/// As [`patch`], of a team, a project or a user.
-fn scope_patch(wish: ScopeWish) -> Result<Value> {
-    let ScopeWish { name, models, limits, metadata } = wish;
-    let mut fields = Map::new();
-    fields.extend(name.map(|name| ("name".to_owned(), text(name))));
-    if !models.is_empty() {
-        let all = models.iter().all(String::is_empty);
-        fields.insert("models".to_owned(), if all { Value::Null } else { list(models) });
-    }
-    limit(&mut fields, limits)?;
-    attach(&mut fields, metadata)?;
-    Ok(Value::Object(fields))
-}
-
-fn text(text: String) -> Value {
-    if text.is_empty() { Value::Null } else { Value::String(text) }
-}
-
-fn list(list: Vec<String>) -> Value {
-    list.into_iter().filter(|item| !item.is_empty()).collect()
-}
-
-fn limit(fields: &mut Map<String, Value>, wish: LimitWish) -> Result<(), WrongUsage> {
-    let LimitWish {
-        rpm,
-        tpm,
-        rpd,
-        tpd,
-        input_tpm,
-        output_tpm,
-        input_tpd,
-        output_tpd,
-        parallel,
-        budget,
-        soft_budget,
-        at_limit,
-        shadow,
-    } = wish;
-    let mut limits = Map::new();
-    let counts = [rpm, tpm, rpd, tpd, input_tpm, output_tpm, input_tpd, output_tpd, parallel];
-    for (name, count) in COUNTS.into_iter().zip(counts) {
-        let Some(count) = count else { continue };
-        let count = match count.as_str() {
-            "" => Value::Null,
-            count => {
-                let number = count.parse::<u64>();
-                number
-                    .map_err(|_| WrongUsage(format!("--{name} takes a whole number, not {count:?}")))?
-                    .into()
-            }
-        };
-        limits.insert(name.to_owned(), count);
-    }
-    for (name, budgets) in [("budget", budget), ("soft_budget", soft_budget)] {
-        if !budgets.is_empty() {
-            limits.insert(name.to_owned(), list(budgets));
-        }
-    }
-    if let Some(at_limit) = at_limit {
-        limits.insert("at_limit".to_owned(), at_limit_of(&at_limit)?);
-    }
-    if let Some(shadow) = shadow {
-        limits.insert("shadow".to_owned(), Value::Bool(shadow));
-    }
-    if !limits.is_empty() {
-        fields.insert("limits".to_owned(), Value::Object(limits));
-    }
-    Ok(())
-}
-
-/// `refuse`, `wait 10`, `throttle 10`, or `cheaper openai/gpt-4o-mini,demo/echo`.
-fn at_limit_of(text: &str) -> Result<Value, WrongUsage> {
-    let wrong = || {
-        WrongUsage(format!(
-            "--at-limit takes refuse, \"wait 10\", \"throttle 10\" or \"cheaper MODEL,MODEL\", not {text:?}"
-        ))
-    };
-    match text.split_once(' ') {
-        None if text.is_empty() => Ok(Value::Null),
-        None if text == "refuse" => Ok(json!("refuse")),
-        Some((word @ ("wait" | "throttle"), seconds)) => {
-            let seconds: u8 = seconds.trim().trim_end_matches('s').parse().map_err(|_| wrong())?;
-            Ok(json!({ word: seconds }))
-        }
-        Some(("cheaper", models)) => {
-            Ok(json!({ "cheaper": list(models.split(',').map(|model| model.trim().to_owned()).collect()) }))
-        }
-        _ => Err(wrong()),
-    }
-}
-
-fn attach(fields: &mut Map<String, Value>, metadata: Option<String>) -> Result<(), WrongUsage> {
-    let Some(metadata) = metadata else { return Ok(()) };
-    let object = serde_json::from_str::<Map<String, Value>>(&metadata)
-        .map_err(|error| WrongUsage(format!("--metadata takes a JSON object: {error}")))?;
-    fields.insert("metadata".to_owned(), Value::Object(object));
-    Ok(())
-}
-
 /// Calls the gateway; an answer that is not a success is an error with the gateway's own words.
 fn call(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
-    let bytes = fetch(remote, key, method, path, body)?;
-    serde_json::from_slice(&bytes)
+    read(remote, &fetch(remote, key, method, path, body)?)
+}
+
+fn read(remote: &Remote, bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes)
         .with_context(|| format!("{} answered without JSON: is it a gateway?", remote.url))
 }
 
 /// As [`call`], for answers of any kind.
 fn fetch(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Value>) -> Result<Vec<u8>> {
+    fetch_if(remote, key, method, path, body, None)
+}
+
+fn fetch_if(
+    remote: &Remote,
+    key: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    version: Option<u64>,
+) -> Result<Vec<u8>> {
     let url = format!("{}{path}", remote.url.trim_end_matches('/'));
-    let request = http::Request::builder()
+    let mut request = http::Request::builder();
+    if let Some(version) = version {
+        request = request.header("if-match", format!("\"{version}\""));
+    }
+    let request = request
         .method(method)
         .uri(&url)
         .header("authorization", format!("Bearer {key}"))
@@ -335,12 +182,7 @@ fn fetch(remote: &Remote, key: &str, method: Method, path: &str, body: Option<Va
     }
     let answer: Value = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} answered with {status} and no JSON: is it a gateway?", remote.url))?;
-    // Problem details under `/admin/v1`, the words of OpenAI elsewhere.
-    let said = |ours: &Value, theirs: &Value| ours.as_str().or(theirs.as_str()).map(str::to_owned);
-    let message = said(&answer["detail"], &answer["error"]["message"]);
-    let message = message.unwrap_or_else(|| "the gateway refused".to_owned());
-    let code = said(&answer["code"], &answer["error"]["code"]).unwrap_or_default();
-    bail!("{message} ({} {code})", status.as_u16())
+    Err(nouns::refused(status, &answer).into())
 }
 
 fn print(remote: &Remote, answer: &Value, table: fn(&Value) -> String) -> Result<()> {

@@ -3,8 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use gatelet_core::domain::ScopeKind;
+use clap::{CommandFactory as _, Parser as _};
 use gatelet_server::cli::{Cli, Command, Import};
 use gatelet_server::{client, import, known, registry, serve};
 
@@ -24,20 +23,11 @@ fn main() -> ExitCode {
         Some(Command::Serve(settings)) => serve::serve(&settings),
         Some(Command::Check { file }) => serve::check(&file),
         Some(Command::Keys { remote, command }) => client::keys(&remote, *command),
-        Some(Command::Teams { remote, command }) => client::scopes(&remote, ScopeKind::Team, *command),
-        Some(Command::Projects { remote, command }) => client::scopes(&remote, ScopeKind::Project, *command),
-        Some(Command::Users { remote, command }) => client::scopes(&remote, ScopeKind::User, *command),
-        Some(Command::Orgs { remote, command }) => client::scopes(&remote, ScopeKind::Organisation, *command),
-        Some(Command::Members { remote, command }) => client::scopes(&remote, ScopeKind::Member, *command),
-        Some(Command::Customers { remote, command }) => {
-            client::scopes(&remote, ScopeKind::Customer, *command)
-        }
-        Some(Command::Tags { remote, command }) => client::scopes(&remote, ScopeKind::Tag, *command),
-        Some(Command::ModelLimits { remote, command }) => client::scopes(&remote, ScopeKind::Model, *command),
-        Some(Command::Agents { remote, command }) => client::scopes(&remote, ScopeKind::Agent, *command),
-        Some(Command::Tools { remote, command }) => client::scopes(&remote, ScopeKind::Tool, *command),
-        Some(Command::Templates { remote, command }) => {
-            client::scopes(&remote, ScopeKind::Template, *command)
+        Some(Command::Noun(noun)) => client::scopes(&noun.remote, noun.kind, noun.command),
+        Some(Command::Explain { remote, wish }) => client::explain(&remote, &wish),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "gatelet", &mut std::io::stdout());
+            Ok(())
         }
         Some(Command::Providers { words, json }) => known::providers(&words, json),
         Some(Command::Models { remote, words, key: Some(key) }) => client::models(&remote, &key, &words),
@@ -51,8 +41,8 @@ fn main() -> ExitCode {
         Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
         Some(Command::Credentials { remote, command }) => client::credentials(&remote, command),
         Some(Command::Audit { remote, command }) => client::audit(&remote, command),
-        Some(Command::Reconcile { remote, from, to, shard }) => {
-            client::reconcile(&remote, from.as_deref(), to.as_deref(), shard.as_deref())
+        Some(Command::Reconcile { remote, from, to }) => {
+            client::reconcile(&remote, from.as_deref(), to.as_deref(), remote.shard.as_deref())
         }
         Some(Command::Catalogue { file }) => known::catalogue(&file),
     });

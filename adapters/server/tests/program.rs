@@ -433,6 +433,143 @@ fn teams_projects_and_users_are_managed_from_the_command_line() {
 }
 
 #[test]
+fn every_noun_has_the_same_commands_and_lists_are_filtered_and_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |arguments: &[&str]| gateway.command(folder.path(), arguments);
+    let json = |arguments: &[&str]| {
+        let output = run(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    for many in [
+        "orgs",
+        "teams",
+        "projects",
+        "users",
+        "members",
+        "customers",
+        "tags",
+        "model-limits",
+        "agents",
+        "tools",
+        "templates",
+    ] {
+        let id = if many == "members" { "m/m" } else { "m" };
+        let made = json(&[many, "create", id, "--name", "One", "--rpm", "7", "--at-limit", "wait 3"]);
+        assert_eq!(made["limits"], serde_json::json!({ "rpm": 7, "at_limit": { "wait": 3 } }), "{many}");
+        let shown = run(&[many, "show", id]);
+        assert!(text(&shown.stdout).contains("0 of 7 used"), "{shown:?}");
+        assert_eq!(json(&[many, "update", id, "--set", "name=Two", "--if-version", "1"])["name"], "Two");
+        let stale = run(&[many, "update", id, "--name", "Three", "--if-version", "1"]);
+        assert_eq!(stale.status.code(), Some(1));
+        assert!(text(&stale.stderr).contains("It is version 2, not 1"), "{stale:?}");
+        assert_eq!(json(&[many, "block", id])["state"], "blocked");
+        let named = |name: &str| run(&[many, "list", "--name", name, "--blocked"]);
+        assert!(text(&named("Two").stdout).contains("rpm 7"), "{many}");
+        assert_eq!(text(&named("Three").stdout), "None yet.\n", "{many}");
+        assert_eq!(json(&[many, "unblock", id])["state"], "active");
+    }
+    assert_eq!(run(&["teams", "delete", "m"]).status.code(), Some(1), "a member belongs to it");
+    assert!(run(&["teams", "delete", "m", "--cascade"]).status.success());
+
+    // More than a page of the API, from a file of more than it takes at a time.
+    let items: Vec<Value> =
+        (0..130).map(|number| serde_json::json!({ "create": { "id": format!("t{number}") } })).collect();
+    std::fs::write(folder.path().join("tags.json"), Value::Array(items).to_string()).unwrap();
+    assert_eq!(json(&["tags", "bulk", "tags.json"])["items"].as_array().unwrap().len(), 130);
+    let again = run(&["tags", "bulk", "tags.json"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("130 of 130 were refused"), "{again:?}");
+    assert_eq!(json(&["tags", "list"])["tags"].as_array().unwrap().len(), 131);
+    assert_eq!(json(&["tags", "list", "--shard", "elsewhere"])["tags"], serde_json::json!([]));
+
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let words = gatelet(folder.path()).args(["completions", shell]).output().unwrap();
+        assert!(words.status.success() && text(&words.stdout).contains("model-limits"), "{shell}: {words:?}");
+    }
+}
+
+#[test]
+fn keys_have_all_their_settings_on_the_command_line_and_their_requests_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "models: { plain: { targets: [ { model: demo/echo, price: { input: \"1\", output: \"1\", per: 1M } } ] } }";
+    std::fs::write(folder.path().join("gatelet.yaml"), config).unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |arguments: &[&str]| gateway.command(folder.path(), arguments);
+    let json = |arguments: &[&str]| {
+        let output = run(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let made = json(&[
+        "keys",
+        "create",
+        "--alias",
+        "all",
+        "--route",
+        "chat",
+        "--source",
+        "10.0.0.0/8",
+        "--model-limit",
+        "plain=rpm:2,budget:1 USD / day",
+        "--session-limits",
+        "parallel:1",
+        "--customers",
+        "known",
+        "--rotate-every",
+        "30d",
+        "--aws",
+        "--shadow",
+    ]);
+    assert_eq!(made["model_limits"]["plain"], serde_json::json!({ "rpm": 2, "budget": ["1 USD / day"] }));
+    assert_eq!(made["session_limits"], serde_json::json!({ "parallel": 1 }));
+    assert_eq!((&made["routes"][0], &made["sources"][0]), (&"chat".into(), &"10.0.0.0/8".into()));
+    assert_eq!((&made["customers"]["allow"], &made["rotate_every"]), (&"known".into(), &"30d".into()));
+    assert_eq!(made["limits"]["shadow"], true);
+    let id = made["id"].as_str().unwrap();
+    let rotated = json(&["keys", "rotate", id, "--grace", "1h"]);
+    assert!(rotated["key"] != made["key"] && rotated["grace_ends"].is_string());
+    let paired = run(&["keys", "pair", id]);
+    assert!(text(&paired.stdout).contains("not shown again"), "{paired:?}");
+    assert_eq!(json(&["keys", "unpair", id])["aws"], Value::Null);
+    let manager = json(&["keys", "create", "--kind", "read_only", "--role", "auditor"]);
+    assert_eq!((&manager["kind"], &manager["role"]), (&"read_only".into(), &"auditor".into()));
+    assert_eq!(json(&["keys", "list", "--kind", "read_only"])["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(json(&["keys", "list", "--alias", "all"])["keys"][0]["id"], id);
+
+    let explained = run(&["explain", "--key", id, "--model", "plain"]);
+    assert!(explained.status.success(), "{explained:?}");
+    let told = text(&explained.stdout);
+    for word in ["demo/echo", "key_model/", "0 of 2 used", "0 spent", "10.0.0.0/8", "ADMITTED"] {
+        assert!(told.contains(word), "{word} is not in {told}");
+    }
+    let from = |address: &str| run(&["explain", "--key", id, "--model", "plain", "--source", address]);
+    assert!(from("10.1.2.3").status.success());
+    assert_eq!(from("192.0.2.1").status.code(), Some(1));
+    std::fs::write(folder.path().join("request.json"), r#"{"model":"nobody","input":"x"}"#).unwrap();
+    let asked = ["explain", "--key", id, "--path", "/v1/embeddings", "--request", "request.json"];
+    let refused = run(&asked);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stdout).contains("route_forbidden"), "{refused:?}");
+    let plain = json(&["keys", "create"]);
+    let itself = gatelet(folder.path())
+        .args(["explain", "--model", "plain", "--url", &format!("http://{}", gateway.address)])
+        .args(["--admin-key", plain["key"].as_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(itself.status.success(), "{itself:?}");
+    for wrong in [
+        ["keys", "create", "--model-limit", "rpm"],
+        ["keys", "create", "--session-limits", "rpm:many"],
+        ["keys", "create", "--set", "alias"],
+        ["keys", "create", "--metadata", "[]"],
+    ] {
+        assert_eq!(run(&wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn providers_and_models_are_listed_and_searched_without_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let said = |arguments: &[&str], success: bool| {

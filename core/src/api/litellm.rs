@@ -24,6 +24,7 @@ use crate::refusal::Refusal;
 use crate::shared::Core;
 
 use fields::Fields;
+pub use fields::says_nothing;
 use scopes::Noun;
 
 /// Whether a path is one of theirs. Those that mean something else at a vendor are asked for after this.

@@ -29,6 +29,7 @@ use crate::refusal::Refusal;
 use crate::shared::{Core, Ticked};
 
 pub(crate) use health::live;
+pub use litellm::says_nothing;
 pub(crate) use route::Route;
 
 /// Finds who answers. What is asked for rarely is boxed: every request's state is as large as the largest of them.

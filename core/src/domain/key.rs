@@ -300,6 +300,7 @@ pub struct Customers {
     /// The template whose limits a customer gets who is seen for the first time; none: such a one has no limits, and is not
     /// written down as a customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")))]
     pub template: Option<String>,
 }
 

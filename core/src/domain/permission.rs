@@ -217,6 +217,24 @@ impl Principal {
         Some(Self { actor, role, bounds, only_reads })
     }
 
+    /// Who shows `key`, and may read of it and of nothing else.
+    pub fn itself(key: &Key) -> Self {
+        Self {
+            actor: Actor::Key { shard: key.shard.clone(), id: key.id.clone() },
+            role: Role::Agent,
+            bounds: Bounds::Key(key.shard.clone(), key.id.clone()),
+            only_reads: true,
+        }
+    }
+
+    /// The key that was shown; none: the admin's.
+    pub fn key_id(&self) -> Option<&str> {
+        match &self.actor {
+            Actor::Root => None,
+            Actor::Key { id, .. } => Some(id),
+        }
+    }
+
     pub fn actor(&self) -> &Actor {
         &self.actor
     }

@@ -171,7 +171,7 @@ async fn meant(
 }
 
 /// The model of a name, and whom to ask for it.
-fn found(
+pub(super) fn found(
     core: &Core,
     policy: &Policy,
     received: &Received<'_>,

@@ -6,7 +6,7 @@ use super::approach::Approach;
 use super::receive::Received;
 use crate::domain::account::{Document, Holder};
 use crate::domain::key::{Belongs, KeyKind, KeyState};
-use crate::domain::{AccountId, Caller, KeyToken, Proof, ShardId, Stake, Timestamp};
+use crate::domain::{AccountId, Caller, KeyToken, Proof, Scope, ShardId, Stake, Timestamp};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -129,14 +129,14 @@ pub(super) fn usable(caller: &Caller, now: Timestamp, approach: Approach<'_>) ->
     approach.judge(&caller.key)
 }
 
-fn calls_models(caller: &Caller) -> Result<(), Refusal> {
+pub(super) fn calls_models(caller: &Caller) -> Result<(), Refusal> {
     match caller.key.kind {
         KeyKind::Inference => Ok(()),
         kind @ (KeyKind::Management(_) | KeyKind::ReadOnly(_)) => Err(Refusal::KeyKind { kind: kind.name() }),
     }
 }
 
-fn open(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn open(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
     let key = &caller.key;
     match key.state {
         KeyState::Active => {}
@@ -155,13 +155,20 @@ fn open(caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
 /// Whether the lists of models of a key, and of all that it belongs to, have `model`: by name, or by a pattern that ends in
 /// `*`. No list allows all.
 pub fn may_call(caller: &Caller, model: &str) -> bool {
-    let scopes = caller.documents().filter_map(|document| document.scope()?.models.as_ref());
-    let mut lists = caller.key.models.iter().chain(scopes);
-    lists.all(|models| {
-        models.iter().any(|allowed| match allowed.strip_suffix('*') {
-            Some(prefix) => model.starts_with(prefix),
-            None => allowed == model,
-        })
+    lists(caller).all(|(_, models)| has(models, model))
+}
+
+/// The lists of models, with whose each is; none: the key's own.
+pub(super) fn lists(caller: &Caller) -> impl Iterator<Item = (Option<&Scope>, &[String])> {
+    let own = caller.key.models.iter().map(|models| (None, &**models));
+    let scopes = caller.documents().filter_map(Document::scope);
+    own.chain(scopes.filter_map(|scope| Some((Some(scope), scope.models.as_deref()?))))
+}
+
+pub(super) fn has(models: &[String], model: &str) -> bool {
+    models.iter().any(|allowed| match allowed.strip_suffix('*') {
+        Some(prefix) => model.starts_with(prefix),
+        None => allowed == model,
     })
 }
 

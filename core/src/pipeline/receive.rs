@@ -168,28 +168,31 @@ pub(super) async fn arrive(
             }
         }
     };
-    let (door, peer) = (operation.name(), peer(&parts));
-    let prompt = operation == Operation::Completion && dialect == DialectId::Ollama;
-    let (operation, body) =
-        if prompt { (Operation::Chat, ollama::generate::to_chat(&body)?.into()) } else { (operation, body) };
-    let headers = parts.headers;
-    Ok(Arrived {
-        id,
-        started,
-        operation,
-        dialect,
-        addressed,
-        proof,
-        caller,
-        door,
-        peer,
-        headers,
-        body,
-        upload,
-        native,
-        prompt,
-        knobs,
-    })
+    let asking = Asking { operation, dialect, addressed };
+    Arrived::of(id, started, asking, Came { proof, caller, body, upload, native, knobs }, parts)
+}
+
+/// What was found out while a request came.
+pub(super) struct Came {
+    proof: Proof,
+    caller: Arc<Caller>,
+    body: Bytes,
+    upload: Upload,
+    native: Option<Native>,
+    knobs: Knobs,
+}
+
+impl Came {
+    /// A request that is there already.
+    pub(super) fn whole(
+        proof: Proof,
+        caller: Arc<Caller>,
+        parts: &Parts,
+        body: Bytes,
+    ) -> Result<Self, Refusal> {
+        let knobs = Knobs::read(&parts.headers, parts.uri.query())?;
+        Ok(Self { proof, caller, body, upload: Upload::default(), native: None, knobs })
+    }
 }
 
 /// What a caller shows before the body is read.
@@ -247,6 +250,42 @@ impl Received<'_> {
 }
 
 impl Arrived {
+    pub(super) fn of(
+        id: RequestId,
+        started: Timestamp,
+        asking: Asking,
+        came: Came,
+        parts: Parts,
+    ) -> Result<Self, Refusal> {
+        let Asking { operation, dialect, addressed } = asking;
+        let Came { proof, caller, body, upload, native, knobs } = came;
+        let (door, peer) = (operation.name(), peer(&parts));
+        let prompt = operation == Operation::Completion && dialect == DialectId::Ollama;
+        let (operation, body) = if prompt {
+            (Operation::Chat, ollama::generate::to_chat(&body)?.into())
+        } else {
+            (operation, body)
+        };
+        let headers = parts.headers;
+        Ok(Self {
+            id,
+            started,
+            operation,
+            dialect,
+            addressed,
+            proof,
+            caller,
+            door,
+            peer,
+            headers,
+            body,
+            upload,
+            native,
+            prompt,
+            knobs,
+        })
+    }
+
     /// How it came.
     pub(super) fn approach<'a>(&'a self, core: &'a Core) -> Approach<'a> {
         Approach::by(core, self.door, self.peer, &self.headers)

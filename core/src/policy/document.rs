@@ -282,11 +282,10 @@ fn passthrough(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Passthrough> {
 
 /// Edits by the words for the operations that they are for.
 fn edits_on(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(Operation, Vec<Edit>)> {
-    let known: Vec<&str> = Operation::EDITED.iter().map(|operation| operation.name()).collect();
+    let known: Vec<&str> = Operation::edited().map(Operation::name).collect();
     let Some(fields) = reader.fields(at, &known, &[]) else { return Vec::new() };
-    Operation::EDITED
-        .iter()
-        .filter_map(|operation| Some((*operation, edits(reader, fields.get(operation.name())?))))
+    Operation::edited()
+        .filter_map(|operation| Some((operation, edits(reader, fields.get(operation.name())?))))
         .collect()
 }
 

@@ -11,6 +11,7 @@ use crate::registry::{Catalogue, Credential, Kind, NotAHeader, Price, Quirks, Re
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Provider {
     /// Its name in the configuration.
     pub id: Box<str>,
@@ -30,6 +31,8 @@ pub struct Provider {
     /// How its secret is sent, as its row says.
     pub(super) scheme: Option<Scheme>,
     pub(super) credential: Option<Credential>,
+    /// The credential came over the admin API.
+    pub(super) stored: bool,
     pub(super) headers: HeaderMap,
     pub edits: Vec<Edit>,
     /// Changes to requests of operations that are no conversations, in order.
@@ -88,7 +91,16 @@ impl Provider {
     pub fn with(&self, secret: &Secret) -> Result<Self, NotAHeader> {
         let scheme =
             self.scheme.as_ref().ok_or(NotAHeader::NoGrant("no secret: this provider takes none"))?;
-        Ok(Self { credential: Some(Credential::new(scheme, secret)?), ..self.clone() })
+        Ok(Self { credential: Some(Credential::new(scheme, secret)?), stored: true, ..self.clone() })
+    }
+
+    /// Where what proves who calls comes from.
+    pub fn credential_source(&self) -> &'static str {
+        match (&self.credential, self.stored) {
+            (None, _) => "none",
+            (Some(_), false) => "configuration",
+            (Some(_), true) => "stored",
+        }
     }
 
     /// Whether requests to it are signed, so that their bodies must be there whole.

@@ -8,6 +8,7 @@ mod fault;
 mod ledger;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub(crate) mod rehearsal;
 mod store;
 mod upstream;
 

@@ -85,7 +85,9 @@ impl Provider {
             edits_on: row
                 .edits_on
                 .into_iter()
-                .filter_map(|(word, edits)| Some((Operation::edited(&word)?, edits)))
+                .filter_map(|(word, edits)| {
+                    Some((Operation::edited().find(|operation| operation.name() == word)?, edits))
+                })
                 .collect(),
             when: row.when,
             quirks: row.quirks,

@@ -18,8 +18,8 @@ use crate::cli::{Audit, Remote};
 pub fn audit(remote: &Remote, command: Audit) -> Result<()> {
     let admin = Admin::of(remote)?;
     match command {
-        Audit::List { limit, shard } => list(remote, &admin, limit, shard.as_deref()),
-        Audit::Verify { shard } => verify(remote, &admin, shard.as_deref()),
+        Audit::List { limit } => list(remote, &admin, limit, remote.shard.as_deref()),
+        Audit::Verify => verify(remote, &admin, remote.shard.as_deref()),
     }
 }
 

@@ -14,7 +14,7 @@ pub fn spend(remote: &Remote, wish: &SpendWish) -> Result<()> {
     let admin = Admin::of(remote)?;
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("by", &wish.by);
-    for (name, value) in [("from", &wish.from), ("to", &wish.to), ("shard", &wish.shard)] {
+    for (name, value) in [("from", &wish.from), ("to", &wish.to), ("shard", &remote.shard)] {
         if let Some(value) = value {
             query.append_pair(name, value);
         }

@@ -6,10 +6,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use http::Method;
+use gatelet_core::api::says_nothing;
+use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
-use super::Admin;
+use super::{Admin, status};
 use crate::cli::Remote;
 
 type Row = Map<String, Value>;
@@ -159,7 +160,7 @@ impl Report {
             body.insert((*column).to_owned(), plain(column, value));
         }
         for (column, value) in row {
-            if !BOOKKEEPING.contains(&column.as_str()) && says_something(&value) {
+            if !BOOKKEEPING.contains(&column.as_str()) && !says_nothing(&value) {
                 *self.left.entry(format!("{}.{column}", table.name())).or_default() += 1;
             }
         }
@@ -172,7 +173,7 @@ impl Report {
             .unwrap_or_default();
         let counts = match admin.call(Method::POST, table.path(), Some(Value::Object(body))) {
             Ok(_) => &mut self.made,
-            Err(error) if error.to_string().contains("(409 ") => &mut self.there,
+            Err(error) if status(&error) == Some(StatusCode::CONFLICT) => &mut self.there,
             Err(error) => {
                 self.failed.push(format!("{} {named}: {error:#}", table.name()));
                 return;
@@ -250,16 +251,5 @@ fn plain(column: &str, value: Value) -> Value {
             Value::String(if zoned { text } else { text + "Z" })
         }
         (_, value) => value,
-    }
-}
-
-fn says_something(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Bool(true) => true,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !matches!(text.as_str(), "" | "{}" | "[]"),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
     }
 }

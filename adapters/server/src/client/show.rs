@@ -4,69 +4,128 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// A key that was made just now.
-pub(super) fn created(key: &Value) -> String {
-    format!("{}\n\nKeep it: it is not shown again.\n", word(&key["key"]))
+/// What an answer shows this once.
+pub(super) fn once(answer: &Value) -> String {
+    let mut text = String::new();
+    for secret in [&answer["key"], &answer["aws"]["secret_access_key"]] {
+        if secret.is_string() {
+            let _ = writeln!(text, "{}", word(secret));
+        }
+    }
+    if !text.is_empty() {
+        text.push_str("\nKeep it: it is not shown again.\n\n");
+    }
+    text
 }
 
 pub(super) fn keys(answer: &Value) -> String {
+    const COLUMNS: [&str; 7] = ["id", "alias", "state", "kind", "team", "user", "expires"];
     let keys = answer["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
     if keys.is_empty() {
         return "No keys yet: `gatelet keys create` makes one.".to_owned();
     }
-    let mut rows =
-        vec![["ID", "ALIAS", "STATE", "SPENT USD", "MODELS", "EXPIRES"].map(ToOwned::to_owned).to_vec()];
+    let mut rows = vec![titles(&COLUMNS)];
+    rows[0].extend(["SPENT USD", "MODELS"].map(str::to_owned));
     rows.extend(keys.iter().map(|key| {
-        vec![
-            word(&key["id"]),
-            word(&key["alias"]),
-            word(&key["state"]),
-            word(&key["usage"]["spent"]),
-            models_of(key),
-            word(&key["expires"]),
-        ]
+        let mut row: Vec<String> = COLUMNS.iter().map(|name| word(&key[*name])).collect();
+        row.extend([word(&key["usage"]["spent"]), models_of(key)]);
+        row
     }));
     table(&rows)
 }
 
+fn titles(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| name.to_uppercase()).collect()
+}
+
 /// One key with each of its limits.
 pub(super) fn key(key: &Value) -> String {
-    let mut rows: Vec<_> = ["id", "alias", "state"].map(|name| pair(name, word(&key[name]))).into();
-    for name in ["team", "project", "user"] {
-        if key[name].is_string() {
-            rows.push(pair(name, word(&key[name])));
-        }
-    }
-    rows.push(pair("models", models_of(key)));
+    let mut rows = fields(key, &["models", "tags"]);
+    rows.insert(3.min(rows.len()), pair("models", models_of(key)));
     rows.push(pair("tags", list(&key["tags"])));
-    rows.extend(["expires", "created"].map(|name| pair(name, word(&key[name]))));
-    books(&mut rows, key);
+    of_limits(&mut rows, key);
     table(&rows)
 }
 
 pub(super) fn scopes(answer: &Value) -> String {
+    const COLUMNS: [&str; 4] = ["id", "name", "org", "state"];
     let lists = answer.as_object().into_iter().flat_map(|lists| lists.values());
     let scopes: Vec<&Value> = lists.filter_map(Value::as_array).flatten().collect();
     if scopes.is_empty() {
         return "None yet.".to_owned();
     }
-    let mut rows = vec![["ID", "NAME", "STATE", "SPENT USD"].map(ToOwned::to_owned).to_vec()];
+    let mut rows = vec![titles(&COLUMNS)];
+    rows[0].extend(["SPENT USD", "LIMITS"].map(str::to_owned));
     rows.extend(scopes.into_iter().map(|scope| {
-        vec![word(&scope["id"]), word(&scope["name"]), word(&scope["state"]), word(&scope["usage"]["spent"])]
+        let limits = scope["limits"].as_object().into_iter().flatten();
+        let limits: Vec<String> = limits
+            .map(|(name, value)| match value {
+                Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(", "),
+                value => format!("{name} {}", word(value)),
+            })
+            .collect();
+        let mut row: Vec<String> = COLUMNS.iter().map(|name| word(&scope[*name])).collect();
+        row.extend([word(&scope["usage"]["spent"]), limits.join(", ")]);
+        row
     }));
     table(&rows)
 }
 
 /// A team, a project or a user with each of its limits.
 pub(super) fn scope(scope: &Value) -> String {
-    let mut rows: Vec<_> =
-        ["id", "name", "state", "created"].map(|name| pair(name, word(&scope[name]))).into();
-    books(&mut rows, scope);
+    let mut rows = fields(scope, &[]);
+    of_limits(&mut rows, scope);
     table(&rows)
 }
 
+/// What became of each of many.
+pub(super) fn bulk(answer: &Value) -> String {
+    let mut rows = vec![titles(&["status", "id", "version", "what"])];
+    rows.extend(answer["items"].as_array().into_iter().flatten().map(|item| {
+        let mut row: Vec<String> = ["status", "id", "version"].map(|name| word(&item[name])).into();
+        row.push(match (&item["problem"]["detail"], &item["key"]) {
+            (Value::String(detail), _) => detail.clone(),
+            (_, Value::String(key)) => key.clone(),
+            _ => String::new(),
+        });
+        row
+    }));
+    table(&rows)
+}
+
+/// What an answer says in words and lists, in its order; beside what is shown otherwise.
+fn fields(holder: &Value, otherwise: &[&str]) -> Vec<Vec<String>> {
+    let apart = ["key", "version", "updated", "metadata", "limits", "usage"];
+    let mut rows = Vec::new();
+    for (name, value) in holder.as_object().into_iter().flatten() {
+        if apart.contains(&name.as_str()) || otherwise.contains(&name.as_str()) {
+            continue;
+        }
+        let shown = match value {
+            Value::Null => continue,
+            Value::Array(items) if items.is_empty() => continue,
+            Value::Object(fields) if fields.is_empty() => continue,
+            Value::Array(items) if items.iter().all(Value::is_string) => list(value),
+            value => word(value),
+        };
+        rows.push(pair(&name.replace('_', " "), shown));
+    }
+    rows
+}
+
+/// The books of one, and what becomes of requests at its limits.
+fn of_limits(rows: &mut Vec<Vec<String>>, holder: &Value) {
+    books(rows, holder);
+    if holder["limits"]["at_limit"] != Value::Null {
+        rows.push(pair("at limit", word(&holder["limits"]["at_limit"])));
+    }
+    if holder["limits"]["shadow"] == true {
+        rows.push(pair("shadow", "limits are only watched".to_owned()));
+    }
+}
+
 /// What was spent, each limit with what is used of it, and what an admin attached.
-fn books(rows: &mut Vec<Vec<String>>, holder: &Value) {
+pub(super) fn books(rows: &mut Vec<Vec<String>>, holder: &Value) {
     let usage = &holder["usage"];
     rows.push(pair("spent", format!("{} USD, {} held", word(&usage["spent"]), word(&usage["held"]))));
     for name in crate::client::COUNTS {
@@ -91,7 +150,7 @@ pub(super) fn models(answer: &Value) -> String {
     models.map(|model| word(&model["id"])).collect::<Vec<_>>().join("\n")
 }
 
-fn pair(name: &str, value: String) -> Vec<String> {
+pub(super) fn pair(name: &str, value: String) -> Vec<String> {
     vec![name.to_owned(), value]
 }
 
@@ -103,7 +162,7 @@ fn models_of(key: &Value) -> String {
     if key["models"].is_array() { list(&key["models"]) } else { "all".to_owned() }
 }
 
-fn list(value: &Value) -> String {
+pub(super) fn list(value: &Value) -> String {
     let words: Vec<String> = value.as_array().into_iter().flatten().map(word).collect();
     if words.is_empty() { "-".to_owned() } else { words.join(" ") }
 }

@@ -8,6 +8,7 @@ mod provider;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use gatelet_core::api::says_nothing;
 use gatelet_core::registry::Registry;
 use serde_json::{Map, Value, json};
 
@@ -325,14 +326,8 @@ impl<'a> Conversion<'a> {
 
     fn leave_all(&mut self, place: &str, fields: Fields) {
         for (name, value) in fields {
-            // Off, empty or nothing: that is how it is here.
-            let nothing = match &value {
-                Value::Null | Value::Bool(false) => true,
-                Value::Array(list) => list.is_empty(),
-                Value::Object(map) => map.is_empty(),
-                Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
-            };
-            if !nothing {
+            // Nothing at all may be allowed by a zero.
+            if value.is_number() || !says_nothing(&value) {
                 let advice =
                     ADVICE.iter().find(|(known, _)| *known == name).map_or(UNKNOWN, |(_, advice)| advice);
                 let place = if place.is_empty() { name } else { format!("{place}.{name}") };

@@ -49,6 +49,9 @@ pub(super) async fn answer(
     if !(1..=MOST).contains(&items.len()) {
         return Err(invalid("items", "expected 1 to 100 items"));
     }
+    // What is said of all items is judged once.
+    call.shard()?;
+    call.flag("cascade")?;
     let (mut results, mut refused) = (Vec::with_capacity(items.len()), 0);
     for item in items {
         let result = match Box::pin(one(call, resource, item)).await {

@@ -140,7 +140,12 @@ pub(super) fn shard_named(name: &str) -> Result<ShardId, Refusal> {
 }
 
 /// Who calls. A key is read anew: one that was revoked or changed a moment ago is that here too.
-pub(super) async fn principal(core: &Core, now: Timestamp, parts: &Parts) -> Result<Principal, Refusal> {
+pub(super) async fn principal(
+    core: &Core,
+    now: Timestamp,
+    parts: &Parts,
+    path: &[&str],
+) -> Result<Principal, Refusal> {
     let shown = pipeline::key_text(parts).ok_or(Refusal::AdminOnly)?;
     if core.settings.admin_key.opens(&shown) {
         return Ok(Principal::root());
@@ -149,7 +154,9 @@ pub(super) async fn principal(core: &Core, now: Timestamp, parts: &Parts) -> Res
     let caller = pipeline::read(core, &token.shard, &token.id).await?;
     pipeline::opened(&caller, &token, now)?;
     Approach::of(core, parts, approach::ADMIN).judge(&caller.key)?;
-    Principal::of(&caller.key).ok_or_else(|| match caller.key.kind {
+    // A key for models manages nothing; what would become of its own requests it may ask.
+    let itself = || (path == ["explain"]).then(|| Principal::itself(&caller.key));
+    Principal::of(&caller.key).or_else(itself).ok_or_else(|| match caller.key.kind {
         KeyKind::Management(role) | KeyKind::ReadOnly(role) => {
             Refusal::Forbidden { role: role.name(), verb: "call", resource: "interface" }
         }

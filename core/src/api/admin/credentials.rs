@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Change, unmade};
 use super::call::Call;
-use super::documents::invalid;
+use super::documents::{invalid, unfit};
 use super::{read, reply};
 use crate::credential::{Drawer, Sealed};
 use crate::domain::scope::is_id;
@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Creation {
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")))]
     id: String,
     /// As the configuration names it.
     provider: String,
@@ -52,12 +53,12 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
         (None, None) => None,
         (Some(org), None) => Some((ScopeKind::Organisation, org)),
         (None, Some(team)) => Some((ScopeKind::Team, team)),
-        (Some(_), Some(_)) => return Err(invalid("org", "expected `org` or `team`, not both")),
+        (Some(_), Some(_)) => return Err(unfit("org", "expected `org` or `team`, not both")),
     };
     if let Some((kind, id)) = &of
         && !is_id(id)
     {
-        return Err(invalid(kind.name(), kind.expected()));
+        return Err(unfit(kind.name(), kind.expected()));
     }
     let of = of.map(|(kind, id)| kind.account(&id).as_str().to_owned());
     let secret = judged(call, &provider, secret)?;
@@ -68,7 +69,7 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
             return Err(Refusal::Exists { what: WHAT });
         }
         if drawer.credentials.len() >= MOST {
-            return Err(invalid("id", format!("expected at most {MOST} credentials")));
+            return Err(unfit("id", format!("expected at most {MOST} credentials")));
         }
         drawer.credentials.push(credential.clone());
         Ok(())
@@ -180,22 +181,22 @@ fn judged(call: &Call<'_>, provider: &str, secret: String) -> Result<Secret, Ref
         return Err(no_key());
     }
     if secret.is_empty() || secret.len() > LONGEST {
-        return Err(invalid("secret", "expected 1 byte to 16 KiB"));
+        return Err(unfit("secret", "expected 1 byte to 16 KiB"));
     }
     let secret = Secret::new(secret);
     let policy = call.core.policy();
     let known = policy.provider(provider).ok_or_else(|| {
-        invalid(
+        unfit(
             "provider",
             format!("this gateway's configuration has no provider `{}`", provider.escape_debug()),
         )
     })?;
-    known.with(&secret).map_err(|problem| invalid("secret", problem.to_string()))?;
+    known.with(&secret).map_err(|problem| unfit("secret", problem.to_string()))?;
     Ok(secret)
 }
 
 fn no_key() -> Refusal {
-    invalid("secret", "this gateway has no sealing key: set GATELET_SEALING_KEY")
+    unfit("secret", "this gateway has no sealing key: set GATELET_SEALING_KEY")
 }
 
 fn view(credential: &Sealed) -> Value {

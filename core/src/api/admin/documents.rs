@@ -2,7 +2,7 @@
 
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderValue, Response};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::audit;
 use super::call::Call;
@@ -161,19 +161,32 @@ pub(super) fn tagged(mut response: Response<Body>, document: &Document) -> Respo
 }
 
 /// RFC 7396: objects are merged, `null` removes, everything else replaces.
+///
+/// A choice is replaced as a whole: of two choices merged there would be two. What admins attach has none.
 pub(super) fn merge(into: &mut Value, patch: Value) {
-    match (into, patch) {
-        (Value::Object(into), Value::Object(patch)) => {
-            for (name, value) in patch {
-                if value.is_null() {
-                    into.remove(&name);
-                } else {
-                    merge(into.entry(name).or_insert(Value::Null), value);
-                }
+    const CHOICE: &str = "at_limit";
+    const ATTACHED: &str = "metadata";
+    fn join(into: &mut Value, patch: Value, ours: bool) {
+        let Value::Object(patch) = patch else {
+            *into = patch;
+            return;
+        };
+        if !into.is_object() {
+            *into = Value::Object(Map::new());
+        }
+        for (name, value) in patch {
+            let Value::Object(into) = &mut *into else { return };
+            if value.is_null() {
+                into.shift_remove(&name);
+            } else if ours && name == CHOICE {
+                into.insert(name, value);
+            } else {
+                let ours = ours && name != ATTACHED;
+                join(into.entry(name).or_insert(Value::Null), value, ours);
             }
         }
-        (into, patch) => *into = patch,
     }
+    join(into, patch, true);
 }
 
 pub(super) fn invalid(param: &str, problem: impl Into<String>) -> Refusal {

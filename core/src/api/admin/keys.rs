@@ -44,6 +44,13 @@ pub(super) struct Wish {
     sources: Option<Vec<String>>,
     /// None: the policy's limits for keys that say nothing.
     limits: Option<Limits>,
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend(
+            "maxProperties" = 64,
+            "propertyNames" = json!({ "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })
+        ))
+    )]
     model_limits: BTreeMap<String, Limits>,
     session_limits: Option<Limits>,
     customers: Option<Customers>,
@@ -53,8 +60,22 @@ pub(super) struct Wish {
     /// How long a token should be used, such as `90d`: then it is due. None: for ever.
     rotate_every: Option<Span>,
     /// Names that it may use for models, and the models that are meant.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend(
+            "maxProperties" = 64,
+            "propertyNames" = json!({ "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" }),
+            "additionalProperties" = json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })
+        ))
+    )]
     aliases: BTreeMap<String, String>,
-    #[cfg_attr(feature = "schema", schemars(length(max = 8), inner(length(min = 1, max = 128))))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = 8),
+            inner(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))
+        )
+    )]
     tags: Vec<String>,
     metadata: Map<String, Value>,
     blocked: bool,
@@ -198,7 +219,7 @@ pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Res
     if said.contains_key("blocked") {
         return Err(invalid("blocked", "a key is made open"));
     }
-    let mut wish: Wish = named(Value::Object(said))?;
+    let mut wish: Wish = named(&Value::Object(said))?;
     if sets_no_limits(call) && (wish.says_limits() || template.is_some()) {
         return Err(call.forbidden());
     }
@@ -284,7 +305,7 @@ pub(super) async fn update(
     let edit = |key: &mut Key, above: Option<&Above>| {
         let mut merged = serde_json::to_value(Wish::of(key)).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
-        let wish: Wish = named(merged)?;
+        let wish: Wish = named(&merged)?;
         let (before, limited) = (key.clone(), wish.limits.is_some());
         apply(call, key, wish)?;
         let same = key.limits == before.limits
@@ -418,7 +439,7 @@ async fn change(
     shown(StatusCode::OK, &account.await?, call.now)
 }
 
-fn place(shard: ShardId, id: &str) -> Place {
+pub(super) fn place(shard: ShardId, id: &str) -> Place {
     Place { shard, account: AccountId::key(id), what: WHAT }
 }
 
@@ -543,7 +564,7 @@ fn shown(status: StatusCode, account: &Account, now: Timestamp) -> Result<Respon
     Ok(tagged(reply(status, &view), document))
 }
 
-fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
+pub(super) fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
     let document = account.document()?;
     let Holder::Key(key) = &document.holder else { return None };
     Some(View {

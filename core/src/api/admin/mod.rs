@@ -8,10 +8,12 @@ mod ceilings;
 mod credentials;
 mod dependents;
 mod documents;
+mod explain;
 mod keys;
 mod once;
 #[cfg(feature = "schema")]
 pub mod openapi;
+mod read;
 mod routes;
 mod scopes;
 mod spend;
@@ -20,8 +22,7 @@ mod targets;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::reply;
 use crate::domain::key::KeyState;
@@ -32,6 +33,7 @@ use crate::refusal::Refusal;
 use crate::shared::Core;
 
 use call::{Call, Dice};
+use read::{LONGEST, named, once, read};
 use routes::{Answer, Found};
 
 /// Finds who answers under `/admin/v1`, for whom, and whether they may.
@@ -43,7 +45,7 @@ pub(super) async fn answer(
     path: &[&str],
 ) -> Result<Response<Body>, Refusal> {
     // A stranger learns nothing of what is here.
-    let principal = match call::principal(core, now, parts).await {
+    let principal = match call::principal(core, now, parts, path).await {
         Ok(principal) => principal,
         Err(refusal) => {
             if !matches!(refusal, Refusal::Internal(_)) {
@@ -116,6 +118,7 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::Audit => audit::list(call).await,
         Answer::Targets => targets::list(call),
         Answer::Describe => Ok(openapi()),
+        Answer::Explain => explain::explain(call, body).await,
         Answer::Tick => {
             let ticked = super::tick(call.core).await?;
             Ok(reply(StatusCode::OK, &json!({ "archived": ticked.archived, "told": ticked.told })))
@@ -133,37 +136,6 @@ fn openapi() -> Response<Body> {
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
-}
-
-/// The longest body that is read.
-const LONGEST: usize = 1 << 20;
-
-/// Reads a body of ours: unknown fields are refused.
-async fn read<T: DeserializeOwned>(parts: &Parts, body: Body) -> Result<T, Refusal> {
-    let bytes = pipeline::collect(body, &parts.headers, LONGEST).await?;
-    let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    let wrong = |problem: String| Refusal::Invalid { param: "body".to_owned(), problem };
-    let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_str(text).or_else(|error| {
-        // Where it is wrong is looked for in a tree. That has no field twice: what is wrong with those is said as it is.
-        let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-        named::<T>(value).and(Err(wrong(error.to_string())))
-    })
-}
-
-/// What is said once of something that is made, out of what is said of it always.
-fn once<T: DeserializeOwned>(said: &mut Map<String, Value>, names: &[&str]) -> Result<T, Refusal> {
-    let taken = names.iter().filter_map(|name| Some(((*name).to_owned(), said.shift_remove(*name)?)));
-    named(Value::Object(taken.collect()))
-}
-
-/// Reads a value of ours; what is wrong with it is said with the path to it, such as `limits.rpm`.
-fn named<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let param = if path == "." { "body".to_owned() } else { path };
-        Refusal::Invalid { param, problem: error.into_inner().to_string() }
-    })
 }
 
 /// Puts into an answer what is no part of the document itself, such as what is shown once.

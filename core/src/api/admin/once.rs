@@ -56,7 +56,9 @@ pub(super) enum Made {
 /// The caller's name for a call.
 pub(super) fn key(call: &Call<'_>) -> Result<Option<String>, Refusal> {
     let Some(value) = call.parts.headers.get(&KEY) else { return Ok(None) };
-    let text = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()));
+    let good =
+        |text: &&str| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = value.to_str().ok().filter(good);
     let wrong = || invalid("idempotency-key", "expected 1 to 255 printable characters");
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
 }

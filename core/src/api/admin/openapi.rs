@@ -1,15 +1,18 @@
 //! The description of this interface, made of the route table and of the types that it reads and writes. `openapi.json`
 //! beside this file is what it makes; a test holds the two together, and hosts carry only that.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
-use super::{archive, bulk, credentials, dependents, keys, scopes, targets};
+use super::{archive, bulk, credentials, dependents, explain, keys, scopes, targets};
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
+use crate::record::spend::FIELDS;
 
 /// A route as a test walks it.
 #[derive(Clone, Debug)]
@@ -81,14 +84,18 @@ pub fn document() -> Value {
     }
     let mut schemas = types.writes.take_definitions(true);
     // What is read may have less than what is written: a name that means two things has two.
-    for (name, schema) in types.reads.take_definitions(true) {
-        match schemas.get(&name) {
-            Some(written) if *written != schema => drop(schemas.insert(format!("{name}Wish"), schema)),
-            _ => drop(schemas.insert(name, schema)),
-        }
+    let mut read = types.reads.take_definitions(true);
+    let two = two_things(&schemas, &read);
+    let bodies = paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    let bodies = bodies.filter_map(|operation| operation.get_mut("requestBody"));
+    bodies.chain(read.values_mut()).chain(types.patches.values_mut()).for_each(|schema| rename(schema, &two));
+    for (name, schema) in read {
+        let name = if two.contains(&name) { format!("{name}Wish") } else { name };
+        schemas.insert(name, schema);
     }
     schemas.extend(types.patches);
     schemas.insert("Problem".to_owned(), problem());
+    schemas.values_mut().chain(paths.values_mut()).for_each(bound);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -114,6 +121,45 @@ pub fn document() -> Value {
     })
 }
 
+/// The names under which something else is read than written, be it in what they refer to.
+fn two_things(written: &Map<String, Value>, read: &Map<String, Value>) -> BTreeSet<String> {
+    let differs = |name: &str, schema: &Value| written.get(name).is_some_and(|other| other != schema);
+    let mut two: BTreeSet<String> =
+        read.iter().filter(|(name, schema)| differs(name, schema)).map(|(name, _)| name.clone()).collect();
+    loop {
+        let refers = |schema: &Value| {
+            let mut renamed = schema.clone();
+            rename(&mut renamed, &two);
+            renamed != *schema
+        };
+        let more: Vec<String> = read
+            .iter()
+            .filter(|(name, schema)| written.contains_key(*name) && !two.contains(*name) && refers(schema))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if more.is_empty() {
+            return two;
+        }
+        two.extend(more);
+    }
+}
+
+/// Refers to what is read.
+fn rename(schema: &mut Value, two: &BTreeSet<String>) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::String(to)) = fields.get_mut("$ref")
+                && to.rsplit('/').next().is_some_and(|name| two.contains(name))
+            {
+                to.push_str("Wish");
+            }
+            fields.values_mut().for_each(|field| rename(field, two));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|item| rename(item, two)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 struct Types {
     reads: SchemaGenerator,
     writes: SchemaGenerator,
@@ -135,21 +181,30 @@ impl Types {
         let whole = self.resolved(whole);
         let mut properties = Map::new();
         for (name, schema) in whole["properties"].as_object().into_iter().flatten() {
-            let inner = self.resolved(schema.clone());
-            let schema = if inner["type"] == "object" && inner["properties"].is_object() {
-                let mut fields = inner.clone();
-                for (_, field) in fields["properties"].as_object_mut().into_iter().flatten() {
-                    *field = nullable(field.take());
-                }
-                fields
-            } else {
-                schema.clone()
-            };
-            properties.insert(name.clone(), nullable(schema));
+            properties.insert(name.clone(), nullable(self.patched(schema)));
         }
         let mut patch = json!({ "type": "object", "properties": properties, "additionalProperties": false });
         doors(&mut patch);
         self.under(name, patch)
+    }
+
+    /// What is said of an object in a patch: each of its fields, or of its entries, may be taken away.
+    fn patched(&self, schema: &Value) -> Value {
+        let mut inner = self.resolved(schema.clone());
+        if inner["type"] != "object" {
+            return schema.clone();
+        }
+        if let Some(fields) = inner.get_mut("properties").and_then(Value::as_object_mut) {
+            fields.values_mut().for_each(|field| *field = nullable(self.patched(field)));
+        } else if inner["additionalProperties"].is_object() {
+            inner["additionalProperties"] = nullable(self.patched(&inner["additionalProperties"]));
+        } else {
+            return schema.clone();
+        }
+        if let Some(fields) = inner.as_object_mut() {
+            fields.shift_remove("required");
+        }
+        inner
     }
 
     fn resolved(&self, schema: Value) -> Value {
@@ -222,7 +277,9 @@ impl Types {
         let key = self.writes::<keys::View<'_>>();
         match row.answer {
             Answer::CreateKey => {
-                let answer = with_secret(&key);
+                // One that another gateway has made is nowhere to be shown.
+                let mut answer = with_secret(&key);
+                answer["allOf"][1]["required"] = json!([]);
                 Contract {
                     body: Some(self.key_creation()),
                     status: 201,
@@ -284,17 +341,11 @@ impl Types {
                 ok(&format!("delete_{one}"), "Close it for ever; its books stay.", answer)
             }
             Answer::Bulk => {
-                let (create, set, noun, name) = match row.about {
-                    About::One(_) => {
-                        (self.key_creation(), self.patch::<keys::Wish>("KeyPatch"), "keys", "KeyBatch")
-                    }
-                    About::Scope => {
-                        let mut create = self.scope_creation(kind);
-                        create["properties"]["id"] = json!({ "type": "string" });
-                        (create, self.patch::<scopes::Wish>("ScopePatch"), many, "ScopeBatch")
-                    }
+                let (noun, name) = match row.about {
+                    About::One(_) => ("keys", "KeyBatch"),
+                    About::Scope => (many, "ScopeBatch"),
                 };
-                let body = self.under(name, batch(&create, &set));
+                let body = self.under(name, batch());
                 let answer = self.under("BatchDone", results());
                 Contract {
                     body: Some(body),
@@ -351,6 +402,14 @@ impl Types {
                 ok("targets", "Targets that were asked, which of them are out, and why.", page)
             }
             Answer::Describe => ok("describe", "This document.", json!({ "type": "object" })),
+            Answer::Explain => Contract {
+                body: Some(self.reads::<explain::Wish>()),
+                ..ok(
+                    "explain",
+                    "What would become of a request, and why; a key for models may ask it of itself.",
+                    self.writes::<explain::View<'_>>(),
+                )
+            },
             Answer::Tick => ok(
                 "tick",
                 "What the gateway does from time to time, now.",
@@ -396,6 +455,10 @@ fn operation(row: &Row, contract: Contract) -> Value {
     if contract.media == "application/gzip" {
         operation["responses"][contract.status.to_string()]["content"] = json!({ contract.media: {} });
     }
+    if row.query.contains(&"format") {
+        operation["responses"][contract.status.to_string()]["content"]["text/csv"] =
+            json!({ "schema": { "type": "string" } });
+    }
     if let Some(body) = contract.body {
         operation["requestBody"] = json!({ "required": contract.body_needed, "content": { "application/json": { "schema": body } } });
     }
@@ -430,7 +493,7 @@ fn word_of(word: &str) -> (Value, &'static str) {
         }
         "format" => (json!({ "enum": ["json", "csv"] }), "JSON unless said."),
         "by" => (
-            json!({ "type": "string" }),
+            json!({ "type": "string", "pattern": format!("^((day|month|tag|{})(,|$))*$", FIELDS.join("|")) }),
             "What rows are told apart by, parted by commas: day, month, tag, or a word of this query.",
         ),
         "blocked" | "cascade" => (
@@ -446,6 +509,20 @@ fn word_of(word: &str) -> (Value, &'static str) {
         }
         "prefix" => (json!({ "type": "string" }), "What the names begin with."),
         _ => (json!({ "type": "string" }), ""),
+    }
+}
+
+/// Says of each count how large it may be, as its format does.
+fn bound(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if fields.get("format") == Some(&json!("uint64")) {
+                fields.insert("maximum".to_owned(), json!(u64::MAX));
+            }
+            fields.values_mut().for_each(bound);
+        }
+        Value::Array(list) => list.iter_mut().for_each(bound),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -494,13 +571,12 @@ fn with_secret(view: &Value) -> Value {
         "key": { "type": "string", "description": "The key itself: it is shown this once." } } }] })
 }
 
-/// Many in one call.
-fn batch(create: &Value, set: &Value) -> Value {
-    let version =
-        json!({ "type": ["integer", "null"], "minimum": 0, "description": "Refused if it has another one." });
+/// Many in one call. What is wrong with one is said of that one, so that none is judged here.
+fn batch() -> Value {
+    let version = json!({ "type": ["integer", "null"], "format": "uint64", "minimum": 0, "description": "Refused if it has another one." });
     let named = json!({ "id": { "type": "string" }, "version": version });
     let mut update = named.clone();
-    update["set"] = set.clone();
+    update["set"] = json!({ "type": "object", "description": "As the body that changes one." });
     let one = |word: &str, schema: Value| {
         json!({ "type": "object", "required": [word], "additionalProperties": false,
         "properties": { word: schema } })
@@ -510,7 +586,7 @@ fn batch(create: &Value, set: &Value) -> Value {
         "additionalProperties": false, "properties": properties })
     };
     let items = [
-        one("create", create.clone()),
+        one("create", json!({ "type": "object", "description": "As the body that makes one." })),
         one("update", object(update, json!(["id", "set"]))),
         one("delete", object(named, json!(["id"]))),
     ];

@@ -59,6 +59,7 @@ pub(super) enum Answer {
     Audit,
     Targets,
     Describe,
+    Explain,
     Tick,
 }
 
@@ -142,6 +143,7 @@ pub(super) static ROUTES: &[Row] = &[
         Answer::Targets,
     ),
     row(Method::GET, "openapi.json", About::One(Resource::Interface), Verb::Read, &[], Answer::Describe),
+    row(Method::POST, "explain", KEY, Verb::Read, ONE, Answer::Explain),
     row(Method::POST, "tick", About::One(Resource::Gateway), Verb::Run, &[], Answer::Tick),
 ];
 

@@ -28,9 +28,18 @@ pub(super) struct Wish {
     )]
     name: Option<String>,
     limits: Option<Limits>,
+    #[cfg_attr(feature = "schema", schemars(length(max = 1_000), inner(length(min = 1, max = 256))))]
     models: Option<Vec<String>>,
     customers: Option<Customers>,
     /// Names that its keys may use for models, and the models that are meant: of teams.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend(
+            "maxProperties" = 64,
+            "propertyNames" = json!({ "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" }),
+            "additionalProperties" = json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })
+        ))
+    )]
     aliases: BTreeMap<String, String>,
     /// What keys of it may be that others make: of teams and organisations.
     ceilings: Option<Ceilings>,
@@ -87,7 +96,7 @@ pub(super) async fn create(
     if said.contains_key("blocked") {
         return Err(invalid("blocked", "it is made open"));
     }
-    let mut wish: Wish = named(Value::Object(said))?;
+    let mut wish: Wish = named(&Value::Object(said))?;
     if !kind.allows(&id) {
         return Err(invalid("id", kind.expected()));
     }
@@ -161,7 +170,7 @@ pub(super) async fn update(
         };
         let mut merged = serde_json::to_value(current).unwrap_or_default();
         merge(&mut merged, Value::Object(patch.clone()));
-        apply(call, scope, named(merged)?)
+        apply(call, scope, named(&merged)?)
     })
     .await
 }

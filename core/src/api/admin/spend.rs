@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::documents::invalid;
+use super::documents::{invalid, unfit};
 use super::reply;
 use crate::domain::{Money, Timestamp};
 use crate::port::Body;
@@ -32,7 +32,7 @@ pub(super) async fn show(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let report = spend::report(&call.core.ports, &shard, &question).await?;
     if report.too_many {
         let problem = format!("more than {MOST_ROWS} rows: ask for fewer days, or by less");
-        return Err(invalid("by", problem));
+        return Err(unfit("by", problem));
     }
     if csv {
         let mut response = Response::new(Body::from(table(&question, &report).into_bytes()));
@@ -110,15 +110,18 @@ fn read(call: &Call<'_>) -> Result<Asked, Refusal> {
     let to = to.unwrap_or(today);
     let from = from.unwrap_or_else(|| spend::month_begins(to));
     if from > to {
-        return Err(invalid("from", "expected a day that is not after `to`"));
+        return Err(unfit("from", "expected a day that is not after `to`"));
     }
     Ok(Asked { question: Question { days: from..=to, by, only, most: MOST_ROWS }, csv })
 }
 
 fn day(param: &str, text: &str) -> Result<u32, Refusal> {
     let at = (text.len() == 10).then(|| Timestamp::parse(&format!("{text}T00:00:00Z"))).flatten();
-    let at = at.filter(|at| *at >= Timestamp::EPOCH);
-    at.map(day_of).ok_or_else(|| invalid(param, "expected a day such as 2026-11-22"))
+    let at = at.ok_or_else(|| invalid(param, "expected a day such as 2026-11-22"))?;
+    if at < Timestamp::EPOCH {
+        return Err(unfit(param, "expected a day after 1969"));
+    }
+    Ok(day_of(at))
 }
 
 fn day_of(at: Timestamp) -> u32 {

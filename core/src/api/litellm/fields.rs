@@ -66,12 +66,13 @@ impl Fields {
     }
 }
 
-fn says_nothing(value: &Value) -> bool {
+/// Off, empty or nothing: that is how it is without being said. A text may hold the JSON of a database's column.
+pub fn says_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Bool(true) => false,
         Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
+        Value::String(text) => matches!(text.as_str(), "" | "{}" | "[]"),
         Value::Array(list) => list.is_empty(),
         Value::Object(fields) => fields.is_empty(),
     }

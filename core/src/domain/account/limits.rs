@@ -178,11 +178,17 @@ pub enum AtLimit {
     Refuse,
     /// It waits so many seconds, at most [`AtLimit::MOST_SECONDS`], for what others give back or a window lets go; not for
     /// money that is spent.
-    Wait(u8),
+    Wait(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 30)))] u8),
     /// As `wait`; and requests are spread before: each waits the longer, up to so many seconds, the fuller a window is.
-    Throttle(u8),
+    Throttle(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 30)))] u8),
     /// It is asked of the first of these models that the limits let pass.
-    Cheaper(Vec<String>),
+    Cheaper(
+        #[cfg_attr(
+            feature = "schema",
+            schemars(length(min = 1, max = 8), inner(length(min = 1, max = 256)))
+        )]
+        Vec<String>,
+    ),
 }
 
 impl AtLimit {
@@ -201,7 +207,7 @@ impl AtLimit {
                 (!(1..=Self::MOST_SECONDS).contains(seconds)).then_some("expected 1 to 30 seconds")
             }
             Self::Cheaper(models) => {
-                let named = models.iter().all(|model| (1..=256).contains(&model.len()));
+                let named = models.iter().all(|model| (1..=256).contains(&model.chars().count()));
                 let few = (1..=Self::MOST_MODELS).contains(&models.len());
                 (!(named && few)).then_some("expected names of 1 to 8 models")
             }

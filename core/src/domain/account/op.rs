@@ -205,7 +205,7 @@ impl Op {
 
 impl Reserve {
     /// Limits that the account at `place` has from elsewhere.
-    pub(super) fn carried(&self, place: usize) -> Option<&Limits> {
+    pub fn carried(&self, place: usize) -> Option<&Limits> {
         self.carried.iter().find(|carried| carried.place == place).map(|carried| &carried.limits)
     }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::tally::Tally;
 use super::window::Log;
-use super::{Account, Budget};
+use super::{Account, Budget, Limits};
 use crate::domain::{Money, Timestamp};
 
 /// All limits of an account and how much of them is used, at one moment. Money is decimal strings in USD, moments are
@@ -78,6 +78,14 @@ impl Account {
         let mut account = self.clone();
         account.advance(now);
         account.stated()
+    }
+
+    /// The limits in force at `now`, where a reservation carries these, and how much of them is used. Changes nothing.
+    pub fn terms(&self, carried: Option<&Limits>, now: Timestamp) -> (Limits, Statement) {
+        let mut account = self.clone();
+        account.advance(now);
+        account.adopt(carried);
+        (account.limits().cloned().unwrap_or_default(), account.stated())
     }
 
     fn stated(&self) -> Statement {

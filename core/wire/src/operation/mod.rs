@@ -54,21 +54,9 @@ impl Operation {
     ];
 
     /// Those whose requests are objects or forms of the `OpenAI` dialect, in which a provider may want things said otherwise.
-    pub const EDITED: &[Self] = &[
-        Self::Completion,
-        Self::Embedding,
-        Self::Rerank,
-        Self::Moderation,
-        Self::Image,
-        Self::ImageEdit,
-        Self::Speech,
-        Self::Transcription,
-        Self::Translation,
-    ];
-
-    /// The one of [`EDITED`](Self::EDITED) that `word` means.
-    pub fn edited(word: &str) -> Option<Self> {
-        Self::EDITED.iter().copied().find(|operation| operation.name() == word)
+    pub fn edited() -> impl Iterator<Item = Self> {
+        let is_edited = |operation: &Self| !matches!(operation, Self::Chat | Self::TokenCount | Self::Native);
+        Self::ALL.iter().copied().filter(is_edited)
     }
 
     /// The word for it in records.

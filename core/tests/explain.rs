@@ -1,0 +1,184 @@
+//! What is explained is what happens.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use serde_json::{Value, json};
+use world::{World, openai, read_json};
+
+const CONFIG: &str = r#"
+providers:
+  up: { dialect: openai, base: "http://127.0.0.1:1/v1", key: a-secret }
+models:
+  plain: { targets: [ { model: up/dear, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], fallbacks: [cheap], retries: 0 }
+  cheap: { targets: [ { model: up/cheap, price: { input: "0", output: "0" }, max_output: 10 } ], retries: 0 }
+"#;
+
+fn explained(world: &World, wish: &Value) -> Value {
+    let (status, told) = world.admin("POST", "/admin/v1/explain", wish);
+    assert_eq!(status, 200, "{told}");
+    told
+}
+
+/// All that the books say of a key.
+fn books(world: &World, id: &str) -> Value {
+    let (_, key) = world.admin("GET", &format!("/admin/v1/keys/{id}"), &json!({}));
+    let (_, spend) = world.admin("GET", "/admin/v1/spend?by=key", &json!({}));
+    json!([key["usage"], key["version"], spend["rows"]])
+}
+
+#[test]
+fn what_is_explained_is_what_happens_and_nothing_happens_by_it() {
+    let world = World::of(CONFIG);
+    let (status, _) =
+        world.admin("POST", "/admin/v1/teams", &json!({ "id": "poor", "limits": { "rpm": 0 } }));
+    assert_eq!(status, 201);
+    let little = json!(["0.000001 USD / day"]);
+    // Whether each is admitted.
+    let cases = [
+        (json!({}), "plain", true),
+        (json!({ "limits": { "budget": ["1 USD / day"], "rpm": 9, "parallel": 2 } }), "plain", true),
+        (json!({ "limits": { "rpm": 0 } }), "plain", false),
+        (json!({ "team": "poor" }), "plain", false),
+        (json!({ "limits": { "tpm": 1 } }), "plain", false),
+        (json!({ "limits": { "budget": little } }), "plain", false),
+        (json!({ "model_limits": { "plain": { "rpm": 0 } } }), "plain", false),
+        (json!({ "models": ["cheap"] }), "plain", false),
+        (json!({ "routes": ["embedding"] }), "plain", false),
+        (json!({}), "nobody", false),
+        (json!({ "limits": { "rpm": 0, "shadow": true } }), "plain", true),
+        (
+            json!({ "limits": { "budget": little, "at_limit": { "cheaper": ["nobody", "cheap"] } } }),
+            "plain",
+            true,
+        ),
+    ];
+    for (wish, model, admitted) in cases {
+        let (id, secret) = world.key(&wish);
+        let question = json!({ "model": model, "messages": [{ "role": "user", "content": "one two" }] });
+        let before = books(&world, &id);
+        let told = explained(&world, &json!({ "key": id, "request": question }));
+        let again = explained(&world, &json!({ "key": id, "request": question, "model": model }));
+        assert_eq!(told["tries"][0]["accounts"], again["tries"][0]["accounts"], "{wish}");
+        assert_eq!(books(&world, &id), before, "{wish}: it was only explained");
+        let answer = world.send(openai(&secret, &question));
+        let status = answer.status().as_u16();
+        // Nobody listens upstream: what is admitted fails there.
+        let passed = status >= 500;
+        assert_eq!(told["admitted"] == true, passed, "{wish}: {status} {told}");
+        assert_eq!(told["admitted"], admitted, "{wish}: {told}");
+        if passed {
+            continue;
+        }
+        let refused = read_json(answer);
+        assert_eq!(told["refusals"][0]["code"], refused["error"]["code"], "{wish}");
+        assert_eq!(told["refusals"][0]["status"], status, "{wish}");
+        assert_eq!(told["refusals"][0]["detail"], refused["error"]["message"], "{wish}");
+    }
+}
+
+#[test]
+fn an_explanation_names_limits_with_what_is_left_and_which_of_them_refuses() {
+    let world = World::of(CONFIG);
+    let team =
+        json!({ "id": "a", "limits": { "budget": ["0.000001 USD / day"], "rpm": 5 }, "models": ["pl*"] });
+    assert_eq!(world.admin("POST", "/admin/v1/teams", &team).0, 201);
+    let (id, _) = world.key(&json!({ "team": "a", "models": ["*"], "limits": { "rpm": 3 } }));
+    let told = explained(&world, &json!({ "key": id, "model": "plain" }));
+    assert_eq!(told["admitted"], false);
+    let accounts = told["tries"][0]["accounts"].as_array().unwrap();
+    let of = |name: &str| accounts.iter().find(|met| met["account"] == name).unwrap();
+    let (team, key) = (of("team/a"), of(&format!("key/{id}")));
+    assert_eq!((&key["usage"]["rpm"]["remaining"], &key["refuses"]), (&json!(3), &Value::Null));
+    assert_eq!(team["refuses"]["limit"], "0.000001 USD / day");
+    assert_eq!(team["usage"]["budget"][0]["remaining"], "0.000001");
+    let lists = told["models"].as_array().unwrap();
+    assert_eq!(lists.len(), 2);
+    assert!(lists.iter().all(|list| list["allows"] == true), "{lists:?}");
+    let plan: Vec<&str> =
+        told["plan"].as_array().unwrap().iter().map(|way| way["target"].as_str().unwrap()).collect();
+    assert_eq!(plan, ["up/dear", "up/cheap"], "its own target, then its fallback's");
+    assert_eq!(told["plan"][0]["price"]["output"], "0.00001");
+    let credentials = [&told["plan"][0]["credential"], &told["plan"][1]["credential"]];
+    assert_eq!(credentials, ["configuration", "configuration"]);
+    assert!(!told.to_string().contains("a-secret"), "{told}");
+    assert!(!told.to_string().contains("hash"), "{told}");
+
+    // Soft, watched, falling and waiting.
+    let (id, _) =
+        world.key(&json!({ "limits": { "rpm": 0, "shadow": true, "soft_budget": ["0.000001 USD / day"] } }));
+    let told = explained(&world, &json!({ "key": id, "model": "plain" }));
+    assert_eq!(told["admitted"], true);
+    assert_eq!(told["shadowed"].as_array().unwrap().len(), 1, "{told}");
+    let falls = json!({ "budget": ["0.000001 USD / day"], "at_limit": { "cheaper": ["cheap"] } });
+    let (id, _) = world.key(&json!({ "limits": falls }));
+    let told = explained(&world, &json!({ "key": id, "model": "plain" }));
+    assert_eq!((&told["fell_to"], told["tries"].as_array().unwrap().len()), (&json!("cheap"), 2), "{told}");
+    let (id, _) = world.key(&json!({ "limits": { "parallel": 0, "at_limit": { "wait": 2 } } }));
+    let told = explained(&world, &json!({ "key": id, "model": "plain" }));
+    assert_eq!((&told["admitted"], &told["waits_ms"]), (&json!(false), &json!(2_000)));
+}
+
+#[test]
+fn a_key_for_models_explains_itself_and_nothing_else() {
+    let world = World::of(CONFIG);
+    let (mine, secret) = world.key(&json!({}));
+    let (theirs, _) = world.key(&json!({}));
+    let path = "/admin/v1/explain";
+    let (status, told) = world.call(&secret, "POST", path, &json!({ "model": "plain" }));
+    assert_eq!((status, &told["key"]["id"]), (200, &json!(mine)), "{told}");
+    assert_eq!(world.call(&secret, "POST", path, &json!({ "key": mine, "model": "plain" })).0, 200);
+    assert_eq!(world.call(&secret, "POST", path, &json!({ "key": theirs, "model": "plain" })).0, 404);
+    assert_eq!(world.call(&secret, "GET", &format!("/admin/v1/keys/{mine}"), &json!({})).0, 403);
+    assert_eq!(
+        world.admin("POST", path, &json!({ "model": "plain" })).0,
+        422,
+        "the admin has no key to explain"
+    );
+    for (wish, status) in [
+        (json!({ "key": mine, "model": "plain", "path": "/health/live" }), 422),
+        (json!({ "key": mine, "model": "plain", "headers": { "authorization": "x" } }), 422),
+        (json!({ "key": mine, "model": "plain", "source": "nowhere" }), 400),
+        (json!({ "key": "nobody", "model": "plain" }), 404),
+    ] {
+        assert_eq!(world.admin("POST", path, &wish).0, status, "{wish}");
+    }
+    let (_, told) = world.admin("POST", path, &json!({ "key": mine }));
+    assert_eq!(
+        (&told["admitted"], &told["refusals"][0]["status"]),
+        (&json!(false), &json!(400)),
+        "it names no model"
+    );
+}
+
+#[test]
+fn bodies_are_read_strictly() {
+    let world = World::of(CONFIG);
+    let keys = "/admin/v1/keys";
+    for (body, param) in [
+        (json!({ "limits": [5] }), "limits"),
+        (json!({ "customers": [] }), "customers"),
+        (json!({ "metadata": null }), "metadata"),
+        (json!({ "limits": { "rpm": 1.5 } }), "limits.rpm"),
+        (json!({ "tags": ["a", 7] }), "tags[1]"),
+        (json!({ "model_limits": { "m": { "rpm": "7" } } }), "model_limits.m.rpm"),
+        (json!({ "limits": { "at_limit": { "wait": 1, "throttle": 2 } } }), "limits.at_limit"),
+        (json!({ "nonsense": 1 }), "nonsense"),
+    ] {
+        let (status, problem) = world.admin("POST", keys, &body);
+        assert_eq!((status, &problem["param"]), (400, &json!(param)), "{body}: {problem}");
+    }
+    let (status, made) =
+        world.admin("POST", keys, &json!({ "limits": { "rpm": 5.0, "at_limit": { "wait": 3.0 } } }));
+    assert_eq!((status, &made["limits"]), (201, &json!({ "rpm": 5, "at_limit": { "wait": 3 } })));
+    // A choice is replaced as a whole, and a patch of what is not there takes nothing away.
+    let one = format!("{keys}/{}", made["id"].as_str().unwrap());
+    let patch = json!({ "limits": { "at_limit": { "throttle": 4 } }, "customers": { "allow": null, "template": "t" } });
+    let (status, changed) = world.admin("PATCH", &one, &patch);
+    assert_eq!(
+        (status, &changed["limits"]),
+        (200, &json!({ "rpm": 5, "at_limit": { "throttle": 4 } })),
+        "{changed}"
+    );
+    assert_eq!(changed["customers"], json!({ "allow": "any", "template": "t" }));
+}
