@@ -254,27 +254,29 @@ fn a_refusal_is_a_problem_and_a_conflict_tells_both_versions() {
 fn expected(role: &str, method: &str, path: &str) -> bool {
     let path = path.trim_start_matches("/admin/v1/");
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-    let get = method == "GET";
+    // What is explained is only read.
+    let get = method == "GET" || path == "explain";
     match role {
         "gateway_admin" => true,
         "auditor" => get,
         "org_admin" => match first {
             "keys" | "teams" | "projects" | "users" | "members" | "templates" => true,
-            "orgs" | "spend" | "openapi.json" => get,
+            "orgs" | "spend" | "openapi.json" | "explain" => get,
             _ => false,
         },
         "team_admin" => match first {
             "keys" | "members" => true,
-            "teams" | "spend" | "openapi.json" => get,
+            "teams" | "spend" | "openapi.json" | "explain" => get,
             _ => false,
         },
         "member" => match first {
             "keys" => true,
-            "teams" | "users" | "spend" | "openapi.json" => get,
+            "teams" | "users" | "spend" | "openapi.json" | "explain" => get,
             _ => false,
         },
         "customer" | "agent" => {
-            get && (matches!(first, "openapi.json" | "spend") || first == "keys" && !rest.contains('/'))
+            get && (matches!(first, "openapi.json" | "spend" | "explain")
+                || first == "keys" && !rest.contains('/'))
         }
         other => panic!("nobody said what `{other}` may do"),
     }
