@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_executor::block_on;
 use futures_util::future::join_all;
-use gatelet_core::domain::Timestamp;
-use gatelet_core::port::{Body, Expect, Fault, FaultKind, Page, Ports, Store, Versioned};
+use gatelet_core::port::memory::OverStore;
+use gatelet_core::port::{Body, Fault, FaultKind, Ports, Store};
 use http::{Request, Response};
 use serde_json::{Value, json};
 use world::{ADMIN, World, read_json};
@@ -170,32 +169,17 @@ struct Watched {
 }
 
 #[async_trait]
-impl Store for Watched {
-    async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
-        self.store.get(name).await
+impl OverStore for Watched {
+    fn under(&self) -> &dyn Store {
+        &*self.store
     }
-    async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
-        self.store.put(name, bytes, expect).await
-    }
-    async fn delete(&self, name: &str) -> Result<(), Fault> {
-        self.store.delete(name).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
-        self.store.list(prefix, after, limit).await
-    }
-    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
+    async fn turn(&self, call: &'static str, bytes: &[u8]) -> Result<(), Fault> {
         // A seed is kept; the answer is not.
-        if self.down.load(Ordering::Relaxed) && bytes.len() > 150 {
+        if call == "keep" && self.down.load(Ordering::Relaxed) && bytes.len() > 300 {
             return Err(Fault::new(FaultKind::Unavailable, "store.keep", "down"));
         }
-        self.seen.lock().unwrap().extend_from_slice(&[&bytes[..], home.as_bytes(), name.as_bytes()].concat());
-        self.store.keep(home, name, bytes, until).await
-    }
-    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
-        self.store.kept(home, name, now).await
-    }
-    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
-        self.store.discard(home, name).await
+        self.seen.lock().unwrap().extend_from_slice(bytes);
+        Ok(())
     }
 }
 
@@ -284,4 +268,44 @@ fn a_long_answer_is_kept_in_pieces() {
         let again = post(&world, &name, "keys", &wish);
         assert_eq!((again.1, again.2), (true, first.2));
     }
+}
+
+/// A store that is down altogether.
+struct Down(Arc<dyn Store>);
+
+#[async_trait]
+impl OverStore for Down {
+    fn under(&self) -> &dyn Store {
+        &*self.0
+    }
+    async fn turn(&self, _: &'static str, _: &[u8]) -> Result<(), Fault> {
+        Err(Fault::new(FaultKind::Unavailable, "store", "down"))
+    }
+}
+
+/// What is known of a key lies where its money is, so a store of documents that is down takes no key with it, and brings none
+/// back.
+#[test]
+fn a_key_goes_on_without_the_store_of_documents_and_dies_at_once_all_the_same() {
+    let world = World::with(|ports| Ports { store: Arc::new(Down(ports.store.clone())), ..ports });
+    world.handles.upstream.always(|_, _| Ok(world::whole(200, &world::completion("hi", 7, 3))));
+    let question =
+        json!({ "model": "plain", "max_tokens": 9, "messages": [{ "role": "user", "content": "hello" }] });
+    let (id, key) = world.key(&json!({ "limits": { "budget": "1 USD / day" } }));
+    let (own, agent) = world.key(&json!({ "kind": "management", "role": "agent" }));
+    let record = |id: &str| world.call(&agent, "GET", &format!("/admin/v1/keys/{id}"), &json!({})).0;
+    for _ in 0..3 {
+        assert_eq!(world.send(world::openai(&key, &question)).status(), 200);
+        assert_eq!((record(&own), record(&id)), (200, 404));
+        world.handles.clock.advance(Duration::from_mins(1));
+    }
+    assert_eq!(world.usage(&id)["spent"], "0.000111");
+    assert_eq!(world.admin("DELETE", &format!("/admin/v1/keys/{id}"), &json!({})).0, 200);
+    assert_eq!(world.send(world::openai(&key, &question)).status(), 401);
+    assert_eq!(world.admin("DELETE", &format!("/admin/v1/keys/{own}"), &json!({})).0, 200);
+    assert_eq!(record(&own), 401);
+    // What cannot be done once is not done.
+    let (status, _, refused) = post(&world, "a", "keys", &json!({}));
+    assert_eq!((status, &refused["code"]), (503, &json!("gateway_unavailable")));
+    assert_eq!(keys(&world), 2);
 }

@@ -11,12 +11,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_executor::block_on;
 use futures_util::future::join3;
-use gatelet_core::domain::account::{Account, Op};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
-use gatelet_core::port::memory::ports;
-use gatelet_core::port::{
-    Entry, Expect, Fault, FaultKind, Ledger, Outcome, Page, Ports, Store, Transaction, Versioned,
-};
+use gatelet_core::domain::account::Op;
+use gatelet_core::domain::{ShardId, Timestamp};
+use gatelet_core::port::memory::{OverLedger, OverStore, ports};
+use gatelet_core::port::{Entry, Expect, Fault, FaultKind, Ledger, Ports, Store, Transaction};
 use gatelet_core::record::drain;
 use gatelet_core::record::spend::{By, COST, Question, Report, report};
 use proptest::prelude::*;
@@ -41,52 +39,27 @@ impl Fused {
 }
 
 #[async_trait]
-impl Store for Fused {
-    async fn get(&self, name: &str) -> Result<Option<Versioned>, Fault> {
-        self.burn().await?;
-        self.ports.store.get(name).await
+impl OverStore for Fused {
+    fn under(&self) -> &dyn Store {
+        &*self.ports.store
+    }
+    async fn turn(&self, call: &'static str, bytes: &[u8]) -> Result<(), Fault> {
+        assert!(bytes.len() < 390_000, "{call} of {} bytes", bytes.len());
+        if matches!(call, "get" | "put") { self.burn().await } else { Ok(()) }
     }
     async fn put(&self, name: &str, bytes: Bytes, expect: Expect) -> Result<u64, Fault> {
-        self.burn().await?;
-        assert!(bytes.len() < 390_000, "{name} has {} bytes", bytes.len());
+        self.turn("put", &bytes).await?;
         let version = self.ports.store.put(name, bytes, expect).await?;
         // It was written, and the answer may be lost.
         self.burn().await?;
         Ok(version)
     }
-    async fn delete(&self, name: &str) -> Result<(), Fault> {
-        self.ports.store.delete(name).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Fault> {
-        self.ports.store.list(prefix, after, limit).await
-    }
-    async fn keep(&self, home: &str, name: &str, bytes: Bytes, until: Timestamp) -> Result<(), Fault> {
-        self.ports.store.keep(home, name, bytes, until).await
-    }
-    async fn kept(&self, home: &str, name: &str, now: Timestamp) -> Result<Option<Bytes>, Fault> {
-        self.ports.store.kept(home, name, now).await
-    }
-    async fn discard(&self, home: &str, name: &str) -> Result<(), Fault> {
-        self.ports.store.discard(home, name).await
-    }
 }
 
 #[async_trait]
-impl Ledger for Fused {
-    async fn transact(&self, shard: &ShardId, work: Transaction, now: Timestamp) -> Result<Outcome, Fault> {
-        self.ports.ledger.transact(shard, work, now).await
-    }
-    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
-        self.ports.ledger.read(shard, account).await
-    }
-    async fn list(
-        &self,
-        shard: &ShardId,
-        prefix: &str,
-        after: Option<&AccountId>,
-        limit: usize,
-    ) -> Result<Vec<(AccountId, Account)>, Fault> {
-        self.ports.ledger.list(shard, prefix, after, limit).await
+impl OverLedger for Fused {
+    fn under(&self) -> &dyn Ledger {
+        &*self.ports.ledger
     }
     async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
         self.burn().await?;
@@ -101,9 +74,6 @@ impl Ledger for Fused {
         self.ports.ledger.clear(shard, some).await?;
         self.burn().await?;
         self.ports.ledger.clear(shard, rest).await
-    }
-    async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
-        self.ports.ledger.shards().await
     }
 }
 

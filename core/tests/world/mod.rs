@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_executor::block_on;
 use futures_util::{StreamExt, stream};
-use gatelet_core::domain::account::{Account, Op};
-use gatelet_core::domain::{AccountId, SealingKeys, Secret, ShardId, Timestamp};
+use gatelet_core::domain::account::Op;
+use gatelet_core::domain::{SealingKeys, Secret, ShardId, Timestamp};
 use gatelet_core::policy::{Host, Policy};
-use gatelet_core::port::memory::{Handles, ports};
-use gatelet_core::port::{Body, Broken, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
+use gatelet_core::port::memory::{Handles, OverLedger, ports};
+use gatelet_core::port::{Body, Broken, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
 use gatelet_core::registry::Registry;
 use gatelet_core::{Gateway, Settings};
 use http::{Request, Response};
@@ -317,7 +317,10 @@ struct Bent {
 }
 
 #[async_trait]
-impl Ledger for Bent {
+impl OverLedger for Bent {
+    fn under(&self) -> &dyn Ledger {
+        &*self.ledger
+    }
     async fn transact(
         &self,
         shard: &ShardId,
@@ -336,27 +339,6 @@ impl Ledger for Bent {
             Bend::Broken | Bend::Straight | Bend::Late => outcome,
             Bend::Lost => Err(Fault::new(FaultKind::Unavailable, "ledger.transact", "the answer was lost")),
         }
-    }
-    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
-        self.ledger.read(shard, account).await
-    }
-    async fn list(
-        &self,
-        shard: &ShardId,
-        prefix: &str,
-        after: Option<&AccountId>,
-        limit: usize,
-    ) -> Result<Vec<(AccountId, Account)>, Fault> {
-        self.ledger.list(shard, prefix, after, limit).await
-    }
-    async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
-        self.ledger.outbox(shard, limit).await
-    }
-    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
-        self.ledger.clear(shard, entries).await
-    }
-    async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
-        self.ledger.shards().await
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing moves by itself: [`HandClock::advance`] turns the clock, [`HeldWork::run_all`] runs what was deferred, and
 //! [`Script`] answers what was put on it.
 
+mod over;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use futures_util::future::{BoxFuture, poll_fn};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+
+pub use over::{OverLedger, OverStore};
 
 use super::{
     Archive, Body, Chance, Cipher, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, Log, MOST_KEPT,
