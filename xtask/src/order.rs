@@ -1,4 +1,6 @@
-//! The functions of a wasm module in the order in which it compresses best.
+//! The functions of a wasm module, each once, in the order in which it compresses best.
+//!
+//! Generic functions over types of the same layout often compile to the same bytes, which no linker for wasm folds.
 //!
 //! Deflate finds again only what stood in the last 32 KiB, and wasm-bindgen writes functions by their size. Beside those
 //! that it resembles, a copy of a generic function costs a fraction of itself: a twelfth less to upload, and nothing
@@ -12,30 +14,70 @@ use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{CodeSection, FunctionSection, Module};
 use wasmparser::{CodeSectionReader, CustomSectionReader, FunctionSectionReader, Parser, Payload, TypeRef};
 
-/// The same module, its functions reordered, without custom sections.
+/// The same module without custom sections: each function once, and beside those that it resembles.
 pub(crate) fn ordered(wasm: &[u8]) -> Result<Vec<u8>> {
-    let (mut imported, mut bodies) = (0, Vec::new());
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    imported += u32::from(matches!(import?.ty, TypeRef::Func(_)));
-                }
-            }
-            Payload::CodeSectionEntry(body) => bodies.push(body.as_bytes()),
-            _ => {}
+    let mut wasm = wasm.to_vec();
+    loop {
+        let functions = Functions::of(&wasm)?;
+        let firsts = functions.firsts();
+        let distinct: Vec<usize> = (0..firsts.len()).filter(|own| firsts[*own] == *own).collect();
+        if distinct.len() == firsts.len() {
+            let order = by_likeness(&functions.bodies);
+            return functions.written(&wasm, &order, &firsts);
         }
+        // Those that called two copies of one function may be the same now.
+        wasm = functions.written(&wasm, &distinct, &firsts)?;
     }
-    let order = by_likeness(&bodies);
-    let mut places = vec![0; order.len()];
-    for (place, function) in (imported..).zip(&order) {
-        places[*function] = place;
+}
+
+/// The functions of a module's own.
+struct Functions<'a> {
+    /// How many functions are imported: they are counted first.
+    imported: u32,
+    types: Vec<u32>,
+    bodies: Vec<&'a [u8]>,
+}
+
+impl<'a> Functions<'a> {
+    fn of(wasm: &'a [u8]) -> Result<Self> {
+        let mut functions = Self { imported: 0, types: Vec::new(), bodies: Vec::new() };
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        functions.imported += u32::from(matches!(import?.ty, TypeRef::Func(_)));
+                    }
+                }
+                Payload::FunctionSection(section) => {
+                    functions.types = section.into_iter().collect::<Result<_, _>>()?;
+                }
+                Payload::CodeSectionEntry(body) => functions.bodies.push(body.as_bytes()),
+                _ => {}
+            }
+        }
+        Ok(functions)
     }
-    let mut module = Module::new();
-    Ordered { imported, order: &order, places: &places }
-        .parse_core_module(&mut module, Parser::new(0), wasm)
-        .context("a module that cannot be written again")?;
-    Ok(module.finish())
+
+    /// For each function the first one that is the same to the last byte: nothing tells the two apart.
+    fn firsts(&self) -> Vec<usize> {
+        let mut known = HashMap::new();
+        let own = self.types.iter().zip(&self.bodies).enumerate();
+        own.map(|(function, of)| *known.entry(of).or_insert(function)).collect()
+    }
+
+    /// The module with the functions of `order` alone; whoever meant another one means its first.
+    fn written(&self, wasm: &[u8], order: &[usize], firsts: &[usize]) -> Result<Vec<u8>> {
+        let mut places = vec![0; firsts.len()];
+        for (place, function) in (self.imported..).zip(order) {
+            places[*function] = place;
+        }
+        let places: Vec<u32> = firsts.iter().map(|first| places[*first]).collect();
+        let mut module = Module::new();
+        Ordered { imported: self.imported, order, places: &places }
+            .parse_core_module(&mut module, Parser::new(0), wasm)
+            .context("a module that cannot be written again")?;
+        Ok(module.finish())
+    }
 }
 
 struct Ordered<'a> {
@@ -173,56 +215,71 @@ mod tests {
 
     use super::*;
 
-    /// Functions that answer constants, and the last of which calls the first.
-    fn module() -> Vec<u8> {
+    /// Functions that answer constants, then two that call the first and the second of them. The first, the second and the
+    /// fourth are exported.
+    fn module(constants: &[i64]) -> Vec<u8> {
         let mut types = TypeSection::new();
         types.ty().function([], [ValType::I64]);
         let (mut functions, mut code, mut exports) =
             (FunctionSection::new(), CodeSection::new(), ExportSection::new());
-        for constant in [0x0123_4567_89ab_i64, 7, 0x0123_4567_89ab] {
+        let answers = constants.iter().map(|constant| Instruction::I64Const(*constant));
+        for instruction in answers.chain([Instruction::Call(0), Instruction::Call(1)]) {
             let mut body = Function::new([]);
-            body.instructions().i64_const(constant).end();
+            body.instruction(&instruction).instruction(&Instruction::End);
             functions.function(0);
             code.function(&body);
         }
-        let mut body = Function::new([]);
-        body.instruction(&Instruction::Call(0)).instruction(&Instruction::End);
-        functions.function(0);
-        code.function(&body);
-        exports.export("first", ExportKind::Func, 0).export("seven", ExportKind::Func, 1);
+        for (name, function) in [("first", 0), ("second", 1), ("fourth", 3)] {
+            exports.export(name, ExportKind::Func, function);
+        }
         let mut module = Module::new();
         module.section(&types).section(&functions).section(&exports).section(&code);
         module.finish()
     }
 
-    #[test]
-    fn what_is_alike_stands_together_and_every_index_follows() {
-        let wasm = ordered(&module()).unwrap();
-        Validator::new().validate_all(&wasm).unwrap();
-        let (mut constants, mut exports, mut called) = (Vec::new(), Vec::new(), None);
-        for payload in Parser::new(0).parse_all(&wasm) {
+    /// What each function does first, and which ones are exported.
+    fn read(wasm: &[u8]) -> (Vec<Operator<'_>>, Vec<usize>) {
+        Validator::new().validate_all(wasm).unwrap();
+        let (mut bodies, mut exports) = (Vec::new(), Vec::new());
+        for payload in Parser::new(0).parse_all(wasm) {
             match payload.unwrap() {
                 Payload::ExportSection(section) => {
-                    exports.extend(section.into_iter().map(|export| export.unwrap().index));
+                    exports.extend(section.into_iter().map(|export| export.unwrap().index as usize));
                 }
                 Payload::CodeSectionEntry(body) => {
-                    match body.get_operators_reader().unwrap().read().unwrap() {
-                        Operator::I64Const { value } => constants.push(value),
-                        Operator::Call { function_index } => {
-                            called = Some(function_index);
-                            constants.push(-1);
-                        }
-                        other => panic!("{other:?}"),
-                    }
+                    bodies.push(body.get_operators_reader().unwrap().read().unwrap());
                 }
                 _ => {}
             }
         }
-        let alike: Vec<usize> =
-            (0..constants.len()).filter(|at| constants[*at] == 0x0123_4567_89ab).collect();
-        assert_eq!(alike[1], alike[0] + 1, "{constants:?}");
-        let at = |index: u32| constants[index as usize];
-        assert_eq!((at(exports[0]), at(exports[1])), (0x0123_4567_89ab, 7));
-        assert_eq!(called, Some(exports[0]), "the first of the two");
+        (bodies, exports)
+    }
+
+    #[test]
+    fn what_is_alike_stands_together_and_every_index_follows() {
+        let wasm = ordered(&module(&[0x0123_4567_89ab, 7, 0x0123_4567_89ac, 8])).unwrap();
+        let (bodies, exports) = read(&wasm);
+        let constant = |at: usize| match bodies[at] {
+            Operator::I64Const { value } => value,
+            _ => -1,
+        };
+        let alike: Vec<usize> = (0..bodies.len()).filter(|at| constant(*at) > 8).collect();
+        assert_eq!(alike[1], alike[0] + 1, "{bodies:?}");
+        let exported: Vec<i64> = exports.iter().map(|at| constant(*at)).collect();
+        assert_eq!(exported, [0x0123_4567_89ab, 7, 8]);
+        for called in &exports[..2] {
+            let function_index = u32::try_from(*called).unwrap();
+            assert!(bodies.contains(&Operator::Call { function_index }), "{bodies:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_is_there_once_and_so_are_its_callers() {
+        let wasm = ordered(&module(&[7, 7, 7, 8])).unwrap();
+        let (bodies, exports) = read(&wasm);
+        assert_eq!(bodies.len(), 3, "{bodies:?}");
+        assert_eq!(exports[0], exports[1]);
+        assert_eq!(bodies[exports[0]], Operator::I64Const { value: 7 });
+        assert_eq!(bodies[exports[2]], Operator::I64Const { value: 8 });
     }
 }
