@@ -23,22 +23,20 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::project::{cargo, root, run as finish, target};
 use crate::{order, setup};
 
+/// Functions that are called once stay functions unless they are tiny: compression finds one again beside those that it
+/// resembles, not in the middle of its caller. A fiftieth less to upload. LLVM weighs each instruction against a bonus of
+/// 15,000 for taking in a function's only call; here each counts two hundred times as much as it does by default.
+const LIKE_WITH_LIKE: &str = "-Cllvm-args=-inline-instr-cost=1000";
+
 pub(crate) fn run(_arguments: &[String]) -> Result<()> {
     setup::wasm_target()?;
     let built = target().join("wasm");
     finish(
         cargo()
-            .args([
-                "build",
-                "--package",
-                "gatelet-worker",
-                "--profile",
-                "worker",
-                "--target",
-                "wasm32-unknown-unknown",
-            ])
-            .arg("--target-dir")
-            .arg(&built),
+            .args(["rustc", "--package", "gatelet-worker", "--lib", "--profile", "worker"])
+            .args(["--target", "wasm32-unknown-unknown", "--target-dir"])
+            .arg(&built)
+            .args(["--", LIKE_WITH_LIKE]),
     )?;
     let out = root().join("build/worker");
     // Snippets are named by a hash: without this, old ones would stay.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatelet_core::port::{Ports, Upstream};
-use gatelet_tokio::{HttpUpstream, RingSigner, Settings, SystemChance, SystemClock, Tasks};
+use gatelet_tokio::{Gzip, HttpUpstream, RingSigner, Settings, SystemChance, SystemClock, Tasks};
 
 use crate::aws::Aws;
 use crate::bucket::Bucket;
@@ -49,5 +49,6 @@ pub fn ports(environment: impl Fn(&str) -> Option<String>, tasks: &Tasks) -> Res
         defer: Arc::new(tasks.clone()),
         log: Arc::new(ToStderr),
         signer: Arc::new(RingSigner),
+        packer: Arc::new(Gzip),
     })
 }

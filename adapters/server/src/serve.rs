@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use gatelet_core::domain::SealingKeys;
 use gatelet_core::port::{Body, Ports};
 use gatelet_core::{Gateway, Settings};
-use gatelet_tokio::{RingSigner, SystemClock, Tasks};
+use gatelet_tokio::{Gzip, RingSigner, SystemClock, Tasks};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -80,6 +80,7 @@ async fn run(serve: &Serve) -> Result<()> {
         defer: Arc::new(tasks.clone()),
         log: Arc::new(log::ToStderr),
         signer: Arc::new(RingSigner),
+        packer: Arc::new(Gzip),
     };
     let admin = first::admin_key(&ports).await?;
     let sealing = std::env::var("GATELET_SEALING_KEY").unwrap_or_default();

@@ -272,6 +272,23 @@ export const aes = async (way, key, iv, additionalData, data) => {
   return new Uint8Array(await crypto.subtle[way]({ name: "AES-GCM", iv, additionalData }, imported, data));
 };
 
+// One member of gzip.
+export const pack = (bytes) => new Response(through(bytes, new CompressionStream("gzip"))).bytes();
+
+// Rejects where it is not whole, or more than `most` bytes.
+export const unpack = async (packed, most) => {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of through(packed, new DecompressionStream("gzip"))) {
+    size += chunk.length;
+    if (size > most) throw new Error(`more than ${most} bytes`);
+    chunks.push(chunk);
+  }
+  return joined(chunks, size);
+};
+
+const through = (bytes, transform) => new Response(bytes).body.pipeThrough(transform);
+
 export const shard = (namespace, name, ask) => namespace.getByName(name).ask(ask);
 
 // Transactions of an isolate's requests with one shard travel together: while a call is under way, those that come wait,
@@ -340,13 +357,13 @@ const travel = async (namespace, name, road, ask) => {
 };
 
 const carry = async (namespace, name, asks) => {
-  const answers = unpack(await namespace.getByName(name).transact(pack(asks)));
+  const answers = apart(await namespace.getByName(name).transact(together(asks)));
   if (answers.length !== asks.length) throw new Error(`${asks.length} asks, ${answers.length} answers`);
   return answers;
 };
 
 // Messages after their lengths, four bytes, the lowest first.
-const pack = (messages) => {
+const together = (messages) => {
   const packed = new Uint8Array(messages.reduce((length, message) => length + 4 + message.length, 0));
   const view = new DataView(packed.buffer);
   let at = 0;
@@ -358,7 +375,7 @@ const pack = (messages) => {
   return packed;
 };
 
-const unpack = (packed) => {
+const apart = (packed) => {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   const messages = [];
   for (let at = 0; at < packed.length; ) {

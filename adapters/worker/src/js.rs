@@ -66,6 +66,10 @@ extern "C" {
         data: &Uint8Array,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
+    pub(crate) fn pack(bytes: &Uint8Array) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    pub(crate) fn unpack(packed: &Uint8Array, most: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
     pub(crate) fn shard(namespace: &JsValue, name: &str, ask: &str) -> Result<Promise, JsValue>;
     /// Bytes for bytes; transactions of several requests travel together.
     #[wasm_bindgen(catch)]

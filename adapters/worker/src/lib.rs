@@ -63,6 +63,7 @@ fn ports(env: &Env) -> Result<Ports, Fault> {
         defer: Arc::new(ports::WaitUntil),
         log: Arc::new(ports::Console),
         signer: Arc::new(ports::WebCrypto),
+        packer: Arc::new(ports::Gzip),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Time, chance, signatures and work after the answer.
+//! Time, chance, signatures, gzip and work after the answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use gatelet_core::domain::Timestamp;
-use gatelet_core::port::{Chance, Cipher, Clock, Defer, Fault, FaultKind, Log, Signer};
-use js_sys::Uint8Array;
+use gatelet_core::port::{Chance, Cipher, Clock, Defer, Fault, FaultKind, Log, Packer, Signer};
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::send::SendWrapper;
@@ -110,12 +111,8 @@ pub(crate) struct WebCrypto;
 #[async_trait]
 impl Signer for WebCrypto {
     async fn rs256(&self, key: &[u8], message: &[u8]) -> Result<Vec<u8>, Fault> {
-        js::js(async {
-            let signature = async { JsFuture::from(js::rs256(&js::bytes(key), &js::bytes(message))?).await };
-            let denied = |error| Fault::new(FaultKind::Denied, "signer.rs256", js::message(&error));
-            Ok(signature.await.map_err(denied)?.unchecked_into::<Uint8Array>().to_vec())
-        })
-        .await
+        let signature = js::rs256(&js::bytes(key), &js::bytes(message));
+        js::js(bytes_of(signature, FaultKind::Denied, "signer.rs256")).await
     }
 
     async fn aes256_gcm(
@@ -126,18 +123,42 @@ impl Signer for WebCrypto {
         context: &[u8],
         data: &[u8],
     ) -> Result<Vec<u8>, Fault> {
-        js::js(async {
-            let way = match cipher {
-                Cipher::Seal => "encrypt",
-                Cipher::Open => "decrypt",
-            };
-            let [key, nonce, context, data] = [&key[..], &nonce[..], context, data].map(js::bytes);
-            let done = async { JsFuture::from(js::aes(way, &key, &nonce, &context, &data)?).await };
-            let denied = |error| Fault::new(FaultKind::Denied, "signer.aes256_gcm", js::message(&error));
-            Ok(done.await.map_err(denied)?.unchecked_into::<Uint8Array>().to_vec())
-        })
-        .await
+        let way = match cipher {
+            Cipher::Seal => "encrypt",
+            Cipher::Open => "decrypt",
+        };
+        let [key, nonce, context, data] = [&key[..], &nonce[..], context, data].map(js::bytes);
+        let done = js::aes(way, &key, &nonce, &context, &data);
+        js::js(bytes_of(done, FaultKind::Denied, "signer.aes256_gcm")).await
     }
+}
+
+/// The runtime's own gzip.
+#[derive(Debug)]
+pub(crate) struct Gzip;
+
+#[async_trait]
+impl Packer for Gzip {
+    async fn pack(&self, bytes: Bytes) -> Result<Bytes, Fault> {
+        let packed = js::pack(&js::bytes(&bytes));
+        js::js(bytes_of(packed, FaultKind::Corrupt, "gzip.pack")).await.map(Bytes::from)
+    }
+
+    async fn unpack(&self, packed: Bytes, most: usize) -> Result<Bytes, Fault> {
+        let bytes = js::unpack(&js::bytes(&packed), u32::try_from(most).unwrap_or(u32::MAX));
+        js::js(bytes_of(bytes, FaultKind::Corrupt, "gzip.unpack")).await.map(Bytes::from)
+    }
+}
+
+/// What a call of the runtime answers in the end. What it takes comes from outside, so a failure is that input's.
+async fn bytes_of(
+    called: Result<Promise, JsValue>,
+    kind: FaultKind,
+    operation: &'static str,
+) -> Result<Vec<u8>, Fault> {
+    let answered = async { JsFuture::from(called?).await };
+    let fault = |error| Fault::new(kind, operation, js::message(&error));
+    Ok(answered.await.map_err(fault)?.unchecked_into::<Uint8Array>().to_vec())
 }
 
 /// `waitUntil` of the request that is being served.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::entry::{Entry, Price, Rates, Schedule};
 use crate::number::{distance, put, put_round};
-use crate::table::{BLOCK, HEADER, MAGIC, PROVIDER};
+use crate::table::{BLOCK, CRC, HEADER, MAGIC, PROVIDER};
 
 /// The bytes that [`Table`](crate::Table) searches: what each provider's models are, ids sorted. Equal entries give equal
 /// bytes.
@@ -43,7 +43,7 @@ pub fn pack(providers: &BTreeMap<String, Vec<Entry>>) -> Vec<u8> {
     for section in sections {
         out.extend(section);
     }
-    out.extend(crc32fast::hash(&out).to_le_bytes());
+    out.extend(CRC.checksum(&out).to_le_bytes());
     out
 }
 

@@ -94,7 +94,7 @@ impl Ours<'_> {
         let answer = admin::answer(self.core, self.now, &parts, Body::from(bytes), &segments).await?;
         let (head, body) = answer.into_parts();
         let bytes = pipeline::collect(body, &head.headers, MOST).await?;
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let value: Value = gatelet_wire::json::read(&bytes).unwrap_or_default();
         if head.status.is_success() {
             return Ok(value);
         }

@@ -66,7 +66,7 @@ async fn shelf(core: &Core, now: Timestamp, parts: &Parts) -> Result<Shelf, Refu
     let token = pipeline::token(core, parts)?;
     let approach = Approach::of(core, parts, Operation::Chat.name());
     pipeline::known(core, &token, now, approach).await?;
-    Ok(Shelf::of(core.ports.store.clone(), &token))
+    Ok(Shelf::of(&core.ports, &token))
 }
 
 /// A request that has come whole.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use sha2::{Digest, Sha256};
 
 use super::account::Limits;
@@ -426,7 +427,8 @@ pub struct Belongs {
 }
 
 fn checksum(body: &str) -> impl Iterator<Item = char> + use<> {
-    let sum = u128::from(crc32fast::hash(body.as_bytes()));
+    const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+    let sum = u128::from(CRC.checksum(body.as_bytes()));
     (0..CHECKSUM).rev().map(move |place| crockford(sum >> (place * 5)))
 }
 

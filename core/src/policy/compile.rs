@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gatelet_wire::sort::sort_by;
+
 use super::declare::{Providers, declare, declared, usual};
 use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEntry, document};
 use super::model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts, Wildcard, WildcardTarget};
@@ -70,8 +72,8 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         }
         None => policy.wildcards = providers.values().flatten().cloned().map(whole).collect(),
     }
-    policy.wildcards.sort_by_key(|wildcard| std::cmp::Reverse(wildcard.prefix.len()));
-    policy.providers = providers.into_iter().filter_map(|(id, provider)| Some((id, provider?))).collect();
+    sort_by(&mut policy.wildcards, |one, other| other.prefix.len().cmp(&one.prefix.len()));
+    policy.providers.extend(providers.into_iter().filter_map(|(id, provider)| Some((id, provider?))));
     policy
 }
 

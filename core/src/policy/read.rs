@@ -1,5 +1,7 @@
 //! Reads a tree as what it should be, noting everything that it is not.
 
+use gatelet_wire::sort::sort_by;
+
 use super::node::{CLOSE, Key, Node, OPEN, Value, unshield};
 use super::{Host, Problem};
 use crate::registry::near_names;
@@ -83,7 +85,7 @@ impl<'a> Reader<'a> {
 
     /// What was found wrong, in the document's order.
     pub(super) fn into_problems(mut self) -> Vec<Problem> {
-        self.problems.sort_by_key(|problem| problem.line);
+        sort_by(&mut self.problems, |one, other| one.line.cmp(&other.line));
         self.problems
     }
 

@@ -20,14 +20,10 @@ pub(super) fn check(reader: &mut Reader<'_>, entries: &[ModelEntry]) {
 type Edges = fn(&ModelEntry) -> Vec<&(ModelName, Spot)>;
 
 fn walk(reader: &mut Reader<'_>, entries: &[ModelEntry], what: &'static str, edges: Edges) {
-    let mut walk = Walk {
-        what,
-        edges,
-        places: entries.iter().enumerate().map(|(place, entry)| (entry.name.as_str(), place)).collect(),
-        marks: vec![Mark::New; entries.len()],
-        way: Vec::new(),
-        entries,
-    };
+    let mut places = BTreeMap::new();
+    places.extend(entries.iter().enumerate().map(|(place, entry)| (entry.name.as_str(), place)));
+    let mut walk =
+        Walk { what, edges, places, marks: vec![Mark::New; entries.len()], way: Vec::new(), entries };
     for start in 0..entries.len() {
         walk.from(reader, start);
     }

@@ -8,6 +8,7 @@ mod fault;
 mod ledger;
 #[cfg(feature = "memory")]
 pub mod memory;
+mod packer;
 pub(crate) mod rehearsal;
 mod store;
 mod upstream;
@@ -24,6 +25,7 @@ pub use body::{Body, Broken, ByteStream, Uncollected};
 pub use clock::Clock;
 pub use fault::{Fault, FaultKind};
 pub use ledger::{Entry, Ledger, Outcome, Transaction};
+pub use packer::Packer;
 pub use store::{EXACT, Expect, MOST_KEPT, Page, Store, Versioned};
 pub use upstream::{Reach, Upstream};
 
@@ -89,6 +91,7 @@ pub struct Ports {
     pub defer: Arc<dyn Defer>,
     pub log: Arc<dyn Log>,
     pub signer: Arc<dyn Signer>,
+    pub packer: Arc<dyn Packer>,
 }
 
 impl std::fmt::Debug for Ports {

@@ -202,7 +202,7 @@ impl Page {
             return Ok(());
         }
         let name = format!("audit/v1/{shard}/{first:012}-{:012}.ndjson.gz", self.next_seq() - 1);
-        let packed = drain::pack(&mut lines.iter().map(String::as_str))?;
+        let packed = drain::pack(ports, &mut lines.iter().map(String::as_str)).await?;
         ports.archive.write(&name, packed).await.map(drop)
     }
 }

@@ -1,10 +1,6 @@
 //! From the outbox to the archive, without loss and without doubles.
 
-use std::io::{self, BufWriter, Write};
-
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use super::audit;
@@ -50,10 +46,8 @@ pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
         let counted = sums.count(hour.div_euclid(24), &batch);
         batch.truncate(counted);
         settle_again(ports, shard, &batch).await?;
-        ports
-            .archive
-            .write(&name(hour, shard, &batch), pack(&mut batch.iter().map(|entry| &*entry.line))?)
-            .await?;
+        let packed = pack(ports, &mut batch.iter().map(|entry| &*entry.line)).await?;
+        ports.archive.write(&name(hour, shard, &batch), packed).await?;
         match sums.keep(&*ports.store).await {
             Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::Conflict && tries < TRIES => {
@@ -112,21 +106,14 @@ fn name(hour: i64, shard: &ShardId, batch: &[Entry]) -> String {
 }
 
 /// Lines as one object.
-pub(super) fn pack(lines: &mut dyn Iterator<Item = &str>) -> Result<Bytes, Fault> {
-    /// Bytes that the encoder gets at once. Each write clears its whole buffer, which takes longer than to pack a line.
-    const PIECE: usize = 64 << 10;
-    let mut gzip = BufWriter::with_capacity(PIECE, GzEncoder::new(Vec::new(), Compression::fast()));
-    let lines = || {
-        for line in lines {
-            gzip.write_all(line.as_bytes())?;
-            gzip.write_all(b"\n")?;
-        }
-        gzip.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
-    };
-    let packed = pack_error(lines())?;
-    Ok(packed.into())
-}
-
-fn pack_error<T>(result: std::io::Result<T>) -> Result<T, Fault> {
-    result.map_err(|error| Fault::new(FaultKind::Corrupt, "archive.pack", "gzip failed").with_source(error))
+pub(super) async fn pack(
+    ports: &Ports,
+    lines: &mut (dyn Iterator<Item = &str> + Send),
+) -> Result<Bytes, Fault> {
+    let mut all = String::new();
+    for line in lines {
+        all.push_str(line);
+        all.push('\n');
+    }
+    ports.packer.pack(all.into()).await
 }

@@ -1,5 +1,7 @@
 //! "Did you mean": names that resemble one that does not exist.
 
+use gatelet_wire::sort::sort_by;
+
 /// The names nearest to `name`, best first, at most three; those that share nothing with it are left out.
 pub fn near_names<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let allowed = (name.chars().count() / 3).min(4);
@@ -7,7 +9,7 @@ pub fn near_names<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> V
         .into_iter()
         .filter_map(|candidate| Some((distance(name, candidate, allowed)?, candidate)))
         .collect();
-    near.sort_unstable();
+    sort_by(&mut near, Ord::cmp);
     near.dedup();
     near.into_iter().take(3).map(|(_, candidate)| candidate).collect()
 }

@@ -1,6 +1,7 @@
 //! Prices: what a call costs, and the most that it can cost.
 
 use gatelet_catalogue::{Day, Meter};
+use gatelet_wire::sort::sort_by;
 use gatelet_wire::{Operation, Units, Usage};
 
 use crate::domain::{Money, Rate, Timestamp};
@@ -202,7 +203,7 @@ impl Price {
 impl FromIterator<(Meter, Rate)> for Rates {
     fn from_iter<I: IntoIterator<Item = (Meter, Rate)>>(rates: I) -> Self {
         let mut rates: Vec<_> = rates.into_iter().collect();
-        rates.sort_unstable();
+        sort_by(&mut rates, Ord::cmp);
         Self(rates)
     }
 }

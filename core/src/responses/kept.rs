@@ -1,18 +1,14 @@
 //! One key's answers in the store.
 
-use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use futures_util::future::try_join_all;
 use gatelet_wire::Json;
 
 use crate::domain::{KeyToken, Timestamp};
-use crate::port::{Fault, FaultKind, MOST_KEPT, Store};
+use crate::port::{Fault, FaultKind, MOST_KEPT, Packer, Ports, Store};
 
 /// An answer, and all that led to it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -36,13 +32,14 @@ impl Answer {
 #[derive(Clone)]
 pub struct Shelf {
     store: Arc<dyn Store>,
+    packer: Arc<dyn Packer>,
     home: String,
 }
 
 /// Beyond so many pieces an answer is not kept: five megabytes, packed.
 const MOST_PIECES: usize = 16;
 /// Beyond so many bytes nothing is unpacked.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: usize = 64 << 20;
 /// The first piece says how many there are.
 const HEAD: usize = 4;
 
@@ -52,8 +49,12 @@ impl Shelf {
     /// The longest conversation, in bytes, that is kept.
     pub const LONGEST: usize = 4 << 20;
 
-    pub fn of(store: Arc<dyn Store>, key: &KeyToken) -> Self {
-        Self { store, home: format!("{}/{}", key.shard, key.id) }
+    pub fn of(ports: &Ports, key: &KeyToken) -> Self {
+        Self {
+            store: ports.store.clone(),
+            packer: ports.packer.clone(),
+            home: format!("{}/{}", key.shard, key.id),
+        }
     }
 
     /// Whose it is.
@@ -66,7 +67,9 @@ impl Shelf {
         if !is_id(id) {
             return Err(Fault::new(FaultKind::TooLarge, "responses.keep", "an id of an unknown form"));
         }
-        let packed = pack(answer)?;
+        let json = serde_json::to_vec(answer)
+            .map_err(|error| Fault::new(FaultKind::Corrupt, "responses.keep", error.to_string()))?;
+        let packed = self.packer.pack(json.into()).await?;
         let pieces: Vec<Bytes> = packed.chunks(MOST_KEPT - HEAD).map(Bytes::copy_from_slice).collect();
         if pieces.len() > MOST_PIECES {
             return Err(Fault::new(FaultKind::TooLarge, "responses.keep", format!("{} bytes", packed.len())));
@@ -98,7 +101,10 @@ impl Shelf {
             let Some(piece) = piece else { return Ok(None) };
             packed.extend_from_slice(&piece);
         }
-        unpack(&packed).map(Some)
+        let json = self.packer.unpack(packed.into(), MOST_BYTES).await?;
+        gatelet_wire::json::read(&json)
+            .map(Some)
+            .map_err(|error| Fault::new(FaultKind::Corrupt, "responses.get", error.to_string()))
     }
 
     pub async fn discard(&self, id: &str) -> Result<(), Fault> {
@@ -146,26 +152,11 @@ fn item_name(id: &str) -> String {
     format!("item~{id}")
 }
 
-fn pack(answer: &Answer) -> Result<Vec<u8>, Fault> {
-    let failed = |error: std::io::Error| Fault::new(FaultKind::Corrupt, "responses.keep", error.to_string());
-    let json = serde_json::to_vec(answer).map_err(|error| failed(error.into()))?;
-    let mut packer = GzEncoder::new(Vec::with_capacity(json.len() / 3), Compression::fast());
-    packer.write_all(&json).map_err(failed)?;
-    packer.finish().map_err(failed)
-}
-
-fn unpack(packed: &[u8]) -> Result<Answer, Fault> {
-    let failed = |error: std::io::Error| Fault::new(FaultKind::Corrupt, "responses.get", error.to_string());
-    let mut json = Vec::with_capacity(packed.len() * 4);
-    GzDecoder::new(packed).take(MOST_BYTES).read_to_end(&mut json).map_err(failed)?;
-    gatelet_wire::json::read(&json).map_err(|error| failed(error.into()))
-}
-
 #[cfg(all(test, feature = "memory"))]
 mod tests {
     use super::*;
     use crate::domain::ShardId;
-    use crate::port::memory::MemoryStore;
+    use crate::port::memory;
 
     fn token(id: &str) -> KeyToken {
         KeyToken { shard: ShardId::main(), id: id.to_owned(), hash: String::new() }
@@ -182,8 +173,8 @@ mod tests {
     }
 
     async fn keeps_and_gives_back() -> Result<(), Fault> {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        let (own, other) = (Shelf::of(store.clone(), &token("a")), Shelf::of(store, &token("b")));
+        let (ports, _) = memory::ports();
+        let (own, other) = (Shelf::of(&ports, &token("a")), Shelf::of(&ports, &token("b")));
         // Chance that no packer shortens, in some two pieces.
         let mut state = 1_u64;
         let noise: String = (0..800_000)

@@ -10,6 +10,8 @@ mod strategy;
 mod vitals;
 mod window;
 
+use gatelet_wire::sort::sort_by;
+
 use crate::domain::{Money, Timestamp};
 
 pub use adaptive::{Arms, Outcome};
@@ -96,7 +98,7 @@ pub fn order(
             Step { candidate, standing, score }
         })
         .collect();
-    steps.sort_by(|one, other| {
+    sort_by(&mut steps, |one, other| {
         let level = |step: &Step| candidates.get(step.candidate).map_or(0, |seen| seen.place.level);
         (one.standing.rank().cmp(&other.standing.rank()))
             .then_with(|| level(one).cmp(&level(other)))
@@ -107,7 +109,7 @@ pub fn order(
 
 /// Steps of several models, one after another: what is out of order comes last, whosever it is.
 pub fn last_resorts_last(steps: &mut [Step]) {
-    steps.sort_by_key(|step| step.standing.rank());
+    sort_by(steps, |one, other| one.standing.rank().cmp(&other.standing.rank()));
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub fn method(model: &str) -> &'static str {
 /// # Errors
 /// It has no prompt.
 pub fn request(body: &[u8], model: &str, loss: &mut Loss) -> Result<Vec<u8>, Malformed> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
+    let Ok(Value::Object(mut fields)) = crate::json::read(body) else {
         return Err(Malformed::field("body", "an object"));
     };
     let Some(Value::String(prompt)) = fields.remove("prompt") else {
@@ -75,7 +75,7 @@ fn put(object: &mut Value, name: &str, value: Value) {
 
 /// The shape that is nearest to a size such as `1792x1024`; pixels are the model's own.
 fn shape(size: &Value, loss: &mut Loss) -> String {
-    let pixels = |text: &str| text.parse::<f64>().ok().filter(|pixels| *pixels >= 1.0);
+    let pixels = |text: &str| crate::json::number(text).filter(|pixels| *pixels >= 1.0);
     let sides = size.as_str().and_then(|size| size.split_once('x'));
     let asked = sides.and_then(|(width, height)| Some(pixels(width)? / pixels(height)?)).unwrap_or(1.0);
     let away = |(width, height): &(f64, f64)| (width / height / asked).ln().abs();
@@ -92,7 +92,7 @@ fn shape(size: &Value, loss: &mut Loss) -> String {
 /// # Errors
 /// It is no answer.
 pub fn answer(body: &[u8], created: u64) -> Result<Vec<u8>, Malformed> {
-    let said: Value = serde_json::from_slice(body).map_err(|_| Malformed::field("body", "JSON"))?;
+    let said: Value = crate::json::read(body).map_err(|_| Malformed::field("body", "JSON"))?;
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let mut pictures = Vec::new();
     let mut why = said.pointer("/promptFeedback/blockReason").and_then(Value::as_str).map(str::to_owned);

@@ -33,6 +33,7 @@ pub mod proof;
 pub mod restore;
 mod scan;
 pub mod sigv4;
+pub mod sort;
 pub mod source;
 mod tool_id;
 pub mod usage;

@@ -6,6 +6,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::sort::sort_by;
+
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// A request as it is signed.
@@ -91,7 +93,7 @@ fn covered<'a>(request: &Request<'a>) -> Vec<(&'a str, Vec<String>)> {
             None => headers.push((name, vec![value])),
         }
     }
-    headers.sort_by_key(|(name, _)| *name);
+    sort_by(&mut headers, |one, other| one.0.cmp(other.0));
     headers
 }
 
@@ -131,7 +133,7 @@ fn sorted_query(query: &str) -> String {
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .collect();
-    pairs.sort_unstable();
+    sort_by(&mut pairs, Ord::cmp);
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 

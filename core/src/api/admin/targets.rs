@@ -1,5 +1,6 @@
 //! Targets: which are in, which are out, and why, as this process has seen them.
 
+use gatelet_wire::sort::sort_by;
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
@@ -48,7 +49,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let (after, limit) = (call.query("after").unwrap_or_default(), call.page_size()?);
     let seen = call.core.board.read();
     let mut names: Vec<_> = seen.targets().filter(|(name, _)| ***name > *after).collect();
-    names.sort_unstable_by_key(|(name, _)| (*name).clone());
+    sort_by(&mut names, |one, other| one.0.cmp(other.0));
     let more = names.len() > limit;
     names.truncate(limit);
     let targets: Vec<View> =

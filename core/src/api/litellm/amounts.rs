@@ -122,7 +122,7 @@ fn read(budget: &str) -> (Option<String>, Option<String>) {
 
 /// A decimal string as the number that their clients expect.
 pub(super) fn number(text: &str) -> Value {
-    json!(text.parse::<f64>().unwrap_or_default())
+    json!(gatelet_wire::json::number(text).unwrap_or_default())
 }
 
 /// A number of theirs as a decimal of ours, to the nano-dollar.

@@ -10,7 +10,7 @@ impl Fields {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Refusal> {
         let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
         let wrong = |problem: String| Refusal::Invalid { param: "body".to_owned(), problem };
-        match serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))? {
+        match gatelet_wire::json::read(bytes).map_err(|error| wrong(error.to_string()))? {
             Value::Object(fields) => Ok(Self(fields)),
             _ => Err(wrong("expected an object".to_owned())),
         }
@@ -36,12 +36,11 @@ impl Fields {
     }
 
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(value) => serde_json::from_value(value)
-                .map(Some)
-                .map_err(|_| invalid(name, "expected a list of strings")),
-        }
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let texts = value.as_array().and_then(|list| {
+            list.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>()
+        });
+        texts.map(Some).ok_or_else(|| invalid(name, "expected a list of strings"))
     }
 
     /// The names of a call that is about one or several.

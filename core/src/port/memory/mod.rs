@@ -8,12 +8,16 @@ mod over;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use futures_util::future::{BoxFuture, poll_fn};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::SystemRandom;
@@ -23,7 +27,7 @@ pub use over::{OverLedger, OverStore};
 
 use super::{
     Archive, Body, Chance, Cipher, Clock, Defer, Entry, Expect, Fault, FaultKind, Ledger, Log, MOST_KEPT,
-    Outcome, Page, Ports, Reach, Signer, Store, Transaction, Upstream, Versioned, Written,
+    Outcome, Packer, Page, Ports, Reach, Signer, Store, Transaction, Upstream, Versioned, Written,
 };
 use crate::domain::account::{Account, distinct, transact};
 use crate::domain::{AccountId, ShardId, Timestamp};
@@ -63,6 +67,7 @@ pub fn ports() -> (Ports, Handles) {
         defer: handles.defer.clone(),
         log: handles.log.clone(),
         signer: Arc::new(Ring),
+        packer: Arc::new(Gzip),
     };
     (ports, handles)
 }
@@ -102,6 +107,29 @@ impl Signer for Ring {
             }
         }
         Ok(data)
+    }
+}
+
+/// Packs with the library that native hosts have.
+#[derive(Clone, Copy, Debug)]
+pub struct Gzip;
+
+#[async_trait]
+impl Packer for Gzip {
+    async fn pack(&self, bytes: Bytes) -> Result<Bytes, Fault> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        let packed = gzip.write_all(&bytes).and_then(|()| gzip.finish());
+        packed
+            .map(Bytes::from)
+            .map_err(|error| Fault::new(FaultKind::Corrupt, "gzip.pack", error.to_string()))
+    }
+
+    async fn unpack(&self, packed: Bytes, most: usize) -> Result<Bytes, Fault> {
+        let mut bytes = Vec::new();
+        let read = GzDecoder::new(&*packed).read_to_end(&mut bytes);
+        let corrupt = |why: String| Fault::new(FaultKind::Corrupt, "gzip.unpack", why);
+        read.map_err(|error| corrupt(error.to_string()))?;
+        if bytes.len() > most { Err(corrupt(format!("more than {most} bytes"))) } else { Ok(bytes.into()) }
     }
 }
 

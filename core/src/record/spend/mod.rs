@@ -20,6 +20,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use gatelet_wire::json::each_field;
+use gatelet_wire::sort::sort_by;
 
 use crate::domain::Money;
 use crate::port::Fault;
@@ -176,7 +177,7 @@ impl Cells {
 
     fn sum(&mut self, mut key: Vec<u32>, sums: &Sums) {
         if let Some(tags) = key.get_mut(TAGS..) {
-            tags.sort_unstable();
+            sort_by(tags, Ord::cmp);
         }
         if let Some(known) = self.by_key.get_mut(&*key) {
             add(known, sums);

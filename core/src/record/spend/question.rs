@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use gatelet_wire::sort::sort_by;
 
 use super::rollup::{Seen, month, part_name};
 use super::{FIELDS, Sums, TAGS, add};
@@ -208,7 +209,7 @@ impl Gathered<'_> {
             |key: &[u32]| self.question.by.iter().zip(key).map(|(by, number)| text(*by, *number)).collect();
         let mut rows: Vec<Row> =
             self.rows.iter().map(|(key, sums)| Row { of: of(key), sums: *sums }).collect();
-        rows.sort_unstable_by(|one, other| one.of.cmp(&other.of));
+        sort_by(&mut rows, |one, other| one.of.cmp(&other.of));
         rows
     }
 }

@@ -56,7 +56,7 @@ impl Claims {
             Scheme::SnowflakeJwt if text.trim_start().starts_with('{') => {
                 let pair: KeyPair = serde_json::from_str(text).map_err(|_| NotAHeader::NoKey(EXPECTED))?;
                 let key = SigningKey::read(&pair.private_key).ok_or(NotAHeader::NoKey(EXPECTED))?;
-                let subject = format!("{}.{}", account(&pair.account), pair.user).to_uppercase();
+                let subject = format!("{}.{}", account(&pair.account), pair.user).to_ascii_uppercase();
                 let fingerprint = key.fingerprint().ok_or(NotAHeader::NoKey(EXPECTED))?;
                 let issuer = format!("{subject}.SHA256:{}", STANDARD.encode(fingerprint));
                 By::KeyPair { key: Box::new(key), issuer: issuer.into(), subject: subject.into() }

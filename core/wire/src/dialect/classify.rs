@@ -134,7 +134,7 @@ pub(super) fn is_content_policy(code: Option<&str>, message: &str) -> bool {
 /// The first line in lower case, without what stands in double quotes.
 fn said(message: &str) -> String {
     let line = message.trim().lines().next().unwrap_or_default();
-    line.split('"').step_by(2).collect::<Vec<_>>().join("\"").to_lowercase()
+    line.split('"').step_by(2).collect::<Vec<_>>().join("\"").to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! The policy for a missing result is refusal, not invention: the model would take a made-up result for true.
 
 use crate::chat::{CacheMark, Citation, Content, Extra, Message, Part, Role, ToolKind, ToolResult};
+use crate::sort::sort_by;
 use crate::{DialectId, Json, Loss, Malformed, Restore};
 
 use super::arguments;
@@ -321,7 +322,7 @@ impl<B: Body> Conversation<B> {
     /// Results first, a user first, and no space at the end of what the assistant is to go on from.
     fn settle(&mut self, speech: &impl Speech<Body = B>, loss: &mut Loss) {
         for turn in &mut self.turns {
-            turn.blocks.sort_by_key(|block| !block.body.is_result());
+            sort_by(&mut turn.blocks, |one, other| other.body.is_result().cmp(&one.body.is_result()));
         }
         self.turns = speech.arrange(std::mem::take(&mut self.turns), loss);
         if let Some(Turn { speaker: Speaker::Assistant, blocks }) = self.turns.last_mut()

@@ -8,6 +8,7 @@ use super::{Embed, Input, Purpose, Request, Response, Vector, rest};
 use crate::json::string;
 use crate::object::{self, Object};
 use crate::operation::{AnswerForm, says};
+use crate::sort::sort_by;
 use crate::{Fields, Json, Loss, Malformed, Usage, peek};
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,7 +85,7 @@ impl Embed for Openai {
             let raw = item.raw("embedding").ok_or_else(|| Malformed::field(path.clone(), "a vector"))?;
             vectors.push((item.count("index")?.unwrap_or(place), Vector::read(raw, &path)?));
         }
-        vectors.sort_by_key(|(index, _)| *index);
+        sort_by(&mut vectors, |one, other| one.0.cmp(&other.0));
         let usage = answer.object("usage")?;
         let count = |key: &str| usage.as_ref().and_then(|usage| usage.count(key).ok().flatten());
         Ok(Response {

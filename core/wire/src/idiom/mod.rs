@@ -94,7 +94,7 @@ impl Idiom {
 }
 
 fn read(body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body).map_err(|_| Malformed::field("body", "JSON"))
+    crate::json::read(body).map_err(|_| Malformed::field("body", "JSON"))
 }
 
 /// A whole answer of one choice.

@@ -10,6 +10,7 @@ use crate::chat::{Content, Extra, Source, Stop};
 use crate::event::{Delta, Event, PartKind};
 use crate::fold::settled_stop;
 use crate::frame::Frame;
+use crate::sort::sort_by;
 use crate::source::standard_base64;
 use crate::{Decoder, DialectId, Json, Malformed, Usage};
 
@@ -191,7 +192,7 @@ impl StreamDecoder {
             }
             self.choices.push(choice);
         }
-        self.choices.sort_by_key(|choice| choice.index);
+        sort_by(&mut self.choices, |one, other| one.index.cmp(&other.index));
         for choice in &mut self.choices {
             choice.cite(out);
             choice.close(out);

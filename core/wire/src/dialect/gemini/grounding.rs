@@ -149,8 +149,8 @@ struct Offsets(BTreeMap<usize, u64>);
 
 impl Offsets {
     fn of(text: &str, spans: impl Iterator<Item = (usize, usize)>) -> Self {
-        let mut places: BTreeMap<usize, u64> =
-            spans.flat_map(|(start, end)| [(start, 0), (end, 0)]).collect();
+        let mut places = BTreeMap::new();
+        places.extend(spans.flat_map(|(start, end)| [(start, 0), (end, 0)]));
         let mut characters = text.char_indices().map(|(at, _)| at).peekable();
         let mut count = 0;
         for (place, characters_before) in &mut places {

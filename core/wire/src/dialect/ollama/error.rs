@@ -38,7 +38,7 @@ pub(super) fn loading() -> UpstreamError {
 
 /// `status` is none where only the words tell.
 fn of_words(status: Option<u16>, message: String) -> UpstreamError {
-    let lower = message.to_lowercase();
+    let lower = message.to_ascii_lowercase();
     let said = || {
         if lower.contains("not found") {
             404

@@ -13,6 +13,7 @@ use crate::event::{Event, PartKind};
 use crate::fold::settled_stop;
 use crate::frame::Frame;
 use crate::json::string;
+use crate::sort::sort_by;
 use crate::{Decoder, Fields, Json, Malformed, UpstreamError, Usage};
 
 /// No request asks for more answers.
@@ -175,7 +176,7 @@ impl StreamDecoder {
     }
 
     fn stop_all(&mut self, out: &mut Vec<Event>) -> Result<(), Malformed> {
-        self.choices.sort_by_key(|choice| choice.parts.choice);
+        sort_by(&mut self.choices, |one, other| one.parts.choice.cmp(&other.parts.choice));
         for choice in &mut self.choices {
             choice.finish(out)?;
         }
