@@ -47,7 +47,7 @@ const OPERATION: &str = "credential";
 impl Drawer {
     pub async fn read(ports: &Ports, shard: &ShardId) -> Result<Self, Fault> {
         let Some(document) = ports.store.get(&name(shard)).await? else { return Ok(Self::default()) };
-        let credentials = serde_json::from_slice(&document.bytes)
+        let credentials = gatelet_wire::json::read(&document.bytes)
             .map_err(|error| Fault::new(FaultKind::Corrupt, OPERATION, name(shard)).with_source(error))?;
         Ok(Self { credentials, version: Some(document.version) })
     }

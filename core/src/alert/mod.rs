@@ -91,7 +91,7 @@ pub async fn tick(
     let version = document.as_ref().map(|document| document.version);
     // A state that cannot be read is none: it is only told once more.
     let mut state: State =
-        document.and_then(|document| serde_json::from_slice(&document.bytes).ok()).unwrap_or_default();
+        document.and_then(|document| gatelet_wire::json::read(&document.bytes).ok()).unwrap_or_default();
     let mut found = Vec::new();
     let looked = now.seconds() >= state.next;
     if looked {

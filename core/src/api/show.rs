@@ -29,7 +29,8 @@ pub(super) async fn show(
     let body = pipeline::collect(body, &parts.headers, MOST).await?;
     let fields = Fields::read(&body)?;
     let said = ["model", "name"].into_iter().find_map(|key| fields.present(key));
-    let name = said.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()).unwrap_or_default();
+    let name =
+        said.and_then(|raw| gatelet_wire::json::from_str::<String>(raw.get()).ok()).unwrap_or_default();
     let meant = caller.meant(&name);
     match core.policy().resolve(meant) {
         Resolution::Found(found) if pipeline::may_call(&caller, meant) => {

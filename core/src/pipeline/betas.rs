@@ -26,7 +26,7 @@ pub(super) fn write(received: &Received<'_>, target: &Target, draft: &mut Draft<
     if received.arrived.dialect != DialectId::Anthropic {
         return;
     }
-    let own = draft.get(FIELD).and_then(|raw| serde_json::from_str::<Vec<String>>(raw.get()).ok());
+    let own = draft.get(FIELD).and_then(|raw| gatelet_wire::json::from_str::<Vec<String>>(raw.get()).ok());
     let mut sent = own.unwrap_or_default();
     for name in received.arrived.headers.get_all(HEADER).iter().flat_map(names) {
         match betas.sent(name) {

@@ -144,7 +144,8 @@ fn unbounded(received: &Received<'_>) -> Result<(), Refusal> {
     let dialect = received.arrived.dialect.dialect();
     // One vendor takes a tool that stands there by itself for a list of one.
     let tools = fields.present("tools");
-    let tools = tools.map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or(vec![raw]));
+    let tools =
+        tools.map(|raw| gatelet_wire::json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or(vec![raw]));
     match tools.unwrap_or_default().iter().position(|tool| dialect.runs_at_provider(tool)) {
         Some(at) => refuse(&format!("tools[{at}]")),
         None => Ok(()),

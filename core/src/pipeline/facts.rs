@@ -31,7 +31,7 @@ impl<'a> Request<'a> {
     /// A field of the body, as text.
     fn field(&self, name: &str) -> Option<String> {
         let raw = self.received.fields.present(name)?.get();
-        match serde_json::from_str(raw).ok()? {
+        match gatelet_wire::json::from_str(raw).ok()? {
             Value::String(text) => Some(text),
             Value::Number(_) | Value::Bool(_) => Some(raw.to_owned()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,

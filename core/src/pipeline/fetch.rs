@@ -282,7 +282,8 @@ fn place(body: &str, url: &str) -> String {
             serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => None,
         }
     }
-    let found = serde_json::from_str(body).ok().and_then(|value| find(&value, url)).unwrap_or_default();
+    let found =
+        gatelet_wire::json::from_str(body).ok().and_then(|value| find(&value, url)).unwrap_or_default();
     found.trim_start_matches('.').to_owned()
 }
 

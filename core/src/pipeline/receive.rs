@@ -337,7 +337,8 @@ impl Arrived {
         }
         let peek = self.dialect.dialect().peek(&fields, &self.addressed)?;
         let service_tier = ["service_tier", "serviceTier"].into_iter().find_map(|key| fields.present(key));
-        let service_tier = service_tier.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let service_tier =
+            service_tier.and_then(|raw| gatelet_wire::json::from_str::<String>(raw.get()).ok());
         let asked = Asked {
             model: peek.model.into_owned(),
             stream: peek.stream,

@@ -133,10 +133,10 @@ fn said(received: &Received<'_>) -> Option<String> {
         user_id: Option<String>,
     }
     let fields = &received.fields;
-    let text = |name: &str| serde_json::from_str::<String>(fields.present(name)?.get()).ok();
+    let text = |name: &str| gatelet_wire::json::from_str::<String>(fields.present(name)?.get()).ok();
     match received.arrived.dialect {
         DialectId::Anthropic => {
-            serde_json::from_str::<Metadata>(fields.present("metadata")?.get()).ok()?.user_id
+            gatelet_wire::json::from_str::<Metadata>(fields.present("metadata")?.get()).ok()?.user_id
         }
         DialectId::Openai | DialectId::OpenaiResponses => text("safety_identifier").or_else(|| text("user")),
         DialectId::Gemini | DialectId::Bedrock | DialectId::Cohere | DialectId::Ollama => None,

@@ -293,7 +293,7 @@ fn edits(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Edit> {
     let mut edits = Vec::new();
     for at in at.list() {
         let Some(json) = reader.json(&at) else { continue };
-        match serde_json::from_str(&json.to_string()) {
+        match gatelet_wire::json::from_str(&json.to_string()) {
             Ok(edit) => edits.push(edit),
             Err(_) => reader.unexpected(
                 &at,

@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
             Value::Null => serde_json::Value::Null,
             Value::Scalar(_) => {
                 let text = self.text(at, "a value")?;
-                match serde_json::from_str(&text) {
+                match gatelet_wire::json::from_str(&text) {
                     Ok(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => value,
                     _ => serde_json::Value::String(text),
                 }

@@ -59,7 +59,7 @@ pub struct Provider {
 impl Provider {
     /// A line that the build has written is readable.
     pub(super) fn read(line: &Row) -> Option<Self> {
-        let row: ProviderRow = serde_json::from_str(line.json).ok()?;
+        let row: ProviderRow = gatelet_wire::json::from_str(line.json).ok()?;
         let mut edits = if row.classic { classic().to_vec() } else { Vec::new() };
         edits.extend(row.edits);
         Some(Self {

@@ -115,7 +115,7 @@ fn own_items(fields: &Fields<'_>) -> Result<Vec<Json>, Refusal> {
         return Ok(vec![Json::of(&json!({ "type": "message", "role": "user", "content": [part] }))]);
     }
     let expected = || Malformed::field("input", "text or a list of items");
-    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| expected())?;
+    let items: Vec<&RawValue> = gatelet_wire::json::from_str(raw.get()).map_err(|_| expected())?;
     Ok(items.into_iter().map(Json::from).collect())
 }
 
@@ -123,7 +123,7 @@ fn own_items(fields: &Fields<'_>) -> Result<Vec<Json>, Refusal> {
 fn output(answer: &Answer) -> Vec<Json> {
     let items = || {
         let fields = Fields::of(answer.response.as_ref(), "response").ok()?;
-        serde_json::from_str::<Vec<Json>>(fields.present("output")?.get()).ok()
+        gatelet_wire::json::from_str::<Vec<Json>>(fields.present("output")?.get()).ok()
     };
     items().unwrap_or_default()
 }
@@ -188,8 +188,8 @@ fn answer_of(item: &str) -> Option<String> {
 /// The items of an answer whose ids do not name it.
 pub fn foreign_items(response: &Json, id: &str) -> Vec<(String, Json)> {
     let fields = Fields::of(response.as_ref(), "response").ok();
-    let output =
-        fields.and_then(|fields| serde_json::from_str::<Vec<Json>>(fields.present("output")?.get()).ok());
+    let output = fields
+        .and_then(|fields| gatelet_wire::json::from_str::<Vec<Json>>(fields.present("output")?.get()).ok());
     let named = |item: Json| id_of(&item).map(|own| (own, item));
     let items = output.unwrap_or_default().into_iter().filter_map(named);
     items.filter(|(own, _)| answer_of(own).as_deref() != Some(id)).collect()

@@ -59,7 +59,7 @@ fn prompt<'a>(fields: &Fields<'a>) -> Result<Cow<'a, str>, Malformed> {
     if let Some(text) = string(raw) {
         return Ok(text);
     }
-    let list: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    let list: Vec<&RawValue> = crate::json::from_str(raw.get()).map_err(|_| wrong())?;
     match list[..] {
         [one] => string(one).ok_or_else(wrong),
         _ => Err(wrong()),
@@ -125,7 +125,7 @@ impl Encoder for Continuation {
         self.inner.push(event, &mut self.said, loss);
         let said = std::mem::take(&mut self.said);
         for frame in std::str::from_utf8(&said).unwrap_or_default().split_inclusive("\n\n") {
-            match frame.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok()) {
+            match frame.strip_prefix("data: ").and_then(|data| crate::json::from_str(data).ok()) {
                 Some(chunk) => self.chunk(chunk, out),
                 None => out.extend_from_slice(frame.as_bytes()),
             }

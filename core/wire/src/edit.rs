@@ -384,7 +384,7 @@ fn raw(json: Vec<u8>) -> Box<RawValue> {
 
 /// Equal as values: `"a"` and `"\u0061"` are.
 fn same(left: &RawValue, right: &Value) -> bool {
-    serde_json::from_str::<Value>(left.get()).is_ok_and(|left| left == *right)
+    crate::json::from_str::<Value>(left.get()).is_ok_and(|left| left == *right)
 }
 
 #[cfg(test)]

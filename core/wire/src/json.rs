@@ -1,5 +1,7 @@
 //! JSON that keeps its bytes.
 
+mod objects;
+
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memchr2_iter};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Malformed;
+use objects::Objects;
 
 /// The deepest nesting that is read: below the limit of the JSON reader, so that whatever passes can be read whole.
 pub const MOST_DEPTH: usize = 100;
@@ -55,17 +58,28 @@ fn string_end(json: &[u8], mut at: usize) -> usize {
     json.len()
 }
 
-/// Reads a value. Always from text, never from bytes: readers are compiled once for each that they read from.
+/// Reads a value; structs from objects alone. Everything is read by this one reader: each type is compiled once for each.
 ///
 /// # Errors
-/// It is not UTF-8, or not JSON, or of another kind.
+/// It is not JSON, or of another kind.
+pub fn from_str<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = T::deserialize(Objects(&mut json))?;
+    json.end()?;
+    Ok(value)
+}
+
+/// As [`from_str`], of bytes.
+///
+/// # Errors
+/// It is not UTF-8 either.
 pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
-    serde_json::from_str(std::str::from_utf8(body).map_err(serde::de::Error::custom)?)
+    from_str(std::str::from_utf8(body).map_err(serde::de::Error::custom)?)
 }
 
 /// The number that `text` is, in JSON's form. The standard library's own reader of numbers has tables of ten kilobytes.
 pub fn number(text: &str) -> Option<f64> {
-    serde_json::from_str(text).ok()
+    from_str(text).ok()
 }
 
 /// The string that `raw` is, borrowed unless it has escapes; none for any other value.
@@ -77,7 +91,7 @@ fn escaped(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     #[serde(transparent)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0)
+    from_str::<Text<'_>>(json).ok().map(|text| text.0)
 }
 
 /// What stands between the quotes of a string without escapes. `json` is one value, without space around it.
@@ -158,7 +172,7 @@ impl From<Box<RawValue>> for Json {
 impl Json {
     /// Checks that `text` is one JSON value.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+        from_str(text)
     }
 
     /// Serialises `value`; what cannot be JSON (a map with keys that are no strings) becomes `null`.
@@ -179,7 +193,7 @@ impl Json {
 
     /// The value as a tree, for the few places that must look inside.
     pub fn to_value(&self) -> serde_json::Value {
-        serde_json::from_str(self.as_str()).unwrap_or(serde_json::Value::Null)
+        from_str(self.as_str()).unwrap_or(serde_json::Value::Null)
     }
 }
 
@@ -218,7 +232,7 @@ mod tests {
         let json =
             Json::parse("{\r\n  \"a\": [1.10,\n 12345678901234567890123],\n \"b\": \"x\\ny\"\n}").unwrap();
         assert_eq!(json.as_str(), r#"{  "a": [1.10, 12345678901234567890123], "b": "x\ny"}"#);
-        let nested: Vec<Json> = serde_json::from_str("[{\"a\":\n1}]").unwrap();
+        let nested: Vec<Json> = from_str("[{\"a\":\n1}]").unwrap();
         assert_eq!(nested[0].as_str(), "{\"a\":1}");
     }
     fn fields(json: &str) -> Option<Vec<(&str, String)>> {

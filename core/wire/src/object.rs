@@ -61,7 +61,7 @@ impl<'a> Object<'a> {
 
     pub(crate) fn count(&self, key: &str) -> Result<Option<u64>, Malformed> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
-        let count = serde_json::from_str::<u64>(raw.get());
+        let count = crate::json::from_str::<u64>(raw.get());
         count.map(Some).map_err(|_| Malformed::field(self.path(key), "a whole number, zero or more"))
     }
 
@@ -73,7 +73,7 @@ impl<'a> Object<'a> {
     /// No strings where the field is missing.
     pub(crate) fn list_of_strings(&self, key: &str) -> Result<Vec<String>, Malformed> {
         let Some(raw) = self.raw(key) else { return Ok(Vec::new()) };
-        serde_json::from_str(raw.get()).map_err(|_| Malformed::field(self.path(key), "a list of strings"))
+        crate::json::from_str(raw.get()).map_err(|_| Malformed::field(self.path(key), "a list of strings"))
     }
 
     pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, Malformed> {

@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
     }
 
     fn parse(body: &'a str, path: &str) -> Result<Self, Malformed> {
-        let Items(items) = serde_json::from_str(body).map_err(|error| match error.classify() {
+        let Items(items) = crate::json::from_str(body).map_err(|error| match error.classify() {
             // The only type asked for is the object itself.
             Category::Data => Malformed::field(path, "an object"),
             Category::Io | Category::Syntax | Category::Eof => Malformed::json(body, &error),

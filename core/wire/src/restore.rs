@@ -181,9 +181,9 @@ impl RestoreStream {
 /// What stands under `key` in the object `arguments`: a string as its text, else its JSON. As it is if there is none.
 fn unwrapped(arguments: String, key: Option<&'static str>) -> String {
     let Some(key) = key else { return arguments };
-    let fields: Option<BTreeMap<String, crate::Json>> = serde_json::from_str(&arguments).ok();
+    let fields: Option<BTreeMap<String, crate::Json>> = crate::json::from_str(&arguments).ok();
     let Some(inner) = fields.as_ref().and_then(|fields| fields.get(key)) else { return arguments };
-    match serde_json::from_str::<String>(inner.as_str()) {
+    match crate::json::from_str::<String>(inner.as_str()) {
         Ok(text) if key == Restore::FREE_TEXT => text,
         _ => inner.as_str().to_owned(),
     }

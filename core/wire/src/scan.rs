@@ -31,7 +31,7 @@ pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(Key<'a>, &'a str)) -> 
         let key = match scan.key()? {
             Key::Plain(key) => Cow::Borrowed(key),
             // With its quotes it is a text of its own, whose escapes are judged there.
-            Key::Escaped(quoted) => Cow::Owned(serde_json::from_str(quoted).ok()?),
+            Key::Escaped(quoted) => Cow::Owned(crate::json::from_str(quoted).ok()?),
         };
         let start = scan.at;
         scan.value()?;

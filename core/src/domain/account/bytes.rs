@@ -129,12 +129,12 @@ impl Account {
         };
         let document: Option<Box<Document>> = stored
             .document
-            .map(|json| serde_json::from_str(&json))
+            .map(|json| gatelet_wire::json::from_str(&json))
             .transpose()
             .map_err(|error| Unreadable(error.to_string()))?;
         let carried: Option<Box<Limits>> = stored
             .carried
-            .map(|json| serde_json::from_str(&json))
+            .map(|json| gatelet_wire::json::from_str(&json))
             .transpose()
             .map_err(|error| Unreadable(error.to_string()))?;
         let seen = Timestamp::from_micros(stored.seen);

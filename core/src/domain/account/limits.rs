@@ -269,7 +269,7 @@ pub(super) mod as_text {
         deserializer: D,
     ) -> Result<Limits, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        serde_json::from_str(&text).map_err(serde::de::Error::custom)
+        gatelet_wire::json::from_str(&text).map_err(serde::de::Error::custom)
     }
 }
 

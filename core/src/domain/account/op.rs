@@ -152,7 +152,7 @@ impl<'de> Deserialize<'de> for Document {
             return Self::deserialize(deserializer);
         }
         let text = <&str>::deserialize(deserializer)?;
-        serde_json::from_str(text).map_err(serde::de::Error::custom)
+        gatelet_wire::json::from_str(text).map_err(serde::de::Error::custom)
     }
 }
 

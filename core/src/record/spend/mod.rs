@@ -104,7 +104,7 @@ impl<'a> Use<'a> {
             fields[MODEL] = (!model.is_empty()).then(|| Cow::Owned(model.to_owned()));
         }
         let mut tags: Vec<String> =
-            tags.map_or_else(|| Some(Vec::new()), |tags| serde_json::from_str(&tags).ok())?;
+            tags.map_or_else(|| Some(Vec::new()), |tags| gatelet_wire::json::from_str(&tags).ok())?;
         tags.sort_unstable();
         tags.dedup();
         Some(Self { day, fields, tags, sums: sums(attempts, &outcome?, cost?, &usage?)? })

@@ -54,7 +54,8 @@ impl Claims {
         let text = secret.expose();
         let by = match scheme {
             Scheme::SnowflakeJwt if text.trim_start().starts_with('{') => {
-                let pair: KeyPair = serde_json::from_str(text).map_err(|_| NotAHeader::NoKey(EXPECTED))?;
+                let pair: KeyPair =
+                    gatelet_wire::json::from_str(text).map_err(|_| NotAHeader::NoKey(EXPECTED))?;
                 let key = SigningKey::read(&pair.private_key).ok_or(NotAHeader::NoKey(EXPECTED))?;
                 let subject = format!("{}.{}", account(&pair.account), pair.user).to_ascii_uppercase();
                 let fingerprint = key.fingerprint().ok_or(NotAHeader::NoKey(EXPECTED))?;

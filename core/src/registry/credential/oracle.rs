@@ -36,7 +36,8 @@ struct Parts {
 
 impl Oracle {
     pub(super) fn read(secret: &Secret) -> Result<Self, NotAHeader> {
-        let parts: Parts = serde_json::from_str(secret.expose()).map_err(|_| NotAHeader::NoKey(EXPECTED))?;
+        let parts: Parts =
+            gatelet_wire::json::from_str(secret.expose()).map_err(|_| NotAHeader::NoKey(EXPECTED))?;
         let key_id = format!("{}/{}/{}", parts.tenancy, parts.user, parts.fingerprint);
         if !key_id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
             return Err(NotAHeader::Characters);

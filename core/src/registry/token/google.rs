@@ -42,7 +42,7 @@ struct KeyFile {
 impl ServiceAccount {
     /// The account, and where it asks for tokens.
     pub(super) fn read(json: &Secret) -> Option<(Self, String)> {
-        let file: KeyFile = serde_json::from_str(json.expose()).ok()?;
+        let file: KeyFile = gatelet_wire::json::from_str(json.expose()).ok()?;
         let key = SigningKey::read(&file.private_key)?;
         let address = file.token_uri.unwrap_or_else(|| ADDRESS.to_owned());
         let account =

@@ -81,7 +81,7 @@ impl Grant {
 
     /// Microsoft Entra, by JSON with `tenant_id`, `client_id` and `client_secret`.
     pub fn entra(json: &Secret) -> Option<Self> {
-        let client: Client = serde_json::from_str(json.expose()).ok()?;
+        let client: Client = gatelet_wire::json::from_str(json.expose()).ok()?;
         let tenant = client.tenant_id.as_deref()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
         if !tenant.chars().all(plain) {
@@ -103,7 +103,7 @@ impl Grant {
     pub fn client_credentials(secret: &Secret, address: &str) -> Option<Self> {
         let text = secret.expose();
         let client = if text.starts_with('{') {
-            serde_json::from_str(text).ok()?
+            gatelet_wire::json::from_str(text).ok()?
         } else {
             let (id, secret) = text.split_once(':')?;
             let (id, secret) = (id.to_owned(), secret.to_owned());
@@ -174,7 +174,7 @@ impl Exchange for Question<'_> {
         let status = reply.status();
         let fields = Fields::read(reply.body());
         let text = |fields: &Fields<'_>, key: &str| {
-            fields.get(key).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok())
+            fields.get(key).and_then(|raw| gatelet_wire::json::from_str::<String>(raw.get()).ok())
         };
         if !status.is_success() {
             let word = fields.ok().and_then(|fields| {

@@ -40,7 +40,7 @@ pub(super) fn input_of(arguments: &str) -> Input {
     }
     match Json::parse(text) {
         Ok(json) if text.starts_with('{') => Input::Object(json),
-        Ok(json) if text.starts_with('"') => match serde_json::from_str::<String>(json.as_str()) {
+        Ok(json) if text.starts_with('"') => match crate::json::from_str::<String>(json.as_str()) {
             // Encoded twice.
             Ok(inner) if inner.trim_start().starts_with('{') => match Json::parse(inner.trim()) {
                 Ok(inner) => Input::Object(inner),

@@ -21,7 +21,7 @@ impl Embed for Cohere {
 
     fn form(&self, fields: &Fields<'_>) -> AnswerForm {
         let types = fields.present("embedding_types");
-        let types = types.and_then(|raw| serde_json::from_str::<Vec<String>>(raw.get()).ok());
+        let types = types.and_then(|raw| crate::json::from_str::<Vec<String>>(raw.get()).ok());
         AnswerForm {
             base64: types.is_some_and(|types| types == ["base64"]),
             single: false,
@@ -32,9 +32,9 @@ impl Embed for Cohere {
     fn read_request(&self, fields: &Fields<'_>) -> Result<Request, Malformed> {
         let wrong = || Malformed::field("texts", "a list of texts");
         let raw = fields.present("texts").ok_or_else(wrong)?;
-        let texts: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+        let texts: Vec<String> = crate::json::from_str(raw.get()).map_err(|_| wrong())?;
         if let Some(types) = fields.present("embedding_types") {
-            let types: Vec<String> = serde_json::from_str(types.get()).unwrap_or_default();
+            let types: Vec<String> = crate::json::from_str(types.get()).unwrap_or_default();
             if types.len() != 1 || !types.iter().all(|kind| kind == "float" || kind == "base64") {
                 return Err(Malformed::field(
                     "embedding_types",

@@ -27,7 +27,7 @@ impl Embed for Gemini {
     fn read_request(&self, fields: &Fields<'_>) -> Result<Request, Malformed> {
         let Some(requests) = fields.present("requests") else { return one(fields, "") };
         let wrong = || Malformed::field("requests", "a list of requests");
-        let items: Vec<&RawValue> = serde_json::from_str(requests.get()).map_err(|_| wrong())?;
+        let items: Vec<&RawValue> = crate::json::from_str(requests.get()).map_err(|_| wrong())?;
         let mut all: Option<Request> = None;
         for (place, raw) in items.into_iter().enumerate() {
             let path = format!("requests[{place}]");

@@ -27,7 +27,7 @@ impl Embed for Ollama {
         let raw = fields.present("input").ok_or_else(wrong)?;
         let texts = match string(raw) {
             Some(text) => vec![text.into_owned()],
-            None => serde_json::from_str::<Vec<String>>(raw.get()).map_err(|_| wrong())?,
+            None => crate::json::from_str::<Vec<String>>(raw.get()).map_err(|_| wrong())?,
         };
         Ok(Request {
             inputs: texts.into_iter().map(Input::Text).collect(),

@@ -142,8 +142,8 @@ fn inputs(raw: &RawValue) -> Result<Vec<Input>, Malformed> {
         return Ok(vec![Input::Text(text.into_owned())]);
     }
     let wrong = || Malformed::field("input", EXPECTED);
-    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
-    let tokens = |raw: &RawValue| serde_json::from_str::<Vec<u64>>(raw.get()).is_ok();
+    let items: Vec<&RawValue> = crate::json::from_str(raw.get()).map_err(|_| wrong())?;
+    let tokens = |raw: &RawValue| crate::json::from_str::<Vec<u64>>(raw.get()).is_ok();
     if items.first().is_some_and(|first| first.get().starts_with(|c: char| c.is_ascii_digit())) {
         return if tokens(raw) { Ok(vec![Input::Tokens(Json::from(raw))]) } else { Err(wrong()) };
     }

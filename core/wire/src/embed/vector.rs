@@ -53,7 +53,7 @@ impl Vector {
             Self::Packed(packed) => Ok(packed.clone()),
             Self::Numbers(json) => {
                 let floats: Vec<f32> =
-                    serde_json::from_str(json.as_str()).map_err(|_| wrong("a list of numbers"))?;
+                    crate::json::from_str(json.as_str()).map_err(|_| wrong("a list of numbers"))?;
                 let bytes: Vec<u8> = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
                 Ok(STANDARD.encode(bytes))
             }

@@ -249,7 +249,7 @@ fn text(bytes: &[u8]) -> Result<&str, Malformed> {
 fn cut_short(data: &str) -> bool {
     data.starts_with(['{', '['])
         && data != "[DONE]"
-        && serde_json::from_str::<serde::de::IgnoredAny>(data).is_err()
+        && crate::json::from_str::<serde::de::IgnoredAny>(data).is_err()
 }
 
 #[cfg(test)]

@@ -77,13 +77,13 @@ fn completion(fields: &Fields<'_>, outline: Outline) -> Result<Outline, Malforme
 }
 
 fn items(raw: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(raw.get()).ok()
+    crate::json::from_str(raw.get()).ok()
 }
 
 fn rerank(fields: &Fields<'_>, outline: Outline) -> Result<Outline, Malformed> {
     let wrong = || Malformed::field("documents", "a list of documents");
     let raw = fields.present("documents").ok_or_else(wrong)?;
-    let documents: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    let documents: Vec<&RawValue> = crate::json::from_str(raw.get()).map_err(|_| wrong())?;
     let query = fields.present("query").map_or(0, |query| query.get().len() as u64);
     let chunks = documents
         .iter()

@@ -16,7 +16,7 @@ pub(super) fn read_content(raw: &RawValue, path: &str) -> Result<Vec<Part>, Malf
         let text = crate::json::string(raw).ok_or_else(|| Malformed::field(path, "a string"))?;
         return Ok(vec![Content::Text { text: text.into_owned(), citations: Vec::new() }.into()]);
     }
-    let blocks = serde_json::from_str::<Vec<&RawValue>>(raw.get())
+    let blocks = crate::json::from_str::<Vec<&RawValue>>(raw.get())
         .map_err(|_| Malformed::field(path, "a string or a list of blocks"))?;
     blocks.into_iter().enumerate().map(|(at, block)| read_block(block, &format!("{path}[{at}]"))).collect()
 }

@@ -104,7 +104,7 @@ impl Decoder for StreamDecoder {
         }
         let data = crate::json::text(data.as_bytes())?;
         let envelope: Envelope<'_> =
-            serde_json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
+            crate::json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
         match envelope.kind.as_ref() {
             "content_block_delta" => self.delta(&envelope, frame, data, out),
             "content_block_start" => self.start_block(&envelope, out),
@@ -240,7 +240,7 @@ impl StreamDecoder {
     ) -> Result<(), Malformed> {
         let raw = envelope.delta.ok_or_else(|| Malformed::field("delta", "an object"))?;
         let delta: BlockDelta<'_> =
-            serde_json::from_str(raw.get()).map_err(|_| Malformed::field("delta", "a delta of a block"))?;
+            crate::json::from_str(raw.get()).map_err(|_| Malformed::field("delta", "a delta of a block"))?;
         let open = self.open.as_mut().filter(|open| envelope.index.is_none_or(|index| index == open.index));
         let open = open.ok_or_else(|| Malformed::field("index", "the index of an open block"))?;
         let text = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);

@@ -405,7 +405,7 @@ fn empty() -> Json {
 }
 
 fn parsed<'a, T: serde::Deserialize<'a>>(data: &'a str) -> Result<T, Malformed> {
-    serde_json::from_str(data).map_err(|error| Malformed::json(data, &error))
+    crate::json::from_str(data).map_err(|error| Malformed::json(data, &error))
 }
 
 fn meta(service_tier: Option<String>, extra: Extra, out: &mut Vec<Event>) {

@@ -183,7 +183,7 @@ pub(super) fn unbounded(fields: &crate::Fields<'_>) -> Option<String> {
     let inner = |key: &str| crate::Fields::of(fields.present(key)?, key).ok();
     if let Some(config) = inner("toolConfig")
         && let Some(tools) = config.present("tools")
-        && let Ok(tools) = serde_json::from_str::<Vec<&RawValue>>(tools.get())
+        && let Ok(tools) = crate::json::from_str::<Vec<&RawValue>>(tools.get())
     {
         let own = |tool: &&RawValue| {
             crate::Fields::of(tool, "").is_ok_and(|tool| tool.present("systemTool").is_some())

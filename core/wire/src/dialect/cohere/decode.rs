@@ -155,7 +155,7 @@ impl StreamDecoder {
 
     fn citation(&mut self, raw: &RawValue, out: &mut Vec<Event>) {
         let many: Vec<&RawValue> = if raw.get().starts_with('[') {
-            serde_json::from_str(raw.get()).unwrap_or_default()
+            crate::json::from_str(raw.get()).unwrap_or_default()
         } else {
             vec![raw]
         };
@@ -286,7 +286,7 @@ impl Decoder for StreamDecoder {
             self.fail(error::read(0, data.as_bytes()), out);
             return Ok(());
         }
-        let said: Said<'_> = serde_json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
+        let said: Said<'_> = crate::json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
         self.said(frame, data, &said, out)
     }
 

@@ -34,9 +34,9 @@ struct Token {
 /// its letters belong to which.
 pub(super) fn read(raw: &RawValue) -> Option<Json> {
     let pieces: Vec<Piece> = if raw.get().starts_with('[') {
-        serde_json::from_str(raw.get()).ok()?
+        crate::json::from_str(raw.get()).ok()?
     } else {
-        vec![serde_json::from_str(raw.get()).ok()?]
+        vec![crate::json::from_str(raw.get()).ok()?]
     };
     let tokens: Option<Vec<serde_json::Value>> = pieces.iter().map(token).collect();
     Some(Json::of(&json!({ "content": tokens.filter(|tokens| !tokens.is_empty())? })))
@@ -54,7 +54,7 @@ fn token(piece: &Piece) -> Option<serde_json::Value> {
 
 /// The pieces of a canonical form. None where the numbers of the tokens are not known, without which there are none.
 pub(super) fn write(json: &Json) -> Option<Vec<Json>> {
-    let canonical: Canonical = serde_json::from_str(json.as_str()).ok()?;
+    let canonical: Canonical = crate::json::from_str(json.as_str()).ok()?;
     let piece = |token: &Token| {
         let ids = [token.id?];
         Some(Json::of(&json!({ "text": token.text, "token_ids": ids, "logprobs": [token.logprob] })))

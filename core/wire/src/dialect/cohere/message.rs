@@ -17,7 +17,7 @@ pub(super) fn read_content(raw: &RawValue, path: &str, citations: bool) -> Resul
         return Ok(vec![read_part(raw, path.to_owned(), citations)?]);
     }
     let parts: Vec<&RawValue> =
-        serde_json::from_str(raw.get()).map_err(|_| Malformed::field(path, "text or a list of parts"))?;
+        crate::json::from_str(raw.get()).map_err(|_| Malformed::field(path, "text or a list of parts"))?;
     let parts = parts.into_iter().enumerate();
     parts.map(|(nth, part)| read_part(part, format!("{path}[{nth}]"), citations)).collect()
 }

@@ -24,7 +24,7 @@ struct Tokens {
 
 /// Reads a usage object; none if it says nothing.
 pub(super) fn read(raw: &RawValue) -> Option<Usage> {
-    let said: Said = serde_json::from_str(raw.get()).ok()?;
+    let said: Said = crate::json::from_str(raw.get()).ok()?;
     let (billed, all) = (said.billed_units.unwrap_or_default(), said.tokens.unwrap_or_default());
     let input = billed.input_tokens.0.or(all.input_tokens.0);
     let output = billed.output_tokens.0.or(all.output_tokens.0);

@@ -411,7 +411,7 @@ fn thought(text: &str, signature: Option<&str>) -> Json {
 /// The media type that came with an address in this dialect.
 fn said_type(part: &Part) -> Option<String> {
     let said = part.extra.of(HERE).iter().find(|(name, _)| name == "fileData.mimeType")?;
-    serde_json::from_str(said.1.as_str()).ok()
+    crate::json::from_str(said.1.as_str()).ok()
 }
 
 /// The part with what only this dialect knows of it.

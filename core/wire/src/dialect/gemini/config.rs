@@ -45,7 +45,7 @@ pub(super) fn read_generation(body: &Object<'_>, request: &mut Request) -> Resul
         choices.map_err(|_| Malformed::field("generationConfig.candidateCount", "a small whole number"))?;
     request.max_output_tokens = whole(&config, "maxOutputTokens")?;
     request.stop = strings(&config, "stopSequences")?;
-    request.seed = match config.raw("seed").map(|raw| serde_json::from_str::<i64>(raw.get())) {
+    request.seed = match config.raw("seed").map(|raw| crate::json::from_str::<i64>(raw.get())) {
         None => None,
         Some(seed) => Some(seed.map_err(|_| Malformed::field("generationConfig.seed", "a whole number"))?),
     };

@@ -69,7 +69,7 @@ impl StreamDecoder {
         if !data.trim_start().starts_with('{') {
             return Err(Malformed::field("body", "an object"));
         }
-        let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
+        let chunk: Chunk<'_> = crate::json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
         if let Some(raw) = chunk.error {
             self.over = true;
             out.push(Event::Error(error::of_object(None, raw)));
@@ -110,7 +110,7 @@ impl StreamDecoder {
     }
 
     fn feedback(&mut self, raw: &RawValue) {
-        let said: Feedback<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
+        let said: Feedback<'_> = crate::json::from_str(raw.get()).unwrap_or_default();
         if said.block_reason.text().is_some_and(|reason| reason != "BLOCKED_REASON_UNSPECIFIED") {
             self.blocked = Some(said.block_reason_message.text().unwrap_or_default().to_owned());
         }
@@ -262,7 +262,7 @@ impl Decoder for StreamDecoder {
 
 impl Choice {
     fn part(&mut self, raw: &RawValue, seed: &str, out: &mut Vec<Event>) -> Result<(), Malformed> {
-        let said: Part<'_> = serde_json::from_str(raw.get())
+        let said: Part<'_> = crate::json::from_str(raw.get())
             .map_err(|_| Malformed::field("candidates[].content.parts[]", "a part"))?;
         let signature = said.thought_signature.text().map(proof::read);
         if let Some(text) = &said.text {

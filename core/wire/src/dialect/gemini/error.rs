@@ -97,12 +97,12 @@ pub(super) fn hidden(body: &[u8]) -> Option<UpstreamError> {
 /// The object under `error`; streams that are lists have it in their first element that has one.
 fn inside(text: &str) -> Option<&RawValue> {
     if text.trim_start().starts_with('[') {
-        let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        let items: Vec<&RawValue> = crate::json::from_str(text).ok()?;
         return items
             .into_iter()
-            .find_map(|item| serde_json::from_str::<Envelope<'_>>(item.get()).ok()?.error);
+            .find_map(|item| crate::json::from_str::<Envelope<'_>>(item.get()).ok()?.error);
     }
-    serde_json::from_str::<Envelope<'_>>(text).ok()?.error
+    crate::json::from_str::<Envelope<'_>>(text).ok()?.error
 }
 
 /// What stands under `error`.
@@ -110,9 +110,9 @@ pub(super) fn of_object(status: Option<u16>, raw: &RawValue) -> UpstreamError {
     if let Some(text) = crate::json::string(raw) {
         return finish(status, Known { message: text.into_owned(), ..Known::default() });
     }
-    let said: Said<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let said: Said<'_> = crate::json::from_str(raw.get()).unwrap_or_default();
     let details: Vec<Detail<'_>> =
-        said.details.iter().flatten().filter_map(|detail| serde_json::from_str(detail.get()).ok()).collect();
+        said.details.iter().flatten().filter_map(|detail| crate::json::from_str(detail.get()).ok()).collect();
     finish(
         status,
         Known {

@@ -85,7 +85,7 @@ const MOST: usize = 1_024;
 
 /// The citations in grounding metadata.
 pub(super) fn grounded(raw: &RawValue, spoken: Spoken<'_>) -> Vec<Citation> {
-    let Ok(said) = serde_json::from_str::<Grounding<'_>>(raw.get()) else { return Vec::new() };
+    let Ok(said) = crate::json::from_str::<Grounding<'_>>(raw.get()) else { return Vec::new() };
     let place = |chunk: &Chunk<'_>, span: Option<(u64, u64)>| {
         let place = [&chunk.web, &chunk.retrieved_context, &chunk.maps, &chunk.image];
         let place = place.into_iter().flatten().next()?;
@@ -113,7 +113,7 @@ pub(super) fn grounded(raw: &RawValue, spoken: Spoken<'_>) -> Vec<Citation> {
 
 /// The citations in citation metadata: text that stands elsewhere too.
 pub(super) fn recited(raw: &RawValue, spoken: Spoken<'_>) -> Vec<Citation> {
-    let Ok(said) = serde_json::from_str::<Recitation<'_>>(raw.get()) else { return Vec::new() };
+    let Ok(said) = crate::json::from_str::<Recitation<'_>>(raw.get()) else { return Vec::new() };
     let span = |place: &Place<'_>| place.end_index.0.map(|_| bytes(place.start_index, place.end_index, 0));
     let offsets = Offsets::of(spoken.text, said.citations.iter().filter_map(span));
     let cited = said.citations.iter().take(MOST);
@@ -122,7 +122,7 @@ pub(super) fn recited(raw: &RawValue, spoken: Spoken<'_>) -> Vec<Citation> {
 
 /// How many searches of the web are billed: each query for models that bill so, else one for the answer.
 pub(super) fn searches(raw: &RawValue, each: bool) -> u64 {
-    let Ok(said) = serde_json::from_str::<Grounding<'_>>(raw.get()) else { return 0 };
+    let Ok(said) = crate::json::from_str::<Grounding<'_>>(raw.get()) else { return 0 };
     let queries = u64::try_from(said.web_search_queries.len()).unwrap_or(u64::MAX);
     if each { queries } else { queries.min(1) }
 }

@@ -34,7 +34,7 @@ struct Token<'a> {
 
 /// `logprobsResult` in the canonical form; none if it cannot be read.
 pub(super) fn read(raw: &RawValue) -> Option<Json> {
-    let said: Said<'_> = serde_json::from_str(raw.get()).ok()?;
+    let said: Said<'_> = crate::json::from_str(raw.get()).ok()?;
     let mut out = Vec::new();
     object(&mut out, |object| {
         object.list("content", |list| {
@@ -82,7 +82,7 @@ struct Place<'a> {
 
 /// The canonical form as `logprobsResult`; none if it says nothing.
 pub(super) fn write(json: &Json) -> Option<Json> {
-    let said: Canonical<'_> = serde_json::from_str(json.as_str()).ok()?;
+    let said: Canonical<'_> = crate::json::from_str(json.as_str()).ok()?;
     let places = said.content.filter(|places| !places.is_empty())?;
     let token = |object: &mut ObjectWriter<'_>, place: &Place<'_>| {
         object.string("token", place.token.text().unwrap_or_default());

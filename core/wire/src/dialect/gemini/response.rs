@@ -21,7 +21,7 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
     if text.trim_start().starts_with('[') {
         // A stream that came as a list.
         let items: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| Malformed::json(text, &error))?;
+            crate::json::from_str(text).map_err(|error| Malformed::json(text, &error))?;
         for item in items {
             decoder.chunk(item.get(), &mut events)?;
         }

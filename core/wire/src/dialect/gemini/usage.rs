@@ -54,7 +54,7 @@ pub(super) struct Counted {
 
 /// Reads usage metadata; none if it is no object.
 pub(super) fn read(raw: &RawValue) -> Option<Counted> {
-    let said: Said<'_> = serde_json::from_str(raw.get()).ok()?;
+    let said: Said<'_> = crate::json::from_str(raw.get()).ok()?;
     let count = |count: Count| count.0.unwrap_or(0);
     let prompt = count(said.prompt_token_count).saturating_add(count(said.tool_use_prompt_token_count));
     let mut rest = prompt;

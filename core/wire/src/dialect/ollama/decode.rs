@@ -148,7 +148,7 @@ impl Decoder for StreamDecoder {
         if self.over || data.is_empty() {
             return Ok(());
         }
-        let said: Said<'_> = serde_json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
+        let said: Said<'_> = crate::json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
         if let Some(raw) = said.error {
             self.over = true;
             out.push(Event::Error(error::inside(raw)));

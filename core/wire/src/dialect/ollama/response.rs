@@ -77,7 +77,7 @@ pub(super) fn read_usage(whole: &Object<'_>) -> Usage {
 /// always there in the canonical one.
 pub(super) fn read_logprobs(raw: &RawValue) -> Option<Json> {
     type Token = serde_json::Map<String, serde_json::Value>;
-    let mut tokens: Vec<Token> = serde_json::from_str(raw.get()).ok()?;
+    let mut tokens: Vec<Token> = crate::json::from_str(raw.get()).ok()?;
     for token in &mut tokens {
         token.entry("bytes").or_insert_with(|| serde_json::Value::Null);
         let others = token.entry("top_logprobs").or_insert_with(|| serde_json::json!([]));

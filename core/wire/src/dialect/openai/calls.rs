@@ -195,7 +195,7 @@ pub(super) fn decoded_twice(text: &str) -> Cow<'_, str> {
     if !text.trim_start().starts_with('"') {
         return Cow::Borrowed(text);
     }
-    match serde_json::from_str::<String>(text) {
+    match crate::json::from_str::<String>(text) {
         Ok(inner) if inner.trim_start().starts_with('{') => Cow::Owned(inner),
         _ => Cow::Borrowed(text),
     }

@@ -226,7 +226,7 @@ impl Decoder for StreamDecoder {
         if !data.starts_with('{') && frame.name.is_some() {
             return Ok(()); // An event that is none of ours, in words of its own.
         }
-        let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
+        let chunk: Chunk<'_> = crate::json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
         let said = chunk.error.or(chunk.x_groq.as_ref().and_then(|beside| beside.error));
         if let Some(error) = said.and_then(error::inside) {
             self.fail(error, out);

@@ -197,17 +197,17 @@ fn whole(text: &str) -> Option<Plain> {
 
 /// An object: a list would be taken for its fields in their order.
 fn body(text: &str) -> Option<Body<'_>> {
-    if text.trim_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
+    if text.trim_start().starts_with('{') { crate::json::from_str(text).ok() } else { None }
 }
 
 /// Some send a list with one error.
 fn first_of_list(text: &str) -> Option<Plain> {
-    let list: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    let list: Vec<&RawValue> = crate::json::from_str(text).ok()?;
     whole(list.first()?.get())
 }
 
 fn of_field(raw: &RawValue) -> Plain {
-    match serde_json::from_str::<Said<'_>>(raw.get()) {
+    match crate::json::from_str::<Said<'_>>(raw.get()) {
         Ok(said) => of_said(&said),
         Err(_) => Plain { message: words(raw), ..Plain::default() },
     }

@@ -17,7 +17,7 @@ pub(super) fn read_content(raw: &RawValue, path: &str) -> Result<Vec<Part>, Malf
         return Ok(vec![Content::Text { text, citations: Vec::new() }.into()]);
     }
     let parts: Vec<&RawValue> =
-        serde_json::from_str(raw.get()).map_err(|_| Malformed::field(path, "text or a list of parts"))?;
+        crate::json::from_str(raw.get()).map_err(|_| Malformed::field(path, "text or a list of parts"))?;
     let parts = parts.into_iter().enumerate().map(|(nth, part)| read_part(part, format!("{path}[{nth}]")));
     let parts: Vec<Vec<Part>> = parts.collect::<Result<_, _>>()?;
     Ok(parts.into_iter().flatten().collect())

@@ -274,7 +274,7 @@ fn read_stop(whole: &Object<'_>) -> Result<Vec<String>, Malformed> {
     if let Some(stop) = string(raw) {
         return Ok(vec![stop.into_owned()]);
     }
-    serde_json::from_str(raw.get()).map_err(|_| Malformed::field("stop", "a string or a list of strings"))
+    crate::json::from_str(raw.get()).map_err(|_| Malformed::field("stop", "a string or a list of strings"))
 }
 
 fn read_seed(whole: &Object<'_>) -> Result<Option<i64>, Malformed> {

@@ -43,7 +43,7 @@ struct Details {
 
 /// Reads a usage object; none if it says nothing. With `outside`, reasoning is not part of `completion_tokens`.
 pub(super) fn read(raw: &RawValue, outside: bool) -> Option<Usage> {
-    let said: Said = serde_json::from_str(raw.get()).ok()?;
+    let said: Said = crate::json::from_str(raw.get()).ok()?;
     let first = |counts: &[Count]| counts.iter().find_map(|count| count.0);
     let prompt = first(&[said.prompt_tokens, said.input_tokens]);
     let completion = first(&[said.completion_tokens, said.output_tokens]);

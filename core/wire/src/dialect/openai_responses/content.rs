@@ -17,7 +17,7 @@ pub(super) fn read(raw: &RawValue, path: &str) -> Result<Vec<Part>, Malformed> {
         return Ok(vec![text_of(text)]);
     }
     let parts: Vec<&RawValue> =
-        serde_json::from_str(raw.get()).map_err(|_| Malformed::field(path, "text or a list of parts"))?;
+        crate::json::from_str(raw.get()).map_err(|_| Malformed::field(path, "text or a list of parts"))?;
     parts.into_iter().enumerate().map(|(nth, part)| read_part(part, format!("{path}[{nth}]"))).collect()
 }
 

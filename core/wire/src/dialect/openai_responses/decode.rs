@@ -133,7 +133,7 @@ impl StreamDecoder {
             return;
         }
         let answer: Answer<'_> =
-            response.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+            response.and_then(|raw| crate::json::from_str(raw.get()).ok()).unwrap_or_default();
         let text = |word: &Word<'_>| word.text().unwrap_or_default().to_owned();
         out.push(Event::Start {
             id: text(&answer.id),
@@ -225,7 +225,7 @@ impl StreamDecoder {
         let index = self.item(said)?;
         let Some(raw) = said.item else { return Ok(()) };
         let item: ItemSaid<'_> =
-            serde_json::from_str(raw.get()).map_err(|_| Malformed::field("item", "an object"))?;
+            crate::json::from_str(raw.get()).map_err(|_| Malformed::field("item", "an object"))?;
         match item.kind.text() {
             Some("message") => {
                 let phase = item.phase.filter(|phase| phase.get() != "null");
@@ -281,7 +281,7 @@ impl StreamDecoder {
     /// An item that is whole: what was not said of it yet is said now.
     fn whole_item(&mut self, index: u64, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let item: ItemSaid<'_> =
-            serde_json::from_str(raw.get()).map_err(|_| Malformed::field("item", "an object"))?;
+            crate::json::from_str(raw.get()).map_err(|_| Malformed::field("item", "an object"))?;
         let place = Place::item(index);
         match item.kind.text() {
             Some("function_call") => {
@@ -347,7 +347,7 @@ impl StreamDecoder {
     fn end(&mut self, said: &Said<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let raw = said.response.ok_or_else(|| Malformed::field("response", "an object"))?;
         let answer: Answer<'_> =
-            serde_json::from_str(raw.get()).map_err(|_| Malformed::field("response", "an object"))?;
+            crate::json::from_str(raw.get()).map_err(|_| Malformed::field("response", "an object"))?;
         self.start(said.response, out);
         for (index, raw) in (0..MOST_ITEMS).zip(answer.output.iter().flatten()) {
             if self.items.insert(index) {
@@ -463,7 +463,7 @@ impl StreamDecoder {
 
     fn logprobs(&mut self, tokens: Option<&RawValue>, out: &mut Vec<Event>) {
         let Some(raw) = tokens.filter(|raw| raw.get().len() > 2) else { return };
-        let tokens: Vec<Json> = serde_json::from_str(raw.get()).unwrap_or_default();
+        let tokens: Vec<Json> = crate::json::from_str(raw.get()).unwrap_or_default();
         self.told |= !tokens.is_empty();
         out.extend(of_tokens(&tokens).map(|json| Event::Logprobs { choice: 0, json }));
     }
@@ -514,7 +514,7 @@ impl Decoder for StreamDecoder {
         if !data.starts_with('{') && frame.name.is_some() {
             return Ok(()); // An event that is none of ours, in words of its own.
         }
-        let said: Said<'_> = serde_json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
+        let said: Said<'_> = crate::json::from_str(data).map_err(|error| Malformed::json(data, &error))?;
         self.event(&said, frame, data, out)
     }
 

@@ -470,7 +470,7 @@ impl Encoder for StreamEncoder {
             Event::Logprobs { json, .. } => {
                 let tokens = crate::Fields::of(json.as_ref(), "logprobs").ok();
                 let tokens = tokens.and_then(|fields| {
-                    serde_json::from_str::<Vec<Json>>(fields.present("content")?.get()).ok()
+                    crate::json::from_str::<Vec<Json>>(fields.present("content")?.get()).ok()
                 });
                 self.logprobs.extend(tokens.unwrap_or_default());
             }

@@ -105,7 +105,7 @@ pub(super) fn cleaned(input: &RawValue) -> Option<Json> {
     if !input.get().contains("\"gatelet:") {
         return None;
     }
-    let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
+    let items: Vec<&RawValue> = crate::json::from_str(input.get()).ok()?;
     let mut changed = false;
     let mut kept: Vec<Json> = Vec::with_capacity(items.len());
     for raw in items {

@@ -52,7 +52,7 @@ struct Searches {
 
 /// Reads `usage` and `tool_usage`; none if they say nothing.
 pub(super) fn read(usage: Option<&RawValue>, tools: Option<&RawValue>) -> Option<Usage> {
-    let said: Said = serde_json::from_str(usage?.get()).ok()?;
+    let said: Said = crate::json::from_str(usage?.get()).ok()?;
     let input = said.input_tokens.0.or(said.prompt_tokens.0);
     let output = said.output_tokens.0.or(said.completion_tokens.0);
     input.or(output)?;
@@ -73,7 +73,7 @@ pub(super) fn read(usage: Option<&RawValue>, tools: Option<&RawValue>) -> Option
     let image_input = share(input_details.image_tokens);
     let output = output.unwrap_or(0);
     let audio_output = output_details.audio_tokens.0.unwrap_or(0).min(output);
-    let tools: Option<ToolUsage> = tools.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let tools: Option<ToolUsage> = tools.and_then(|raw| crate::json::from_str(raw.get()).ok());
     Some(Usage {
         input: rest,
         cache_read,

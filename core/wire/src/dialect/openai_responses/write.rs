@@ -577,7 +577,8 @@ fn write_include(object: &mut ObjectWriter<'_>, request: &Request, own: Option<&
     if request.logprobs == Some(true) {
         include.push(Cow::Borrowed("message.output_text.logprobs"));
     }
-    let more: Vec<String> = own.and_then(|json| serde_json::from_str(json.as_str()).ok()).unwrap_or_default();
+    let more: Vec<String> =
+        own.and_then(|json| crate::json::from_str(json.as_str()).ok()).unwrap_or_default();
     include.extend(more.into_iter().map(Cow::Owned));
     if !include.is_empty() {
         object.list("include", |list| include.iter().for_each(|word| list.string(word)));
