@@ -283,6 +283,35 @@ fn a_request_may_wait_at_a_limit_until_it_passes() {
 }
 
 #[test]
+fn a_throttled_request_waits_the_longer_the_fuller_the_minute_is() {
+    const TURN: Duration = Duration::from_millis(100);
+    let world = open();
+    let (_, key) = world.key(&json!({ "limits": { "rpm": 10, "at_limit": { "throttle": 10 } } }));
+    let ask = || {
+        let before = world.handles.clock.now();
+        let mut request = Box::pin(world.gateway.handle(openai(&key, &body("plain"))));
+        let response = block_on(poll_fn(|context| {
+            let turn = request.as_mut().poll(context);
+            if turn.is_pending() {
+                world.handles.clock.advance(TURN);
+                context.waker().wake_by_ref();
+            }
+            turn
+        }));
+        assert_eq!(response.status(), 200);
+        read_json(response);
+        world.handles.clock.now().since(before)
+    };
+    let waited: Vec<Duration> = (0..10).map(|_| ask()).collect();
+    // Nobody waits in the first half of the window; after that it grows with the square, up to what the limit says.
+    assert!(waited[..5].iter().all(|waited| *waited < 5 * TURN), "{waited:?}");
+    for (place, millis) in [(5, 400), (6, 1_600), (7, 3_600), (8, 6_400), (9, 10_000)] {
+        let wanted = Duration::from_millis(millis);
+        assert!(waited[place] >= wanted && waited[place] < wanted + 5 * TURN, "{place}: {waited:?}");
+    }
+}
+
+#[test]
 fn a_request_may_fall_to_a_cheaper_model() {
     let world = open();
     let limits = json!({ "budget": "0.0004 USD / day", "at_limit": { "cheaper": ["nowhere", "harmless"] } });

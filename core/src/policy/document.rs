@@ -12,7 +12,7 @@ use super::model::{ModelName, Timeouts};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
 use super::routing::{health, names, place, rules, strategy};
-use crate::domain::account::{Budget, Limits};
+use crate::domain::account::{AtLimit, Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Cidr, Rate, Secret};
 use crate::registry::{self, Meter, PLACES, Per, Price, Rates, Scheme, Tiers};
@@ -669,7 +669,7 @@ fn fetching(reader: &mut Reader<'_>, at: &At<'_>) -> Option<FetchEntry> {
     }))
 }
 
-const LIMITS: [&str; 11] = [
+const LIMITS: [&str; 13] = [
     "rpm",
     "tpm",
     "rpd",
@@ -681,13 +681,15 @@ const LIMITS: [&str; 11] = [
     "parallel",
     "budget",
     "soft_budget",
+    "at_limit",
+    "shadow",
 ];
 
 fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Limits> {
     let later = ["organisation", "team", "user", "model", "tag", "agent", "tool"];
     let sections = reader.fields(at, &["key"], &later)?;
     let key = sections.get("key")?;
-    let fields = reader.fields(key, &LIMITS, &["at_limit", "shadow"])?;
+    let fields = reader.fields(key, &LIMITS, &[])?;
     let mut count =
         |name| fields.get(name).and_then(|at| reader.parsed(at, "a whole number", |text| text.parse().ok()));
     let mut limits = Limits::NONE;
@@ -705,7 +707,20 @@ fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Limits> {
         *limit = count(name);
     }
     let (budget, soft_budget) = (budgets(reader, &fields, "budget"), budgets(reader, &fields, "soft_budget"));
-    Some(Limits { budget, soft_budget, ..limits })
+    let at_limit = fields.get("at_limit").and_then(|at| at_limit(reader, at)).unwrap_or_default();
+    let shadow = fields.get("shadow").and_then(|at| boolean(reader, at)).unwrap_or(false);
+    Some(Limits { budget, soft_budget, at_limit, shadow, ..limits })
+}
+
+/// In the words of the admin API.
+fn at_limit(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AtLimit> {
+    let limits = serde_json::json!({ "at_limit": reader.json(at)? }).to_string();
+    let limits = serde_json::from_str::<Limits>(&limits).ok();
+    if limits.is_none() {
+        let form = "`refuse`, `{ wait: 10 }` or `{ throttle: 10 }` (1 to 30 seconds), or `{ cheaper: [model] }` (at most 8)";
+        reader.unexpected(at, form);
+    }
+    limits.map(|limits| limits.at_limit)
 }
 
 fn budgets(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Vec<Budget> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::account::AtLimit;
 use crate::registry::{Bound, Capability, Registry};
 
 /// A host with these variables, and no Ollama.
@@ -296,6 +297,30 @@ fn limits_of_keys_are_read() {
     let policy = policy("limits: { key: { rpm: 60, budget: [5 USD / day, 100 USD / month] } }");
     assert_eq!(policy.key_limits().rpm, Some(60));
     assert_eq!(policy.key_limits().budget.len(), 2);
+}
+
+#[test]
+fn what_becomes_of_requests_at_a_limit_is_read() {
+    let of = |text: &str| policy(&format!("limits: {{ key: {{ rpm: 1, {text} }} }}")).key_limits().clone();
+    assert_eq!(of("shadow: true").at_limit, AtLimit::Refuse);
+    assert!(of("shadow: true").shadow);
+    assert_eq!(of("at_limit: refuse").at_limit, AtLimit::Refuse);
+    assert_eq!(of("at_limit: { wait: 10 }").at_limit, AtLimit::Wait(10));
+    assert_eq!(of("at_limit: { throttle: 30 }").at_limit, AtLimit::Throttle(30));
+    let models = vec!["fast".to_owned(), "small".to_owned()];
+    assert_eq!(of("at_limit: { cheaper: [fast, small] }").at_limit, AtLimit::Cheaper(models));
+    for wrong in [
+        "{ wait: 31 }",
+        "{ wait: 0 }",
+        "{ wait: soon }",
+        "never",
+        "{ cheaper: [] }",
+        "[wait]",
+        "{ wait: 1, throttle: 1 }",
+    ] {
+        let problems = problems(&format!("limits:\n  key:\n    at_limit: {wrong}\n"));
+        assert!(problems.contains("expected `refuse`"), "{wrong}: {problems}");
+    }
 }
 
 #[test]
