@@ -68,6 +68,13 @@ impl Process {
         Ok(())
     }
 
+    /// The same for the whole group.
+    pub(super) fn kill_all(&mut self) -> Result<()> {
+        self.signal("KILL");
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Asks the whole group to end with this signal, and waits; what stays is killed.
     pub(super) fn stop(&mut self, signal: &str) {
         self.signal(signal);

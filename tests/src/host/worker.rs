@@ -91,6 +91,14 @@ impl Worker {
         Ok(Self { address, bundle, config, folder, process })
     }
 
+    /// Ends the runtime with SIGKILL, and starts it again over the same state, on the same port.
+    pub async fn kill_and_restart(&mut self) -> Result<()> {
+        self.process.kill_all()?;
+        self.process =
+            run(&self.bundle, &self.folder, &self.config, &[], self.address, "/health/ready").await?;
+        Ok(())
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
