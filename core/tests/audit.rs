@@ -151,3 +151,82 @@ fn a_change_that_was_not_made_says_so() {
     assert_eq!(entries.len(), 3, "{entries:?}");
     assert_eq!(entries[2]["not_made"], entries[1]["id"]);
 }
+
+#[test]
+fn an_entry_says_from_where_it_came() {
+    use gatelet_core::port::{Body, Peer};
+    let world = World::of("trusted_proxies: [10.0.0.0/8]\n");
+    let make = |id: &str, forwarded: Option<&str>, peer: &str| {
+        let mut request = http::Request::post("http://gate/admin/v1/teams")
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .extension(Peer(peer.parse().unwrap()));
+        if let Some(forwarded) = forwarded {
+            request = request.header("x-forwarded-for", forwarded);
+        }
+        let request = request.body(Body::from(json!({ "id": id }).to_string().into_bytes()));
+        assert_eq!(world.send(request.unwrap()).status(), 201);
+    };
+    make("direct", None, "203.0.113.7");
+    make("proxied", Some("203.0.113.9, 198.51.100.4"), "10.1.2.3");
+    // Whoever is no proxy may write what he likes.
+    make("lied", Some("198.51.100.4"), "203.0.113.7");
+    assert_eq!(world.admin("POST", "/admin/v1/teams", &json!({ "id": "unknown" })).0, 201);
+    let entries = chain(&world);
+    let from: Vec<&Value> = entries.iter().map(|entry| &entry["from"]).collect();
+    assert_eq!(from, [&json!("203.0.113.7"), &json!("198.51.100.4"), &json!("203.0.113.7"), &Value::Null]);
+}
+
+#[test]
+fn old_entries_are_in_the_archive_alone() {
+    use gatelet_core::domain::ShardId;
+    use gatelet_core::domain::account::Op;
+    use gatelet_core::port::{Entry, Transaction};
+    use gatelet_core::record::audit::KEPT;
+    let world = World::new();
+    let (ports, shard) = (world.gateway.ports(), ShardId::main());
+    let all = PAGE * usize::try_from(KEPT + 3).unwrap() - 50;
+    let entry = |number: usize| Entry {
+        id: format!("{number:016}-aud_{number:024}").into(),
+        line: format!("{{\"kind\":\"audit\",\"id\":\"aud_{number:024}\"}}").into(),
+        settle: None,
+    };
+    for begin in (0..all).step_by(500) {
+        let entries = (begin..all.min(begin + 500)).map(entry).collect();
+        let work = Transaction { accounts: Vec::new(), op: Op::Sweep, entries };
+        block_on(ports.ledger.transact(&shard, work, ports.clock.now())).unwrap();
+        block_on(world.gateway.tick()).unwrap();
+    }
+    let (_, page) = world.admin("GET", "/admin/v1/audit?after=0&limit=3", &json!({}));
+    let oldest = 3 * PAGE + 1;
+    assert_eq!(page["oldest"], oldest, "{page}");
+    assert_eq!((&page["entries"][0]["seq"], &page["next"]), (&json!(oldest), &json!(oldest + 2)));
+    assert_eq!(page["head"]["seq"], all);
+    let names = block_on(ports.store.list("books/audit/main/", None, 1_000)).unwrap().names;
+    assert_eq!(names.len(), usize::try_from(KEPT).unwrap() + 1, "the pages and the head");
+    // The archive has all of them, each in its place.
+    let (mut seen, mut after) = (std::collections::BTreeMap::new(), None);
+    loop {
+        let names = block_on(ports.archive.list("audit/v1/main/", after.as_deref(), 500)).unwrap();
+        for name in &names {
+            use std::io::Read as _;
+            let packed = block_on(ports.archive.read(name)).unwrap().unwrap();
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+            for line in text.lines() {
+                let entry: Value = serde_json::from_str(line).unwrap();
+                seen.insert(entry["seq"].as_u64().unwrap(), line.to_owned());
+            }
+        }
+        match names.last() {
+            Some(last) if names.len() == 500 => after = Some(last.clone()),
+            _ => break,
+        }
+    }
+    let mut prev = BEFORE_THE_FIRST.to_owned();
+    for (line, seq) in seen.values().zip(1..) {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&entry["seq"], &entry["prev"]), (&json!(seq), &json!(prev)));
+        prev = hash(line);
+    }
+    assert_eq!((seen.len(), &page["head"]["hash"]), (all, &json!(prev)));
+}

@@ -61,7 +61,7 @@ impl<'a> Approach<'a> {
 
     /// Who sent it: the peer, or, where that is a proxy that the configuration trusts, the nearest that is none. What
     /// others wrote into the header is believed no further than that. None: nobody can say.
-    fn address(&self) -> Option<IpAddr> {
+    pub fn address(&self) -> Option<IpAddr> {
         let policy = self.core.policy();
         let mut address = self.peer?;
         let lines = self.headers.get_all("x-forwarded-for").iter().rev();

@@ -8,6 +8,8 @@
 //! books/audit/main/head           the number of the last page, or of one before it: where to look first
 //! ```
 //!
+//! The last [`KEPT`] pages are kept there; the archive has all.
+//!
 //! A page is written as its next version or not at all, so that of two who drain one begins anew and the chain never forks.
 //! What was added is in the archive (`audit/v1/<shard>/<first>-<last>.ndjson.gz`) before the outbox forgets it.
 
@@ -20,6 +22,8 @@ use crate::port::{EXACT, Entry, Expect, Fault, FaultKind, Ports, Store};
 
 /// Lines of one page. With [`LONGEST`] it bounds a page by what every host keeps in one document.
 pub const PAGE: usize = 100;
+/// Pages that are kept beside the archive, which has all lines.
+pub const KEPT: u64 = 100;
 /// The longest line that an entry may have, in bytes.
 pub const LONGEST: usize = 2_500;
 /// What the first line says of the one before it.
@@ -71,6 +75,13 @@ pub(super) async fn append(ports: &Ports, shard: &ShardId, entries: &[Entry]) ->
         for page in [&before, &page] {
             page.archive(ports, shard, first).await?;
         }
+        // A page was begun. One so old is in the archive: the outbox is taken in order, and holds none of its entries. Whoever
+        // died before he had dropped the last one leaves it to the next.
+        if added > 0 && page.lines.len() == added {
+            for old in [KEPT, KEPT + 1].iter().filter_map(|back| page.number.checked_sub(*back)) {
+                store.delete(&page_name(shard, old)).await?;
+            }
+        }
         let (done, more) = rest.split_at(taken);
         let ids: Vec<String> = done.iter().map(|entry| entry.id.to_string()).collect();
         ports.ledger.clear(shard, &ids).await?;
@@ -80,27 +91,34 @@ pub(super) async fn append(ports: &Ports, shard: &ShardId, entries: &[Entry]) ->
 }
 
 /// Lines of the chain after `after`, in order, each as it was hashed; at most `limit`. And the last one's number and hash.
+/// Of those that are in the archive alone there are none here: the first line is then the oldest that is kept.
 pub async fn read(ports: &Ports, shard: &ShardId, after: u64, limit: usize) -> Result<Chain, Fault> {
     let store = &*ports.store;
     let last = Page::last(store, shard).await?;
     let head = (last.next_seq() - 1, last.next_prev());
+    let kept = (last.number + 1).saturating_sub(KEPT);
+    let oldest = kept * PAGE as u64 + 1;
+    let first = (after + 1).max(oldest);
     let mut lines = Vec::new();
-    let mut number = after / PAGE as u64;
+    let mut number = (first - 1) / PAGE as u64;
     while lines.len() < limit && number <= last.number {
         let page =
             if number == last.number { last.clone() } else { Page::read(store, shard, number).await? };
-        let first = page.first_seq();
-        let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let skip = usize::try_from(first.saturating_sub(page.first_seq())).unwrap_or(usize::MAX);
         lines.extend(page.lines.into_iter().skip(skip).take(limit - lines.len()));
         number += 1;
     }
-    Ok(Chain { lines, head })
+    Ok(Chain { lines, first, oldest, head })
 }
 
 /// A part of a chain.
 #[derive(Clone, Debug)]
 pub struct Chain {
     pub lines: Vec<String>,
+    /// The number of the first of these lines, if there is one.
+    pub first: u64,
+    /// The number of the oldest line that is kept beside the archive.
+    pub oldest: u64,
     /// The number of the last line that there is, and its hash; 0 for none.
     pub head: (u64, String),
 }

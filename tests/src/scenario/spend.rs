@@ -73,6 +73,8 @@ async fn reports_sum_to_the_ledger_after_mixed_requests(world: Arc<World>) -> Re
     ensure!(count("refusals") > 0 && count("failures") > 0, "{total}");
     check_eq!(count("input"), answered * 41);
     check_eq!(count("output"), answered * 7);
+    // Sums that were not flushed yet are one document, and a month's are one more for each 200 KB.
+    ensure!((1..=2).contains(&report["reads"].as_u64().unwrap_or_default()), "{report}");
     let table = admin(Method::GET, "spend?tag=summed&by=provider&format=csv").whole().await?;
     ensure!(table.text().starts_with("provider,requests,"), "{}", table.text());
     Ok(())

@@ -55,6 +55,8 @@ struct Page<'a> {
     #[serde(borrow)]
     entries: Vec<&'a RawValue>,
     next: Option<u64>,
+    /// Entries before it are in the archive alone.
+    oldest: u64,
 }
 
 #[derive(Deserialize)]
@@ -69,48 +71,55 @@ struct Link {
     prev: String,
 }
 
-/// Follows the chain from its first entry to its last, and holds the copies in the archive to it.
+/// Follows the chain from its first entry to its last, through the archive and then through what the gateway still has at
+/// hand, and holds the copies of the same entries together.
 fn verify(remote: &Remote, admin: &Admin<'_>, shard: Option<&str>) -> Result<()> {
     admin.call(Method::POST, "/admin/v1/tick", None)?;
-    let mut lines: Vec<String> = Vec::new();
-    let mut prev = BEFORE_THE_FIRST.to_owned();
-    let head = loop {
-        let after = lines.len() as u64;
+    let (mut kept, mut after): (BTreeMap<u64, String>, u64) = (BTreeMap::new(), 0);
+    let (head, oldest) = loop {
         let bytes = fetch(remote, admin.key, Method::GET, &path(after, 1_000, shard), None)?;
         let page: Page<'_> = serde_json::from_slice(&bytes).context("the answer is no page of entries")?;
         for line in page.entries {
             let link: Link = serde_json::from_str(line.get()).context("an entry has no number")?;
-            let expected = lines.len() as u64 + 1;
-            if link.seq != expected || link.prev != prev {
-                bail!(
-                    "the chain is broken at entry {expected}: somebody has changed it or what stands before it"
-                );
-            }
-            prev = hash(line.get());
-            lines.push(line.get().to_owned());
+            kept.insert(link.seq, line.get().to_owned());
         }
-        if page.next.is_none() {
-            break page.head;
+        match page.next {
+            Some(next) => after = next,
+            None => break (page.head, page.oldest),
         }
     };
-    if head.seq != lines.len() as u64 || head.hash != prev {
-        bail!("the chain ends at entry {} and not at {}: entries are missing", lines.len(), head.seq);
-    }
     let archived = archived(remote, admin, shard)?;
-    for (seq, copies) in &archived {
-        let line = usize::try_from(*seq).ok().and_then(|seq| lines.get(seq.checked_sub(1)?));
-        if copies.iter().any(|copy| Some(copy) != line) {
+    let mut prev = BEFORE_THE_FIRST.to_owned();
+    for seq in 1..=head.seq {
+        let copies = archived.get(&seq).map(Vec::as_slice).unwrap_or_default();
+        let Some(line) = kept.get(&seq).or(copies.first()) else {
+            bail!("entry {seq} is missing: somebody has taken it away");
+        };
+        if copies.iter().any(|copy| copy != line) {
             bail!("entry {seq} is not what the archive has: somebody has changed one of them");
         }
+        if copies.is_empty() {
+            bail!("entry {seq} is not in the archive: somebody has taken it away");
+        }
+        if seq >= oldest && !kept.contains_key(&seq) {
+            bail!("entry {seq} is in the archive alone: somebody has taken it away");
+        }
+        let Link { seq: said, prev: before } =
+            serde_json::from_str(line).context("an entry has no number")?;
+        if said != seq || before != prev {
+            bail!("the chain is broken at entry {seq}: somebody has changed it or what stands before it");
+        }
+        prev = hash(line);
     }
-    if archived.len() != lines.len() {
-        bail!(
-            "{} of {} entries are in the archive: somebody has taken some away",
-            archived.len(),
-            lines.len()
-        );
+    if head.hash != prev || kept.keys().chain(archived.keys()).any(|seq| *seq > head.seq) {
+        bail!("the chain does not end at entry {}: entries are missing", head.seq);
     }
-    writeln!(std::io::stdout(), "{} entries, unchanged; the last one's SHA-256 is {prev}", lines.len())?;
+    let here = kept.len();
+    writeln!(
+        std::io::stdout(),
+        "{} entries, unchanged, {here} of them at hand; the last one's SHA-256 is {prev}",
+        head.seq
+    )?;
     Ok(())
 }
 

@@ -17,8 +17,16 @@ use super::{Admin, fetch};
 use crate::cli::Remote;
 
 /// Whose sums are compared: what they are called in records and in reports, and in the paths of their accounts.
-const KINDS: [(&str, &str); 4] =
-    [("key", "keys"), ("team", "teams"), ("project", "projects"), ("user", "users")];
+const KINDS: [(&str, &str); 6] = [
+    ("key", "keys"),
+    ("team", "teams"),
+    ("project", "projects"),
+    ("user", "users"),
+    ("org", "orgs"),
+    ("customer", "customers"),
+];
+/// The organisation of whoever has none. Records do not name it.
+const DEFAULT_ORG: &str = "default";
 
 /// How often it is compared anew where something differs: requests go on meanwhile.
 const TRIES: usize = 3;
@@ -231,8 +239,12 @@ fn booked(
     for account in accounts[plural].as_array().into_iter().flatten() {
         let id = account["id"].as_str().unwrap_or_default();
         let spent: Money = account["usage"]["spent"].as_str().unwrap_or_default().parse()?;
-        let archived = archive.get(&(kind, id.to_owned())).copied().unwrap_or_default().cost;
-        if archived != spent {
+        let unnamed = kind == "org" && id == DEFAULT_ORG;
+        let named = if unnamed { String::new() } else { id.to_owned() };
+        let archived = archive.get(&(kind, named)).copied().unwrap_or_default().cost;
+        // These are charged from when somebody has given them limits: the ledger may have less than the archive, never more.
+        let less = (unnamed || kind == "customer") && spent < archived;
+        if archived != spent && !less {
             let (archive, elsewhere) = (archived.to_string(), spent.to_string());
             let of = format!("{kind}/{id}");
             differences.push(Difference { of, what: "USD", archive, place: "ledger", elsewhere });

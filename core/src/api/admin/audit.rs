@@ -13,12 +13,14 @@ use super::call::Call;
 use super::documents::invalid;
 use crate::domain::account::{Holder, Op};
 use crate::domain::{Actor, Principal, ShardId, Timestamp};
+use crate::pipeline::{Approach, approach};
 use crate::port::{Body, Entry, Fault, Transaction};
 use crate::record::audit;
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
 /// `GET /admin/v1/audit?after=&limit=`: the lines of the chain after a number, in order, byte for byte as they were hashed.
+/// Lines before `oldest` are in the archive alone.
 pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let shard = call.shard()?;
     let limit = call.page_size()?;
@@ -30,14 +32,14 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
             .filter(|after| *after < 1 << 48)
             .ok_or_else(|| invalid("after", "expected the number of an entry"))?,
     };
-    let audit::Chain { lines, head: (last, hash) } =
+    let audit::Chain { lines, first, oldest, head: (last, hash) } =
         audit::read(&call.core.ports, &shard, after, limit).await?;
-    let next = after + lines.len() as u64;
+    let next = first + lines.len() as u64 - 1;
     let next = if next < last && !lines.is_empty() { next.to_string() } else { "null".to_owned() };
     let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum::<usize>() + 200);
     let _infallible = write!(
         text,
-        "{{\"head\":{{\"seq\":{last},\"hash\":\"{hash}\"}},\"next\":{next},\"entries\":[{}]}}",
+        "{{\"head\":{{\"seq\":{last},\"hash\":\"{hash}\"}},\"oldest\":{oldest},\"next\":{next},\"entries\":[{}]}}",
         lines.join(",")
     );
     let mut response = Response::new(Body::Full(Bytes::from(text)));
@@ -59,7 +61,7 @@ pub(super) struct Change<'a> {
 pub(super) fn change(call: &Call<'_>, change: Change<'_>) -> Entry {
     let Change { of, version, before, after } = change;
     let (before, after) = difference(before.unwrap_or_default(), after.unwrap_or_default());
-    let mut fields = said(call.permit.principal(), call.parts);
+    let mut fields = said(call.core, call.permit.principal(), call.parts);
     fields.insert("verb".to_owned(), call.permit.verb().name().into());
     fields.insert("of".to_owned(), of.into());
     fields.insert("version".to_owned(), version.into());
@@ -71,7 +73,7 @@ pub(super) fn change(call: &Call<'_>, change: Change<'_>) -> Entry {
 
 /// The change that the entry `of` tells of was not made.
 pub(super) async fn unmade(call: &Call<'_>, shard: &ShardId, of: &Entry, why: &str) {
-    let mut fields = said(call.permit.principal(), call.parts);
+    let mut fields = said(call.core, call.permit.principal(), call.parts);
     fields.insert("verb".to_owned(), "none".into());
     fields.insert("not_made".to_owned(), name_of(of).into());
     fields.insert("why".to_owned(), why.into());
@@ -94,10 +96,10 @@ pub(super) async fn refused(
 ) {
     let Some(left_out) = core.denied.note(now, principal.is_some()) else { return };
     let mut fields = if let Some(principal) = principal {
-        said(principal, parts)
+        said(core, principal, parts)
     } else {
         let mut fields = Map::from_iter([("actor".to_owned(), Value::Null)]);
-        whence(&mut fields, parts);
+        whence(core, &mut fields, parts);
         fields
     };
     let mut path = parts.uri.path().to_owned();
@@ -129,7 +131,7 @@ pub(super) fn shown(holder: &Holder) -> Value {
 }
 
 /// Who, with which rights, and from where.
-fn said(principal: &Principal, parts: &Parts) -> Map<String, Value> {
+fn said(core: &Core, principal: &Principal, parts: &Parts) -> Map<String, Value> {
     let actor = match principal.actor() {
         Actor::Root => "root".to_owned(),
         Actor::Key { shard, id } => format!("key/{shard}/{id}"),
@@ -137,11 +139,14 @@ fn said(principal: &Principal, parts: &Parts) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("actor".to_owned(), actor.into());
     fields.insert("role".to_owned(), principal.role().name().into());
-    whence(&mut fields, parts);
+    whence(core, &mut fields, parts);
     fields
 }
 
-fn whence(fields: &mut Map<String, Value>, parts: &Parts) {
+fn whence(core: &Core, fields: &mut Map<String, Value>, parts: &Parts) {
+    if let Some(address) = Approach::of(core, parts, approach::ADMIN).address() {
+        fields.insert("from".to_owned(), address.to_string().into());
+    }
     if let Some(agent) = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) {
         let agent: String = agent.chars().take(100).collect();
         fields.insert("agent".to_owned(), agent.into());

@@ -12,7 +12,7 @@ use super::{archive, bulk, credentials, dependents, explain, keys, scopes, targe
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
-use crate::record::spend::FIELDS;
+use crate::record::spend::{COUNTERS, FIELDS};
 
 /// A route as a test walks it.
 #[derive(Clone, Debug)]
@@ -618,7 +618,7 @@ fn credential() -> Value {
 }
 
 fn report() -> Value {
-    let sums = json!({ "type": "object", "description": "Counters; `cost` is US dollars." });
+    let sums = counted();
     json!({ "type": "object", "required": ["shard", "from", "to", "as_of", "by", "rows", "total", "reads"], "properties": {
         "shard": { "type": "string" }, "from": { "type": "string", "format": "date" },
         "to": { "type": "string", "format": "date" }, "as_of": { "type": "string", "format": "date-time" },
@@ -627,10 +627,38 @@ fn report() -> Value {
     } })
 }
 
+/// What the words of a report mean.
+fn counted() -> Value {
+    let means = |name: &str| match name {
+        "requests" => "What a known caller sent, once each, however it ended: refused ones too.",
+        "refusals" => "Requests that the gateway refused before any provider was asked. They cost nothing.",
+        "failures" => "Requests that a provider was asked for and that ended in an error.",
+        "refunds" => "Failures for which nothing was charged: what had been held for them went back whole.",
+        "cache_hits" => {
+            "Requests that were answered without asking a provider. They have no attempts and no cost."
+        }
+        "attempts" => "Calls of providers. A request has none, one, or several where the first ones failed.",
+        "cost" => "US dollars, exact to the nano-dollar.",
+        "reasoning" => "Tokens: a part of `output`. All other kinds of tokens exclude one another.",
+        "web_searches" => "Searches.",
+        "over_budget" => "Refusals because a budget was spent.",
+        _ => "Tokens.",
+    };
+    let properties = COUNTERS.into_iter().map(|name| {
+        let schema = match name {
+            "cost" => json!({ "type": "string", "description": means(name) }),
+            _ => json!({ "type": "integer", "minimum": 0, "description": means(name) }),
+        };
+        (name.to_owned(), schema)
+    });
+    json!({ "type": "object", "properties": properties.collect::<Map<_, _>>(), "required": COUNTERS })
+}
+
 fn trail() -> Value {
-    json!({ "type": "object", "required": ["head", "next", "entries"], "properties": {
+    json!({ "type": "object", "required": ["head", "oldest", "next", "entries"], "properties": {
         "head": { "type": "object", "required": ["seq", "hash"], "properties": {
             "seq": { "type": "integer", "minimum": 0 }, "hash": { "type": "string" } } },
+        "oldest": { "type": "integer", "minimum": 1, "description": "Entries before it are in the archive alone." },
         "next": { "type": ["integer", "null"] },
         "entries": { "type": "array", "items": { "type": "object" } },
     } })

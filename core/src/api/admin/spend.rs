@@ -31,7 +31,7 @@ pub(super) async fn show(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     }
     let report = spend::report(&call.core.ports, &shard, &question).await?;
     if report.too_many {
-        let problem = format!("more than {MOST_ROWS} rows: ask for fewer days, or by less");
+        let problem = format!("more than {MOST_ROWS} rows, or too many sums: ask for fewer days, or by less");
         return Err(unfit("by", problem));
     }
     if csv {

@@ -26,7 +26,7 @@ use crate::domain::Money;
 use crate::port::Fault;
 use pack::{Pack, Unpack, broken};
 
-pub use question::{By, Question, Report, Row, date, month_begins, report};
+pub use question::{By, MOST_READS, Question, Report, Row, date, month_begins, report};
 pub(super) use rollup::Rollup;
 
 /// What is counted, as reports name it. Kept in this order: new ones go to the end.

@@ -71,7 +71,7 @@ pub struct Report {
     pub as_of: Timestamp,
     /// Documents that were read.
     pub reads: usize,
-    /// More rows were asked for than [`Question::most`]: there are none.
+    /// More rows were asked for than [`Question::most`], or more documents than [`MOST_READS`]: there are none.
     pub too_many: bool,
 }
 
@@ -87,6 +87,8 @@ pub async fn report(ports: &Ports, shard: &ShardId, question: &Question) -> Resu
     }
 }
 
+/// Documents that one report reads at the most: 160 MB of sums, and fewer calls than a request may make on Workers (1,000).
+pub const MOST_READS: usize = 800;
 /// Documents that are asked for at a time.
 const AT_ONCE: usize = 8;
 
@@ -113,6 +115,9 @@ async fn once(ports: &Ports, shard: &ShardId, question: &Question) -> Result<Rep
                 (0..=*last).map(|place| (*month, place, part_name(shard, *month, place)))
             })
             .collect();
+        if wanted.len() >= MOST_READS {
+            return Ok(Report { rows: Vec::new(), total: sums.total, as_of, reads, too_many: true });
+        }
         reads += wanted.len();
         let mut read = stream::iter(wanted)
             .map(|(month, place, name)| async move {

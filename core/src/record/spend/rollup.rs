@@ -367,3 +367,35 @@ fn hash(id: &str) -> u64 {
     id.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_executor::block_on;
+
+    use super::super::{MOST_READS, Question, report};
+    use super::*;
+    use crate::port::memory::ports;
+
+    #[test]
+    fn a_report_reads_no_more_documents_than_its_bound() {
+        let (ports, _) = ports();
+        let shard = ShardId::main();
+        let most = u32::try_from(MOST_READS).unwrap();
+        let ask = |parts: u32| {
+            // January 2026.
+            let month = 56 * 12;
+            let open = Open { months: vec![(month, parts - 1)], ..Open::default() };
+            block_on(ports.store.put(&open_name(&shard), open.pack(), Expect::Anything)).unwrap();
+            for place in 0..parts {
+                let name = part_name(&shard, month, place);
+                block_on(ports.store.put(&name, Part::default().pack(), Expect::Anything)).unwrap();
+            }
+            let question = Question { days: 0..=30_000, by: Vec::new(), only: Vec::new(), most: 10 };
+            let report = block_on(report(&ports, &shard, &question)).unwrap();
+            (report.reads, report.too_many)
+        };
+        assert_eq!(ask(2), (3, false));
+        assert_eq!(ask(most - 1), (MOST_READS, false));
+        assert_eq!(ask(most), (1, true), "it says so before it has read them");
+    }
+}
