@@ -306,8 +306,8 @@ fn a_throttled_request_waits_the_longer_the_fuller_the_minute_is() {
     // Nobody waits in the first half of the window; after that it grows with the square, up to what the limit says.
     assert!(waited[..5].iter().all(|waited| *waited < 5 * TURN), "{waited:?}");
     for (place, millis) in [(5, 400), (6, 1_600), (7, 3_600), (8, 6_400), (9, 10_000)] {
-        let wanted = Duration::from_millis(millis);
-        assert!(waited[place] >= wanted && waited[place] < wanted + 5 * TURN, "{place}: {waited:?}");
+        let least = Duration::from_millis(millis);
+        assert!(waited[place] >= least && waited[place] < least + 5 * TURN, "{place}: {waited:?}");
     }
 }
 

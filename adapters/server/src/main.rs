@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
         Some(Command::Credentials { remote, command }) => client::credentials(&remote, command),
-        Some(Command::Audit { remote, command }) => client::audit(&remote, command),
+        Some(Command::Audit { remote, command }) => client::audit(&remote, &command),
         Some(Command::Reconcile { remote, from, to }) => {
             client::reconcile(&remote, from.as_deref(), to.as_deref(), remote.shard.as_deref())
         }

@@ -15,6 +15,7 @@ use crate::upstream::{Dialect, Ending, Piece, Play, Reply};
 use crate::world::{World, cost, question};
 
 /// A fault, how its target is asked, and what the attempt's record says of it.
+#[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
     /// The model whose second target answers; scripts are named by what stands for the star.

@@ -201,7 +201,7 @@ pub struct KeyFilters {
     pub user: Option<String>,
     #[arg(long)]
     pub tag: Option<String>,
-    /// inference, management or read_only
+    /// inference, management or `read_only`
     #[arg(long)]
     pub kind: Option<String>,
     /// Only those that are blocked, or with `false` those that are not

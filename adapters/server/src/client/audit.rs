@@ -15,10 +15,10 @@ use super::show::{table, word};
 use super::{Admin, fetch, print};
 use crate::cli::{Audit, Remote};
 
-pub fn audit(remote: &Remote, command: Audit) -> Result<()> {
+pub fn audit(remote: &Remote, command: &Audit) -> Result<()> {
     let admin = Admin::of(remote)?;
     match command {
-        Audit::List { limit } => list(remote, &admin, limit, remote.shard.as_deref()),
+        Audit::List { limit } => list(remote, &admin, *limit, remote.shard.as_deref()),
         Audit::Verify => verify(remote, &admin, remote.shard.as_deref()),
     }
 }
