@@ -29,7 +29,7 @@ impl Shards {
         let corrupt = |error: serde_json::Error| Fault::new(FaultKind::Corrupt, operation, error.to_string());
         let ask = serde_json::to_string(ask).map_err(corrupt)?;
         let answer = tried(operation, || js::shard(self.0.as_ref(), name, &ask)).await?;
-        serde_json::from_str(&answer.as_string().unwrap_or_default()).map_err(corrupt)
+        gatelet_wire::json::from_str(&answer.as_string().unwrap_or_default()).map_err(corrupt)
     }
 
     async fn transact(

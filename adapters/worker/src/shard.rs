@@ -138,7 +138,7 @@ impl Shard {
 impl Shard {
     fn answer(&self, ask: &str) -> Result<String, Failed> {
         let books = &*self.books;
-        match serde_json::from_str(ask)? {
+        match gatelet_wire::json::from_str(ask)? {
             Ask::Read { account } => {
                 let account = books.account(&account)?;
                 json(&account.map(|account| account.to_bytes()).transpose()?.map(|bytes| Blob(bytes.into())))

@@ -715,7 +715,7 @@ fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Limits> {
 /// In the words of the admin API.
 fn at_limit(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AtLimit> {
     let limits = serde_json::json!({ "at_limit": reader.json(at)? }).to_string();
-    let limits = serde_json::from_str::<Limits>(&limits).ok();
+    let limits = gatelet_wire::json::from_str::<Limits>(&limits).ok();
     if limits.is_none() {
         let form = "`refuse`, `{ wait: 10 }` or `{ throttle: 10 }` (1 to 30 seconds), or `{ cheaper: [model] }` (at most 8)";
         reader.unexpected(at, form);

@@ -187,7 +187,7 @@ async fn a_key_expires_at_its_moment(world: Arc<World>) -> Result<()> {
 }
 
 /// A moment of the wall clock, as the admin API reads it.
-fn in_seconds(seconds: u64) -> Result<String> {
+pub(super) fn in_seconds(seconds: u64) -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() + seconds;
     let (days, rest) = (now / 86_400, now % 86_400);
     // Civil date from days, after Howard Hinnant's `civil_from_days`.

@@ -30,6 +30,7 @@ mod leaving;
 mod limits;
 mod litellm;
 mod money;
+mod nouns;
 mod operations;
 mod records;
 mod responses;
@@ -79,6 +80,7 @@ pub fn all() -> Vec<Scenario> {
         limits::scenarios(),
         money::scenarios(),
         scopes::scenarios(),
+        nouns::scenarios(),
         litellm::scenarios(),
         operations::scenarios(),
         fetch::scenarios(),
