@@ -189,7 +189,7 @@ impl Credentials {
             let mine = accounts.find_map(|account| own.iter().find(|own| fits(own, Some(account.as_str()))));
             match mine.or_else(|| own.iter().find(|own| fits(own, None))) {
                 None => Ok(target.clone()),
-                Some(own) => Ok(Arc::new(target.at(own.provider(&target.provider)?))),
+                Some(own) => Ok(Arc::new(target.at(own.provider(shard, &target.provider)?))),
             }
         };
         plan.iter().map(with).collect::<Result<_, _>>().map(Some)
@@ -250,7 +250,7 @@ impl Credentials {
 }
 
 impl Own {
-    fn provider(&self, provider: &Arc<Provider>) -> Result<Arc<Provider>, Fault> {
+    fn provider(&self, shard: &ShardId, provider: &Arc<Provider>) -> Result<Arc<Provider>, Fault> {
         const MOST: usize = 4;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, mine)) = made.iter().find(|(of, _)| Arc::ptr_eq(of, provider)) {
@@ -258,7 +258,8 @@ impl Own {
         }
         let secret = self.secret.as_ref();
         let secret = secret.map_err(|kind| Fault::new(*kind, OPERATION, "a credential does not open"))?;
-        let mine = provider.with(secret);
+        let whose = format!("{shard}/{}", self.of.as_deref().unwrap_or("all"));
+        let mine = provider.with(secret, &whose);
         let mine =
             Arc::new(mine.map_err(|error| Fault::new(FaultKind::Corrupt, OPERATION, error.to_string()))?);
         // Of a policy that is no longer in force.

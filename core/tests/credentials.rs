@@ -77,6 +77,29 @@ fn a_teams_own_credential_is_used_before_everybodys_and_that_before_the_configur
 }
 
 #[test]
+fn a_teams_wrong_credential_puts_its_target_out_for_nobody_else() {
+    let world = world();
+    let (_, searcher) = world.key(&json!({ "team": "search" }));
+    let (_, seller) = world.key(&json!({ "team": "ads" }));
+    give(&world, &json!({ "id": "own", "provider": "up-openai", "team": "search", "secret": "wrong" }));
+    let body =
+        json!({ "model": "plain", "max_tokens": 3, "messages": [{ "role": "user", "content": "hello" }] });
+    for _ in 0..3 {
+        let error = json!({ "error": { "message": "wrong key", "type": "authentication_error" } });
+        world.handles.upstream.push_response(whole(401, &error));
+        world.send(openai(&searcher, &body));
+    }
+    shown(&world, &seller);
+    let (_, page) = world.admin("GET", "/admin/v1/targets", &json!({}));
+    let standing = |name: &str| {
+        let listed = page["targets"].as_array().unwrap();
+        listed.iter().find(|target| target["target"] == name).map(|target| target["standing"].clone())
+    };
+    assert_eq!(standing("up-openai/model-o"), Some(json!("in")), "{page}");
+    assert_eq!(standing("up-openai/model-o by main/team/search"), Some(json!("out")), "{page}");
+}
+
+#[test]
 fn the_sealing_key_is_changed_without_a_pause() {
     let world = world();
     let (_, caller) = world.key(&json!({ "team": "search" }));

@@ -191,7 +191,7 @@ impl Books {
         self.target = Some(target.clone());
         self.tally = Tally::default();
         self.sent = true;
-        self.core.board.began(target.name(), now);
+        self.core.board.began(target.seen_as(), now);
         self.watched = Some(Watched { since: now, first: None });
         self.attempts.push(Attempt {
             v: record::VERSION,
@@ -254,7 +254,7 @@ impl Books {
     /// Tells the board how the attempt that is under way has ended, once.
     fn saw(&mut self, ended: Ended, now: Timestamp) {
         let (Some(_), Some(target)) = (self.watched.take(), &self.target) else { return };
-        self.core.board.ended(target.name(), ended, now);
+        self.core.board.ended(target.seen_as(), ended, now);
         let outcome = match ended {
             Ended::Failed(Blame::Caller) | Ended::Unknown => None,
             Ended::Failed(_) => Some(Outcome::Failed),
@@ -263,7 +263,7 @@ impl Books {
             }
         };
         if let (Some(model), Some(outcome)) = (&self.learner, outcome) {
-            self.core.board.learn(model.shared(), target.name(), outcome);
+            self.core.board.learn(model.shared(), target.seen_as(), outcome);
         }
     }
 

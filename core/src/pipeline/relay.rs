@@ -98,7 +98,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         if next == Next::Again
             && !turns
             && turn.tried < model.retries
-            && core.board.may_retry(target.name(), now)
+            && core.board.may_retry(target.seen_as(), now)
         {
             let pause = hint.unwrap_or_else(|| pause(core, turn.tried));
             plan.again(turn, now.after(pause));

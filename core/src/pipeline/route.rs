@@ -226,9 +226,9 @@ impl Asks<'_> {
             cost: by_cost.then(|| self.cost(target, output)).flatten(),
             stream: asked.stream,
             output,
-            vitals: seen.target(target.name()),
+            vitals: seen.target(target.seen_as()),
             drawn: learned.map_or(0.0, |arms| match arms {
-                Some(arms) => arms.draw(target.name(), rng),
+                Some(arms) => arms.draw(target.seen_as(), rng),
                 None => rng.f64(),
             }),
         }

@@ -92,6 +92,7 @@ pub struct Target {
     pub model_json: Json,
     /// `provider/model`, as answers and records name it.
     pub(super) name: Arc<str>,
+    pub(super) seen_as: Arc<str>,
     /// Where a conversation goes: for a whole answer, and for a stream. None: what is configured is no address.
     pub(super) addresses: [Option<Uri>; 2],
     /// None: nobody knows what it costs, so it is refused where a money limit applies.
@@ -124,7 +125,17 @@ impl Target {
     /// The same model of the same provider with another credential.
     #[must_use]
     pub fn at(&self, provider: Arc<Provider>) -> Self {
-        Self { provider, ..self.clone() }
+        let seen_as = match &provider.stored {
+            Some(whose) => format!("{} by {whose}", self.name).into(),
+            None => self.name.clone(),
+        };
+        Self { provider, seen_as, ..self.clone() }
+    }
+
+    /// What it is to those who remember how calls of it went: with another's credential it is another, or a wrong one would put
+    /// it out for all.
+    pub fn seen_as(&self) -> &Arc<str> {
+        &self.seen_as
     }
 
     /// `provider/model`.

@@ -31,8 +31,8 @@ pub struct Provider {
     /// How its secret is sent, as its row says.
     pub(super) scheme: Option<Scheme>,
     pub(super) credential: Option<Credential>,
-    /// The credential came over the admin API.
-    pub(super) stored: bool,
+    /// Whose credential it has that came over the admin API; none: the configuration's.
+    pub(super) stored: Option<Box<str>>,
     pub(super) headers: HeaderMap,
     pub edits: Vec<Edit>,
     /// Changes to requests of operations that are no conversations, in order.
@@ -84,22 +84,26 @@ impl Provider {
         }
     }
 
-    /// The same provider, proven to by another secret, which is read as the configuration's own is.
+    /// The same provider, proven to by another secret, `whose` it says, which is read as the configuration's own is.
     ///
     /// # Errors
     /// It cannot be sent the way that this provider wants secrets.
-    pub fn with(&self, secret: &Secret) -> Result<Self, NotAHeader> {
+    pub fn with(&self, secret: &Secret, whose: &str) -> Result<Self, NotAHeader> {
         let scheme =
             self.scheme.as_ref().ok_or(NotAHeader::NoGrant("no secret: this provider takes none"))?;
-        Ok(Self { credential: Some(Credential::new(scheme, secret)?), stored: true, ..self.clone() })
+        Ok(Self {
+            credential: Some(Credential::new(scheme, secret)?),
+            stored: Some(whose.into()),
+            ..self.clone()
+        })
     }
 
     /// Where what proves who calls comes from.
     pub fn credential_source(&self) -> &'static str {
-        match (&self.credential, self.stored) {
+        match (&self.credential, &self.stored) {
             (None, _) => "none",
-            (Some(_), false) => "configuration",
-            (Some(_), true) => "stored",
+            (Some(_), None) => "configuration",
+            (Some(_), Some(_)) => "stored",
         }
     }
 

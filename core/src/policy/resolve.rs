@@ -218,11 +218,13 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         None => (None, None, None, Capabilities::default()),
     };
     let address = |stream| Uri::try_from(provider.chat(model, stream)).ok();
+    let name: Arc<str> = format!("{}/{model}", provider.id).into();
     Target {
         provider: provider.clone(),
         model: model.into(),
         model_json: Json::of(&model),
-        name: format!("{}/{model}", provider.id).into(),
+        seen_as: name.clone(),
+        name,
         addresses: [false, true].map(address),
         stated: provider.quirks.cost.clone().filter(|_| !provider.free),
         price: price.or_else(|| provider.free.then(Price::free)),

@@ -191,7 +191,7 @@ fn judged(call: &Call<'_>, provider: &str, secret: String) -> Result<Secret, Ref
             format!("this gateway's configuration has no provider `{}`", provider.escape_debug()),
         )
     })?;
-    known.with(&secret).map_err(|problem| unfit("secret", problem.to_string()))?;
+    known.with(&secret, "").map_err(|problem| unfit("secret", problem.to_string()))?;
     Ok(secret)
 }
 
