@@ -285,7 +285,6 @@ fn what_a_report_cannot_mean_is_refused_by_name() {
     for (query, param) in [
         ("from=2026-13-01", "from"),
         ("to=yesterday", "to"),
-        ("from=2026-01-02&to=2026-01-01", "from"),
         ("by=colour", "by"),
         ("format=xml", "format"),
         ("colour=red", "colour"),
@@ -295,6 +294,8 @@ fn what_a_report_cannot_mean_is_refused_by_name() {
         let (status, refused) = world.admin("GET", &format!("/admin/v1/spend?{query}"), &json!({}));
         assert_eq!((status, refused["param"].as_str()), (400, Some(param)), "{query}: {refused}");
     }
+    let (status, refused) = world.admin("GET", "/admin/v1/spend?from=2026-01-02&to=2026-01-01", &json!({}));
+    assert_eq!((status, refused["param"].as_str()), (422, Some("from")), "{refused}");
 }
 
 #[test]
