@@ -11,7 +11,6 @@ use crate::registry::{Catalogue, Credential, Kind, NotAHeader, Price, Quirks, Re
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Provider {
     /// Its name in the configuration.
     pub id: Box<str>,

@@ -69,6 +69,18 @@ pub fn from_str<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> 
     Ok(value)
 }
 
+/// Reads a field that is an object or else says nothing.
+///
+/// # Errors
+/// It is an object, and not one of these.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let raw = Option::<&'de RawValue>::deserialize(deserializer)?;
+    let object = raw.filter(|raw| raw.get().starts_with('{'));
+    object.map(|raw| from_str(raw.get()).map_err(serde::de::Error::custom)).transpose()
+}
+
 /// As [`from_str`], of bytes.
 ///
 /// # Errors

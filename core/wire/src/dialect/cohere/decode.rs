@@ -9,7 +9,7 @@ use crate::dialect::lax::{Count, Word};
 use crate::dialect::sequence::{Run, Sequence};
 use crate::event::{Delta, Event, PartKind};
 use crate::frame::Frame;
-use crate::{Decoder, Json, Malformed, UpstreamError};
+use crate::{Decoder, Json, Malformed, UpstreamError, json};
 
 /// One event, borrowed from its frame: no tree is built.
 #[derive(Debug, Default, Deserialize)]
@@ -45,11 +45,12 @@ struct SaidDelta<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct SaidMessage<'a> {
-    #[serde(borrow)]
+    // Both are empty lists where a message begins.
+    #[serde(borrow, deserialize_with = "json::object")]
     content: Option<SaidContent<'a>>,
     #[serde(borrow)]
     tool_plan: Word<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "json::object")]
     tool_calls: Option<SaidCall<'a>>,
     #[serde(borrow)]
     citations: Option<&'a RawValue>,
