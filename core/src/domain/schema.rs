@@ -26,7 +26,7 @@ text!(Money, "Money", r"^[0-9]{1,11}(\.[0-9]{1,9})?$", "US dollars.");
 text!(
     Span,
     "Span",
-    "^[0-9]{1,4}[smhd]$",
+    "^([0-9]{1,4}[smh]|([0-2]?[0-9]{1,3}|3[0-5][0-9]{2}|36[0-4][0-9]|365[0-3])d)$",
     "A length of time, such as 45s, 30m, 24h or 90d: at most ten years."
 );
 text!(

@@ -66,6 +66,14 @@ pub(super) fn check(scope: &Scope, ceilings: Option<&Ceilings>) -> Result<(), Re
     if !matches!(scope.kind, ScopeKind::Team | ScopeKind::Organisation) {
         return Err(unfit("ceilings", "only teams and organisations have them"));
     }
+    for (field, limits) in
+        [("default_limits", &ceilings.default_limits), ("max_limits", &ceilings.max_limits)]
+    {
+        if limits.as_ref().is_some_and(|limits| !limits.increase.is_empty()) {
+            let param = format!("ceilings.{field}.increase");
+            return Err(unfit(&param, "a budget that is in force has more for a while, a ceiling has not"));
+        }
+    }
     check_models(ceilings.models.as_deref())?;
     if ceilings.required.len() > Ceilings::MOST_REQUIRED
         || !ceilings.required.iter().all(|name| name.len() <= 128 && Ceilings::may_require(name))
