@@ -27,7 +27,16 @@ pub struct Ceilings {
     /// What a key must have: alias, user, project, tags, expires, sources, or a field of its metadata, such as
     /// `metadata.cost_center`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 128))))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = 32),
+            inner(
+                length(min = 1, max = 128),
+                regex(pattern = r"^(alias|user|project|tags|expires|sources|metadata\.[\s\S]+)$")
+            )
+        )
+    )]
     pub required: Vec<String>,
     /// The tags that a key may have.
     #[serde(skip_serializing_if = "Option::is_none")]
