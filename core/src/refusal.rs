@@ -555,7 +555,9 @@ impl Refusal {
             Self::Upstream { target, error, .. } => upstream(target, error),
             Self::Exhausted { last, tried } => {
                 let row = last.row();
-                Row { message: format!("{} Tried before: {}.", row.message, tried.join(", ")).into(), ..row }
+                // Providers end their messages as they like.
+                let said = row.message.trim_end_matches(['.', ' ']);
+                Row { message: format!("{said}. Tried before: {}.", tried.join(", ")).into(), ..row }
             }
             Self::UpstreamFailed { target, failure } => match failure {
                 UpstreamFailure::Unreachable => {
