@@ -48,9 +48,7 @@ fn a_request_in_five_accounts_takes_less_than_half_a_kilobyte() {
             settle: None,
         }],
     };
-    println!("{}\n{}", serde_json::to_string(&reserve).unwrap(), serde_json::to_string(&settle).unwrap());
     let (reserved, settled) = (reserve.pack().unwrap(), settle.pack().unwrap());
-    println!("a reservation {} bytes, a settlement with its record {}", reserved.len(), settled.len());
     assert_eq!(Step::unpack(&reserved).unwrap(), reserve);
     assert_eq!(Step::unpack(&settled).unwrap(), settle);
     assert!(reserved.len() + settled.len() < 440, "{} and {}", reserved.len(), settled.len());
