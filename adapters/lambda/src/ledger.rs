@@ -14,6 +14,10 @@
 //!
 //! All of this upkeep is idempotent, and conditional on nobody having done it; who dies in the middle of it leaves it to the next.
 
+mod items;
+mod outbox;
+mod upkeep;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,24 +26,23 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
-use futures_util::future::{join_all, try_join_all};
-use gatelet_core::domain::account::{Account, Grant, Limits, Op, distinct, transact};
+use futures_util::future::try_join_all;
+use gatelet_core::domain::account::{Account, Grant, Op, distinct, transact};
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
 use gatelet_core::port::{Defer, Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 
+use self::items::{account_pk, accounts_of, blob, head_key, head_of, head_pk, log_pk, place, segment_of};
+use self::outbox::Waiting;
 use crate::aws::fault;
 use crate::journal::Step;
-use crate::shard::{self, Head, Known, Lack, Segment};
-use crate::table::{Item, Table, count, key, number, sort_key, text, unmet};
+use crate::shard::{Head, Known, Lack, Segment};
+use crate::table::{ALONE, Item, Table, count, key, number, sort_key, text, unmet};
 
 const TRANSACT: &str = "ledger.transact";
 const SHARDS: &str = "shards";
-/// The sort key of items that are alone under their partition key.
-const ALONE: &str = "-";
 
 /// Bytes of steps after which the head is put away: what comes meanwhile still leaves it below the kilobyte that one unit
 /// of writing pays for.
@@ -80,19 +83,6 @@ struct Inner {
     known: Mutex<HashMap<ShardId, Shared>>,
     /// What the outbox last told of.
     waiting: Mutex<HashMap<ShardId, Waiting>>,
-}
-
-/// The part of the log that has entries which are not archived.
-#[derive(Clone, Debug, Default)]
-struct Waiting {
-    /// The entries of all segments before this one are archived.
-    below: u64,
-    /// Entries of later ones that are archived too.
-    cleared: HashSet<String>,
-    /// The first segment that was not read.
-    end: u64,
-    /// What waits in each segment that was.
-    segments: Vec<(u64, Vec<Entry>)>,
 }
 
 impl TableLedger {
@@ -392,288 +382,6 @@ impl Inner {
         if due { self.keep(shard).await } else { Ok(()) }
     }
 
-    /// Moves the head's first steps into a segment; answers the head that is left, or none where somebody else was first.
-    async fn seal(&self, shard: &ShardId, head: &Head) -> Result<Option<Head>, Fault> {
-        let count = head.steps.len().min(SEAL_MOST);
-        let steps = head.steps.get(..count).unwrap_or_default();
-        if steps.is_empty() {
-            return Ok(None);
-        }
-        let came = {
-            let known = self.known(shard);
-            let mut known = known.lock().await;
-            self.follow(shard, &mut known, head.clone()).await?.outcomes(head.first, count)
-        };
-        // Somebody else has put these away, and accounts were kept since.
-        let Some(came) = came else { return Ok(None) };
-        let sealed = self.put_segment(shard, head.first, steps, &came).await?;
-        self.trim(shard, head.first, sealed).await
-    }
-
-    /// Writes a segment, unless there is one: answers how many steps it has.
-    async fn put_segment(
-        &self,
-        shard: &ShardId,
-        first: u64,
-        steps: &[Vec<u8>],
-        came: &[shard::Outcome],
-    ) -> Result<usize, Fault> {
-        const OPERATION: &str = "ledger.seal";
-        let mut item = key(&log_pk(shard), &place(first));
-        item.insert("steps".to_owned(), AttributeValue::L(steps.iter().cloned().map(blob).collect()));
-        let outcomes: Vec<String> = came.iter().map(|outcome| outcome.0.to_string()).collect();
-        item.insert("came".to_owned(), text(outcomes.join(" ")));
-        item.insert("until".to_owned(), count(seconds().saturating_add(SEGMENT_LIVES.as_secs())));
-        let result = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match result {
-            Ok(_) => Ok(steps.len()),
-            Err(error) => match already(&error) {
-                // Whoever was first may have read a shorter head, or a longer one.
-                Some(item) => match item.get("steps") {
-                    Some(AttributeValue::L(steps)) => Ok(steps.len()),
-                    _ => Ok(segment_of(&self.segment(shard, first).await?)?.steps.len()),
-                },
-                None => Err(fault(OPERATION)(error)),
-            },
-        }
-    }
-
-    async fn segment(&self, shard: &ShardId, first: u64) -> Result<Item, Fault> {
-        let item = self.table.get("ledger.seal", &log_pk(shard), &place(first)).await?;
-        item.ok_or_else(|| Fault::new(FaultKind::Conflict, "ledger.seal", "a segment that is gone"))
-    }
-
-    /// Takes steps out of the head that are in a segment; answers what is left, or none where somebody else was first.
-    async fn trim(&self, shard: &ShardId, first: u64, steps: usize) -> Result<Option<Head>, Fault> {
-        // From the last to the first: the table means the places before the update, emulators those after each removal.
-        let gone: Vec<String> = (0..steps).rev().map(|index| format!("#log[{index}]")).collect();
-        let mut update = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(head_key(shard)))
-            .update_expression(format!("SET #first = :next REMOVE {}", gone.join(", ")))
-            .expression_attribute_names("#log", "log")
-            .expression_attribute_names("#first", "first")
-            .expression_attribute_values(":next", count(first + steps as u64))
-            .return_values(ReturnValue::AllNew);
-        // Steps are only ever appended, so under the same first one these are still those that were put away. Sent twice, the
-        // second finds the next.
-        update = if first == 0 {
-            update.condition_expression("attribute_not_exists(#first)")
-        } else {
-            update.condition_expression("#first = :first").expression_attribute_values(":first", count(first))
-        };
-        match update.send().await {
-            Ok(output) => head_of(&output.attributes.unwrap_or_default()).map(Some),
-            Err(error) if unmet(&error).is_some() => Ok(None),
-            Err(error) => Err(fault("ledger.seal")(error)),
-        }
-    }
-
-    /// Keeps accounts that have changed since they were kept, and forgets segments that nobody needs then.
-    async fn keep(&self, shard: &ShardId) -> Result<(), Fault> {
-        let Some(head) = self.head(shard).await? else { return Ok(()) };
-        let (until, accounts) = {
-            let known = self.known(shard);
-            let mut known = known.lock().await;
-            let at = self.follow(shard, &mut known, head.clone()).await?;
-            let changed = at.changed();
-            // Somebody keeps just now.
-            if at.next() != head.end() || !self.meet(shard, at, &changed).await? {
-                return Ok(());
-            }
-            let accounts: Vec<(AccountId, Account)> =
-                changed.into_iter().filter_map(|id| Some((id.clone(), at.account(&id)?.clone()))).collect();
-            (at.next(), accounts)
-        };
-        // No account may be kept as it is after steps that are not decided for all yet.
-        self.put_away(shard).await?;
-        if self.head(shard).await?.is_none_or(|head| head.first < until) {
-            return Ok(());
-        }
-        for batch in accounts.chunks(WRITES) {
-            let writes =
-                join_all(batch.iter().map(|(id, account)| self.keep_account(shard, id, account, until)));
-            writes.await.into_iter().collect::<Result<(), Fault>>()?;
-        }
-        let Some(head) = self.head(shard).await? else { return Ok(()) };
-        let from = if head.first == until { until } else { self.boundary(shard, until).await? };
-        let update = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(head_key(shard)))
-            .update_expression("SET #kept = :until, #from = :from")
-            .condition_expression("attribute_not_exists(#kept) OR #kept < :until")
-            .expression_attribute_names("#kept", "kept")
-            .expression_attribute_names("#from", "from")
-            .expression_attribute_values(":until", count(until))
-            .expression_attribute_values(":from", count(from));
-        done(update.send().await, "ledger.keep")
-    }
-
-    async fn keep_account(
-        &self,
-        shard: &ShardId,
-        id: &AccountId,
-        account: &Account,
-        after: u64,
-    ) -> Result<(), Fault> {
-        const OPERATION: &str = "ledger.keep";
-        let bytes = account
-            .to_bytes()
-            .map_err(|error| Fault::new(FaultKind::Corrupt, OPERATION, id.as_str()).with_source(error))?;
-        let mut item = key(&account_pk(shard, id), ALONE);
-        item.insert("base".to_owned(), blob(bytes));
-        item.insert("after".to_owned(), count(after));
-        if account.document().is_none() {
-            // The table takes it out when nothing of it can count any more.
-            let latest = || account.seen().after(Account::LONGEST_HOLD).after(Limits::LONGEST_MEMORY);
-            let until = account.fades().unwrap_or_else(latest);
-            item.insert("until".to_owned(), AttributeValue::N(until.seconds().saturating_add(1).to_string()));
-        }
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(#after) OR #after < :after")
-            .expression_attribute_names("#after", "after")
-            .expression_attribute_values(":after", count(after));
-        match put.send().await {
-            Err(error) if already(&error).is_none() => Err(fault(OPERATION)(error)),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Where the segment begins that has the step before this one, or this one.
-    async fn boundary(&self, shard: &ShardId, number: u64) -> Result<u64, Fault> {
-        const OPERATION: &str = "ledger.keep";
-        let output = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk <= :sk")
-            .expression_attribute_values(":pk", text(log_pk(shard)))
-            .expression_attribute_values(":sk", text(place(number)))
-            .scan_index_forward(false)
-            .limit(1)
-            .send()
-            .await
-            .map_err(fault(OPERATION))?;
-        let last = output.items.unwrap_or_default();
-        last.first().and_then(first_of).ok_or_else(|| Fault::new(FaultKind::Corrupt, OPERATION, "no segment"))
-    }
-
-    /// Entries that wait in segments, the oldest segments first; at least `limit` of them where there are as many.
-    async fn waiting(&self, shard: &ShardId, limit: usize) -> Result<Waiting, Fault> {
-        const OPERATION: &str = "ledger.outbox";
-        const PAGE: usize = 1_000;
-        let mut waiting = Waiting::default();
-        if let Some(item) = self.table.get(OPERATION, &archived_pk(shard), ALONE).await? {
-            waiting.below = item.get("below").map_or(Ok(0), |_| number(OPERATION, &item, "below"))?;
-            if let Some(AttributeValue::Ss(ids)) = item.get("cleared") {
-                waiting.cleared = ids.iter().cloned().collect();
-            }
-        }
-        waiting.end = waiting.below;
-        let mut count = 0;
-        while count < limit {
-            let items = self.log(shard, waiting.end, u64::MAX, PAGE).await?;
-            for item in &items {
-                let Segment { first, steps } = segment_of(item)?;
-                waiting.end = first + steps.len() as u64;
-                let mut entries: Vec<Entry> = steps.into_iter().flat_map(|(step, _)| step.entries).collect();
-                entries.retain(|entry| !waiting.cleared.contains(&*entry.id));
-                if entries.is_empty() {
-                    continue;
-                }
-                count += entries.len();
-                waiting.segments.push((first, entries));
-                let half = seconds().saturating_add(SEGMENT_LIVES.as_secs() / 2);
-                if number(OPERATION, item, "until")? < half {
-                    self.live_on(shard, first).await?;
-                }
-            }
-            if items.len() < PAGE {
-                break;
-            }
-        }
-        Ok(waiting)
-    }
-
-    /// Lets the table keep a segment for longer.
-    async fn live_on(&self, shard: &ShardId, first: u64) -> Result<(), Fault> {
-        let update = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key(&log_pk(shard), &place(first))))
-            .update_expression("SET #until = :until")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#until", "until")
-            .expression_attribute_values(":until", count(seconds().saturating_add(SEGMENT_LIVES.as_secs())));
-        done(update.send().await, "ledger.outbox")
-    }
-
-    /// Notes what is archived: all segments before one, and some entries of those after it.
-    async fn archived(
-        &self,
-        shard: &ShardId,
-        was: &Waiting,
-        below: u64,
-        cleared: HashSet<String>,
-    ) -> Result<(), Fault> {
-        const OPERATION: &str = "ledger.clear";
-        let update = || {
-            self.table
-                .client
-                .update_item()
-                .table_name(&self.table.name)
-                .set_key(Some(key(&archived_pk(shard), ALONE)))
-        };
-        if below > was.below {
-            let mut all = update()
-                .update_expression("SET #below = :below")
-                .condition_expression("attribute_not_exists(#below) OR #below < :below")
-                .expression_attribute_names("#below", "below")
-                .expression_attribute_values(":below", count(below));
-            if was.segments.is_empty() && !was.cleared.is_empty() {
-                // None of what was noted one by one is after it.
-                all = all
-                    .update_expression("SET #below = :below DELETE cleared :ids")
-                    .expression_attribute_values(
-                        ":ids",
-                        AttributeValue::Ss(was.cleared.iter().cloned().collect()),
-                    );
-            }
-            done(all.send().await, OPERATION)?;
-        }
-        if was.segments.is_empty() || cleared.is_empty() {
-            return Ok(());
-        }
-        let some = update()
-            .update_expression("ADD cleared :ids")
-            .expression_attribute_values(":ids", AttributeValue::Ss(cleared.into_iter().collect()));
-        done(some.send().await, OPERATION)
-    }
-
     /// Segments that begin at `from` or later, and before `until`.
     async fn segments(&self, shard: &ShardId, from: u64, until: u64) -> Result<Vec<Segment>, Fault> {
         let items = self.log(shard, from, until, usize::MAX).await?;
@@ -789,86 +497,6 @@ impl Inner {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn head_pk(shard: &ShardId) -> String {
-    format!("head#{shard}")
-}
-
-fn head_key(shard: &ShardId) -> Item {
-    key(&head_pk(shard), ALONE)
-}
-
-fn log_pk(shard: &ShardId) -> String {
-    format!("log#{shard}")
-}
-
-/// The sort key of the segment that begins with this step.
-fn place(first: u64) -> String {
-    format!("{first:020}")
-}
-
-fn first_of(item: &Item) -> Option<u64> {
-    sort_key(item)?.parse().ok()
-}
-
-fn archived_pk(shard: &ShardId) -> String {
-    format!("archived#{shard}")
-}
-
-/// Since 1970.
-fn seconds() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn account_pk(shard: &ShardId, account: &AccountId) -> String {
-    format!("account#{shard}#{account}")
-}
-
-fn accounts_of(shard: &ShardId) -> String {
-    format!("accounts#{shard}")
-}
-
-fn blob(bytes: Vec<u8>) -> AttributeValue {
-    AttributeValue::B(Blob::new(bytes))
-}
-
-fn head_of(item: &Item) -> Result<Head, Fault> {
-    const OPERATION: &str = "ledger.head";
-    let optional = |name: &str| item.get(name).map_or(Ok(0), |_| number(OPERATION, item, name));
-    Ok(Head {
-        first: optional("first")?,
-        kept: optional("kept")?,
-        from: optional("from")?,
-        steps: steps_of(item, "log")?,
-    })
-}
-
-fn segment_of(item: &Item) -> Result<Segment, Fault> {
-    let corrupt = || Fault::new(FaultKind::Corrupt, "ledger.log", "a segment");
-    let steps = steps_of(item, "steps")?;
-    let steps = steps.iter().map(|packed| Step::unpack(packed)).collect::<Result<Vec<Step>, Fault>>()?;
-    let came = item.get("came").and_then(|came| came.as_s().ok()).ok_or_else(corrupt)?;
-    let came: Vec<shard::Outcome> = came
-        .split_ascii_whitespace()
-        .map(|outcome| outcome.parse().map(shard::Outcome).map_err(|_| corrupt()))
-        .collect::<Result<_, Fault>>()?;
-    if came.len() != steps.len() {
-        return Err(corrupt());
-    }
-    Ok(Segment { first: first_of(item).ok_or_else(corrupt)?, steps: steps.into_iter().zip(came).collect() })
-}
-
-fn steps_of(item: &Item, name: &str) -> Result<Vec<Vec<u8>>, Fault> {
-    let corrupt = || Fault::new(FaultKind::Corrupt, "ledger.log", "steps");
-    match item.get(name) {
-        None => Ok(Vec::new()),
-        Some(AttributeValue::L(steps)) => steps
-            .iter()
-            .map(|step| step.as_b().map(|bytes| bytes.as_ref().to_vec()).map_err(|_| corrupt()))
-            .collect(),
-        Some(_) => Err(corrupt()),
-    }
 }
 
 /// The outcome of a conditional update that is as good when somebody else has done it.

@@ -246,7 +246,7 @@ impl Store for Table {
 }
 
 /// The sort key of an item that is alone in its partition.
-const ALONE: &str = "-";
+pub(crate) const ALONE: &str = "-";
 
 fn kept(home: &str, name: &str) -> String {
     format!("kept#{home}#{name}")
