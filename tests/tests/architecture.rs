@@ -10,8 +10,9 @@ use syn::visit::{self, Visit};
 /// The packages of this workspace that a package may depend on. What tests need beyond that is not judged here.
 const CRATES: &[(&str, &str, &[&str])] = &[
     ("core/catalogue", "gatelet-catalogue", &[]),
+    ("core/detect", "gatelet-detect", &[]),
     ("core/wire", "gatelet-wire", &[]),
-    ("core", "gatelet-core", &["gatelet-catalogue", "gatelet-wire"]),
+    ("core", "gatelet-core", &["gatelet-catalogue", "gatelet-detect", "gatelet-wire"]),
     ("adapters/tokio", "gatelet-tokio", &["gatelet-core", "gatelet-wire"]),
     ("adapters/server", "gatelet", &["gatelet-core", "gatelet-tokio", "gatelet-wire"]),
     ("adapters/lambda", "gatelet-lambda", &["gatelet-core", "gatelet-tokio", "gatelet-wire"]),

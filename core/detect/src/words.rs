@@ -1,0 +1,188 @@
+//! What words mean to detectors: one table that is asked once for each word of a text.
+//!
+//! `data/words.txt` and its neighbours hold lines of `sense: word word …`; a word may stand in several. The table is built at
+//! its first use (some ten thousand insertions) and then only read: a word costs its hash and mostly one look.
+
+use std::sync::OnceLock;
+
+/// What a word may mean: a bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Senses(pub(crate) u64);
+
+macro_rules! senses {
+    ($($name:ident $word:literal;)*) => {
+        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbers of the constants below")]
+        enum Place { $($name,)* }
+
+        impl Senses {
+            $(pub(crate) const $name: Self = Self(1 << Place::$name as u64);)*
+
+            fn named(name: &str) -> Self {
+                match name { $($word => Self::$name,)* _ => Self(0) }
+            }
+        }
+    };
+}
+
+senses! {
+    // Words that stand before a value. These are the first, so that their numbers index what was seen last.
+    PHONE "phone";
+    CARD "card";
+    BANK "bank";
+    NATIONAL "national";
+    PASSPORT "passport";
+    LICENCE "licence";
+    MEDICAL "medical";
+    BIRTH "birth";
+    VEHICLE "vehicle";
+    CRYPTO "crypto";
+    SECRET "secret";
+    VERSION "version";
+    INTRODUCES "introduces";
+    TITLE "title";
+    NUMBER "number";
+    // What words are.
+    GIVEN "given";
+    SURNAME "surname";
+    COMMON "common";
+    PARTICLE "particle";
+    LEGAL_FORM "legal-form";
+    INSTITUTION "institution";
+    COMPANY "company";
+    PLACE "place";
+    STREET_LAST "street-last";
+    STREET_FIRST "street-first";
+    MONTH "month";
+    PHRASE_END "phrase-end";
+    // Languages by their small words.
+    EN "en";
+    DE "de";
+    FR "fr";
+    ES "es";
+    IT "it";
+    PT "pt";
+    NL "nl";
+    VIOLENCE "violence";
+    SEXUAL "sexual";
+    HATE "hate";
+}
+
+/// How many of the first senses are remembered with their place.
+pub(crate) const REMEMBERED: usize = 15;
+
+impl Senses {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self.0.trailing_zeros() as usize
+    }
+}
+
+const LISTS: &[&str] = &[include_str!("../data/words.txt"), include_str!("../data/names.txt")];
+
+/// Longer words mean nothing, and are not hashed whole.
+pub(crate) const LONGEST: usize = 32;
+
+struct Table {
+    /// A word's hash and where its senses are; 0 is an empty place.
+    places: Vec<(u32, u16)>,
+    senses: Vec<Senses>,
+    mask: usize,
+}
+
+/// What a word means, by its hash.
+pub(crate) fn senses(hash: u64) -> Senses {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(Table::build).find(hash)
+}
+
+impl Table {
+    fn build() -> Self {
+        let words: usize = LISTS.iter().map(|list| list.len() / 8).sum();
+        let size = (words * 3).next_power_of_two();
+        let mut table = Self { places: vec![(0, 0); size], senses: vec![Senses::NONE], mask: size - 1 };
+        for line in LISTS.iter().flat_map(|list| list.lines()) {
+            let Some((name, words)) = line.split_once(": ") else { continue };
+            let sense = Senses::named(name);
+            for word in words.split(' ') {
+                table.insert(hash(word.as_bytes()), sense);
+            }
+        }
+        table
+    }
+
+    fn insert(&mut self, hash: u64, sense: Senses) {
+        let place = self.place(hash);
+        let Some(&(_, old)) = self.places.get(place) else { return };
+        let all = self.senses.get(usize::from(old)).copied().unwrap_or_default().or(sense);
+        // There are some hundred combinations: a list is enough.
+        let index = self.senses.iter().position(|known| *known == all).unwrap_or_else(|| {
+            self.senses.push(all);
+            self.senses.len() - 1
+        });
+        if let (Some(slot), Ok(index)) = (self.places.get_mut(place), u16::try_from(index)) {
+            *slot = (tag(hash), index);
+        }
+    }
+
+    fn place(&self, hash: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the mask is smaller")]
+        let mut place = hash as usize & self.mask;
+        while let Some(&(found, _)) = self.places.get(place) {
+            if found == 0 || found == tag(hash) {
+                break;
+            }
+            place = (place + 1) & self.mask;
+        }
+        place
+    }
+
+    fn find(&self, hash: u64) -> Senses {
+        let Some(&(found, index)) = self.places.get(self.place(hash)) else { return Senses::NONE };
+        if found == 0 {
+            Senses::NONE
+        } else {
+            self.senses.get(usize::from(index)).copied().unwrap_or_default()
+        }
+    }
+}
+
+fn tag(hash: u64) -> u32 {
+    let tag = (hash >> 32) as u32;
+    tag.max(1)
+}
+
+pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// One byte more of a word, small letters as capitals. UTF-8's second bytes of `À` to `Þ` come out as those of `à` to `þ`.
+pub(crate) fn step(hash: u64, byte: u8, before: u8) -> u64 {
+    let byte = match byte {
+        b'A'..=b'Z' => byte | 32,
+        0x80..=0x9e if before == 0xc3 && byte != 0x97 => byte | 32,
+        other => other,
+    };
+    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// Spreads the last letters over all bits.
+pub(crate) fn finish(hash: u64) -> u64 {
+    let hash = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash ^ hash >> 29
+}
+
+pub(crate) fn hash(word: &[u8]) -> u64 {
+    let mut before = 0;
+    finish(word.iter().fold(SEED, |hash, &byte| {
+        let hash = step(hash, byte, before);
+        before = byte;
+        hash
+    }))
+}
