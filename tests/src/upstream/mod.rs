@@ -101,6 +101,12 @@ impl Upstream {
         lock(&self.shared.scripts).insert(model.to_owned(), script);
     }
 
+    /// The same for requests of one dialect alone, where another target has the same model: whatever the order in which they
+    /// are asked, each plays its own.
+    pub fn script_of(&self, dialect: Dialect, model: &str, plays: impl IntoIterator<Item = Play>) {
+        self.script(&of(dialect, model), plays);
+    }
+
     /// Everything that was received for the model, oldest first.
     pub fn received(&self, model: &str) -> Vec<Arc<Received>> {
         lock(&self.shared.received).get(model).cloned().unwrap_or_default()
@@ -200,7 +206,7 @@ async fn answer(
         left: AtomicBool::new(false),
         sent: AtomicUsize::new(0),
     });
-    let play = shared.next(&model);
+    let play = shared.next(&of(dialect, &model)).or_else(|| shared.next(&model));
     lock(&shared.received).entry(model.clone()).or_default().push(Arc::clone(&received));
     let play = play.unwrap_or_else(|| {
         Play::json(404, &json!({"error": {"message": format!("no script for `{model}`"), "type": "invalid_request_error"}}))
@@ -231,6 +237,11 @@ fn in_form(body: &[u8]) -> Option<&str> {
     let rest = body.get(at..)?;
     let end = rest.iter().position(|byte| *byte == b'\r')?;
     std::str::from_utf8(rest.get(..end)?).ok()
+}
+
+/// The name of a script that is one dialect's alone.
+fn of(dialect: Dialect, model: &str) -> String {
+    format!("{dialect:?} {model}")
 }
 
 impl Shared {
