@@ -11,6 +11,7 @@ providers:
   up: { dialect: openai, base: "http://127.0.0.1:1/v1", key: a-secret }
 models:
   plain: { targets: [ { model: up/dear, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], fallbacks: [cheap], retries: 0 }
+  guessed: { targets: [ { model: up/guessed, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0, estimate: 300 }
   cheap: { targets: [ { model: up/cheap, price: { input: "0", output: "0" }, max_output: 10 } ], retries: 0 }
 "#;
 
@@ -117,6 +118,32 @@ fn an_explanation_names_limits_with_what_is_left_and_which_of_them_refuses() {
     let (id, _) = world.key(&json!({ "limits": { "parallel": 0, "at_limit": { "wait": 2 } } }));
     let told = explained(&world, &json!({ "key": id, "model": "plain" }));
     assert_eq!((&told["admitted"], &told["waits_ms"]), (&json!(false), &json!(2_000)));
+}
+
+#[test]
+fn an_estimate_is_held_of_a_request_without_a_cap_but_where_money_must_be_exact() {
+    let world = World::of(CONFIG);
+    let asked = |limits: Value, request: Value| {
+        let (id, _) = world.key(&json!({ "limits": limits }));
+        let told = explained(&world, &json!({ "key": id, "model": "guessed", "request": request }));
+        let tried = &told["tries"][0];
+        (tried["output_tokens"].as_u64().unwrap(), tried["elastic"] == true, told["output_cap"].as_u64())
+    };
+    let uncapped = json!({ "messages": [{ "role": "user", "content": "one" }] });
+    let capped = json!({ "messages": [{ "role": "user", "content": "one" }], "max_tokens": 700 });
+    assert_eq!(asked(json!({ "tpm": 5000 }), uncapped.clone()), (300, false, None));
+    assert_eq!(asked(json!({ "tpm": 5000 }), capped.clone()), (700, false, None));
+    assert_eq!(
+        asked(json!({ "tpm": 5000, "soft_budget": ["1 USD / day"] }), uncapped.clone()),
+        (300, false, None)
+    );
+    assert_eq!(
+        asked(json!({ "tpm": 5000, "budget": ["1 USD / day"] }), uncapped.clone()),
+        (1000, true, Some(1000))
+    );
+    let watched = json!({ "budget": ["1 USD / day"], "shadow": true });
+    assert_eq!(asked(watched, uncapped), (300, false, None), "what is only watched need not be exact");
+    assert_eq!(asked(json!({ "budget": ["1 USD / day"] }), capped), (700, false, None));
 }
 
 #[test]

@@ -198,6 +198,9 @@ models:
   "llama/*":
     targets: [ {{ model: up-ollama/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0
+  "cheap/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.01", output: "0.01", per: 1M }} }} ]
+    retries: 0
   "voice/*":
     targets: [ {{ model: up-openai/*, price: {{ character_input: "15" }} }} ]
     retries: 0

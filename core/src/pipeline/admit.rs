@@ -57,7 +57,7 @@ pub(super) async fn admit<'a>(
         let stakes = Stakes::of(core, &received, &caller, &wanted).await;
         let stakes = stakes.map_err(|refusal| noted(core, &received, &caller, refusal))?;
         let asked = authenticate::permit(&caller, &wanted)
-            .and_then(|()| bound(&received, &caller, &stakes, &plan))
+            .and_then(|()| bound(&received, &caller, &stakes, &model, &plan))
             .map_err(|refusal| noted(core, &received, &caller, refusal))?;
         // A hold that one account gave and another refused was given back: its name is used up.
         let hold = match round {

@@ -13,7 +13,7 @@ use super::stakes::Stakes;
 use crate::domain::Caller;
 use crate::domain::account::{Limits, OutputBound};
 use crate::domain::{Money, Rate};
-use crate::policy::Target;
+use crate::policy::{Model, Target};
 use crate::refusal::Refusal;
 use crate::registry::Bound;
 
@@ -49,6 +49,7 @@ pub(super) fn bound(
     received: &Received<'_>,
     caller: &Caller,
     stakes: &Stakes,
+    model: &Model,
     plan: &[Arc<Target>],
 ) -> Result<Asked, Refusal> {
     let operation = received.arrived.operation;
@@ -101,7 +102,11 @@ pub(super) fn bound(
         most_output = most_output.max(target.max_output.or_else(rest).unwrap_or(DEFAULT_OUTPUT).max(1));
     }
     let choices = u64::from(received.asked.choices);
-    let tokens = received.asked.max_output.unwrap_or(most_output).saturating_mul(choices);
+    let uncapped = received.asked.max_output.is_none();
+    // What an admin takes for likely is held in place of the most, but where money must be exact; no cap is sent then.
+    let estimate = model.estimate.filter(|_| uncapped && !budget);
+    let most = estimate.map_or(most_output, |estimate| estimate.min(most_output));
+    let tokens = received.asked.max_output.unwrap_or(most).saturating_mul(choices);
     Ok(Asked {
         likely_tokens: (text_tokens.saturating_add(media_tokens)).div_ceil(4),
         known_units: outline.map_or_else(Units::default, |outline| outline.known_units),
@@ -111,9 +116,9 @@ pub(super) fn bound(
         output: OutputBound {
             tokens,
             rate,
-            elastic: received.asked.max_output.is_none() && choices == 1 && !native,
+            elastic: uncapped && estimate.is_none() && choices == 1 && !native,
         },
-        limited,
+        limited: limited && estimate.is_none(),
     })
 }
 

@@ -96,12 +96,14 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
         retries: RETRIES,
         timeouts: Timeouts::default(),
         repeats: None,
+        estimate: None,
     }
 }
 
 fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Providers, entry: ModelEntry) {
     let retries = entry.retries.unwrap_or(RETRIES);
-    let (strategy, timeouts, repeats) = (entry.strategy, entry.timeouts, entry.repeats);
+    let (strategy, timeouts) = (entry.strategy, entry.timeouts);
+    let (repeats, estimate) = (entry.repeats, entry.estimate);
     let names = |list: Vec<(ModelName, Spot)>| list.into_iter().map(|(name, _)| name).collect();
     let fallbacks = Fallbacks {
         general: names(entry.fallbacks),
@@ -121,6 +123,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             retries,
             timeouts,
             repeats,
+            estimate,
         });
     } else {
         let mut target = |entry| one_target(reader, providers, entry);
@@ -134,6 +137,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             retries,
             timeouts,
             repeats,
+            estimate,
         };
         policy.models.insert(entry.name, Arc::new(model));
     }

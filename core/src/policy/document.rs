@@ -96,6 +96,7 @@ pub(super) struct ModelEntry {
     pub(super) retries: Option<u32>,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
+    pub(super) estimate: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -323,8 +324,17 @@ fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue
     headers
 }
 
-const MODEL: [&str; 8] =
-    ["targets", "strategy", "fallbacks", "fallbacks_on", "rules", "retries", "timeouts", "repeats"];
+const MODEL: [&str; 9] = [
+    "targets",
+    "strategy",
+    "fallbacks",
+    "fallbacks_on",
+    "rules",
+    "retries",
+    "timeouts",
+    "repeats",
+    "estimate",
+];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
     let name = match ModelName::try_from(name) {
@@ -349,6 +359,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         retries: None,
         timeouts: Timeouts::default(),
         repeats: None,
+        estimate: None,
     };
     if at.is_scalar() {
         return Some(plain(vec![target(reader, at)?]));
@@ -377,6 +388,10 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
             reader.parsed(at, "a whole number from 0 to 10", count)
         }),
         timeouts: timeouts_given.unwrap_or_default(),
+        estimate: fields.get("estimate").and_then(|at| {
+            let count = |text: &str| text.parse().ok().filter(|count| *count > 0);
+            reader.parsed(at, "a whole number of tokens", count)
+        }),
         repeats: fields.get("repeats").and_then(|at| {
             let count = |text: &str| text.parse().ok().filter(|count| *count >= 10);
             reader.parsed(at, "a whole number of at least 10", count)

@@ -64,6 +64,9 @@ pub struct Model {
     pub timeouts: Timeouts,
     /// A stream that says one and the same piece more often than this in a row is ended.
     pub repeats: Option<u32>,
+    /// Tokens of output that are held of a request that names no cap, where no hard budget is in force; none: the most
+    /// that the model makes.
+    pub estimate: Option<u64>,
 }
 
 impl Model {
@@ -78,6 +81,7 @@ impl Model {
             retries: 0,
             timeouts: Timeouts::default(),
             repeats: None,
+            estimate: None,
         }
     }
 }
@@ -211,6 +215,7 @@ pub(super) struct Wildcard {
     pub(super) retries: u32,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
+    pub(super) estimate: Option<u64>,
 }
 
 #[derive(Clone, Debug)]

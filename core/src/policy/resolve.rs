@@ -159,6 +159,7 @@ impl Wildcard {
             retries: self.retries,
             timeouts: self.timeouts,
             repeats: self.repeats,
+            estimate: self.estimate,
         })
     }
 

@@ -143,7 +143,7 @@ async fn the_sdks_see_a_limit_as_their_own_rate_limit_error(world: Arc<World>) -
     Ok(())
 }
 
-fn retry_after(answer: &Whole) -> Result<u64> {
+pub(super) fn retry_after(answer: &Whole) -> Result<u64> {
     let text =
         answer.header("retry-after").with_context(|| format!("no retry-after in {:?}", answer.headers))?;
     text.parse().with_context(|| format!("retry-after is not a whole second: {text}"))

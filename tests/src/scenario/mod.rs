@@ -16,6 +16,7 @@ macro_rules! scenarios {
     };
 }
 
+mod at_limit;
 mod bad_input;
 mod bedrock;
 mod chaos;
@@ -67,6 +68,8 @@ impl std::fmt::Debug for Scenario {
 /// The one list.
 pub fn all() -> Vec<Scenario> {
     [
+        // First, as some of these wait for more than a minute.
+        at_limit::scenarios(),
         headers::scenarios(),
         chat::scenarios(),
         verbatim::scenarios(),
