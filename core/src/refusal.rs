@@ -38,6 +38,8 @@ pub enum Refusal {
     KeyKind { kind: &'static str },
     #[error("the key does not open the route `{route}`")]
     RouteForbidden { route: &'static str },
+    #[error("`{by}` does not allow the tag `{tag}`")]
+    TagForbidden { tag: String, by: AccountId },
     /// None: nobody knows from where the request comes.
     #[error("the key is not for this address")]
     SourceForbidden { address: Option<IpAddr> },
@@ -323,6 +325,15 @@ impl Refusal {
                 "route_forbidden",
                 format!("This key does not open the route `{route}`."),
             ),
+            Self::TagForbidden { tag, by } => Row {
+                param: Some("x-gatelet-tags".to_owned()),
+                ..row(
+                    403,
+                    Kind::Permission,
+                    "tag_forbidden",
+                    format!("`{by}` does not allow requests to have the tag `{tag}`."),
+                )
+            },
             Self::SourceForbidden { address } => row(
                 403,
                 Kind::Permission,

@@ -173,6 +173,19 @@ fn models_expiry_tags_and_fields_that_must_be_there_are_ceilings_too() {
     assert_eq!((status, &key["models"]), (201, &json!(["plain", "up-openai/*"])), "{key}");
     let month = ruled.world.gateway.ports().clock.now().after(Duration::from_hours(30 * 24));
     assert_eq!(key["expires"], json!(month.to_string()));
+    ruled.world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 7, 3))));
+    let ask = |tags: &'static str| {
+        let question = json!({ "model": "plain", "max_tokens": 10, "messages": [{ "role": "user", "content": "hello" }] });
+        let mut request = openai(text(&key), &question);
+        request.headers_mut().insert("x-gatelet-tags", http::HeaderValue::from_static(tags));
+        let response = ruled.world.send(request);
+        (response.status().as_u16(), read_json(response))
+    };
+    assert_eq!(ask("day, night").0, 200);
+    let (status, refused) = ask("day, noon");
+    assert_eq!((status, &refused["error"]["code"]), (403, &json!("tag_forbidden")), "{refused}");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`team/t`") && message.contains("`noon`"), "{message}");
     assert_eq!(ruled.make(admin, &with("models", json!(["up-openai/m*", "plain"]))).0, 201);
     // Nobody gets around one by a change, nor prolongs a life by asking again.
     ruled.world.handles.clock.advance(Duration::from_hours(24));

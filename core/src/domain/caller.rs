@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::account::{Document, Holder, Limits, Stood};
-use super::{AccountId, Key, ScopeKind};
+use super::{AccountId, Key, Scope, ScopeKind};
 
 /// A key and what it belongs to, as they were when they were read: what a request is judged by. The ledger says whether
 /// that is how they are.
@@ -64,6 +64,14 @@ impl Caller {
     /// Documents of what it belongs to.
     pub fn documents(&self) -> impl Iterator<Item = &Document> {
         self.scopes.iter().filter_map(|scope| scope.document.as_deref())
+    }
+
+    /// Who of those that it belongs to does not let its requests have this tag.
+    pub fn forbids(&self, tag: &String) -> Option<&Scope> {
+        self.documents().filter_map(Document::scope).find(|scope| {
+            let allowed = scope.ceilings.as_ref().and_then(|ceilings| ceilings.allowed_tags.as_ref());
+            allowed.is_some_and(|allowed| !allowed.contains(tag))
+        })
     }
 
     /// What is meant by a model's name: what the key says, or its team, or the name itself.

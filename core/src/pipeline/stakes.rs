@@ -41,6 +41,9 @@ impl Stakes {
         }
         let knobs = &received.arrived.knobs;
         let more = knobs.tags.iter().filter(|tag| !key.tags.contains(tag));
+        if let Some((tag, scope)) = more.clone().find_map(|tag| Some((tag, caller.forbids(tag)?))) {
+            return Err(Refusal::TagForbidden { tag: tag.clone(), by: scope.account() });
+        }
         for tag in key.tags.iter().chain(more) {
             all.push(core.scopes.stake(shard, ScopeKind::Tag.account(tag)));
         }
