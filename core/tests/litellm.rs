@@ -292,3 +292,59 @@ fn whoever_is_no_admin_is_none_here_either() {
     assert_eq!(get(&world, "/health/liveliness"), "I'm alive!");
     assert_eq!(get(&world, "/health/readiness")["status"], "ok");
 }
+
+#[test]
+fn members_come_into_a_team_with_a_budget_of_their_own_and_leave_it() {
+    let world = World::new();
+    post(&world, "/team/new", &json!({ "team_id": "search" }));
+    post(&world, "/user/new", &json!({ "user_id": "ann", "auto_create_key": false }));
+    let added = post(
+        &world,
+        "/team/member_add",
+        &json!({ "team_id": "search", "max_budget_in_team": 0.000_05,
+            "member": [{ "role": "admin", "user_id": "ann" }, { "role": "user", "user_email": "ben@example.com" }] }),
+    );
+    assert_eq!(added["updated_users"][1]["user_id"], "ben@example.com", "{added}");
+    let listed = get(&world, "/user/list").to_string();
+    assert!(listed.contains("ben@example.com"), "who was nobody is a user now: {listed}");
+    let info = get(&world, "/team/info?team_id=search");
+    let role = |place: usize| info["team_info"]["members_with_roles"][place]["role"].as_str().unwrap();
+    assert_eq!((role(0), role(1)), ("admin", "user"), "{info}");
+    assert_eq!(info["team_memberships"][0]["litellm_budget_table"]["max_budget"], json!(0.000_05));
+
+    // What a member may spend there is the member's: a request too dear for it is refused.
+    let key = post(&world, "/key/generate", &json!({ "team_id": "search", "user_id": "ann" }));
+    let secret = key["key"].as_str().unwrap();
+    assert_eq!(ask(&world, secret).0, 402);
+    let changed = post(
+        &world,
+        "/team/member_update",
+        &json!({ "team_id": "search", "user_id": "ann", "max_budget_in_team": 5, "role": "user" }),
+    );
+    assert_eq!(changed["max_budget_in_team"], json!(5.0), "{changed}");
+    assert_eq!(ask(&world, secret).0, 200);
+
+    let left = post(&world, "/team/member_delete", &json!({ "team_id": "search", "user_id": "ann" }));
+    assert_eq!(left["members_with_roles"].as_array().unwrap().len(), 1, "{left}");
+    let (status, refused) = world.call(
+        world::ADMIN,
+        "POST",
+        "/team/member_add",
+        &json!({ "team_id": "search", "member": { "user_id": "eve", "role": "owner" } }),
+    );
+    assert_eq!(status, 400, "{refused}");
+    assert!(!get(&world, "/user/list").to_string().contains("eve"), "nothing is made of what is refused");
+}
+
+#[test]
+fn health_tells_of_the_targets_that_were_asked() {
+    let world = World::new();
+    assert_eq!(get(&world, "/health")["healthy_count"], 0);
+    let key = post(&world, "/key/generate", &json!({}));
+    assert_eq!(ask(&world, key["key"].as_str().unwrap()).0, 200);
+    let health = get(&world, "/health");
+    assert_eq!((&health["healthy_count"], &health["unhealthy_count"]), (&json!(1), &json!(0)), "{health}");
+    let model = health["healthy_endpoints"][0]["model"].as_str().unwrap();
+    assert_eq!(get(&world, &format!("/health?model={model}"))["healthy_count"], 1);
+    assert_eq!(get(&world, "/health?model=nowhere/nothing")["healthy_count"], 0);
+}

@@ -6,7 +6,9 @@
 
 mod amounts;
 mod fields;
+mod health;
 mod keys;
+mod members;
 mod models;
 mod scopes;
 mod spend;
@@ -16,7 +18,7 @@ use http::{Method, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{admin, health, reply};
+use super::{admin, reply};
 use crate::domain::Timestamp;
 use crate::pipeline;
 use crate::port::Body;
@@ -31,7 +33,9 @@ use scopes::Noun;
 pub(super) fn knows(segments: &[&str]) -> bool {
     match segments {
         ["key", action, ..] => keys::ACTIONS.contains(action),
-        ["health", action] => ["liveliness", "liveness", "readiness"].contains(action),
+        ["health"] => true,
+        ["health", action] => health::ACTIONS.contains(action),
+        ["team", action] if members::ACTIONS.contains(action) => true,
         ["model" | "model_group", "info"]
         | ["v1", "model", "info"]
         | ["v2", "team", "list"]
@@ -51,8 +55,10 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let ours = Ours { core, now, parts };
     let answer = match segments {
-        ["health", "readiness"] => return health::ready(core).await,
+        ["health", "readiness"] => return super::health::ready(core).await,
         ["health", _] => json!("I'm alive!"),
+        ["health"] => health::all(&ours).await?,
+        ["team", action] if members::ACTIONS.contains(action) => members::answer(&ours, action, body).await?,
         ["model" | "model_group", "info"] | ["v1", "model", "info"] => {
             models::info(&ours, segments.first() == Some(&"model_group")).await?
         }

@@ -16,6 +16,18 @@ impl Fields {
         }
     }
 
+    /// A part of a body.
+    pub(super) fn of(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
+    /// Gives a field the name under which it is looked for.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        if let Some(value) = self.0.remove(from) {
+            self.0.insert(to.to_owned(), value);
+        }
+    }
+
     /// A field that says something.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())

@@ -58,7 +58,7 @@ async fn generate(ours: &Ours<'_>, mut fields: Fields) -> Result<Value, Refusal>
     if let Some(user) = wish.get("user").and_then(Value::as_str) {
         let made = ours.ask(Method::POST, "users", Some(json!({ "id": user }))).await;
         match made {
-            Ok(_) | Err(Refusal::Conflict { .. }) => {}
+            Ok(_) | Err(Refusal::Exists { .. }) => {}
             Err(refusal) => return Err(refusal),
         }
     }

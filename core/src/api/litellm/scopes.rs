@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::fields::{Fields, invalid};
-use super::{Ours, amounts, escaped, keys};
+use super::{Ours, amounts, escaped, keys, members};
 use crate::port::Body;
 use crate::refusal::Refusal;
 
@@ -227,7 +227,14 @@ async fn info(ours: &Ours<'_>, noun: &Noun) -> Result<Value, Refusal> {
     }
     let keys = keys::of(ours, noun.id, &id).await?;
     Ok(match noun.words {
-        ["team"] => json!({ "team_id": id, "team_info": found, "keys": keys, "team_memberships": [] }),
+        ["team"] => {
+            let (roles, memberships) = members::of(ours, &id).await?;
+            let mut found = found;
+            if roles != json!([]) {
+                found["members_with_roles"] = roles;
+            }
+            json!({ "team_id": id, "team_info": found, "keys": keys, "team_memberships": memberships })
+        }
         _ => json!({ "user_id": id, "user_info": found, "keys": keys, "teams": [] }),
     })
 }
@@ -269,7 +276,7 @@ fn shared(fields: &mut Fields) -> Result<Map<String, Value>, Refusal> {
 }
 
 /// A scope of ours in their fields.
-fn shown(noun: &Noun, scope: &Value) -> Value {
+pub(super) fn shown(noun: &Noun, scope: &Value) -> Value {
     let mut shown = amounts::shown(scope);
     shown.insert(noun.id.to_owned(), scope["id"].clone());
     shown.insert(noun.alias.to_owned(), scope["name"].clone());
