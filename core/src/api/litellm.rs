@@ -33,10 +33,10 @@ use scopes::Noun;
 pub(super) fn knows(segments: &[&str]) -> bool {
     match segments {
         ["key", action, ..] => keys::ACTIONS.contains(action),
-        ["health"] => true,
         ["health", action] => health::ACTIONS.contains(action),
         ["team", action] if members::ACTIONS.contains(action) => true,
-        ["model" | "model_group", "info"]
+        ["health"]
+        | ["model" | "model_group", "info"]
         | ["v1", "model", "info"]
         | ["v2", "team", "list"]
         | ["team", "available"] => true,

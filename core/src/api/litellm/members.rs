@@ -91,8 +91,8 @@ async fn add(ours: &Ours<'_>, team: &str, mut fields: Fields) -> Result<Value, R
 
 async fn update(ours: &Ours<'_>, team: &str, mut fields: Fields) -> Result<Value, Refusal> {
     let user = who(&mut fields)?;
-    let path = path(team, &user);
-    let standing = ours.ask(Method::GET, &path, None).await?;
+    let place = path(team, &user);
+    let standing = ours.ask(Method::GET, &place, None).await?;
     let mut patch = Map::new();
     let limits = limits(&mut fields, Some(&standing["limits"]))?;
     if !limits.is_empty() {
@@ -102,7 +102,7 @@ async fn update(ours: &Ours<'_>, team: &str, mut fields: Fields) -> Result<Value
         patch.insert("metadata".to_owned(), json!({ "role": role }));
     }
     fields.end()?;
-    let changed = ours.ask(Method::PATCH, &path, Some(Value::Object(patch))).await?;
+    let changed = ours.ask(Method::PATCH, &place, Some(Value::Object(patch))).await?;
     let mut answer = amounts::shown(&changed);
     answer.insert("team_id".to_owned(), json!(team));
     answer.insert("user_id".to_owned(), json!(user));
