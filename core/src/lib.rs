@@ -20,6 +20,7 @@ pub mod responses;
 pub mod route;
 pub mod settings;
 pub mod shared;
+pub mod sink;
 
 pub use gateway::{Gateway, Unready, unready};
 pub use settings::{AdminKey, Settings};

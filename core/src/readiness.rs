@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::domain::Timestamp;
 
 /// Whether they answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) ledger: bool,
     pub(crate) store: bool,
+    /// By name, whether it takes what it is told.
+    pub(crate) sinks: Vec<(String, bool)>,
 }
 
 #[derive(Debug, Default)]
@@ -31,13 +33,20 @@ impl Readiness {
     /// What is known; none: whoever asks has to look, and to say what was seen by [`Readiness::end`].
     pub(crate) fn begin(&self, now: Timestamp) -> Option<Standing> {
         let mut state = self.lock();
-        let known = |within| state.known.filter(|(at, _)| now.since(*at) < within).map(|known| known.1);
+        let known = |within| {
+            let known = state.known.as_ref().filter(|(at, _)| now.since(*at) < within);
+            known.map(|(_, standing)| standing.clone())
+        };
         if let Some(known) = known(FRESH) {
             return Some(known);
         }
         if state.looking.is_some_and(|since| now.since(since) < SILENT) {
             // One look at a time. Who asks meanwhile hears the last answer, unless it is as old as a silence.
-            return Some(known(FRESH + SILENT).unwrap_or(Standing { ledger: false, store: false }));
+            return Some(known(FRESH + SILENT).unwrap_or(Standing {
+                ledger: false,
+                store: false,
+                sinks: Vec::new(),
+            }));
         }
         // A look that never came back (its caller left) is made again.
         state.looking = Some(now);
@@ -45,7 +54,7 @@ impl Readiness {
     }
 
     pub(crate) fn end(&self, now: Timestamp, seen: Standing) -> Standing {
-        *self.lock() = State { known: Some((now, seen)), looking: None };
+        *self.lock() = State { known: Some((now, seen.clone())), looking: None };
         seen
     }
 
@@ -58,8 +67,8 @@ impl Readiness {
 mod tests {
     use super::*;
 
-    const UP: Standing = Standing { ledger: true, store: true };
-    const DOWN: Standing = Standing { ledger: false, store: false };
+    const UP: Standing = Standing { ledger: true, store: true, sinks: Vec::new() };
+    const DOWN: Standing = Standing { ledger: false, store: false, sinks: Vec::new() };
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_micros(1_000_000_000 + millis * 1_000)

@@ -82,6 +82,8 @@ pub struct Ticked {
     pub archived: usize,
     /// Alerts that were told.
     pub told: usize,
+    /// Requests that sinks were told of, each counted for each sink.
+    pub passed_on: usize,
 }
 
 impl Core {

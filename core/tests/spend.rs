@@ -129,12 +129,12 @@ proptest! {
             let fused = Arc::new(Fused { ports: ports.clone(), fuse: AtomicUsize::new(fuse), turns: AtomicUsize::new(number) });
             let weak = Ports { store: fused.clone(), ledger: fused, ..ports.clone() };
             let shard = ShardId::main();
-            let _ = block_on(join3(drain(&weak, &shard), drain(&weak, &shard), drain(&weak, &shard)));
+            let _ = block_on(join3(drain(&weak, &shard, false), drain(&weak, &shard, false), drain(&weak, &shard, false)));
             // A reader counts nothing twice, however far it has come.
             prop_assert!(ask(&ports, &all(&[])).total[0] <= number as u64);
         }
         for _ in 0..60 {
-            block_on(drain(&ports, &ShardId::main())).unwrap();
+            block_on(drain(&ports, &ShardId::main(), false)).unwrap();
         }
         let report = ask(&ports, &all(&[By::named("team").unwrap(), By::Day]));
         let rows: BTreeMap<(String, u32), (u64, u64)> = report.rows.iter().map(|row| {
@@ -154,7 +154,7 @@ fn an_entry_that_comes_back_is_not_counted_again() {
     let entries: Vec<Entry> = (0..3).map(|number| entry(number, 20_000, "t", &[], 5)).collect();
     for _ in 0..3 {
         keep(&ports, entries.clone());
-        block_on(drain(&ports, &ShardId::main())).unwrap();
+        block_on(drain(&ports, &ShardId::main(), false)).unwrap();
     }
     assert_eq!(ask(&ports, &all(&[])).total[0], 3);
 }
@@ -167,7 +167,7 @@ fn a_report_is_as_of_the_oldest_request_that_waits() {
     keep(&ports, vec![entry(0, day - 1, "t", &[], 5)]);
     let waiting = ask(&ports, &all(&[]));
     assert_eq!((waiting.total[0], waiting.as_of.seconds()), (0, i64::from(day - 1) * 86_400));
-    block_on(drain(&ports, &ShardId::main())).unwrap();
+    block_on(drain(&ports, &ShardId::main(), false)).unwrap();
     let done = ask(&ports, &all(&[]));
     assert_eq!((done.total[0], done.as_of), (1, ports.clock.now()));
 }

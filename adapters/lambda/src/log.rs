@@ -21,6 +21,10 @@ impl Log for ToStderr {
     fn failed(&self, what: &str, fault: &Fault) {
         error(what, fault);
     }
+
+    fn line(&self, line: &str) {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
 }
 
 fn line(level: &str, what: &str, cause: &dyn Display) {

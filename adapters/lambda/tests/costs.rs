@@ -201,6 +201,16 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         soft_passed: Vec::new(),
         shadowed: Vec::new(),
         fell_to: None,
+        trace: None,
+        strategy: None,
+        queue_ms: None,
+        upstream_ms: record::millis(started, ended) / 2.0,
+        overhead_ms: 0.412,
+        finish: Some("stop"),
+        fault: None,
+        request_bytes: 4_803,
+        answer_bytes: 61_940,
+        content: None,
     };
     let attempt = Attempt {
         v: record::VERSION,
@@ -215,6 +225,8 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         head_ms: Some(record::millis(started, ended) / 3.0),
         total_ms: record::millis(started, ended),
         billed: None,
+        why: None,
+        fault: None,
     };
     let settle = Nested::settle(caller, &hold, record.cost, record::entry(&record, &[attempt]));
     let grant = ledger.transact(shard, settle, now()).await.unwrap().grant;

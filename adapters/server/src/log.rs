@@ -26,6 +26,10 @@ impl Log for ToStderr {
     fn failed(&self, what: &str, fault: &Fault) {
         error(what, &[("fault", fault)]);
     }
+
+    fn line(&self, line: &str) {
+        let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
+    }
 }
 
 fn line(level: &str, what: &str, with: &[(&str, &dyn Display)]) {

@@ -88,7 +88,7 @@ fn a_year_of_ten_million_requests_is_reported_in_less_than_a_second() {
                 let entries = entries.collect();
                 let work = Transaction { accounts: Vec::new(), op: Op::Sweep, entries };
                 ports.ledger.transact(&shard, work, ports.clock.now()).await.unwrap();
-                while drain(&ports, &shard).await.unwrap() > 0 {}
+                while drain(&ports, &shard, false).await.unwrap() > 0 {}
             }
         }
     });

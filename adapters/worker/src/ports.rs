@@ -102,6 +102,10 @@ impl Log for Console {
     fn failed(&self, what: &str, fault: &Fault) {
         worker::console_error!("{what}: {fault}");
     }
+
+    fn line(&self, line: &str) {
+        worker::console_log!("{line}");
+    }
 }
 
 /// The runtime's own cryptography.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gatelet_core::domain::account::Account;
 use gatelet_core::domain::{AccountId, ShardId, Timestamp};
-use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
+use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction, feed};
 use gatelet_core::record;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -234,7 +234,9 @@ impl Shard {
         }
         let Some(name) = &self.name else { return Err("the runtime has not told the object's name".into()) };
         let ledger = Arc::new(Own(SendWrapper::new(Rc::clone(&self.books))));
-        record::drain(&Ports { ledger, ..crate::ports(&self.env)? }, &ShardId::new(name.as_str())).await?;
+        let (ports, shard) = (Ports { ledger, ..crate::ports(&self.env)? }, ShardId::new(name.as_str()));
+        let fed = feed::is_open(&*ports.store, &shard).await?;
+        record::drain(&ports, &shard, fed).await?;
         Ok(())
     }
 }

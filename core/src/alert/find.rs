@@ -153,6 +153,27 @@ pub(super) fn refused(shard: &ShardId, asked: &[Asked], now: Timestamp) -> Vec<F
     refused.into_iter().map(tell).collect()
 }
 
+/// A sink that takes no records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down {
+    pub sink: String,
+    /// Since when, in seconds.
+    pub since: i64,
+    pub why: String,
+}
+
+/// Each is told of once for each time that it is down.
+pub(super) fn sinks(shard: &ShardId, down: &[Down], now: Timestamp) -> Vec<Found> {
+    let tell = |down: &Down| {
+        let since = Timestamp::from_seconds(down.since).to_string();
+        let text = format!("the sink {} takes no records since {since}: {}", down.sink, down.why);
+        let detail =
+            BTreeMap::from([("since".to_owned(), since.clone()), ("why".to_owned(), down.why.clone())]);
+        notice(Event::SinkFailing, shard, &format!("sink/{}", down.sink), &since, detail, text, now)
+    };
+    down.iter().map(tell).collect()
+}
+
 /// Compares with what was asked some minutes ago.
 pub(super) fn providers(window: &mut Window, shard: &ShardId, asked: &[Asked], now: Timestamp) -> Vec<Found> {
     const FEW: u64 = 10;

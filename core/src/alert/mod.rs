@@ -17,7 +17,7 @@ use crate::domain::{ShardId, Timestamp};
 use crate::policy::{Channel, Event};
 use crate::port::{EXACT, Expect, Fault, FaultKind, Ports};
 
-pub use find::Asked;
+pub use find::{Asked, Down};
 
 /// Accounts that are read together.
 const ACCOUNTS: usize = 500;
@@ -84,6 +84,7 @@ pub async fn tick(
     channels: &[Channel],
     shard: &ShardId,
     asked: &[Asked],
+    down: &[Down],
 ) -> Result<usize, Fault> {
     let now = ports.clock.now();
     let name = format!("{EXACT}alerts/{shard}");
@@ -98,6 +99,7 @@ pub async fn tick(
         found = find::accounts(ports, shard, &mut state, now).await?;
     }
     found.extend(find::refused(shard, asked, now));
+    found.extend(find::sinks(shard, down, now));
     found.extend(find::providers(&mut state.window, shard, asked, now));
     for (event, key, notice) in found {
         state.note(channels, event, key, &notice, now);

@@ -8,6 +8,7 @@ use crate::port::Body;
 use crate::readiness::Standing;
 use crate::refusal::Refusal;
 use crate::shared::Core;
+use crate::sink;
 
 /// `GET /health/live`: the process answers.
 pub(crate) fn live() -> Response<Body> {
@@ -21,13 +22,31 @@ pub(super) async fn ready(core: &Core) -> Result<Response<Body>, Refusal> {
     } else {
         let ledger = core.ports.ledger.list(&core.settings.shard, "key/", None, 1).await.is_ok();
         let store = core.ports.store.get("config").await.is_ok();
-        core.ready.end(core.ports.clock.now(), Standing { ledger, store })
+        let sinks = if store { sinks(core).await } else { Vec::new() };
+        core.ready.end(core.ports.clock.now(), Standing { ledger, store, sinks })
     };
     let word = |fine: bool| if fine { "ok" } else { "down" };
     let all = standing.ledger && standing.store;
-    let body = json!({ "status": word(all), "ledger": word(standing.ledger), "store": word(standing.store) });
+    let mut body =
+        json!({ "status": word(all), "ledger": word(standing.ledger), "store": word(standing.store) });
+    // A sink that is down makes nobody wait, and the gateway is ready without it; but whoever looks sees it.
+    if !standing.sinks.is_empty() {
+        body["sinks"] =
+            standing.sinks.iter().map(|(name, fine)| (name.clone(), json!(word(*fine)))).collect();
+    }
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(reply(status, &body))
+}
+
+/// Each sink, and whether it takes what it is told.
+async fn sinks(core: &Core) -> Vec<(String, bool)> {
+    let policy = core.policy();
+    if policy.sinks().is_empty() {
+        return Vec::new();
+    }
+    let standing = sink::standing(&core.ports, &core.settings.shard).await.unwrap_or_default();
+    let fine = |name: &str| standing.get(name).is_none_or(|place| !place.is_down());
+    policy.sinks().iter().map(|sink| (sink.name.to_string(), fine(&sink.name))).collect()
 }
 
 /// `GET /`: what this is, for whoever opens it in a browser.

@@ -10,6 +10,7 @@ mod responses;
 mod route;
 mod show;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,16 +18,18 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
-use crate::alert::{self, Asked};
+use crate::alert::{self, Asked, Down};
+use crate::credential::Drawer;
 use crate::domain::account::Op;
 use crate::domain::{AccountId, RequestId, ShardId, Timestamp};
 use crate::pipeline;
-use crate::policy::Channel;
-use crate::port::{Body, Fault, Transaction};
+use crate::policy::{Channel, Sink};
+use crate::port::{Body, Fault, Transaction, feed};
 use crate::record;
 use crate::record::spend::{self, By, COUNTERS, Question};
 use crate::refusal::Refusal;
 use crate::shared::{Core, Ticked};
+use crate::sink;
 
 pub(crate) use health::live;
 pub use litellm::says_nothing;
@@ -86,7 +89,17 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
         core.alerted.store(now, Ordering::Relaxed);
     }
     for shard in core.ports.ledger.shards().await? {
-        ticked.archived += record::drain(&core.ports, &shard).await?;
+        let sinks = policy.sinks();
+        let fed = !sinks.is_empty();
+        let begin = if fed { feed::end(&*core.ports.store, &shard).await? } else { 0 };
+        ticked.archived += record::drain(&core.ports, &shard, fed).await?;
+        if fed {
+            // Who hears of it later does not hold up who archives.
+            match Box::pin(pass_on(core, sinks, &shard, begin)).await {
+                Ok(count) => ticked.passed_on += count,
+                Err(fault) => core.ports.log.failed("records were not passed on", &fault),
+            }
+        }
         forget(core, &shard).await?;
         if looks {
             // Who is not told today is told tomorrow; records do not wait for that.
@@ -97,6 +110,25 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
         }
     }
     Ok(ticked)
+}
+
+async fn pass_on(core: &Core, sinks: &[Sink], shard: &ShardId, begin: u64) -> Result<usize, Fault> {
+    let (ports, sealing) = (&core.ports, &core.settings.sealing);
+    let mut keys = BTreeMap::new();
+    if !sealing.is_empty() {
+        for sealed in Drawer::read(ports, shard).await?.credentials {
+            let Some(name) = sealed.provider.strip_prefix(sink::CREDENTIAL) else { continue };
+            // One that is somebody's is for the sink that is theirs.
+            let mine = |sink: &&Sink| {
+                let of = sink.of.as_ref().map(|(kind, id)| format!("{kind}/{id}"));
+                *sink.name == *name && (sealed.of.is_none() || sealed.of == of)
+            };
+            if sinks.iter().any(|sink| mine(&sink)) {
+                keys.insert(name.to_owned(), sealed.open(ports, sealing, shard).await?);
+            }
+        }
+    }
+    sink::tick(ports, sinks, &keys, shard, begin).await
 }
 
 /// Sweeps some of the accounts without documents, whose limits a key says: those are forgotten once nothing of them counts
@@ -137,7 +169,13 @@ async fn alerts(core: &Core, channels: &[Channel], shard: &ShardId) -> Result<us
         let mut of = row.of.into_iter();
         Some(Asked { key: of.next()??, provider: of.next()?, requests, failures, over_budget })
     });
-    alert::tick(&core.ports, channels, shard, &asked.collect::<Vec<_>>()).await
+    let mut down = Vec::new();
+    if !core.policy().sinks().is_empty() {
+        let standing = sink::standing(&core.ports, shard).await?;
+        let failing = standing.into_iter().filter(|(_, place)| place.is_down());
+        down.extend(failing.map(|(sink, place)| Down { sink, since: place.since, why: place.why }));
+    }
+    alert::tick(&core.ports, channels, shard, &asked.collect::<Vec<_>>(), &down).await
 }
 
 fn only(method: &Method, allowed: &Method) -> Result<(), Refusal> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
@@ -69,6 +71,21 @@ impl RequestId {
         }
         Self::new(std::str::from_utf8(&text).unwrap_or_default())
     }
+
+    /// The 128 bits that it is made of; of another text a hash.
+    pub fn bits(&self) -> u128 {
+        let letters = self.0.strip_prefix("req_").filter(|letters| letters.len() == 26);
+        let value = |letters: &str| {
+            letters.bytes().try_fold(0_u128, |value, letter| {
+                let digit = ALPHABET.iter().position(|known| *known == letter)?;
+                Some((value << 5) | u128::try_from(digit).ok()?)
+            })
+        };
+        letters.and_then(value).unwrap_or_else(|| {
+            let digest = Sha256::digest(self.0.as_bytes());
+            digest.iter().take(16).fold(0, |value, byte| (value << 8) | u128::from(*byte))
+        })
+    }
 }
 
 /// A request holds under its own name.
@@ -83,7 +100,8 @@ pub(super) fn crockford(bits: u128) -> char {
     char::from(digit(bits))
 }
 
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
 fn digit(bits: u128) -> u8 {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     ALPHABET[usize::try_from(bits & 31).unwrap_or(0)]
 }

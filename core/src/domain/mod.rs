@@ -18,6 +18,7 @@ mod sealing;
 pub mod secret;
 mod span;
 pub mod time;
+pub mod trace;
 mod zone;
 
 pub use calendar::Civil;
@@ -35,4 +36,5 @@ pub use sealing::{NotSealingKeys, SealingKeys};
 pub use secret::Secret;
 pub use span::Span;
 pub use time::Timestamp;
+pub use trace::Trace;
 pub use zone::Zone;

@@ -96,7 +96,7 @@ pub(super) async fn admit<'a>(
                 marks.soft_passed = soft_passed;
                 marks.shadowed = shadowed;
                 marks.fell_to = cheaper.is_some().then_some(wanted);
-                waiting.spread(core, &stakes, &caller, &headroom).await;
+                books.queued(waiting.spread(core, &stakes, &caller, &headroom).await);
                 let plan = own.unwrap_or(plan);
                 let plan = order(core, &policy, &received, &model, plan, asked.likely_tokens);
                 books.teaches(&model);
@@ -116,7 +116,7 @@ pub(super) async fn admit<'a>(
                     books.forget();
                 } else {
                     let refusal = Refusal::Denied(Box::new(denial));
-                    books.refuse(&refusal);
+                    books.queued(waiting.time).refuse(&refusal);
                     return Err(refusal);
                 }
             }

@@ -21,12 +21,15 @@ use super::betas;
 use super::fetch;
 use super::flow::{Flow, Unsaid, Waiting, Writing};
 use super::idiom::{self, opened};
+use super::knobs::TRACEPARENT;
 use super::lane::{self, Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
 use super::route::blame;
+use super::tally::finish;
 use super::task;
 use crate::domain::Timestamp;
+use crate::domain::trace::span_of;
 use crate::policy::Target;
 use crate::port::{Body, ByteStream, FaultKind, Reach, Signer};
 use crate::refusal::{Refusal, UpstreamFailure};
@@ -87,7 +90,7 @@ pub(super) async fn attempt(
         let refusal = Refusal::Lossy { target: target.to_string(), lost };
         return Err(Failed { refusal, next: Next::Elsewhere });
     }
-    call.books.attempt(target, prepared.lane.name(), &prepared.loss, started);
+    call.books.attempt(target, prepared.lane.name(), call.why, &prepared.loss, started);
     let limit = call.timeouts.first.min(call.deadline.since(started));
     let answered = {
         let work = pin!(run(core, call, target, prepared));
@@ -123,7 +126,11 @@ async fn run(
         own_path(target, &path)
     };
     let now = core.ports.clock.now();
-    let request = request(&*core.ports.signer, call.received, target, place, body, now)
+    let traced = call.received.arrived.knobs.trace.map(|trace| {
+        // The attempt is the parent of whatever the upstream does.
+        trace.header(span_of(&call.received.arrived.id, call.books.attempts()))
+    });
+    let request = request(&*core.ports.signer, call.received, target, place, body, traced, now)
         .await
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
@@ -173,6 +180,7 @@ async fn run(
             let body = collect(body, &head.headers, core.settings.answer_limit)
                 .await
                 .map_err(|_| fail(target, UpstreamFailure::Broken))?;
+            call.books.came(core.ports.clock.now());
             whole(core, call, target, anew, body, &restore, loss)
         }
     }
@@ -235,7 +243,9 @@ pub(super) async fn commit(
             return Err(said(target, error, None));
         }
     }
-    call.books.first_content(core.ports.clock.now());
+    let now = core.ports.clock.now();
+    call.books.came(now);
+    call.books.first_content(now);
     Ok(Answer::Stream { upstream, flow, waiting, loss, media: None })
 }
 
@@ -267,6 +277,7 @@ fn whole(
         && let Ok((usage, service_tier)) = upstream.read_usage(&body, reading)
     {
         call.books.tally.answered(usage, body.len());
+        call.books.tally.ended(&body);
         call.books.tally.service_tier = service_tier;
         call.books.first_content(core.ports.clock.now());
         return Ok(Answer::Whole { body, loss });
@@ -282,6 +293,7 @@ fn whole(
     }
     let tally = &mut call.books.tally;
     tally.answered(response.usage, body.len());
+    tally.finish = response.choices.first().and_then(|choice| choice.stop.as_ref()).map(finish);
     tally.service_tier.clone_from(&response.service_tier);
     call.books.first_content(core.ports.clock.now());
     if verbatim {
@@ -360,6 +372,7 @@ async fn request(
     target: &Target,
     place: Option<Uri>,
     body: Body,
+    traced: Option<String>,
     now: Timestamp,
 ) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
@@ -393,6 +406,9 @@ async fn request(
                 headers.insert(*name, value);
             }
         }
+    }
+    if let Some(value) = traced.and_then(|traced| HeaderValue::try_from(traced).ok()) {
+        headers.insert(&TRACEPARENT, value);
     }
     *request.uri_mut() = uri;
     if !target.provider.signs() {

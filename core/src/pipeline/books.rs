@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use gatelet_wire::{Loss, Operation, Units};
 
 use super::receive::Received;
+use super::route::blame;
 use super::sound::{self, Sound};
 use super::tally::Tally;
 use crate::domain::Caller;
@@ -45,8 +46,12 @@ pub(super) struct Books {
     watched: Option<Watched>,
     /// The model whose strategy learns from attempts.
     learner: Option<ModelName>,
-    /// For upstreams until their heads, or until they failed without one.
+    /// For upstreams until they said something, or until they failed without.
     waited: Duration,
+    /// Since when the upstream that is asked now is waited for.
+    waits: Option<Timestamp>,
+    /// At limits.
+    queued: Duration,
     pub(super) tally: Tally,
 }
 
@@ -121,6 +126,16 @@ impl Books {
             soft_passed: Vec::new(),
             shadowed: Vec::new(),
             fell_to: None,
+            trace: received.arrived.knobs.trace,
+            strategy: None,
+            queue_ms: None,
+            upstream_ms: 0.0,
+            overhead_ms: 0.0,
+            finish: None,
+            fault: None,
+            request_bytes: received.arrived.body.len() as u64,
+            answer_bytes: 0,
+            content: None,
         };
         Box::new(Self {
             core,
@@ -139,6 +154,8 @@ impl Books {
             watched: None,
             learner: None,
             waited: Duration::ZERO,
+            waits: None,
+            queued: Duration::ZERO,
             tally: Tally::default(),
         })
     }
@@ -175,6 +192,19 @@ impl Books {
     /// A model whose strategy learns is told how its attempts end.
     pub(super) fn teaches(&mut self, model: &Model) {
         self.learner = (model.strategy == Strategy::Adaptive).then(|| model.name.clone());
+        self.record.strategy = (model.targets.len() > 1).then(|| model.strategy.name());
+    }
+
+    /// The request waited at limits.
+    pub(super) fn queued(&mut self, time: Duration) -> &mut Self {
+        self.queued = time;
+        self.record.queue_ms = (!time.is_zero()).then(|| in_millis(time));
+        self
+    }
+
+    /// So much of the answer leaves.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.record.answer_bytes += bytes as u64;
     }
 
     /// The cap on output that the target which is tried now is sent.
@@ -183,7 +213,14 @@ impl Books {
     }
 
     /// An attempt begins; answers its number.
-    pub(super) fn attempt(&mut self, target: &Arc<Target>, lane: &'static str, loss: &Loss, now: Timestamp) {
+    pub(super) fn attempt(
+        &mut self,
+        target: &Arc<Target>,
+        lane: &'static str,
+        why: Option<&'static str>,
+        loss: &Loss,
+        now: Timestamp,
+    ) {
         let number = self.record.attempts + 1;
         self.record.attempts = number;
         self.record.target = Some(target.name().clone());
@@ -206,7 +243,10 @@ impl Books {
             head_ms: None,
             total_ms: 0.0,
             billed: None,
+            why,
+            fault: None,
         });
+        self.waits = Some(now);
     }
 
     /// The attempt's answer has begun.
@@ -214,7 +254,14 @@ impl Books {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = Some(status);
             attempt.head_ms = Some(millis(attempt.at, now));
-            self.waited += now.since(attempt.at);
+        }
+        self.came(now);
+    }
+
+    /// The upstream that is waited for has said something; it is waited for further.
+    pub(super) fn came(&mut self, now: Timestamp) {
+        if let Some(since) = self.waits.replace(now) {
+            self.waited += now.since(since);
         }
     }
 
@@ -235,8 +282,11 @@ impl Books {
         self.saw(Ended::Failed(blame), now);
         self.sent = false;
         self.tally = Tally::default();
+        self.came(now);
+        self.waits = None;
         self.end_attempt(outcome, now);
         if let Some(attempt) = self.attempts.last_mut() {
+            attempt.fault = Some(fault_of(blame));
             // An error's status is free everywhere; a silence, or a success that was none, need not be.
             let begun =
                 attempt.status.map_or(outcome == "upstream_timeout", |status| (200..300).contains(&status));
@@ -245,10 +295,21 @@ impl Books {
     }
 
     pub(super) fn first_content(&mut self, now: Timestamp) {
-        self.record.first_content_ms.get_or_insert(millis(self.record.at, now));
+        self.waits = None;
+        if self.record.first_content_ms.is_none() {
+            self.record.first_content_ms = Some(millis(self.record.at, now));
+            self.own_time(now);
+        }
         if let Some(watched) = &mut self.watched {
             watched.first.get_or_insert(now);
         }
+    }
+
+    /// What of the time until now was neither an upstream's nor a limit's.
+    fn own_time(&mut self, now: Timestamp) {
+        self.record.upstream_ms = in_millis(self.waited);
+        let own = now.since(self.record.at).saturating_sub(self.waited + self.queued);
+        self.record.overhead_ms = in_millis(own);
     }
 
     /// Tells the board how the attempt that is under way has ended, once.
@@ -290,9 +351,6 @@ impl Books {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.outcome = outcome;
             attempt.total_ms = millis(attempt.at, now);
-            if attempt.head_ms.is_none() {
-                self.waited += now.since(attempt.at);
-            }
         }
     }
 
@@ -339,12 +397,18 @@ impl Books {
         let now = self.core.ports.clock.now();
         // One that failed has ended already, with an outcome of its own.
         if self.sent {
+            self.came(now);
             self.end_attempt(ending.attempt, now);
+        }
+        if self.record.first_content_ms.is_none() {
+            self.own_time(now);
         }
         self.charge();
         self.saw(self.seen(ending, now), now);
         self.record.outcome = ending.outcome;
         self.record.status = ending.status;
+        self.record.fault = ending.fault;
+        self.record.finish = self.tally.finish;
         self.record.total_ms = millis(self.record.at, now);
         let tokens = self.record.usage.total();
         let output_tokens = self.record.usage.output.min(tokens);
@@ -432,22 +496,51 @@ pub(super) struct Ending {
     outcome: &'static str,
     attempt: &'static str,
     status: u16,
+    fault: Option<&'static str>,
 }
 
 impl Ending {
     /// The caller closed the connection (the status that nginx made customary for it).
     const DONE: &'static str = "done";
 
-    pub(super) const CLIENT_LEFT: Self = Self { outcome: "client_left", attempt: "client_left", status: 499 };
+    pub(super) const CLIENT_LEFT: Self =
+        Self { outcome: "client_left", attempt: "client_left", status: 499, fault: None };
 
     pub(super) fn done(status: u16) -> Self {
-        Self { outcome: Self::DONE, attempt: "answered", status }
+        Self { outcome: Self::DONE, attempt: "answered", status, fault: None }
     }
 
     pub(super) fn refused(refusal: &Refusal, status: u16) -> Self {
         let code = refusal.code();
-        Self { outcome: code, attempt: code, status }
+        Self { outcome: code, attempt: code, status, fault: Some(fault(refusal, status)) }
     }
+}
+
+/// Whose fault a refusal is.
+fn fault(refusal: &Refusal, status: u16) -> &'static str {
+    match refusal {
+        Refusal::Upstream { .. } | Refusal::UpstreamFailed { .. } => {
+            fault_of(blame(refusal, Timestamp::EPOCH))
+        }
+        Refusal::Exhausted { last, .. } => fault(last, status),
+        Refusal::Timeout => "provider",
+        _ if status >= 500 => "gateway",
+        _ => "caller",
+    }
+}
+
+/// A credential that is refused and a model that is not there are the matter of whoever configured them.
+fn fault_of(blame: Blame) -> &'static str {
+    match blame {
+        Blame::Caller => "caller",
+        Blame::Credential | Blame::Model => "gateway",
+        Blame::Limited { .. } | Blame::Provider | Blame::Network => "provider",
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of less than centuries are exact in a float")]
+fn in_millis(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1_000.0
 }
 
 /// Tries a settlement until the ledger takes it. It is idempotent by its hold, so that trying again is safe.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
+use crate::domain::Trace;
 use crate::refusal::Refusal;
 
 /// The knobs of one request.
@@ -19,6 +20,8 @@ pub(super) struct Knobs {
     pub(super) timeout: Option<Duration>,
     /// `x-gatelet-strict: loss`, or `?strict=loss`: a target that cannot carry everything is not asked.
     pub(super) strict: bool,
+    /// `traceparent`: the trace that the request is part of. One that is not sound is as if it were not there.
+    pub(super) trace: Option<Trace>,
 }
 
 // Names that are made once: to make one costs as much as to look for it.
@@ -27,6 +30,7 @@ static CUSTOMER: HeaderName = HeaderName::from_static("x-gatelet-customer");
 static SESSION: HeaderName = HeaderName::from_static("x-gatelet-session");
 static TIMEOUT: HeaderName = HeaderName::from_static("x-gatelet-timeout");
 static STRICT: HeaderName = HeaderName::from_static("x-gatelet-strict");
+pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const MOST_TAGS: usize = 8;
 const LONGEST: usize = 128;
@@ -75,7 +79,8 @@ impl Knobs {
             (Some("loss") | None, Some(_)) => return Err(invalid("strict", "expected loss")),
             (Some(_), _) => return Err(invalid("x-gatelet-strict", "expected loss")),
         };
-        Ok(Self { tags, customer, session: session.map(str::to_owned), timeout, strict })
+        let trace = headers.get(&TRACEPARENT).and_then(|value| Trace::parse(value.to_str().ok()?));
+        Ok(Self { tags, customer, session: session.map(str::to_owned), timeout, strict, trace })
     }
 }
 

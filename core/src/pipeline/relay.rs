@@ -33,6 +33,8 @@ pub(super) struct Call<'a> {
     pub(super) repeats: Option<u32>,
     pub(super) deadline: Timestamp,
     pub(super) fetched: Fetched,
+    /// Why the target that is tried now has its turn, unless it is the first.
+    pub(super) why: Option<&'static str>,
 }
 
 /// The longest that we wait for a target that says when to come back.
@@ -60,6 +62,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         repeats: model.repeats,
         deadline,
         fetched: Fetched::default(),
+        why: None,
     };
     let mut last = None;
     let mut tried = Vec::new();
@@ -74,6 +77,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         let target = &turn.target;
         call.output_cap = output_cap.map(|cap| target.max_output.map_or(cap, |most| cap.min(most)));
         call.books.capped(call.output_cap);
+        call.why = turn.why(call.books.attempts());
         let Failed { refusal, next } = match attempt(core, &mut call, target).await {
             Ok(answer) => {
                 let mut head = Head::new();
@@ -195,6 +199,7 @@ async fn respond(
         Answer::Whole { body, loss } => {
             headers::loss(&mut head, &loss);
             books.lost(&loss);
+            books.sent(body.len());
             // Tried until it passes or its tries run out; the answer is the caller's in any case.
             let _ = books.close(Ending::done(200)).await;
             headers::cost(&mut head, books.cost());

@@ -40,6 +40,18 @@ pub(super) struct Turn {
     pub(super) not_before: Option<Timestamp>,
 }
 
+impl Turn {
+    /// Why it comes, after so many attempts; none: it is the first.
+    pub(super) fn why(&self, attempts: u32) -> Option<&'static str> {
+        match (attempts, self.tried, self.leg) {
+            (0, ..) => None,
+            (_, 0, 0) => Some("next"),
+            (_, 0, _) => Some("fallback"),
+            (..) => Some("again"),
+        }
+    }
+}
+
 impl Plan {
     fn of(targets: Vec<Arc<Target>>) -> Self {
         let turn = |target| Turn { target, leg: 0, tried: 0, not_before: None };

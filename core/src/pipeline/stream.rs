@@ -155,6 +155,7 @@ impl Relay {
         }
         let mut last = concat(&mut self.waiting);
         last.extend_from_slice(&self.flow.error(&public));
+        self.books.sent(last.len());
         let closing = self.books.close(Ending::refused(refusal, public.status));
         self.state = State::Closing(closing, last.into());
     }
@@ -171,15 +172,19 @@ impl Relay {
                 return self.close_with_error(&refusal);
             }
             let status = refusal.public(&self.id).status;
+            let last = concat(&mut self.waiting);
+            self.books.sent(last.len());
             let closing = self.books.close(Ending::refused(&refusal, status));
-            self.state = State::Closing(closing, concat(&mut self.waiting).into());
+            self.state = State::Closing(closing, last.into());
             return;
         }
         if let Some(loss) = self.flow.loss() {
             self.books.lost(loss);
         }
+        let last = concat(&mut self.waiting);
+        self.books.sent(last.len());
         let closing = self.books.close(Ending::done(self.status));
-        self.state = State::Closing(closing, concat(&mut self.waiting).into());
+        self.state = State::Closing(closing, last.into());
     }
 }
 
@@ -191,7 +196,10 @@ impl Stream for Relay {
         loop {
             match &mut this.state {
                 State::Flowing => match ready!(this.poll_flowing(context)) {
-                    Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                    Some(bytes) => {
+                        this.books.sent(bytes.len());
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
                     None if matches!(this.state, State::Flowing) => this.close(),
                     None => {}
                 },

@@ -1,7 +1,11 @@
 //! Counting what an answer used, from its events.
 
+use std::sync::LazyLock;
+
+use gatelet_wire::chat::Stop;
 use gatelet_wire::event::Delta;
 use gatelet_wire::{Event, Units, Usage};
+use memchr::memmem;
 
 use crate::domain::Money;
 use crate::registry::StatedCost;
@@ -20,6 +24,40 @@ pub(super) struct Tally {
     pub(super) service_tier: Option<String>,
     /// What the upstream said last that it costs.
     pub(super) stated: Option<Money>,
+    /// Why the model ended, in the words of records.
+    pub(super) finish: Option<&'static str>,
+}
+
+/// Made once: to make one takes longer than to search.
+static REASON: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("eason\""));
+
+pub(super) fn finish(stop: &Stop) -> &'static str {
+    match stop {
+        Stop::EndTurn | Stop::Sequence(_) => "stop",
+        Stop::MaxTokens | Stop::ContextWindow => "length",
+        Stop::ToolUse => "tool_calls",
+        Stop::Refusal => "content_filter",
+        Stop::Pause | Stop::Other(_) => "other",
+    }
+}
+
+/// The same of a vendor's word.
+fn finish_named(word: &[u8]) -> &'static str {
+    match word {
+        b"stop" | b"end_turn" | b"stop_sequence" | b"STOP" | b"COMPLETE" | b"STOP_SEQUENCE" => "stop",
+        b"length" | b"max_tokens" | b"MAX_TOKENS" | b"model_context_window_exceeded" => "length",
+        b"tool_calls" | b"tool_use" | b"TOOL_CALL" | b"function_call" => "tool_calls",
+        b"content_filter"
+        | b"content_filtered"
+        | b"guardrail_intervened"
+        | b"refusal"
+        | b"SAFETY"
+        | b"PROHIBITED_CONTENT"
+        | b"BLOCKLIST"
+        | b"SPII"
+        | b"RECITATION" => "content_filter",
+        _ => "other",
+    }
 }
 
 /// Where nobody says it, text has about this many bytes a token.
@@ -48,10 +86,10 @@ impl Tally {
                     self.service_tier.clone_from(service_tier);
                 }
             }
+            Event::Stop { stop, .. } => self.finish = Some(finish(stop)),
             Event::Start { .. }
             | Event::PartStart { .. }
             | Event::PartStop { .. }
-            | Event::Stop { .. }
             | Event::Logprobs { .. }
             | Event::Foreign { .. }
             | Event::Error(_)
@@ -65,6 +103,21 @@ impl Tally {
         self.said = Some(usage);
         self.last_word = usage.total() > 0;
         self.generated = bytes as u64;
+    }
+
+    /// Why the model ended, from the end of a whole answer's JSON, where each dialect says it: `"finish_reason":"stop"`. Inside
+    /// of a text its quotes would be escaped.
+    pub(super) fn ended(&mut self, body: &[u8]) {
+        const END: usize = 1_024;
+        let end = body.get(body.len().saturating_sub(END)..).unwrap_or_default();
+        self.finish = REASON.find_iter(end).find_map(|place| {
+            let before = end.get(..place)?;
+            let named = [&b"\"finish_r"[..], b"\"stop_r", b"\"finishR", b"\"stopR", b"\"done_r"];
+            named.iter().any(|name| before.ends_with(name)).then_some(())?;
+            let value = end.get(place + 6..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+            let word = value.strip_prefix(b"\"")?.split(|byte| *byte == b'"').next()?;
+            Some(finish_named(word))
+        });
     }
 
     /// A whole answer whose length says nothing of its cost: vectors, pictures, scores.

@@ -246,6 +246,7 @@ pub(super) async fn answer(
     let mut body = collect(body, headers, core.settings.answer_limit)
         .await
         .map_err(|_| fail(target, UpstreamFailure::Broken))?;
+    call.books.came(core.ports.clock.now());
     if operation == Operation::Image && lane == Lane::Translated {
         let created = created(arrived.started);
         let written = imagen::answer(&body, created);

@@ -18,6 +18,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     tries: u32,
+    /// How long it was meant to take.
+    pub(super) time: Duration,
 }
 
 impl Waiting {
@@ -44,30 +46,42 @@ impl Waiting {
         let Some(until) = until.filter(|until| *until <= ends && now < ends) else { return false };
         let Some(_place) = Place::take(&core.waiting) else { return false };
         self.tries += 1;
+        self.time += until.since(now);
         core.ports.clock.sleep(until.since(now)).await;
         true
     }
 
-    /// Spreads requests where a limit says so: the fuller the fullest window, the longer; nothing below half.
-    pub(super) async fn spread(&self, core: &Core, stakes: &Stakes, caller: &Caller, headroom: &Headroom) {
+    /// Spreads requests where a limit says so: the fuller the fullest window, the longer; nothing below half. Answers
+    /// how long the request has waited in all.
+    pub(super) async fn spread(
+        &mut self,
+        core: &Core,
+        stakes: &Stakes,
+        caller: &Caller,
+        headroom: &Headroom,
+    ) -> Duration {
         let throttle = |at_limit: &AtLimit| match at_limit {
             AtLimit::Throttle(seconds) => Some(*seconds),
             AtLimit::Refuse | AtLimit::Wait(_) | AtLimit::Cheaper(_) => None,
         };
         let Some(seconds) = stakes.limits(caller).filter_map(|(_, limits)| throttle(&limits.at_limit)).max()
         else {
-            return;
+            return self.time;
         };
         let meters = [headroom.requests, headroom.tokens];
-        let Some(permille) = meters.into_iter().flatten().map(|meter| permille(&meter)).max() else { return };
+        let Some(permille) = meters.into_iter().flatten().map(|meter| permille(&meter)).max() else {
+            return self.time;
+        };
         // Grows with the square, so that it is felt late and bounded by what the limit says.
         let over = permille.saturating_sub(500) * 2;
         let millis = u64::from(seconds) * 1_000 * over * over / 1_000_000;
         if millis > 0
             && let Some(_place) = Place::take(&core.waiting)
         {
+            self.time += Duration::from_millis(millis);
             core.ports.clock.sleep(Duration::from_millis(millis)).await;
         }
+        self.time
     }
 }
 

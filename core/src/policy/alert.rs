@@ -18,11 +18,19 @@ pub enum Event {
     ProviderFailing,
     /// A key has a week left at the most.
     KeyExpiring,
+    /// A sink takes no records.
+    SinkFailing,
 }
 
 impl Event {
-    pub const ALL: [Self; 5] =
-        [Self::SoftLimit, Self::Projected, Self::HardLimit, Self::ProviderFailing, Self::KeyExpiring];
+    pub const ALL: [Self; 6] = [
+        Self::SoftLimit,
+        Self::Projected,
+        Self::HardLimit,
+        Self::ProviderFailing,
+        Self::KeyExpiring,
+        Self::SinkFailing,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -31,6 +39,7 @@ impl Event {
             Self::HardLimit => "hard_limit",
             Self::ProviderFailing => "provider_failing",
             Self::KeyExpiring => "key_expiring",
+            Self::SinkFailing => "sink_failing",
         }
     }
 }

@@ -59,6 +59,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         health: document.health,
         listed,
         channels: document.alerts,
+        sinks: document.sinks,
         fetch,
         registry,
         ..Policy::default()

@@ -12,6 +12,7 @@ use super::model::{ModelName, Timeouts};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
 use super::routing::{health, names, place, rules, strategy};
+use super::sink::{Sink, sinks};
 use crate::domain::account::{AtLimit, Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Cidr, Rate, Secret};
@@ -30,6 +31,7 @@ pub(super) struct Document {
     pub(super) proxies: Vec<Cidr>,
     pub(super) health: Rules,
     pub(super) alerts: Vec<Channel>,
+    pub(super) sinks: Vec<Sink>,
 }
 
 /// Whether and how images and files are fetched.
@@ -112,11 +114,19 @@ pub(super) struct TargetEntry {
     pub(super) place: Place,
 }
 
-const SECTIONS: [&str; 8] =
-    ["providers", "models", "limits", "health", "fetch", "trusted_proxies", "imported_keys", "alerts"];
+const SECTIONS: [&str; 9] = [
+    "providers",
+    "models",
+    "limits",
+    "health",
+    "fetch",
+    "trusted_proxies",
+    "imported_keys",
+    "alerts",
+    "sinks",
+];
 /// Sections that the design has and this version does not carry out.
-const LATER_SECTIONS: [&str; 8] =
-    ["guards", "sinks", "cache", "server", "mcp", "agents", "organisations", "teams"];
+const LATER_SECTIONS: [&str; 7] = ["guards", "cache", "server", "mcp", "agents", "organisations", "teams"];
 
 /// Reads as much as can be read; what cannot is noted in `reader`.
 pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
@@ -134,6 +144,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         proxies: fields.get("trusted_proxies").map(|at| proxies(reader, at)).unwrap_or_default(),
         imported_keys: fields.get("imported_keys").and_then(|at| boolean(reader, at)).unwrap_or_default(),
         alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
+        sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
     }
 }
 
@@ -307,7 +318,7 @@ fn edits(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Edit> {
     edits
 }
 
-fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
     for (name, value) in reader.entries(at).unwrap_or_default() {
         let parsed =

@@ -17,6 +17,7 @@ mod read;
 mod resolve;
 mod rings;
 mod routing;
+mod sink;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -26,6 +27,7 @@ pub use fetch::Fetch;
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
+pub use sink::{Sink, SinkWay};
 
 use crate::domain::Cidr;
 use crate::domain::account::Limits;
@@ -53,6 +55,8 @@ pub struct Policy {
     proxies: Vec<Cidr>,
     /// Who is told what an admin should know.
     channels: Vec<Channel>,
+    /// Who is told of each request.
+    sinks: Vec<Sink>,
     /// None: nothing is fetched.
     fetch: Option<Fetch>,
     registry: Registry,

@@ -6,7 +6,7 @@ use gatelet_wire::{DialectId, Edit, Json};
 use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
-use super::{Channel, Fetch, Passthrough, Policy, Provider, Resolution};
+use super::{Channel, Fetch, Passthrough, Policy, Provider, Resolution, Sink};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 use crate::route::{Place, Rules};
@@ -132,6 +132,11 @@ impl Policy {
     /// Who is told what an admin should know.
     pub fn channels(&self) -> &[Channel] {
         &self.channels
+    }
+
+    /// Who is told of each request.
+    pub fn sinks(&self) -> &[Sink] {
+        &self.sinks
     }
 
     /// The limits of keys that say nothing themselves.

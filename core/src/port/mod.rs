@@ -5,6 +5,7 @@ mod archive;
 mod body;
 mod clock;
 mod fault;
+pub mod feed;
 mod ledger;
 #[cfg(feature = "memory")]
 pub mod memory;
@@ -47,6 +48,9 @@ pub trait Defer: Send + Sync {
 /// Where the gateway says what nobody else is told: no caller waits for it any more. Never a secret.
 pub trait Log: Send + Sync {
     fn failed(&self, what: &str, fault: &Fault);
+
+    /// A line for whoever collects what the process says: a record, where the configuration has a sink for that.
+    fn line(&self, line: &str);
 }
 
 /// Which way.

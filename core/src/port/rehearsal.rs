@@ -144,4 +144,6 @@ impl Defer for Rehearsal {
 
 impl Log for Rehearsal {
     fn failed(&self, _: &str, _: &Fault) {}
+
+    fn line(&self, _: &str) {}
 }

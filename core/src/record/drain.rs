@@ -7,7 +7,7 @@ use super::audit;
 use super::spend::Rollup;
 use crate::domain::account::Op;
 use crate::domain::{ShardId, Timestamp};
-use crate::port::{Entry, Fault, FaultKind, Ports, Transaction};
+use crate::port::{Entry, Fault, FaultKind, Ports, Transaction, feed};
 
 /// Entries that go into one object at the most.
 const BATCH: usize = 5_000;
@@ -22,8 +22,8 @@ const TRIES: usize = 8;
 ///
 /// An object's name is made of its content, so a batch that is written twice (the process died before it cleared the
 /// outbox) is the same object. A batch that grew in between makes a second object with some lines again: lines carry
-/// their ids, so that readers count each once.
-pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
+/// their ids, so that readers count each once. `fed`: somebody wants to hear of what has come into the archive.
+pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, Fault> {
     if ports.ledger.outbox(shard, 1).await?.is_empty() {
         return Ok(0);
     }
@@ -47,7 +47,11 @@ pub async fn drain(ports: &Ports, shard: &ShardId) -> Result<usize, Fault> {
         batch.truncate(counted);
         settle_again(ports, shard, &batch).await?;
         let packed = pack(ports, &mut batch.iter().map(|entry| &*entry.line)).await?;
-        ports.archive.write(&name(hour, shard, &batch), packed).await?;
+        let name = name(hour, shard, &batch);
+        ports.archive.write(&name, packed).await?;
+        if fed {
+            feed::note(&*ports.store, shard, &name).await?;
+        }
         match sums.keep(&*ports.store).await {
             Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::Conflict && tries < TRIES => {

@@ -44,6 +44,16 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         soft_passed,
         shadowed,
         fell_to,
+        content,
+        trace: _,
+        strategy: _,
+        queue_ms: _,
+        upstream_ms: _,
+        overhead_ms: _,
+        finish: _,
+        fault: _,
+        request_bytes: _,
+        answer_bytes: _,
     } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
@@ -94,13 +104,47 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     if let Some(model) = fell_to {
         line.begin(",\"fell_to\":").text(model);
     }
+    course(record, &mut line);
+    line.word(",\"content\":", *content);
     line.begin("}");
+}
+
+/// How it went on its way.
+fn course(record: &Record, line: &mut Line<'_>) {
+    if let Some(trace) = &record.trace {
+        line.begin(",\"trace_id\":").shown(&format_args!("{:032x}", trace.id));
+        line.begin(",\"parent_span_id\":").shown(&format_args!("{:016x}", trace.parent));
+    }
+    line.word(",\"strategy\":", record.strategy);
+    if let Some(millis) = &record.queue_ms {
+        line.begin(",\"queue_ms\":").json(millis);
+    }
+    line.begin(",\"upstream_ms\":").json(&record.upstream_ms);
+    line.begin(",\"overhead_ms\":").json(&record.overhead_ms);
+    line.word(",\"finish\":", record.finish);
+    line.word(",\"fault\":", record.fault);
+    line.begin(",\"request_bytes\":").json(&record.request_bytes);
+    line.begin(",\"answer_bytes\":").json(&record.answer_bytes);
 }
 
 /// Writes one attempt's line, without the line feed.
 pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
-    let Attempt { v, kind, id, at, attempt, target, lane, status, outcome, head_ms, total_ms, billed } =
-        record;
+    let Attempt {
+        v,
+        kind,
+        id,
+        at,
+        attempt,
+        target,
+        lane,
+        status,
+        outcome,
+        head_ms,
+        total_ms,
+        billed,
+        why,
+        fault,
+    } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
     line.begin(",\"kind\":").plain(kind);
@@ -116,6 +160,8 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
     if let Some(billed) = billed {
         line.begin(",\"billed\":").text(billed);
     }
+    line.word(",\"why\":", *why);
+    line.word(",\"fault\":", *fault);
     line.begin("}");
 }
 
@@ -148,6 +194,13 @@ impl Line<'_> {
         self.out.push(b'"');
         self.out.extend_from_slice(word.as_bytes());
         self.out.push(b'"');
+    }
+
+    /// A word of ours under its name; nothing if there is none.
+    fn word(&mut self, name: &'static str, word: Option<&'static str>) {
+        if let Some(word) = word {
+            self.begin(name).plain(word);
+        }
     }
 
     fn maybe(&mut self, text: Option<&str>) {

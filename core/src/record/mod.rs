@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use gatelet_wire::Usage;
 
-use crate::domain::{Money, RequestId, ShardId, Timestamp};
+use crate::domain::{Money, RequestId, ShardId, Timestamp, Trace};
 use crate::port::Entry;
 
 pub use drain::drain;
 
-/// One request, from its first byte to the end of its answer. Written as one line of JSON.
+/// One request, from its first byte to the end of its answer. Written as one line of JSON; `schema.json` beside this file
+/// describes it. A field may come under the same version, none changes its meaning: whoever reads takes what it knows.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct Record {
@@ -84,6 +85,32 @@ pub struct Record {
     /// The model that was asked, because a limit refused the one that the caller asked for.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub fell_to: Option<String>,
+    /// The trace of its caller, as `trace_id` and `parent_span_id`; none: its trace's id is its own id.
+    #[cfg_attr(test, serde(flatten, serialize_with = "tests::trace"))]
+    pub trace: Option<Trace>,
+    /// By what its targets were put in order; none: there was one.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub strategy: Option<&'static str>,
+    /// Milliseconds for which it waited at a limit.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub queue_ms: Option<f64>,
+    /// Milliseconds for which upstreams were waited for, up to the first content.
+    pub upstream_ms: f64,
+    /// Milliseconds up to the first content that are neither: the gateway's own.
+    pub overhead_ms: f64,
+    /// Why the model ended, in the words of OpenAI: `stop`, `length`, `tool_calls`, `content_filter`, or `other`.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub finish: Option<&'static str>,
+    /// Whose fault an error is: `caller`, `gateway` or `provider`. None: there was none.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub fault: Option<&'static str>,
+    /// Of the request's body, as far as it was read here.
+    pub request_bytes: u64,
+    /// Of the answer's body, as far as it left.
+    pub answer_bytes: u64,
+    /// `kept`: prompt and answer are in the archive beside it.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub content: Option<&'static str>,
 }
 
 /// One call of an upstream.
@@ -112,6 +139,13 @@ pub struct Attempt {
     /// for it. None: the request's own cost says all.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub billed: Option<&'static str>,
+    /// Why this target had its turn, unless it was the first: `again` (it had failed before), `next` (of the same model), or
+    /// `fallback` (of another).
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub why: Option<&'static str>,
+    /// Whose fault it is that it failed: `caller`, `gateway` or `provider`.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub fault: Option<&'static str>,
 }
 
 pub const VERSION: u8 = 1;

@@ -2,13 +2,25 @@ use gatelet_wire::{Units, Usage};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Money, RequestId, ShardId, Timestamp};
+use crate::domain::{Money, RequestId, ShardId, Timestamp, Trace};
 
 pub(super) fn rfc3339<S: serde::Serializer>(
     at: impl std::fmt::Display,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&at)
+}
+
+/// A trace as the two fields that it is written as.
+#[expect(clippy::ref_option, reason = "the form that serde calls")]
+pub(super) fn trace<S: serde::Serializer>(trace: &Option<Trace>, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    let mut map = serializer.serialize_map(None)?;
+    if let Some(trace) = trace {
+        map.serialize_entry("trace_id", &format!("{:032x}", trace.id))?;
+        map.serialize_entry("parent_span_id", &format!("{:016x}", trace.parent))?;
+    }
+    map.end()
 }
 
 fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
@@ -46,6 +58,20 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         soft_passed: list.to_vec(),
         shadowed: list.to_vec(),
         fell_to: Some(text.to_owned()),
+        trace: count.is_multiple_of(3).then_some(Trace {
+            id: u128::from(count) << 3,
+            parent: count,
+            sampled: true,
+        }),
+        strategy: count.is_multiple_of(3).then_some("weighted"),
+        queue_ms: count.is_multiple_of(5).then_some(time),
+        upstream_ms: time,
+        overhead_ms: time,
+        finish: count.is_multiple_of(2).then_some("stop"),
+        fault: count.is_multiple_of(7).then_some("caller"),
+        request_bytes: count,
+        answer_bytes: count / 2,
+        content: count.is_multiple_of(11).then_some("kept"),
     }
 }
 
@@ -68,6 +94,8 @@ fn attempt(text: &str, count: u64, time: f64) -> Attempt {
         head_ms: count.is_multiple_of(3).then_some(time),
         total_ms: time,
         billed: count.is_multiple_of(5).then_some("unknown"),
+        why: count.is_multiple_of(2).then_some("fallback"),
+        fault: count.is_multiple_of(3).then_some("provider"),
     }
 }
 
@@ -88,6 +116,80 @@ proptest! {
         prop_assert_eq!(&*written.id, format!("{:016}-{}", request.at.micros(), text));
         for line in written.line.split('\n') {
             prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{}", line);
+        }
+    }
+}
+
+/// `schema.json` says what lines have: a field that comes is described there, and none is described that never comes.
+#[test]
+fn the_schema_is_that_of_the_lines() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("schema.json")).unwrap();
+    let list = ["one".to_owned(), "two".to_owned()];
+    let all = 2_u64 * 3 * 5 * 7 * 11;
+    let full = entry(
+        &Record { target: Some("a/b".into()), ..request("text", &list, all, 1.5) },
+        &[attempt("text", 30, 1.5)],
+    );
+    let bare = Record { trace: None, fell_to: None, ..request("text", &[], 1, 1.5) };
+    let bare = Record { cost: Money::from_nanos(7), cost_stated: false, ..bare };
+    let bare = entry(&bare, &[attempt("text", 1, 1.5)]);
+    for (place, kind) in ["attempt", "request"].into_iter().enumerate() {
+        let line = |entry: &Entry| -> serde_json::Value {
+            serde_json::from_str(entry.line.split('\n').nth(place).unwrap()).unwrap()
+        };
+        let (full, bare) = (line(&full), line(&bare));
+        let described = &schema["$defs"][kind];
+        holds(described, &full);
+        holds(described, &bare);
+        let names = |value: &serde_json::Value| -> std::collections::BTreeSet<String> {
+            value.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(names(&full), names(&described["properties"]), "{kind}");
+        let required = described["required"].as_array().unwrap().iter();
+        let required: std::collections::BTreeSet<String> =
+            required.map(|name| name.as_str().unwrap().to_owned()).collect();
+        assert_eq!(names(&bare), required, "{kind}");
+    }
+}
+
+/// Judges a value by the few words of JSON Schema that ours uses.
+fn holds(schema: &serde_json::Value, value: &serde_json::Value) {
+    use serde_json::Value;
+    if let Some(expected) = schema.get("const") {
+        assert_eq!(value, expected);
+    }
+    if let Some(words) = schema.get("enum").and_then(Value::as_array) {
+        assert!(words.contains(value), "{value} is none of {words:?}");
+    }
+    let kinds = match schema.get("type") {
+        None => return,
+        Some(Value::Array(kinds)) => kinds.clone(),
+        Some(kind) => vec![kind.clone()],
+    };
+    let is = |kind: &str| match kind {
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64(),
+        "number" => value.is_number(),
+        "null" => value.is_null(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("`{other}` is not known here"),
+    };
+    assert!(kinds.iter().any(|kind| is(kind.as_str().unwrap())), "{value} is none of {kinds:?}");
+    if let (Some(items), Some(list)) = (schema.get("items"), value.as_array()) {
+        for item in list {
+            holds(items, item);
+        }
+    }
+    if let (Some(properties), Some(fields)) = (schema["properties"].as_object(), value.as_object()) {
+        for name in schema["required"].as_array().unwrap() {
+            assert!(fields.contains_key(name.as_str().unwrap()), "{name} is missing in {value}");
+        }
+        for (name, field) in fields {
+            if let Some(property) = properties.get(name) {
+                holds(property, field);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::scope::is_id;
 use crate::domain::{ScopeKind, Secret};
 use crate::port::{Body, FaultKind};
 use crate::refusal::Refusal;
+use crate::sink;
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -185,6 +186,13 @@ fn judged(call: &Call<'_>, provider: &str, secret: String) -> Result<Secret, Ref
     }
     let secret = Secret::new(secret);
     let policy = call.core.policy();
+    if let Some(name) = provider.strip_prefix(sink::CREDENTIAL) {
+        let known = policy.sinks().iter().any(|sink| *sink.name == *name);
+        let none = || {
+            unfit("provider", format!("this gateway's configuration has no sink `{}`", name.escape_debug()))
+        };
+        return known.then_some(secret).ok_or_else(none);
+    }
     let known = policy.provider(provider).ok_or_else(|| {
         unfit(
             "provider",

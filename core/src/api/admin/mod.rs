@@ -121,7 +121,10 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::Explain => explain::explain(call, body).await,
         Answer::Tick => {
             let ticked = super::tick(call.core).await?;
-            Ok(reply(StatusCode::OK, &json!({ "archived": ticked.archived, "told": ticked.told })))
+            Ok(reply(
+                StatusCode::OK,
+                &json!({ "archived": ticked.archived, "told": ticked.told, "passed_on": ticked.passed_on }),
+            ))
         }
     }
 }

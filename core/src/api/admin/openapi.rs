@@ -413,9 +413,11 @@ impl Types {
             Answer::Tick => ok(
                 "tick",
                 "What the gateway does from time to time, now.",
-                json!({ "type": "object", "required": ["archived", "told"], "additionalProperties": false,
+                json!({ "type": "object", "required": ["archived", "told", "passed_on"], "additionalProperties": false,
                     "properties": { "archived": { "type": "integer", "minimum": 0 },
-                        "told": { "type": "integer", "minimum": 0, "description": "Alerts." } } }),
+                        "told": { "type": "integer", "minimum": 0, "description": "Alerts." },
+                        "passed_on": { "type": "integer", "minimum": 0,
+                            "description": "Requests that sinks were told of, each counted for each sink." } } }),
             ),
         }
     }

@@ -74,7 +74,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     let proven = target.provider.prove(&core.ports).await;
     let request = request(&*core.ports.signer, &received, target, started).await;
     let request = request.ok_or_else(|| unreachable(target))?;
-    books.attempt(target, "native", &Loss::default(), started);
+    books.attempt(target, "native", None, &Loss::default(), started);
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
     let sent = match proven {
         Ok(()) => {
@@ -117,7 +117,12 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     }
     let body = match count(core, &received, target, &mut books, status, &parts.headers, body).await {
         Ok(Counted::Whole(body)) => {
-            books.first_content(core.ports.clock.now());
+            let now = core.ports.clock.now();
+            books.came(now);
+            books.first_content(now);
+            if let Body::Full(bytes) = &body {
+                books.sent(bytes.len());
+            }
             let _ = books.close(Ending::done(status.as_u16())).await;
             headers::cost(&mut head, books.cost());
             headers::times(&mut head, core, &received, &books);
@@ -197,6 +202,7 @@ fn tally(received: &Received<'_>, books: &mut Books, whole: &Bytes) {
         let read = arrived.dialect.dialect().read_usage(whole, received.native_reading());
         let (usage, service_tier) = read.unwrap_or((Usage::default(), None));
         books.tally.answered(usage, whole.len());
+        books.tally.ended(whole);
         books.tally.service_tier = service_tier;
     } else {
         books.tally.counted(task::usage(arrived.operation, arrived.dialect, whole).unwrap_or_default());

@@ -470,6 +470,10 @@ impl Log for MemoryLog {
     fn failed(&self, what: &str, fault: &Fault) {
         lock(&self.0).push(format!("{what}: {fault}"));
     }
+
+    fn line(&self, line: &str) {
+        lock(&self.0).push(line.to_owned());
+    }
 }
 
 /// What a scripted upstream does with one request.
