@@ -4,7 +4,7 @@
 mod world;
 
 use serde_json::{Value, json};
-use world::World;
+use world::{World, completion, openai, whole};
 
 const METHODS: [&str; 5] = ["get", "post", "patch", "put", "delete"];
 
@@ -35,7 +35,14 @@ fn every_operation_of_the_document_exists_and_no_other_method_does() {
     for (path, item) in document["paths"].as_object().unwrap() {
         let (mut id, _) = world.key(&json!({}));
         // What belongs to nobody yet has a name of its own.
-        if let Some((plural, _)) = path.trim_start_matches("/admin/v1/").split_once("/{id}")
+        let plural = path.trim_start_matches("/admin/v1/").split_once("/{id}").map(|(plural, _)| plural);
+        if plural == Some("requests") {
+            let (_, secret) = world.key(&json!({}));
+            world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 7, 3))));
+            let body = json!({ "model": "plain", "messages": [{ "role": "user", "content": "hello" }] });
+            let response = world.send(openai(&secret, &body));
+            response.headers()["x-gatelet-request-id"].to_str().unwrap().clone_into(&mut id);
+        } else if let Some(plural) = plural
             && !["keys", "credentials"].contains(&plural)
         {
             "some".clone_into(&mut id);

@@ -244,8 +244,17 @@ fn what_was_spent_is_told_in_their_words() {
     assert_eq!(get(&world, "/spend/tags")[0]["individual_request_tag"], "nightly");
     assert_eq!(get(&world, &format!("/spend/logs?api_key={key}"))[0]["spend"], day["spend"]);
     assert_eq!(get(&world, "/spend/logs?api_key=none"), json!([]));
+    let (_, listed) = world.admin("GET", "/admin/v1/requests?limit=1", &json!({}));
+    let id = listed["requests"][0]["id"].as_str().unwrap();
+    let row = &get(&world, &format!("/spend/logs?request_id={id}"))[0];
+    assert_eq!(
+        (&row["request_id"], &row["api_key"], &row["status"]),
+        (&json!(id), &json!(token), &json!("success"))
+    );
+    assert_eq!((&row["prompt_tokens"], &row["completion_tokens"]), (&json!(7), &json!(3)), "{row}");
+    assert_eq!(row["spend"], json!(0.000_037));
     let (status, _) = world.admin("GET", "/spend/logs?request_id=req_1", &json!({}));
-    assert_eq!(status, 400);
+    assert_eq!(status, 404);
 }
 
 #[test]

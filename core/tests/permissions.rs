@@ -6,7 +6,7 @@ mod world;
 use gatelet_core::api::openapi::Route;
 use gatelet_core::domain::Role;
 use serde_json::{Value, json};
-use world::{World, openai, read_json};
+use world::{World, completion, openai, read_json, whole};
 
 fn made(world: &World, path: &str, wish: &Value) -> Value {
     let (status, made) = world.admin("POST", path, wish);
@@ -260,22 +260,22 @@ fn expected(role: &str, method: &str, path: &str) -> bool {
         "gateway_admin" => true,
         "auditor" => get,
         "org_admin" => match first {
-            "keys" | "teams" | "projects" | "users" | "members" | "templates" => true,
+            "keys" | "teams" | "projects" | "users" | "members" | "templates" | "requests" => true,
             "orgs" | "spend" | "openapi.json" | "explain" => get,
             _ => false,
         },
         "team_admin" => match first {
-            "keys" | "members" => true,
+            "keys" | "members" | "requests" => true,
             "teams" | "spend" | "openapi.json" | "explain" => get,
             _ => false,
         },
         "member" => match first {
-            "keys" => true,
+            "keys" | "requests" => true,
             "teams" | "users" | "spend" | "openapi.json" | "explain" => get,
             _ => false,
         },
         "customer" | "agent" => {
-            get && (matches!(first, "openapi.json" | "spend" | "explain")
+            get && (matches!(first, "openapi.json" | "spend" | "explain" | "requests")
                 || first == "keys" && !rest.contains('/'))
         }
         other => panic!("nobody said what `{other}` may do"),
@@ -325,6 +325,18 @@ fn every_role_may_do_on_every_route_what_the_table_says_and_nothing_else() {
     assert!(denied > 300, "{denied}");
 }
 
+/// A request by a key of these.
+fn asked(world: &World, of: &Value) -> Value {
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 7, 3))));
+    let key = made(world, "/admin/v1/keys", of);
+    let body =
+        json!({ "model": "plain", "max_tokens": 3, "messages": [{ "role": "user", "content": "hello" }] });
+    let response = world.send(openai(key["key"].as_str().unwrap(), &body));
+    let id = response.headers()["x-gatelet-request-id"].to_str().unwrap().to_owned();
+    futures_executor::block_on(world.handles.defer.run_all());
+    json!(id)
+}
+
 /// One call in a world of its own; answers whether it was denied, as it had to be.
 fn walk(role: Role, route: &Route, kind: &str) -> bool {
     let world = orgs();
@@ -342,6 +354,7 @@ fn walk(role: Role, route: &Route, kind: &str) -> bool {
     // A key that is made is the team's; a body of another call has nothing to say.
     let body = match (&*route.method, &*route.path) {
         ("POST", "/admin/v1/keys") => json!({ "org": "mine", "team": "mine-a", "user": "mine-a" }),
+        ("POST", path) if path.ends_with("/scores") => json!({ "name": "good", "value": true }),
         _ => json!({}),
     };
     let call = |path: &str| world.call(key["key"].as_str().unwrap(), &route.method, path, &body);
@@ -351,6 +364,7 @@ fn walk(role: Role, route: &Route, kind: &str) -> bool {
         let id = match plural {
             "keys" if matches!(role, Role::Agent | Role::Customer) && org == "mine" => key["id"].clone(),
             "keys" => made(&world, "/admin/v1/keys", &of)["id"].clone(),
+            "requests" => asked(&world, &of),
             _ => json!(named(plural, org)),
         };
         route.path.replace("{id}", id.as_str().unwrap()).replace("{name}", "v1/none")
@@ -364,7 +378,9 @@ fn walk(role: Role, route: &Route, kind: &str) -> bool {
         return true;
     }
     assert!(answer["code"] != "permission_denied" && status != 405, "{what}");
-    assert!(status != 404 || route.path.contains("{name}"), "{what}");
+    // Customers and agents see what their own key did, and a key of this kind asks nothing.
+    let none = matches!(role, Role::Agent | Role::Customer) && plural == "requests";
+    assert!(status != 404 || route.path.contains("{name}") || none, "{what}");
     if !matches!(role, Role::GatewayAdmin | Role::Auditor) && route.path.ends_with("/bulk") {
         let theirs = if plural == "keys" {
             let of = json!({ "org": "theirs", "team": "theirs-a", "user": "theirs-a" });

@@ -93,6 +93,27 @@ pub enum Command {
         #[command(flatten)]
         wish: SpendWish,
     },
+    /// What became of requests: the newest of the last day, or one with its attempts and scores
+    Logs {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        wish: LogsWish,
+    },
+    /// Say what an answer is worth: it is joined to the request's record, and told to the sinks that know scores
+    Score {
+        #[command(flatten)]
+        remote: Remote,
+        /// The request, as its answer's `x-gatelet-request-id` names it
+        id: String,
+        /// What is judged, such as `helpful`
+        name: String,
+        /// A number, a word, true or false
+        value: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+    },
     /// Manage what the gateway shows to providers: given here, sealed there, and never shown
     Credentials {
         #[command(flatten)]
@@ -260,6 +281,27 @@ pub enum Audit {
     },
     /// Follow the chain of all entries and compare it with the archive; exit code 1 where somebody has changed it
     Verify,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct LogsWish {
+    /// One request, as its answer's `x-gatelet-request-id` names it
+    pub id: Option<String>,
+    /// Since this moment, such as 2026-11-22T17:00:00Z, or this day; without it the last day
+    #[arg(long, value_name = "MOMENT")]
+    pub from: Option<String>,
+    /// Until this moment
+    #[arg(long, value_name = "MOMENT", conflicts_with = "follow")]
+    pub to: Option<String>,
+    /// Only those whose record says this, such as status=429 or tags=night; once for each
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub only: Vec<String>,
+    /// How many
+    #[arg(long, value_name = "COUNT", default_value = "50")]
+    pub limit: usize,
+    /// Go on showing what is new
+    #[arg(long)]
+    pub follow: bool,
 }
 
 #[derive(Clone, Debug, Args)]

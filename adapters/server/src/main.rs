@@ -39,6 +39,10 @@ fn main() -> ExitCode {
             client::litellm_rows(&remote, &files)
         }
         Some(Command::Spend { remote, wish }) => client::spend(&remote, &wish),
+        Some(Command::Logs { remote, wish }) => client::logs(&remote, &wish),
+        Some(Command::Score { remote, id, name, value, comment }) => {
+            client::score(&remote, &id, &name, &value, comment.as_deref())
+        }
         Some(Command::Credentials { remote, command }) => client::credentials(&remote, command),
         Some(Command::Audit { remote, command }) => client::audit(&remote, &command),
         Some(Command::Reconcile { remote, from, to }) => {

@@ -627,6 +627,22 @@ fn books_are_shown_compared_and_verified_from_the_command_line() {
     assert!(text(&table.stdout).contains("\r\nnight,3,0,0,0,0,3,"), "{table:?}");
     assert_eq!(run(&["spend", "--only", "search"]).status.code(), Some(2));
 
+    let logged = run(&["logs", "--json", "--only", "tags=night", "--only", "status=200", "--limit", "2"]);
+    let ids: Vec<String> = text(&logged.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 2, "{logged:?}");
+    let none = run(&["logs", "--only", "team=other"]);
+    assert_eq!(text(&none.stdout).trim_end().lines().count(), 1, "only the titles: {none:?}");
+    let scored = run(&["score", &ids[0], "helpful", "0.5", "--comment", "half"]);
+    assert!(scored.status.success(), "{scored:?}");
+    let one = run(&["logs", &ids[0]]);
+    let one = text(&one.stdout);
+    assert!(one.contains("helpful") && one.contains("half") && one.contains("ATTEMPT"), "{one}");
+    assert!(!run(&["logs", "req_01m7zzzzzzzzzzzzzzzzzzzzzz"]).status.success());
+    assert_eq!(run(&["logs", "--only", "status"]).status.code(), Some(2));
+
     let verified = run(&["audit", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
     assert!(text(&verified.stdout).starts_with("2 entries"), "{verified:?}");

@@ -18,6 +18,8 @@ pub enum Resource {
     Audit,
     /// Objects in the archive of records.
     Archive,
+    /// Records of requests, and what somebody thinks of the answers.
+    Record,
     /// The gateway's own work: what a tick does.
     Gateway,
     /// The description of this interface.
@@ -66,6 +68,7 @@ impl Resource {
             Self::Credential => "credential",
             Self::Audit => "audit",
             Self::Archive => "archive",
+            Self::Record => "record",
             Self::Gateway => "gateway",
             Self::Interface => "interface",
         }
@@ -76,7 +79,7 @@ impl Resource {
     pub fn is_somebodys(self) -> bool {
         match self {
             // What is said of the interface is the same for all.
-            Self::Key | Self::Scope(_) | Self::Spend | Self::Interface => true,
+            Self::Key | Self::Scope(_) | Self::Spend | Self::Record | Self::Interface => true,
             Self::Credential | Self::Audit | Self::Archive | Self::Gateway => false,
         }
     }
@@ -103,6 +106,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::GatewayAdmin, Resource::Credential, MANAGE),
     (Role::GatewayAdmin, Resource::Audit, READ),
     (Role::GatewayAdmin, Resource::Archive, READ),
+    (Role::GatewayAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
     (Role::GatewayAdmin, Resource::Gateway, &[Verb::Read, Verb::Run]),
     (Role::GatewayAdmin, Resource::Spend, READ),
     (Role::GatewayAdmin, Resource::Interface, READ),
@@ -121,6 +125,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::Auditor, Resource::Credential, READ),
     (Role::Auditor, Resource::Audit, READ),
     (Role::Auditor, Resource::Archive, READ),
+    (Role::Auditor, Resource::Record, READ),
     (Role::Auditor, Resource::Gateway, READ),
     (Role::Auditor, Resource::Spend, READ),
     (Role::Auditor, Resource::Interface, READ),
@@ -133,23 +138,28 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::OrgAdmin, Resource::Scope(ScopeKind::Member), MANAGE),
     (Role::OrgAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
     (Role::OrgAdmin, Resource::Spend, READ),
+    (Role::OrgAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
     (Role::OrgAdmin, Resource::Interface, READ),
     // Not the team's own limits: those are for who gave them.
     (Role::TeamAdmin, Resource::Key, MANAGE),
     (Role::TeamAdmin, Resource::Scope(ScopeKind::Team), READ),
     (Role::TeamAdmin, Resource::Spend, READ),
+    (Role::TeamAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
     (Role::TeamAdmin, Resource::Scope(ScopeKind::Member), MANAGE),
     (Role::TeamAdmin, Resource::Interface, READ),
     (Role::Member, Resource::Key, MANAGE),
     (Role::Member, Resource::Scope(ScopeKind::Team), READ),
     (Role::Member, Resource::Scope(ScopeKind::User), READ),
     (Role::Member, Resource::Spend, READ),
+    (Role::Member, Resource::Record, &[Verb::Read, Verb::Create]),
     (Role::Member, Resource::Interface, READ),
     (Role::Customer, Resource::Key, READ),
     (Role::Customer, Resource::Spend, READ),
+    (Role::Customer, Resource::Record, READ),
     (Role::Customer, Resource::Interface, READ),
     (Role::Agent, Resource::Key, READ),
     (Role::Agent, Resource::Spend, READ),
+    (Role::Agent, Resource::Record, READ),
     (Role::Agent, Resource::Interface, READ),
 ];
 

@@ -84,7 +84,7 @@ async fn settle_again(ports: &Ports, shard: &ShardId, batch: &[Entry]) -> Result
     Ok(())
 }
 
-const HOUR_MICROS: i64 = 3_600_000_000;
+pub(super) const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// The hour since 1970, from the microseconds that an entry's id begins with.
 fn hour(entry: &Entry) -> i64 {
@@ -93,7 +93,7 @@ fn hour(entry: &Entry) -> i64 {
 }
 
 /// `date=2026-11-22/hour=17`.
-fn folder(hour: i64) -> String {
+pub(super) fn folder(hour: i64) -> String {
     let at = Timestamp::from_micros(hour.saturating_mul(HOUR_MICROS)).utc();
     format!("date={:04}-{:02}-{:02}/hour={:02}", at.year, at.month, at.day, at.hour)
 }
@@ -105,8 +105,10 @@ fn name(hour: i64, shard: &ShardId, batch: &[Entry]) -> String {
         digest.update(b"\n");
     }
     let digest = digest.finalize().iter().take(8).fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
-    let first = batch.first().and_then(|entry| entry.id.split('-').next()).unwrap_or("0");
-    format!("v1/{}/{shard}-{first}-{digest:016x}.ndjson.gz", folder(hour))
+    let moment =
+        |entry: Option<&Entry>| entry.and_then(|entry| entry.id.split('-').next()).unwrap_or("0").to_owned();
+    let (first, last) = (moment(batch.first()), moment(batch.last()));
+    format!("v1/{}/{shard}-{first}-{last}-{digest:016x}.ndjson.gz", folder(hour))
 }
 
 /// Lines as one object.

@@ -3,6 +3,7 @@
 pub mod audit;
 mod drain;
 mod line;
+pub mod search;
 pub mod spend;
 
 use std::fmt::Write as _;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::check_eq;
 use crate::upstream::{Dialect, Play, Reply};
-use crate::world::{World, cost, nanos, question};
+use crate::world::{World, cost, model, nanos, question};
 
 scenarios![
+    a_request_is_found_again_shown_and_scored,
     a_request_and_its_attempts_are_recorded_with_tokens_and_cost,
     a_refused_request_is_recorded_without_cost,
     the_archive_is_laid_out_by_date_and_hour,
@@ -48,6 +50,54 @@ async fn a_request_and_its_attempts_are_recorded_with_tokens_and_cost(world: Arc
     statuses.sort_unstable();
     check_eq!(statuses, [Some(200), Some(503)]);
     ensure!(!format!("{records:?}").contains(&key.secret), "a record holds the key's secret");
+    Ok(())
+}
+
+async fn a_request_is_found_again_shown_and_scored(world: Arc<World>) -> Result<()> {
+    let key = world.host.open_key().await?;
+    let script = "found-again";
+    world.upstream.script(script, [Reply::text(["found"]).usage(10, 3).into()]);
+    let mut body = question(Dialect::OpenAi, &model(Dialect::OpenAi, script));
+    body["stream"] = json!(true);
+    let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
+    check_eq!(answer.status, 200, "{}", answer.text());
+    let id = answer.header("x-gatelet-request-id").context("no request id")?;
+    let get = async |path: &str| world.host.admin(Method::GET, path).expect(200).await;
+    // Once before anything is sure to be in the archive, once after it is.
+    for archived in [false, true] {
+        if archived {
+            world.host.tick().await?;
+        }
+        let end = Instant::now() + Duration::from_secs(30);
+        let shown = loop {
+            // What is settled behind the answer's back comes into the books a moment later.
+            let found = world.host.admin(Method::GET, &format!("/admin/v1/requests/{id}")).whole().await?;
+            if found.status == 200 {
+                break found.json()?;
+            }
+            ensure!(Instant::now() < end, "{}: {}", found.status, found.text());
+            sleep(Duration::from_millis(100)).await;
+        };
+        check_eq!((&shown["request"]["id"], &shown["request"]["key"]), (&json!(id), &json!(key.id)));
+        check_eq!(shown["attempts"].as_array().map(Vec::len), Some(1), "{shown}");
+        let listed = get(&format!("/admin/v1/requests?key={}&status=200", key.id)).await?;
+        check_eq!(listed["requests"][0]["id"], json!(id), "{listed}");
+        check_eq!(listed["requests"].as_array().map(Vec::len), Some(1), "{listed}");
+        let score = json!({"name": format!("round-{archived}"), "value": 0.5});
+        let path = format!("/admin/v1/requests/{id}/scores");
+        world.host.admin(Method::POST, &path).json(&score).expect(201).await?;
+    }
+    let shown = get(&format!("/admin/v1/requests/{id}")).await?;
+    let names: Vec<&Value> =
+        shown["scores"].as_array().into_iter().flatten().map(|score| &score["name"]).collect();
+    check_eq!(names, [&json!("round-false"), &json!("round-true")]);
+    world.host.tick().await?;
+    let mut scored = 0;
+    for object in world.host.archive().await? {
+        let mine = |record: &&Value| record["kind"] == "score" && record["id"] == *id;
+        scored += object.records()?.iter().filter(mine).count();
+    }
+    check_eq!(scored, 2);
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod once;
 #[cfg(feature = "schema")]
 pub mod openapi;
 mod read;
+mod requests;
 mod routes;
 mod scopes;
 mod spend;
@@ -116,6 +117,9 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::Reseal => credentials::reseal(call).await,
         Answer::Spend => spend::show(call).await,
         Answer::Audit => audit::list(call).await,
+        Answer::ListRequests => requests::list(call).await,
+        Answer::ShowRequest => requests::show(call, id).await,
+        Answer::Score => requests::score(call, id, body).await,
         Answer::Targets => targets::list(call),
         Answer::Describe => Ok(openapi()),
         Answer::Explain => explain::explain(call, body).await,

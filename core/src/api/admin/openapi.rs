@@ -8,7 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
-use super::{archive, bulk, credentials, dependents, explain, keys, scopes, targets};
+use super::{archive, bulk, credentials, dependents, explain, keys, requests, scopes, targets};
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
@@ -397,6 +397,29 @@ impl Types {
                 ok("spend", "What was spent, by whom and for what; CSV with `format=csv`.", report())
             }
             Answer::Audit => ok("audit", "What admins did and were refused, in order.", trail()),
+            Answer::ListRequests => ok(
+                "listRequests",
+                "Records of requests, the newest first; a line of JSON each with `format=ndjson`. A page may have none and still a `next`.",
+                json!({ "type": "object", "required": ["next", "reads", "requests"], "properties": {
+                    "next": { "type": ["string", "null"] }, "reads": { "type": "integer", "minimum": 0 },
+                    "requests": { "type": "array", "items": line("request") } } }),
+            ),
+            Answer::ShowRequest => ok(
+                "showRequest",
+                "One request, with its attempts and scores.",
+                json!({ "type": "object", "required": ["request", "attempts", "scores"], "properties": {
+                    "request": line("request"), "attempts": { "type": "array", "items": line("attempt") },
+                    "scores": { "type": "array", "items": line("score") } } }),
+            ),
+            Answer::Score => Contract {
+                body: Some(self.reads::<requests::Scoring>()),
+                status: 201,
+                ..ok(
+                    "scoreRequest",
+                    "Say what an answer is worth: joined to its record, told to sinks.",
+                    line("score"),
+                )
+            },
             Answer::Targets => {
                 let page = self.page::<targets::View>("targets");
                 ok("targets", "Targets that were asked, which of them are out, and why.", page)
@@ -436,6 +459,11 @@ fn operation(row: &Row, contract: Contract) -> Value {
                 json!({ "type": "integer", "minimum": 0, "maximum": (1_u64 << 48) - 1 }),
                 "The number of an entry.",
             ),
+            (Answer::ListRequests, "from" | "to") => (
+                json!({ "type": "string" }),
+                "A moment (RFC 3339) or a day in UTC; the last day until now, unless said.",
+            ),
+            (Answer::ListRequests, "format") => (json!({ "enum": ["json", "ndjson"] }), "JSON unless said."),
             (_, word) => word_of(word),
         };
         parameters.push(json!({ "name": word, "in": "query", "schema": schema, "description": description }));
@@ -457,7 +485,10 @@ fn operation(row: &Row, contract: Contract) -> Value {
     if contract.media == "application/gzip" {
         operation["responses"][contract.status.to_string()]["content"] = json!({ contract.media: {} });
     }
-    if row.query.contains(&"format") {
+    if matches!(row.answer, Answer::ListRequests) {
+        operation["responses"][contract.status.to_string()]["content"]["application/x-ndjson"] =
+            json!({ "schema": { "type": "string" } });
+    } else if row.query.contains(&"format") {
         operation["responses"][contract.status.to_string()]["content"]["text/csv"] =
             json!({ "schema": { "type": "string" } });
     }
@@ -654,6 +685,12 @@ fn counted() -> Value {
         (name.to_owned(), schema)
     });
     json!({ "type": "object", "properties": properties.collect::<Map<_, _>>(), "required": COUNTERS })
+}
+
+/// A line of the archive.
+fn line(kind: &str) -> Value {
+    let schema: Value = serde_json::from_str(include_str!("../../record/schema.json")).unwrap_or_default();
+    schema["$defs"][kind].clone()
 }
 
 fn trail() -> Value {

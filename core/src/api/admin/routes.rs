@@ -57,6 +57,9 @@ pub(super) enum Answer {
     Reseal,
     Spend,
     Audit,
+    ListRequests,
+    ShowRequest,
+    Score,
     Targets,
     Describe,
     Explain,
@@ -85,6 +88,32 @@ const SPEND: &[&str] = &[
     "shard", "from", "to", "by", "format", "org", "team", "project", "user", "key", "customer", "provider",
     "model", "tag",
 ];
+const REQUESTS: &[&str] = &[
+    "shard",
+    "from",
+    "to",
+    "after",
+    "limit",
+    "format",
+    "org",
+    "team",
+    "project",
+    "user",
+    "key",
+    "alias",
+    "customer",
+    "session",
+    "tags",
+    "operation",
+    "dialect",
+    "model",
+    "target",
+    "outcome",
+    "status",
+    "fault",
+    "finish",
+];
+const RECORD: About = About::One(Resource::Record);
 const CREDENTIAL: About = About::One(Resource::Credential);
 const KEY: About = About::One(Resource::Key);
 
@@ -134,6 +163,9 @@ pub(super) static ROUTES: &[Row] = &[
     row(Method::DELETE, "credentials/{id}", CREDENTIAL, Verb::Delete, ONE, Answer::DeleteCredential),
     row(Method::GET, "spend", About::One(Resource::Spend), Verb::Read, SPEND, Answer::Spend),
     row(Method::GET, "audit", About::One(Resource::Audit), Verb::Read, LIST, Answer::Audit),
+    row(Method::GET, "requests", RECORD, Verb::Read, REQUESTS, Answer::ListRequests),
+    row(Method::GET, "requests/{id}", RECORD, Verb::Read, ONE, Answer::ShowRequest),
+    row(Method::POST, "requests/{id}/scores", RECORD, Verb::Create, ONE, Answer::Score),
     row(
         Method::GET,
         "targets",
@@ -191,7 +223,7 @@ fn fit<'a>(row: &'static Row, path: &'a [&'a str]) -> Option<Found<'a>> {
                 rest = &[];
                 break;
             }
-            "{id}" => found.id = Cow::Borrowed(segment),
+            "{id}" => found.id = super::super::route::decoded(segment)?.into(),
             "{name}" => {
                 found.rest = rest;
                 rest = &[];

@@ -1,10 +1,13 @@
 //! `/spend/…` and `/global/spend…`: reports in their words, from our sums by day.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::fields::invalid;
 use super::{Ours, amounts, escaped, keys};
+use crate::domain::Timestamp;
 use crate::refusal::Refusal;
 
 /// What follows `/global/spend/`, and by which word of ours its rows are told apart.
@@ -52,12 +55,13 @@ pub(super) async fn answer(ours: &Ours<'_>, segments: &[&str]) -> Result<Value, 
     }
 }
 
-/// A day a row, with what each model and user spent in it. Single requests are in the archive.
+/// One request; or a day a row, with what each model and user spent in it.
 async fn logs(ours: &Ours<'_>) -> Result<Value, Refusal> {
-    for single in ["request_id", "summarize"] {
-        if ours.query(single).is_some_and(|value| !value.eq_ignore_ascii_case("true")) {
-            return Err(invalid(single, "requests are told by days here: each is in the archive"));
-        }
+    if let Some(id) = ours.query("request_id") {
+        return one(ours, &id).await;
+    }
+    if ours.query("summarize").is_some_and(|value| !value.eq_ignore_ascii_case("true")) {
+        return Err(invalid("summarize", "requests are told by days here: `/admin/v1/requests` has each"));
     }
     let mut days: Map<String, Value> = Map::new();
     for row in rows(ours, "day,key,user,model").await? {
@@ -74,6 +78,35 @@ async fn logs(ours: &Ours<'_>) -> Result<Value, Refusal> {
         }
     }
     Ok(days.into_iter().map(|(_, day)| day).collect())
+}
+
+/// A request as a row of their table of logs.
+async fn one(ours: &Ours<'_>, id: &str) -> Result<Value, Refusal> {
+    let found = ours.ask(Method::GET, &["requests/", &escaped(id)].concat(), None).await?;
+    let record = &found["request"];
+    let tokens =
+        |names: &[&str]| -> u64 { names.iter().filter_map(|name| record["usage"][*name].as_u64()).sum() };
+    let input = tokens(&[
+        "input",
+        "cache_read",
+        "cache_write_5m",
+        "cache_write_1h",
+        "cache_write_12h",
+        "audio_input",
+        "image_input",
+    ]);
+    let output = tokens(&["output", "reasoning", "audio_output", "image_output"]);
+    let began = record["at"].as_str().and_then(Timestamp::parse);
+    let lasted = Duration::from_secs_f64(record["total_ms"].as_f64().unwrap_or_default().max(0.0) / 1e3);
+    Ok(json!([{
+        "request_id": record["id"], "call_type": record["operation"], "api_key": record["key"],
+        "spend": cost(record), "total_tokens": input + output, "prompt_tokens": input,
+        "completion_tokens": output, "startTime": record["at"],
+        "endTime": began.map(|began| began.after(lasted).to_string()), "model": record["target"],
+        "model_group": record["model"], "user": record["user"], "team_id": record["team"],
+        "end_user": record["customer"], "session_id": record["session"], "request_tags": record["tags"],
+        "status": if record["outcome"] == "done" { "success" } else { "failure" },
+    }]))
 }
 
 /// By day and team, customer or key, each with its models.
