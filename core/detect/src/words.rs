@@ -62,6 +62,12 @@ senses! {
     IT "it";
     PT "pt";
     NL "nl";
+    // Words of attempts to take a model's instructions away.
+    FORGETS "forgets";
+    EARLIER "earlier";
+    ORDERS "orders";
+    SHOWS "shows";
+    SYSTEM "system";
     VIOLENCE "violence";
     SEXUAL "sexual";
     HATE "hate";
