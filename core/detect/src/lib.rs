@@ -1,6 +1,6 @@
 //! What stands in a text that may not leave, or may not come in: pure functions from text to findings.
 //!
-//! - [`scan`] finds personal data, secrets and words of content in one walk over the bytes. Time is linear in the text's length,
+//! - [`scan`] finds personal data and secrets in one walk over the bytes. Time is linear in the text's length,
 //!   whatever the text: nothing here goes back further than a bound.
 //! - [`open`] says from where on a text that is still growing could belong to a finding: what a stream may not release yet.
 //! - [`injection::judge`] scores attempts to take a model's instructions away.

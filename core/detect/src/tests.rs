@@ -122,3 +122,9 @@ fn secrets() {
     holds("api_key = \"q9Zt7Lm2Xw4Rk8Vb1Nc6\"", &["entropy:q9Zt7Lm2Xw4Rk8Vb1Nc6"]);
     holds("token = config.get_token(); password: str", &[]);
 }
+
+#[test]
+fn what_nothing_finds_says_so() {
+    assert!(!Kind::Address.is_found() && !Kind::Violence.is_found());
+    assert!(Kind::Email.is_found() && Kind::Secret.is_found() && Kind::Injection.is_found());
+}
