@@ -8,11 +8,12 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::check_eq;
 use crate::upstream::{Dialect, Play, Reply};
 use crate::world::{World, cost, model, nanos, question};
+use crate::{check_eq, sdk};
 
 scenarios![
+    a_reader_that_knows_nothing_of_us_sums_the_archive_to_the_ledger,
     a_request_is_found_again_shown_and_scored,
     a_request_and_its_attempts_are_recorded_with_tokens_and_cost,
     a_refused_request_is_recorded_without_cost,
@@ -51,6 +52,54 @@ async fn a_request_and_its_attempts_are_recorded_with_tokens_and_cost(world: Arc
     check_eq!(statuses, [Some(200), Some(503)]);
     ensure!(!format!("{records:?}").contains(&key.secret), "a record holds the key's secret");
     Ok(())
+}
+
+async fn a_reader_that_knows_nothing_of_us_sums_the_archive_to_the_ledger(world: Arc<World>) -> Result<()> {
+    const REQUESTS: u64 = 24;
+    let key = world.host.key(json!({"limits": {"budget": ["1 USD / day"]}})).await?;
+    let script = "summed";
+    let refusal = json!({"error": {"message": "no", "type": "server_error", "param": null, "code": null}});
+    world.upstream.script(script, [Reply::text(["a ", "few"]).usage(40, 7).into()]);
+    world.upstream.script("summed-broken", [Play::json(500, &refusal)]);
+    for number in 0..REQUESTS {
+        let dialect = if number % 3 == 0 { Dialect::Anthropic } else { Dialect::OpenAi };
+        let script = if number % 6 == 5 { "summed-broken" } else { script };
+        let mut body = question(dialect, &model(dialect, script));
+        body["stream"] = json!(number % 2 == 0);
+        let answer = world.ask(dialect, &key, &body).whole().await?;
+        ensure!(answer.status == 200 || script == "summed-broken", "{}", answer.text());
+    }
+    let books = world.closed_books(&key).await?;
+    let answered = REQUESTS - REQUESTS / 6;
+    check_eq!(books.spent, answered * cost(40, 7));
+    let end = Instant::now() + Duration::from_secs(40);
+    loop {
+        world.host.tick().await?;
+        let folder = tempfile::tempdir()?;
+        for object in world.host.archive().await? {
+            let path = folder.path().join(&object.name);
+            std::fs::create_dir_all(path.parent().context("an object without a folder")?)?;
+            std::fs::write(path, &object.bytes)?;
+        }
+        let place = folder.path().to_str().context("no text")?.to_owned();
+        let id = key.id.clone();
+        let sums =
+            tokio::task::spawn_blocking(move || sdk::judge("archive_sums.py", &[&place, &id], &[])).await??;
+        // Others fill the outbox too: ours may need another tick.
+        if sums["ids"] != json!(REQUESTS) && Instant::now() < end {
+            sleep(Duration::from_millis(500)).await;
+            continue;
+        }
+        let wanted = (REQUESTS, REQUESTS, books.spent, answered * 40, answered * 7);
+        let count = |name: &str| sums[name].as_u64().with_context(|| format!("no `{name}` in {sums}"));
+        let spent = nanos(sums["cost"].as_str().context("no cost")?)?;
+        check_eq!(
+            (count("rows")?, count("ids")?, spent, count("input")?, count("output")?),
+            wanted,
+            "{sums}"
+        );
+        return Ok(());
+    }
 }
 
 async fn a_request_is_found_again_shown_and_scored(world: Arc<World>) -> Result<()> {
