@@ -60,6 +60,9 @@ pub enum Refusal {
     /// No target of the model can do what the request asks for.
     #[error("model `{model}` {lack}")]
     Incapable { model: String, lack: &'static str, param: &'static str, near: Vec<String> },
+    /// The caller is pinned to regions or providers, and no target of the model is there.
+    #[error("no target of model `{model}` is where the caller is pinned to")]
+    Outside { model: String, pinned: Vec<String> },
     #[error("`{target}` has no operation `{operation}`")]
     OperationUnknown { target: String, operation: &'static str },
     /// What a request names by URL, for a target that wants its bytes.
@@ -392,6 +395,19 @@ impl Refusal {
                             near.join("`, `")
                         )
                     },
+                )
+            },
+            Self::Outside { model, pinned } => Row {
+                param: Some("model".to_owned()),
+                ..row(
+                    403,
+                    Kind::Permission,
+                    "outside_residency",
+                    format!(
+                        "No target of the model `{model}` is where requests of this key may go ({}). Ask for another \
+                         model, or have an admin give this one a target there.",
+                        pinned.join("; ")
+                    ),
                 )
             },
             Self::ModelForbidden { model } => Row {

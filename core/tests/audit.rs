@@ -192,7 +192,7 @@ fn old_entries_are_in_the_archive_alone() {
     };
     for begin in (0..all).step_by(500) {
         let entries = (begin..all.min(begin + 500)).map(entry).collect();
-        let work = Transaction { accounts: Vec::new(), op: Op::Sweep, entries };
+        let work = Transaction::new(Vec::new(), Op::Sweep, entries);
         block_on(ports.ledger.transact(&shard, work, ports.clock.now())).unwrap();
         block_on(world.gateway.tick()).unwrap();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gatelet_core::Unready;
 use gatelet_core::domain::account::{Account, Op};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, ShardId, Timestamp};
 use gatelet_core::port::{Body, Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction};
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -243,6 +243,9 @@ impl Ledger for Down {
         down()
     }
     async fn clear(&self, _: &ShardId, _: &[String]) -> Result<(), Fault> {
+        down()
+    }
+    async fn notices(&self, _: &ShardId, _: Timestamp) -> Result<Vec<Notice>, Fault> {
         down()
     }
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {

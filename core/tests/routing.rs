@@ -410,3 +410,25 @@ fn a_percentage_goes_elsewhere() {
     let (asked, _) = ask(&world, &key, "canary", 2_000);
     assert!((25..85).contains(&asked["three"]), "{asked:?}");
 }
+
+#[test]
+fn what_one_instance_has_met_another_hears_by_the_ledger_call_that_it_makes_anyway() {
+    let (world, key) = world(&["one"], || {
+        let mut limited =
+            whole(429, &json!({ "error": { "message": "slowly", "type": "rate_limit_error" } }));
+        limited.headers_mut().insert("retry-after", "60".parse().unwrap());
+        Ok(limited)
+    });
+    assert_eq!(ask(&world, &key, "ordered", 1).0, counts(&[("one", 1), ("two", 1)]));
+    let other = world.again("");
+    assert_eq!(ask(&other, &key, "ordered", 2).0, counts(&[("two", 2)]));
+    // Who only looks hears it too.
+    let shown = target(&world.again(""), "one/m");
+    assert_eq!((&shown["standing"], &shown["fault"]), (&json!("out"), &json!("rate_limit")));
+    // When it may be asked again each of them tries it, and the good news is told as well.
+    world.handles.clock.advance(Duration::from_secs(61));
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+    assert_eq!(ask(&other, &key, "ordered", 1).0, counts(&[("one", 1)]));
+    assert_eq!(target(&world.again(""), "one/m")["standing"], "in");
+    assert_eq!(target(&world, "one/m")["standing"], "returning");
+}

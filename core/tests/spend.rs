@@ -78,7 +78,7 @@ impl OverLedger for Fused {
 }
 
 fn keep(ports: &Ports, entries: Vec<Entry>) {
-    let work = Transaction { accounts: Vec::new(), op: Op::Sweep, entries };
+    let work = Transaction::new(Vec::new(), Op::Sweep, entries);
     block_on(ports.ledger.transact(&ShardId::main(), work, ports.clock.now())).unwrap();
 }
 

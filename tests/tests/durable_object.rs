@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gatelet_core::domain::account::{Account, Op};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, ShardId, Timestamp};
 use gatelet_core::port::{
     Entry, Expect, Fault, FaultKind, Ledger, MOST_KEPT, Outcome, Page, Store, Transaction, Versioned,
 };
@@ -167,7 +167,7 @@ async fn survives_traps(worker: &Worker) -> Result<()> {
     let shard = ShardId::new("trapped");
     let entry = |number: u32| Entry { id: format!("{number}").into(), line: "{}".into(), settle: None };
     let enter = async |number| {
-        let transaction = Transaction { accounts: Vec::new(), op: Op::Sweep, entries: vec![entry(number)] };
+        let transaction = Transaction::new(Vec::new(), Op::Sweep, vec![entry(number)]);
         objects.transact(&shard, transaction, Timestamp::EPOCH).await
     };
     enter(1).await?;
@@ -261,10 +261,11 @@ impl Ledger for Objects {
         let [wrong, right] = answers.as_slice() else {
             return Err(Fault::new(FaultKind::Corrupt, OPERATION, format!("{} answers", answers.len())));
         };
-        if ask::from_bytes::<Transacted>(wrong).is_ok() {
+        if Transacted::from_bytes(wrong).is_ok() {
             return Err(Fault::new(FaultKind::Corrupt, OPERATION, "what nobody can read was done"));
         }
-        let Transacted { outcome, unknown, configured: _ } = ask::from_bytes(right).map_err(corrupt)?;
+        let Transacted { outcome, unknown, configured: _ } =
+            Transacted::from_bytes(right).map_err(corrupt)?;
         if unknown {
             let _: u64 = self.ask(OPERATION, DIRECTORY, &Ask::Register { shard: shard.clone() }).await?;
             let () = self.ask(OPERATION, shard.as_str(), &Ask::Known).await?;
@@ -292,6 +293,10 @@ impl Ledger for Objects {
 
     async fn outbox(&self, shard: &ShardId, limit: usize) -> Result<Vec<Entry>, Fault> {
         self.ask("ledger.outbox", shard.as_str(), &Ask::Outbox { limit }).await
+    }
+
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        self.ask("ledger.notices", shard.as_str(), &Ask::Notices { now }).await
     }
 
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use gatelet_core::domain::account::{Account, Op, transact};
-use gatelet_core::domain::{AccountId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, Timestamp};
 use gatelet_core::port::{Entry, Fault, FaultKind};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub(crate) struct Step {
     pub(crate) op: Op,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) entries: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Step {

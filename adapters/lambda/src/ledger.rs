@@ -31,7 +31,7 @@ use aws_sdk_dynamodb::types::{
 };
 use futures_util::future::try_join_all;
 use gatelet_core::domain::account::{Account, Grant, Op, distinct, transact};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, ShardId, Timestamp};
 use gatelet_core::port::{Defer, Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 
 use self::items::{account_pk, accounts_of, blob, head_key, head_of, head_pk, log_pk, place, segment_of};
@@ -102,10 +102,10 @@ impl Ledger for TableLedger {
         transaction: Transaction,
         now: Timestamp,
     ) -> Result<Outcome, Fault> {
-        let Transaction { accounts, op, entries } = transaction;
+        let Transaction { accounts, op, entries, notices } = transaction;
         let accounts = distinct(&accounts);
-        if accounts.is_empty() && entries.is_empty() {
-            return Ok(Outcome { grant: transact::<Account>(&mut [], &op, now) });
+        if accounts.is_empty() && entries.is_empty() && notices.is_empty() {
+            return Ok(transact::<Account>(&mut [], &op, now).into());
         }
         let creates = matches!(op, Op::Write { expect: None, .. });
         if creates || !entries.is_empty() {
@@ -117,12 +117,12 @@ impl Ledger for TableLedger {
         // What a step tells of is settled by the same write.
         let entries: Vec<Entry> = entries.into_iter().map(|entry| Entry { settle: None, ..entry }).collect();
         let creates = creates || !entries.is_empty();
-        let step = Step { at: now, accounts, op, entries };
+        let step = Step { at: now, accounts, op, entries, notices };
         let packed = step.pack()?;
         for _ in 0..ROUNDS {
             let head = match self.inner.append(shard, &packed, creates).await? {
                 Appended::Done(head) => head,
-                Appended::Nowhere => return Ok(Outcome { grant: step.on_nothing() }),
+                Appended::Nowhere => return Ok(step.on_nothing().into()),
                 Appended::Full => {
                     self.inner.put_away(shard).await?;
                     continue;
@@ -133,11 +133,11 @@ impl Ledger for TableLedger {
             let (before, after) =
                 (head.size(head.steps.len().saturating_sub(1)) / SEAL_AT, head.size(usize::MAX) / SEAL_AT);
             let crossed = before == 0 && after > 0 || before / SEAL_AGAIN != after / SEAL_AGAIN;
-            let grant = {
+            let (grant, notices) = {
                 let known = self.inner.known(shard);
                 let mut known = known.lock().await;
                 let known = self.inner.follow(shard, &mut known, head.clone()).await?;
-                known.grant(mine)
+                (known.grant(mine), known.notices(now))
             };
             if crossed {
                 let (inner, shard) = (Arc::clone(&self.inner), shard.clone());
@@ -147,12 +147,13 @@ impl Ledger for TableLedger {
                 }));
             }
             // Where others have put it away before we could read it, it is the same when it is done again.
-            match (grant, &step.op) {
-                (Some(grant), _) => return Ok(Outcome { grant }),
-                (None, Op::Settle(_)) => return Ok(Outcome { grant: Grant::Settled }),
-                (None, Op::Sweep) => return Ok(Outcome { grant: Grant::Swept { holds: 0 } }),
-                (None, Op::Reserve(_) | Op::Write { .. }) => {}
-            }
+            let grant = match (grant, &step.op) {
+                (Some(grant), _) => grant,
+                (None, Op::Settle(_)) => Grant::Settled,
+                (None, Op::Sweep) => Grant::Swept { holds: 0 },
+                (None, Op::Reserve(_) | Op::Write { .. }) => continue,
+            };
+            return Ok(Outcome { grant, notices });
         }
         Err(Fault::new(FaultKind::Conflict, TRANSACT, "the log moves faster than it is read"))
     }
@@ -226,6 +227,13 @@ impl Ledger for TableLedger {
         waiting.segments.retain(|(_, entries)| !entries.is_empty());
         let below = waiting.segments.first().map_or(waiting.end, |(first, _)| *first);
         self.inner.archived(shard, &waiting, below, cleared).await
+    }
+
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        let Some(head) = self.inner.head(shard).await? else { return Ok(Vec::new()) };
+        let known = self.inner.known(shard);
+        let mut known = known.lock().await;
+        Ok(self.inner.follow(shard, &mut known, head).await?.notices(now))
     }
 
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {

@@ -6,8 +6,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use gatelet_core::domain::AccountId;
 use gatelet_core::domain::account::{Account, Grant, Op, transact};
+use gatelet_core::domain::{AccountId, Notice, Notices, Timestamp};
 use gatelet_core::port::Fault;
 
 use crate::journal::Step;
@@ -98,6 +98,8 @@ pub(crate) struct Known {
     start: u64,
     facts: VecDeque<Fact>,
     accounts: HashMap<AccountId, Account>,
+    /// What steps have told of targets.
+    notices: Notices,
 }
 
 impl Known {
@@ -110,6 +112,7 @@ impl Known {
             start: head.kept,
             facts: VecDeque::new(),
             accounts: HashMap::new(),
+            notices: Notices::default(),
         }
     }
 
@@ -119,6 +122,10 @@ impl Known {
 
     pub(crate) fn boundary(&self) -> u64 {
         self.boundary
+    }
+
+    pub(crate) fn notices(&self, now: Timestamp) -> Vec<Notice> {
+        self.notices.heard(now)
     }
 
     pub(crate) fn account(&self, id: &AccountId) -> Option<&Account> {
@@ -249,6 +256,7 @@ impl Known {
 
     fn push(&mut self, mut step: Step, outcome: Outcome, grant: Option<Grant>) {
         step.entries = Vec::new();
+        self.notices.tell(&std::mem::take(&mut step.notices), step.at);
         self.facts.push_back(Fact { step, outcome, grant });
         self.next += 1;
     }

@@ -77,7 +77,7 @@ async fn make_keys(store: &Embedded, keys: u64) -> Result<()> {
         let key = Key { alias: Some("somebody".to_owned()), limits, ..Key::new(token, now) };
         let document = Box::new(Document::of_key(1, key));
         let op = Op::Write { document, expect: None };
-        let transaction = Transaction { accounts: vec![AccountId::key(&id)], op, entries: Vec::new() };
+        let transaction = Transaction::new(vec![AccountId::key(&id)], op, Vec::new());
         store.transact(&ShardId::main(), transaction, now).await?;
     }
     Ok(())
@@ -99,8 +99,7 @@ async fn work(store: Embedded, caller: u64, callers: u64, keys: u64) -> Result<(
             output: OutputBound { tokens: 100, rate: Rate::from_picos(1_000), elastic: false },
             expires: now.after(Duration::from_mins(10)),
         };
-        let reserve =
-            Transaction { accounts: accounts.clone(), op: Op::Reserve(reserve), entries: Vec::new() };
+        let reserve = Transaction::new(accounts.clone(), Op::Reserve(reserve), Vec::new());
         let outcome = store.transact(&shard, reserve, now).await?;
         ensure!(matches!(outcome.grant, Grant::Held { .. }), "{:?}", outcome.grant);
         // As a request waits for its upstream, others go on.
@@ -111,7 +110,7 @@ async fn work(store: Embedded, caller: u64, callers: u64, keys: u64) -> Result<(
             line: line.as_str().into(),
             settle: None,
         };
-        let settle = Transaction { accounts, op: settle, entries: vec![entry(0), entry(1)] };
+        let settle = Transaction::new(accounts, settle, vec![entry(0), entry(1)]);
         let outcome = store.transact(&shard, settle, now).await?;
         ensure!(outcome.grant == Grant::Settled, "{:?}", outcome.grant);
     }

@@ -24,7 +24,7 @@ fn write(limits: serde_json::Value) -> Transaction {
     let token = KeyToken { shard: ShardId::main(), id: "7f3k2m9q4t1x".to_owned(), hash: "00".repeat(32) };
     let key = Key { limits: serde_json::from_value(limits).unwrap(), ..Key::new(token, now()) };
     let document = Box::new(Document::of_key(1, key));
-    Transaction { accounts: vec![account()], op: Op::Write { document, expect: None }, entries: Vec::new() }
+    Transaction::new(vec![account()], Op::Write { document, expect: None }, Vec::new())
 }
 
 fn reserve(hold: &str, nanos: u64) -> Transaction {
@@ -37,7 +37,7 @@ fn reserve(hold: &str, nanos: u64) -> Transaction {
         output: OutputBound { tokens: 0, rate: Rate::ZERO, elastic: false },
         expires: now().after(Duration::from_mins(10)),
     });
-    Transaction { accounts: vec![account()], op, entries: Vec::new() }
+    Transaction::new(vec![account()], op, Vec::new())
 }
 
 fn settle(hold: &str, nanos: u64) -> Transaction {
@@ -47,7 +47,7 @@ fn settle(hold: &str, nanos: u64) -> Transaction {
         output_tokens: 0,
         cost: Money::from_nanos(nanos),
     });
-    Transaction { accounts: vec![account()], op, entries: vec![entry(hold)] }
+    Transaction::new(vec![account()], op, vec![entry(hold)])
 }
 
 fn entry(id: &str) -> Entry {

@@ -86,7 +86,7 @@ fn a_year_of_ten_million_requests_is_reported_in_less_than_a_second() {
                     entry
                 });
                 let entries = entries.collect();
-                let work = Transaction { accounts: Vec::new(), op: Op::Sweep, entries };
+                let work = Transaction::new(Vec::new(), Op::Sweep, entries);
                 ports.ledger.transact(&shard, work, ports.clock.now()).await.unwrap();
                 while drain(&ports, &shard, false).await.unwrap() > 0 {}
             }

@@ -6,7 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, ShardId, Timestamp};
 use gatelet_core::port::{Expect, Outcome, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -62,6 +62,8 @@ pub(crate) enum Ask {
     Kept { name: String, now: Timestamp },
     /// To a home's object: answers null.
     Discard { name: String },
+    /// Answers what is told of targets.
+    Notices { now: Timestamp },
 }
 
 /// A transaction, and the moment at which it was asked for.
@@ -83,13 +85,25 @@ pub(crate) struct Transacted {
 
 impl Transact {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Unreadable> {
-        compact(self)
+        compact(self, &self.transaction.notices)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let (mut this, notices): (Self, _) = from_bytes(bytes)?;
+        this.transaction.notices = notices;
+        Ok(this)
     }
 }
 
 impl Transacted {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Unreadable> {
-        compact(self)
+        compact(self, &self.outcome.notices)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let (mut this, notices): (Self, _) = from_bytes(bytes)?;
+        this.outcome.notices = notices;
+        Ok(this)
     }
 }
 
@@ -103,8 +117,15 @@ const COMPACT: u8 = 0;
 /// They are words: why this one was not done.
 const FAILED: u8 = 2;
 
-fn compact(value: &impl Serialize) -> Result<Vec<u8>, Unreadable> {
-    postcard::to_extend(value, vec![COMPACT]).map_err(|error| Unreadable(error.to_string()))
+/// Notices stand behind the rest, if there are any: most have none, and one version of the other that knows of none reads
+/// what stands before them.
+fn compact(value: &impl Serialize, notices: &[Notice]) -> Result<Vec<u8>, Unreadable> {
+    let unreadable = |error: postcard::Error| Unreadable(error.to_string());
+    let bytes = postcard::to_extend(value, vec![COMPACT]).map_err(unreadable)?;
+    if notices.is_empty() {
+        return Ok(bytes);
+    }
+    postcard::to_extend(notices, bytes).map_err(unreadable)
 }
 
 pub(crate) fn failed(why: &impl std::fmt::Display) -> Vec<u8> {
@@ -114,9 +135,14 @@ pub(crate) fn failed(why: &impl std::fmt::Display) -> Vec<u8> {
 }
 
 /// Reads what `to_bytes` wrote; what [`failed`] wrote is an error.
-pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Vec<Notice>), Unreadable> {
+    let unreadable = |error: postcard::Error| Unreadable(error.to_string());
     match bytes.split_first() {
-        Some((&COMPACT, rest)) => postcard::from_bytes(rest).map_err(|error| Unreadable(error.to_string())),
+        Some((&COMPACT, rest)) => {
+            let (value, rest) = postcard::take_from_bytes(rest).map_err(unreadable)?;
+            let notices = if rest.is_empty() { Ok(Vec::new()) } else { postcard::from_bytes(rest) };
+            Ok((value, notices.map_err(unreadable)?))
+        }
         Some((&FAILED, rest)) => Err(Unreadable(String::from_utf8_lossy(rest).into_owned())),
         Some((form, _)) => Err(Unreadable(format!("there is no form {form}"))),
         None => Err(Unreadable("nothing came".to_owned())),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use gatelet_core::domain::account::{Account, Unreadable};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 use js_sys::{Promise, Uint8Array};
 use serde::de::DeserializeOwned;
@@ -44,7 +44,7 @@ impl Shards {
             js::bytes(&Transact { transaction: in_one_step(transaction), now }.to_bytes().map_err(corrupt)?);
         let answer = tried(OPERATION, || js::transact(self.0.as_ref(), shard.as_str(), &ask)).await?;
         let answer = answer.unchecked_into::<Uint8Array>().to_vec();
-        let Transacted { outcome, unknown, configured } = ask::from_bytes(&answer).map_err(corrupt)?;
+        let Transacted { outcome, unknown, configured } = Transacted::from_bytes(&answer).map_err(corrupt)?;
         isolate::told(configured);
         if unknown {
             // Once in a shard's life. The books stand already: should this fail, the next transaction tries again.
@@ -154,6 +154,10 @@ impl Ledger for Shards {
 
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
         js::js(self.ask("ledger.clear", shard.as_str(), &Ask::Clear { entries: entries.to_vec() })).await
+    }
+
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        js::js(self.ask("ledger.notices", shard.as_str(), &Ask::Notices { now })).await
     }
 
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {

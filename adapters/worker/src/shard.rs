@@ -3,14 +3,14 @@
 //! An ask is answered in one synchronous turn, inside one transaction of the database: that is all the atomicity the
 //! ledger asks of a host.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use gatelet_core::domain::account::Account;
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, Notices, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Ports, Transaction, feed};
 use gatelet_core::record;
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub struct Shard {
     lent: Cell<Timestamp>,
     /// The alarm drains: nobody else may, or the archive would have lines twice.
     draining: Cell<bool>,
+    /// What isolates have told of targets. An object that rests forgets them: by then most are over.
+    notices: RefCell<Notices>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,7 @@ impl Shard {
             alarm: Cell::new(Alarm::Off),
             lent: Cell::new(Timestamp::EPOCH),
             draining: Cell::new(false),
+            notices: RefCell::default(),
         })
     }
 
@@ -191,6 +194,7 @@ impl Shard {
             }
             Ask::Kept { name, now } => json(&books.kept(&name, now)?),
             Ask::Discard { name } => json(&books.discard(&name)?),
+            Ask::Notices { now } => json(&self.notices.borrow().heard(now)),
         }
     }
 
@@ -199,11 +203,14 @@ impl Shard {
         let mut batch = self.books.batch();
         let mut answers = Vec::with_capacity(asks.len() * 64);
         for bytes in asks {
-            let done = ask::from_bytes::<Transact>(bytes).map_err(Failed::from).and_then(|ask| {
+            let done = Transact::from_bytes(bytes).map_err(Failed::from).and_then(|mut ask| {
                 if !ask.transaction.entries.is_empty() {
                     self.ring();
                 }
-                let outcome = batch.transact(ask.transaction, ask.now)?;
+                let mut notices = self.notices.borrow_mut();
+                notices.tell(&std::mem::take(&mut ask.transaction.notices), ask.now);
+                let notices = notices.heard(ask.now);
+                let outcome = Outcome { notices, ..batch.transact(ask.transaction, ask.now)? };
                 Ok(Transacted { outcome, unknown: !self.known.get(), configured: self.configured.get() }
                     .to_bytes()?)
             });
@@ -281,6 +288,11 @@ impl Ledger for Own {
 
     async fn clear(&self, _: &ShardId, entries: &[String]) -> Result<(), Fault> {
         self.0.clear(entries).map_err(|error| fault("ledger.clear", &error))
+    }
+
+    /// Who drains calls no target.
+    async fn notices(&self, _: &ShardId, _: Timestamp) -> Result<Vec<Notice>, Fault> {
+        Ok(Vec::new())
     }
 
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {

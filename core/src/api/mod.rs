@@ -147,7 +147,7 @@ async fn forget(core: &Core, shard: &ShardId) -> Result<(), Fault> {
     let now = ports.clock.now();
     for (id, account) in ports.ledger.list(shard, prefix, Some(&after), SOME).await? {
         if account.fades().is_some_and(|fades| fades <= now) {
-            let sweep = Transaction { accounts: vec![id], op: Op::Sweep, entries: Vec::new() };
+            let sweep = Transaction::new(vec![id], Op::Sweep, Vec::new());
             ports.ledger.transact(shard, sweep, now).await?;
         }
     }

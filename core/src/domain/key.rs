@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::account::Limits;
 use super::id::crockford;
 use super::scope::{Scope, ScopeKind};
-use super::{AccountId, Role, Secret, ShardId, Span, Timestamp};
+use super::{AccountId, Residency, Role, Secret, ShardId, Span, Timestamp};
 
 /// `gk_<shard>_<id>_<secret><checksum>`: names its shard, so that no look-up is needed to find its accounts, and
 /// carries a checksum, so that garbage is refused without a read.
@@ -225,6 +225,9 @@ pub struct Key {
     /// Names for models, before its team's and the policy's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, String>,
+    /// Where its requests may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Residency>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
@@ -343,6 +346,7 @@ impl Key {
             session_limits: None,
             customers: None,
             aliases: BTreeMap::new(),
+            residency: None,
             tags: Vec::new(),
             metadata: serde_json::Map::new(),
             state: KeyState::Active,

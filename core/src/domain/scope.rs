@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Limits;
 use super::ceilings::Ceilings;
 use super::key::Customers;
-use super::{AccountId, ShardId, Timestamp};
+use super::{AccountId, Residency, ShardId, Timestamp};
 
 /// What has limits and books of its own. Every request is charged to all that it is of, and passes only if all allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +174,9 @@ pub struct Scope {
     /// Names for models, before the policy's: of teams.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, String>,
+    /// Where its requests may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Residency>,
     /// What keys may be that others make: of teams and organisations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceilings: Option<Ceilings>,
@@ -213,6 +216,7 @@ impl Scope {
             models: None,
             customers: None,
             aliases: BTreeMap::new(),
+            residency: None,
             ceilings: None,
             metadata: serde_json::Map::new(),
             state: ScopeState::Active,

@@ -12,5 +12,5 @@ pub use crate::domain::account::distinct;
 /// [`Account::default`]. Where [`Outcome::grant`] changes nothing ([`Grant::changes`](account::Grant::changes)) they
 /// need not be written. The entries are the host's to keep, in the same step, whatever the grant.
 pub fn transact(accounts: &mut [(AccountId, Account)], transaction: &Transaction, now: Timestamp) -> Outcome {
-    Outcome { grant: account::transact(accounts, &transaction.op, now) }
+    account::transact(accounts, &transaction.op, now).into()
 }

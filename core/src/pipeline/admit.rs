@@ -10,14 +10,15 @@ use super::books::{Books, Marks};
 use super::bound::bound;
 use super::native::Native;
 use super::receive::Received;
+use super::residency::Pins;
 use super::route::{Plan, order, plan, ruled};
 use super::stakes::Stakes;
 use super::waiting::Waiting;
 use gatelet_wire::Operation;
 
 use crate::domain::Caller;
-use crate::domain::account::{AtLimit, Grant, Headroom, Op, Reserve};
-use crate::domain::{AccountId, HoldId};
+use crate::domain::account::{AtLimit, Grant, Headroom, Op, Reserve, Stood};
+use crate::domain::{AccountId, HoldId, Timestamp};
 use crate::policy::{Model, Policy, Resolution, Target};
 use crate::port::{Fault, FaultKind, Transaction};
 use crate::refusal::Refusal;
@@ -79,7 +80,8 @@ pub(super) async fn admit<'a>(
         let sealing = &core.settings.sealing;
         let own = core.credentials.own(&core.ports, sealing, &shard, &accounts, &plan).await;
         let own = own.map_err(|fault| noted(core, &received, &caller, Refusal::Internal(fault)))?;
-        let transaction = Transaction { accounts, op: Op::Reserve(reserve), entries: Vec::new() };
+        let notices = core.board.news(&shard);
+        let transaction = Transaction { accounts, op: Op::Reserve(reserve), entries: Vec::new(), notices };
         // From here on the hold may exist even if the answer is lost on the way: the books release it if dropped.
         let mut books = Books::open(core.clone(), &received, &caller, stakes.charged(), hold);
         books.customer(stakes.customer.clone());
@@ -88,11 +90,13 @@ pub(super) async fn admit<'a>(
             books.fail(&refusal);
             refusal
         })?;
+        core.board.hear(&outcome.notices, now);
         match outcome.grant {
             Grant::Held { output_tokens, headroom, soft_passed, shadowed } => {
                 let capped = received.asked.max_output.is_none() && asked.limited;
                 let output_cap = capped.then_some(output_tokens / u64::from(received.asked.choices));
                 books.held(asked.likely_tokens, asked.known_units);
+                books.pinned(&Pins::of(&policy, &caller));
                 marks.soft_passed = soft_passed;
                 marks.shadowed = shadowed;
                 marks.fell_to = cheaper.is_some().then_some(wanted);
@@ -127,18 +131,13 @@ pub(super) async fn admit<'a>(
                 if stale > 4 {
                     break;
                 }
-                Stakes::learn(core, &caller, &newer, now)
-                    .map_err(|refusal| noted(core, &received, &caller, refusal))?;
-                let newer = match caller.with(newer) {
-                    Some(newer) => Arc::new(newer),
-                    // It belongs to something else by now, or is gone.
-                    None => Box::pin(authenticate::read(core, &shard, &caller.key.id)).await?,
-                };
-                core.keys.put(&shard, &newer);
-                authenticate::judge(&newer, &received.arrived.proof, now, received.arrived.approach(core))?;
-                caller = newer;
-                if cheaper.is_none() && received.wanted(&caller) != wanted {
+                caller = renewed(core, &received, &caller, newer, now).await?;
+                // What is meant by the name, and where it may go, may be another's word by now.
+                if cheaper.is_none() {
                     (wanted, model, plan) = meant(core, &policy, &received, &mut caller).await?;
+                } else {
+                    let found = found(core, &policy, &received, &caller, &wanted);
+                    (model, plan) = found.map_err(|refusal| noted(core, &received, &caller, refusal))?;
                 }
             }
             Grant::Settled | Grant::NoHold | Grant::Written | Grant::Conflict(_) | Grant::Swept { .. } => {
@@ -148,6 +147,25 @@ pub(super) async fn admit<'a>(
         }
     }
     Err(Refusal::Internal(Fault::new(FaultKind::Conflict, "admit", "the key changes faster than it is read")))
+}
+
+/// The caller as a document says that is newer than what was known, judged anew.
+async fn renewed(
+    core: &Arc<Core>,
+    received: &Received<'_>,
+    caller: &Arc<Caller>,
+    newer: Vec<Stood>,
+    now: Timestamp,
+) -> Result<Arc<Caller>, Refusal> {
+    Stakes::learn(core, caller, &newer, now).map_err(|refusal| noted(core, received, caller, refusal))?;
+    let newer = match caller.with(newer) {
+        Some(newer) => Arc::new(newer),
+        // It belongs to something else by now, or is gone.
+        None => Box::pin(authenticate::read(core, &caller.key.shard, &caller.key.id)).await?,
+    };
+    core.keys.put(&caller.key.shard, &newer);
+    authenticate::judge(&newer, &received.arrived.proof, now, received.arrived.approach(core))?;
+    Ok(newer)
 }
 
 /// The model that is asked for, with its name, and whom to ask for it. What a name means may be known of old: where it means
@@ -190,7 +208,8 @@ pub(super) fn found(
         }
     };
     let model = ruled(core, policy, received, caller, model);
-    let plan = able(policy, received, caller, &model, plan(policy, &model))?;
+    let plan = Pins::of(policy, caller).within(name, plan(policy, &model))?;
+    let plan = able(policy, received, caller, &model, plan)?;
     Ok((model, plan))
 }
 
@@ -208,7 +227,8 @@ fn fall(
     while let Some(name) = models.pop_front() {
         if authenticate::may_call(caller, &name)
             && let Resolution::Found(model) = policy.resolve(&name)
-            && let Ok(plan) = able(policy, received, caller, &model, plan(policy, &model))
+            && let Ok(plan) = Pins::of(policy, caller).within(&name, plan(policy, &model))
+            && let Ok(plan) = able(policy, received, caller, &model, plan)
         {
             return Some((name, model, plan));
         }

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use gatelet_wire::{Loss, Operation, Units};
 
 use super::receive::Received;
+use super::residency::Pins;
 use super::route::blame;
 use super::sound::{self, Sound};
 use super::tally::Tally;
@@ -136,6 +137,7 @@ impl Books {
             request_bytes: received.arrived.body.len() as u64,
             answer_bytes: 0,
             content: None,
+            residency: Vec::new(),
         };
         Box::new(Self {
             core,
@@ -182,6 +184,11 @@ impl Books {
         self.record.soft_passed.clone_from(&marks.soft_passed);
         self.record.shadowed.clone_from(&marks.shadowed);
         self.record.fell_to.clone_from(&marks.fell_to);
+    }
+
+    /// Where the request may go.
+    pub(super) fn pinned(&mut self, pins: &Pins<'_>) {
+        self.record.residency = pins.words();
     }
 
     /// The end user that the request is for.
@@ -237,6 +244,7 @@ impl Books {
             at: now,
             attempt: number,
             target: target.name().clone(),
+            region: target.region.clone(),
             lane,
             status: None,
             outcome: "client_left",
@@ -315,7 +323,7 @@ impl Books {
     /// Tells the board how the attempt that is under way has ended, once.
     fn saw(&mut self, ended: Ended, now: Timestamp) {
         let (Some(_), Some(target)) = (self.watched.take(), &self.target) else { return };
-        self.core.board.ended(target.seen_as(), ended, now);
+        self.core.board.ended(&self.shard, target.seen_as(), ended, now);
         let outcome = match ended {
             Ended::Failed(Blame::Caller) | Ended::Unknown => None,
             Ended::Failed(_) => Some(Outcome::Failed),
@@ -415,8 +423,13 @@ impl Books {
         let settle = Settle { hold: self.hold.clone(), tokens, output_tokens, cost: self.record.cost };
         let settled = (!self.accounts.is_empty()).then(|| (self.accounts.clone(), settle.clone()));
         let entry = Entry { settle: settled, ..record::entry(&self.record, &self.attempts) };
-        let transaction =
-            Transaction { accounts: self.accounts.clone(), op: Op::Settle(settle), entries: vec![entry] };
+        let notices = self.core.board.news(&self.shard);
+        let transaction = Transaction {
+            accounts: self.accounts.clone(),
+            op: Op::Settle(settle),
+            entries: vec![entry],
+            notices,
+        };
         let work = post(self.core.clone(), self.shard.clone(), transaction);
         Closing { work: Some(Box::pin(work)), defer: self.core.ports.defer.clone() }
     }

@@ -22,6 +22,7 @@ mod lane;
 mod native;
 mod receive;
 mod relay;
+mod residency;
 mod route;
 mod signed;
 mod sound;
@@ -52,6 +53,7 @@ pub use authenticate::{check, known, may_call, opened, read};
 pub use explain::{Explanation, Question, explain};
 pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
+pub use residency::Pins;
 pub use stakes::limits_of;
 
 /// The gateway, in a few lines. The last, settling, is tied to the end of the answer's body.

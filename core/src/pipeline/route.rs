@@ -136,7 +136,7 @@ fn known(policy: &Policy, name: &ModelName) -> Option<Arc<Model>> {
 }
 
 fn same(one: &Target, other: &Target) -> bool {
-    one.provider.id == other.provider.id && one.model == other.model
+    one.provider.id == other.provider.id && one.model == other.model && one.region == other.region
 }
 
 /// The order in which targets are asked now: each model's by its own strategy, the model's own before those of its

@@ -175,7 +175,7 @@ async fn known(
             }),
         };
         let op = Op::Write { document: Box::new(made.clone()), expect: None };
-        let write = Transaction { accounts: vec![account.clone()], op, entries: Vec::new() };
+        let write = Transaction::new(vec![account.clone()], op, Vec::new());
         found = match core.ports.ledger.transact(shard, write, now).await?.grant {
             // Somebody else was first.
             Grant::Conflict(stands) => stands.map(|stands| *stands),

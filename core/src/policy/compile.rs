@@ -9,7 +9,7 @@ use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEnt
 use super::model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts, Wildcard, WildcardTarget};
 use super::read::{At, Reader, Spot};
 use super::resolve::{known, target};
-use super::{Host, Policy, Problems, Provider, node, rings};
+use super::{Host, Policy, Problems, Provider, node, residency, rings};
 use crate::registry::{Catalogue, near_names};
 use crate::route::{Place, Strategy};
 
@@ -73,6 +73,8 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         }
         None => policy.wildcards = providers.values().flatten().cloned().map(whole).collect(),
     }
+    residency::check(reader, &policy, &document.residency);
+    policy.pins = document.residency.into_iter().map(|(pin, _)| pin).collect();
     sort_by(&mut policy.wildcards, |one, other| other.prefix.len().cmp(&one.prefix.len()));
     policy.providers.extend(providers.into_iter().filter_map(|(id, provider)| Some((id, provider?))));
     policy
@@ -90,6 +92,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
             max_output: None,
             context: None,
             place: Place::default(),
+            region: None,
         }],
         strategy: Strategy::default(),
         fallbacks: Fallbacks::default(),
@@ -161,6 +164,7 @@ fn wildcard_target(
         max_output: entry.max_output,
         context: entry.context,
         place: entry.place,
+        region: entry.region.map(Into::into),
     })
 }
 
@@ -191,6 +195,7 @@ fn one_target(reader: &mut Reader<'_>, providers: &mut Providers, entry: TargetE
         max_output: entry.max_output.or(known.max_output),
         context: entry.context.or(known.context),
         place: entry.place,
+        region: entry.region.map(Into::into).or(known.region),
         ..known
     }))
 }

@@ -11,6 +11,9 @@ use super::fetch::{self, Fetch};
 use super::model::{ModelName, Timeouts};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
+#[cfg(test)]
+use super::residency::PIN;
+use super::residency::{Pin, residency};
 use super::routing::{health, names, place, rules, strategy};
 use super::sink::{Sink, sinks};
 use crate::domain::account::{AtLimit, Budget, Limits};
@@ -32,6 +35,7 @@ pub(super) struct Document {
     pub(super) health: Rules,
     pub(super) alerts: Vec<Channel>,
     pub(super) sinks: Vec<Sink>,
+    pub(super) residency: Vec<(Pin, Spot)>,
 }
 
 /// Whether and how images and files are fetched.
@@ -112,9 +116,10 @@ pub(super) struct TargetEntry {
     pub(super) max_output: Option<u64>,
     pub(super) context: Option<u64>,
     pub(super) place: Place,
+    pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "providers",
     "models",
     "limits",
@@ -124,6 +129,7 @@ const SECTIONS: [&str; 9] = [
     "imported_keys",
     "alerts",
     "sinks",
+    "residency",
 ];
 /// Sections that the design has and this version does not carry out.
 const LATER_SECTIONS: [&str; 7] = ["guards", "cache", "server", "mcp", "agents", "organisations", "teams"];
@@ -145,6 +151,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         imported_keys: fields.get("imported_keys").and_then(|at| boolean(reader, at)).unwrap_or_default(),
         alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
         sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
+        residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
     }
 }
 
@@ -411,8 +418,8 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
     })
 }
 
-const TARGET: [&str; 9] =
-    ["model", "base_model", "price", "max_output", "context", "weight", "level", "rpm", "tpm"];
+const TARGET: [&str; 10] =
+    ["model", "base_model", "price", "max_output", "context", "weight", "level", "rpm", "tpm", "region"];
 
 fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
     const FORM: &str = "provider/model, such as openai/gpt-4o";
@@ -433,15 +440,17 @@ fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
             max_output: None,
             context: None,
             place: Place::default(),
+            region: None,
         });
     }
-    let fields = reader.fields(at, &TARGET, &["region", "guards"])?;
+    let fields = reader.fields(at, &TARGET, &["guards"])?;
     let count = |text: &str| text.parse::<u64>().ok().filter(|count| *count > 0);
     let mut tokens =
         |key| fields.get(key).and_then(|at| reader.parsed(at, "a whole number of tokens", count));
     let (max_output, context) = (tokens("max_output"), tokens("context"));
     let place = place(reader, &fields);
     let price = fields.get("price").and_then(|at| price(reader, at));
+    let region = fields.get("region").and_then(|at| reader.text(at, "the name of a region"));
     let base_model = fields.get("base_model").and_then(|at| reader.text(at, "a model in the registry"));
     let Some(model) = fields.get("model") else {
         reader.note(&fields.spot, format!("expected `model`: {FORM}"));
@@ -449,7 +458,7 @@ fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
     };
     let spot = model.spot.clone();
     let (provider, model) = reader.parsed(model, FORM, split)?;
-    Some(TargetEntry { spot, provider, model, base_model, price, max_output, context, place })
+    Some(TargetEntry { spot, provider, model, base_model, price, max_output, context, place, region })
 }
 
 const PRICE: [&str; 3] = ["per", "tiers", "services"];
@@ -782,6 +791,7 @@ pub(super) fn known_keys() -> Vec<&'static str> {
         &LIMITS,
         &FETCH,
         &ALERT,
+        &PIN,
         &["header", "prefix", "key"],
     ];
     [fixed.concat(), meters()].concat()

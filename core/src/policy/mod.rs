@@ -14,6 +14,7 @@ mod node;
 mod problem;
 mod provider;
 mod read;
+mod residency;
 mod resolve;
 mod rings;
 mod routing;
@@ -27,6 +28,7 @@ pub use fetch::Fetch;
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
+pub use residency::Pin;
 pub use sink::{Sink, SinkWay};
 
 use crate::domain::Cidr;
@@ -59,6 +61,8 @@ pub struct Policy {
     sinks: Vec<Sink>,
     /// None: nothing is fetched.
     fetch: Option<Fetch>,
+    /// Who is pinned to where.
+    pins: Vec<Pin>,
     registry: Registry,
 }
 

@@ -114,6 +114,8 @@ pub struct Target {
     pub edits: Vec<Edit>,
     /// Where it stands among the others of its model.
     pub place: Place,
+    /// Where it runs, as far as anybody has said.
+    pub region: Option<Box<str>>,
 }
 
 impl Target {
@@ -229,4 +231,5 @@ pub(super) struct WildcardTarget {
     pub(super) max_output: Option<u64>,
     pub(super) context: Option<u64>,
     pub(super) place: Place,
+    pub(super) region: Option<Box<str>>,
 }

@@ -6,7 +6,8 @@ use gatelet_wire::{DialectId, Edit, Json};
 use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
-use super::{Channel, Fetch, Passthrough, Policy, Provider, Resolution, Sink};
+use super::residency::region_of;
+use super::{Channel, Fetch, Passthrough, Pin, Policy, Provider, Resolution, Sink};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 use crate::route::{Place, Rules};
@@ -129,6 +130,11 @@ impl Policy {
         &self.health
     }
 
+    /// Who is pinned to which regions and providers.
+    pub fn pins(&self) -> &[Pin] {
+        &self.pins
+    }
+
     /// Who is told what an admin should know.
     pub fn channels(&self) -> &[Channel] {
         &self.channels
@@ -193,6 +199,7 @@ impl WildcardTarget {
             max_output: self.max_output.or(target.max_output),
             context: self.context.or(target.context),
             place: self.place,
+            region: self.region.clone().or_else(|| target.region.clone()),
             ..target
         }))
     }
@@ -243,6 +250,7 @@ pub(super) fn target(provider: &Arc<Provider>, model: &str, known: Option<crate:
         edits: edits(provider, capabilities),
         capabilities,
         place: Place::default(),
+        region: region_of(provider, model),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use crate::domain::account::{Account, Grant, Op, Settle};
-use crate::domain::{AccountId, ShardId, Timestamp};
+use crate::domain::{AccountId, Notice, ShardId, Timestamp};
 
 /// A ledger supplies atomicity and nothing else: every rule is in [`Account::apply`].
 #[async_trait]
@@ -15,6 +15,10 @@ pub trait Ledger: Send + Sync {
     /// Applies one operation to each account named, all or none, and keeps the entries with it.
     ///
     /// When this answers, both are safe from the death of the process. Sent twice, it changes nothing more.
+    ///
+    /// What it tells of targets is kept by the shard, as [`Notices`](crate::domain::Notices) keeps it, and goes out with every
+    /// later answer of the shard, to whichever instance asks: so nobody makes a call for it, and whoever asks after this has
+    /// answered knows. It need not outlive the process or object that keeps the shard.
     async fn transact(
         &self,
         shard: &ShardId,
@@ -40,6 +44,9 @@ pub trait Ledger: Send + Sync {
     /// Forgets entries that are archived.
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault>;
 
+    /// What is told of targets in a shard now.
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault>;
+
     /// The shards that have accounts or entries.
     async fn shards(&self) -> Result<Vec<ShardId>, Fault>;
 }
@@ -50,6 +57,16 @@ pub struct Transaction {
     pub accounts: Vec<AccountId>,
     pub op: Op,
     pub entries: Vec<Entry>,
+    /// What was seen of targets that other instances should know. Mostly nothing.
+    #[serde(skip)]
+    pub notices: Vec<Notice>,
+}
+
+impl Transaction {
+    /// One that tells nothing of targets.
+    pub fn new(accounts: Vec<AccountId>, op: Op, entries: Vec<Entry>) -> Self {
+        Self { accounts, op, entries, notices: Vec::new() }
+    }
 }
 
 /// Lines for the archive, kept until they are there.
@@ -70,4 +87,13 @@ pub struct Entry {
 pub struct Outcome {
     /// The first refusal, or the grant that binds most: of all accounts' grants the one to act on.
     pub grant: Grant,
+    /// What other instances have told of targets. Mostly nothing.
+    #[serde(skip)]
+    pub notices: Vec<Notice>,
+}
+
+impl From<Grant> for Outcome {
+    fn from(grant: Grant) -> Self {
+        Self { grant, notices: Vec::new() }
+    }
 }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Clock, Defer, Entry, Fault, Ledger, Log, Outcome, Ports, Transaction};
 use crate::domain::account::{Account, Grant, Op, Reserve, distinct, transact};
-use crate::domain::{AccountId, ShardId, Timestamp};
+use crate::domain::{AccountId, Notice, ShardId, Timestamp};
 
 /// One request's rehearsal.
 pub(crate) struct Rehearsal {
@@ -72,7 +72,7 @@ impl Ledger for Rehearsal {
         transaction: Transaction,
         now: Timestamp,
     ) -> Result<Outcome, Fault> {
-        let Transaction { accounts, op, entries: _ } = transaction;
+        let Transaction { accounts, op, entries: _, notices: _ } = transaction;
         let mut all = Vec::with_capacity(accounts.len());
         for id in distinct(&accounts) {
             let account = self.read(shard, &id).await?.unwrap_or_default();
@@ -86,12 +86,17 @@ impl Ledger for Rehearsal {
             }
         }
         let grant = transact(&mut all, &op, now);
+        let notices = self.ledger.notices(shard, now).await?;
         let mut so_far = self.so_far();
         if let Op::Reserve(reserve) = op {
             so_far.tries.push(Try { at: now, reserve, accounts: before, grant: grant.clone() });
         }
         so_far.accounts.extend(all.into_iter().map(|(id, account)| ((shard.clone(), id), account)));
-        Ok(Outcome { grant })
+        Ok(Outcome { grant, notices })
+    }
+
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        self.ledger.notices(shard, now).await
     }
 
     async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {

@@ -77,8 +77,7 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
 /// Closes the holds of requests whose record was kept but whose settlement was not. Settled ones stay as they are.
 async fn settle_again(ports: &Ports, shard: &ShardId, batch: &[Entry]) -> Result<(), Fault> {
     for (accounts, settle) in batch.iter().filter_map(|entry| entry.settle.as_ref()) {
-        let transaction =
-            Transaction { accounts: accounts.clone(), op: Op::Settle(settle.clone()), entries: Vec::new() };
+        let transaction = Transaction::new(accounts.clone(), Op::Settle(settle.clone()), Vec::new());
         ports.ledger.transact(shard, transaction, ports.clock.now()).await?;
     }
     Ok(())

@@ -54,6 +54,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         fault: _,
         request_bytes: _,
         answer_bytes: _,
+        residency,
     } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
@@ -106,6 +107,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     }
     course(record, &mut line);
     line.word(",\"content\":", *content);
+    line.list(",\"residency\":", residency);
     line.begin("}");
 }
 
@@ -136,6 +138,7 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
         at,
         attempt,
         target,
+        region,
         lane,
         status,
         outcome,
@@ -152,6 +155,9 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
     line.begin(",\"at\":").shown(at);
     line.begin(",\"attempt\":").json(attempt);
     line.begin(",\"target\":").text(target);
+    if let Some(region) = region {
+        line.begin(",\"region\":").text(region);
+    }
     line.begin(",\"lane\":").plain(lane);
     line.begin(",\"status\":").json(status);
     line.begin(",\"outcome\":").plain(outcome);

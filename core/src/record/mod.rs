@@ -112,6 +112,9 @@ pub struct Record {
     /// `kept`: prompt and answer are in the archive beside it.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub content: Option<&'static str>,
+    /// The regions and providers that it was pinned to, in words, one for each who pinned it.
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
+    pub residency: Vec<String>,
 }
 
 /// One call of an upstream.
@@ -127,6 +130,9 @@ pub struct Attempt {
     /// 1, 2, 3 …
     pub attempt: u32,
     pub target: Arc<str>,
+    /// Where the target is, as far as the configuration says.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub region: Option<Box<str>>,
     pub lane: &'static str,
     /// The upstream's own status; none: no answer came.
     pub status: Option<u16>,

@@ -72,6 +72,7 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         request_bytes: count,
         answer_bytes: count / 2,
         content: count.is_multiple_of(11).then_some("kept"),
+        residency: list.to_vec(),
     }
 }
 
@@ -88,6 +89,7 @@ fn attempt(text: &str, count: u64, time: f64) -> Attempt {
         at: Timestamp::from_micros(i64::try_from(count >> 12).unwrap()),
         attempt: 2,
         target: text.into(),
+        region: count.is_multiple_of(2).then(|| text.into()),
         lane: "verbatim",
         status: count.is_multiple_of(2).then_some(529),
         outcome: "answered",

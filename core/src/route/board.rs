@@ -1,17 +1,22 @@
 //! What this process has seen of all targets.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::adaptive::{Arms, Outcome};
 use super::breaker::Rules;
 use super::vitals::{Ended, Vitals};
-use crate::domain::Timestamp;
+use crate::domain::{Notice, ShardId, Timestamp};
 
 /// Bounded: callers choose names, and each may be a target's.
 #[derive(Debug, Default)]
 pub struct Board {
     seen: Mutex<Seen>,
+    /// What other instances are to be told, by the next transaction of the shard whose request has seen it.
+    news: Mutex<HashMap<ShardId, Vec<Notice>>>,
+    /// Whether there is any: mostly there is none.
+    any: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -37,21 +42,45 @@ impl Board {
     pub fn began(&self, target: &Arc<str>, now: Timestamp) {
         let mut seen = self.read();
         let rules = seen.rules;
-        if let Some(vitals) = seen.targets.get_mut(target) {
-            return vitals.began(now, &rules);
-        }
-        if seen.targets.len() >= Self::MOST {
-            // Rare, and cheaper than keeping an order of use on every request: start afresh.
-            seen.targets.clear();
-        }
-        seen.targets.entry(target.clone()).or_default().began(now, &rules);
+        seen.vitals(target).began(now, &rules);
     }
 
-    pub fn ended(&self, target: &Arc<str>, ended: Ended, now: Timestamp) {
+    pub fn ended(&self, shard: &ShardId, target: &Arc<str>, ended: Ended, now: Timestamp) {
         let mut seen = self.read();
         let rules = seen.rules;
-        if let Some(vitals) = seen.targets.get_mut(target) {
-            vitals.ended(ended, now, &rules);
+        let Some(vitals) = seen.targets.get_mut(target) else { return };
+        if !vitals.ended(ended, now, &rules) {
+            return;
+        }
+        let notice = vitals.breaker.notice(target, now);
+        drop(seen);
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = news.entry(shard.clone()).or_default();
+        told.retain(|earlier| earlier.target != notice.target);
+        told.push(notice);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// What other instances are to be told by the transaction that is made now.
+    pub fn news(&self, shard: &ShardId) -> Vec<Notice> {
+        if !self.any.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = news.remove(shard).unwrap_or_default();
+        self.any.store(!news.is_empty(), Ordering::Relaxed);
+        told
+    }
+
+    /// Takes in what other instances have told.
+    pub fn hear(&self, notices: &[Notice], now: Timestamp) {
+        if notices.is_empty() {
+            return;
+        }
+        let mut seen = self.read();
+        let rules = seen.rules;
+        for notice in notices {
+            seen.vitals(&notice.target).breaker.hear(notice, now, &rules);
         }
     }
 
@@ -71,6 +100,14 @@ impl Board {
 }
 
 impl Seen {
+    fn vitals(&mut self, target: &Arc<str>) -> &mut Vitals {
+        if !self.targets.contains_key(target) && self.targets.len() >= Board::MOST {
+            // Rare, and cheaper than keeping an order of use on every request: start afresh.
+            self.targets.clear();
+        }
+        self.targets.entry(target.clone()).or_default()
+    }
+
     pub fn rules(&self) -> &Rules {
         &self.rules
     }

@@ -1,38 +1,9 @@
 //! Whether a target is asked: put out by faults that are its own, let in again with care.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::Timestamp;
-
-/// Whose fault it was that a call failed. It decides what is held against the target, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The request is at fault: the target has answered as it should.
-    Caller,
-    /// The gateway's credential is refused, or its account is closed.
-    Credential,
-    /// The provider has no such model.
-    Model,
-    /// Too many requests. None: it did not say until when.
-    Limited { until: Option<Timestamp> },
-    /// The provider failed, or said nothing that makes sense.
-    Provider,
-    /// It could not be reached.
-    Network,
-}
-
-impl Blame {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Credential => "credential",
-            Self::Model => "model",
-            Self::Limited { .. } => "rate_limit",
-            Self::Provider => "provider",
-            Self::Network => "network",
-        }
-    }
-}
+use crate::domain::{Blame, Notice, Stands, Timestamp};
 
 /// When targets go out, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +38,8 @@ const CERTAIN: u32 = 2;
 const MENDING: Duration = Duration::from_mins(1);
 /// A probe that nobody hears of for this long is made again.
 const PROBE: Duration = Duration::from_secs(30);
+/// Clocks of hosts differ by less: what is told of a later moment is not believed.
+const AHEAD: Duration = Duration::from_mins(1);
 /// The share with which a target returns.
 const FIRST_SHARE: f64 = 0.1;
 
@@ -122,6 +95,13 @@ pub struct Breaker {
     /// How often it was put out since it was last wholly in.
     outs: u32,
     calls: Calls,
+    /// When it last answered, and when it last failed, here.
+    answered: Timestamp,
+    failed: Timestamp,
+    /// What others have told up to here is taken in.
+    heard: Timestamp,
+    /// Others hold a fault against it.
+    shared: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -183,24 +163,93 @@ impl Breaker {
         }
     }
 
-    /// None: it answered.
-    pub(super) fn ended(&mut self, fault: Option<Blame>, now: Timestamp, rules: &Rules) {
+    /// None: it answered. Answers whether that is news for other instances.
+    pub(super) fn ended(&mut self, fault: Option<Blame>, now: Timestamp, rules: &Rules) -> bool {
         if now.since(self.calls.since) >= WINDOW {
             self.calls = Calls { since: now, ..Calls::default() };
         }
         self.calls.all = self.calls.all.saturating_add(1);
         match fault {
-            None | Some(Blame::Caller) => self.succeeded(now, rules),
-            Some(blame) => self.failed(blame, now, rules),
+            None | Some(Blame::Caller) => {
+                self.answered = now;
+                let news = self.succeeded(now, rules);
+                let in_again = self.shared && matches!(self.state, State::In);
+                self.shared &= !in_again;
+                news || in_again
+            }
+            Some(blame) => {
+                self.failed = now;
+                self.shared = true;
+                let was_out = matches!(self.state, State::Out { .. });
+                self.failed(blame, now, rules);
+                !was_out
+            }
         }
     }
 
-    fn succeeded(&mut self, now: Timestamp, rules: &Rules) {
+    /// What other instances are to know.
+    pub(super) fn notice(&mut self, target: &Arc<str>, now: Timestamp) -> Notice {
+        self.heard = self.heard.max(now);
+        let stands = match self.state {
+            State::Out { until, blame } => Stands::Out { until, blame, outs: self.outs },
+            State::Returning { .. } => Stands::Returning,
+            // Who probes has not heard yet.
+            State::In | State::Probing { .. } => Stands::In,
+        };
+        Notice { target: target.clone(), at: now, faults: self.row, stands }
+    }
+
+    /// Takes in what another instance has seen. What was seen here since counts more, but for limits of rate: there an
+    /// answer says nothing of the next one.
+    pub(super) fn hear(&mut self, notice: &Notice, now: Timestamp, rules: &Rules) {
+        if notice.at <= self.heard || notice.at > now.after(AHEAD) {
+            return;
+        }
+        self.heard = notice.at;
+        let good_news = notice.at > self.failed;
+        match notice.stands {
+            Stands::Out { until, blame, outs } => {
+                let limited = matches!(blame, Blame::Limited { .. });
+                let until = until.min(now.after(rules.longest));
+                let longer = matches!(self.state, State::Out { until: own, .. } if own >= until);
+                if longer || (self.answered > notice.at && !limited) {
+                    return;
+                }
+                self.state = State::Out { until, blame };
+                self.outs = self.outs.max(outs);
+                self.row = self.row.max(notice.faults);
+                self.shared = true;
+            }
+            Stands::Returning if good_news => {
+                self.row = 0;
+                if matches!(self.state, State::Out { .. } | State::Probing { .. }) {
+                    self.state = State::Returning { since: notice.at.min(now) };
+                    self.calls = Calls { since: now, ..Calls::default() };
+                }
+            }
+            Stands::In if notice.faults > 0 => {
+                if notice.at > self.answered {
+                    self.row = self.row.max(notice.faults);
+                    self.shared = true;
+                }
+            }
+            Stands::In if good_news => {
+                self.state = State::In;
+                self.shared = false;
+                (self.row, self.outs) = (0, 0);
+            }
+            Stands::In | Stands::Returning => {}
+        }
+    }
+
+    /// Answers whether it begins to return.
+    fn succeeded(&mut self, now: Timestamp, rules: &Rules) -> bool {
         self.row = 0;
         match self.state {
             State::Probing { .. } => {
                 self.state = State::Returning { since: now };
                 self.calls = Calls { since: now, ..Calls::default() };
+                return true;
             }
             State::Returning { since } if now.since(since) >= rules.ramp => {
                 self.state = State::In;
@@ -209,6 +258,7 @@ impl Breaker {
             // A call that began before it went out says nothing of how it is now.
             State::In | State::Returning { .. } | State::Out { .. } => {}
         }
+        false
     }
 
     fn failed(&mut self, blame: Blame, now: Timestamp, rules: &Rules) {

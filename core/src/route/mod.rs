@@ -12,11 +12,12 @@ mod window;
 
 use gatelet_wire::sort::sort_by;
 
+pub use crate::domain::Blame;
 use crate::domain::{Money, Timestamp};
 
 pub use adaptive::{Arms, Outcome};
 pub use board::{Board, Seen};
-pub use breaker::{Blame, Breaker, Rules, Standing};
+pub use breaker::{Breaker, Rules, Standing};
 pub use condition::{Condition, Facts, Hours, Part, Subject};
 pub use decayed::Decayed;
 pub use fastrand::Rng;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::{Strategy as _, any, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
+use crate::domain::{Notice, Notices, ShardId, Stands};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -377,4 +378,105 @@ fn retries_are_a_fifth_of_the_requests_and_one_a_second_and_ten_at_once() {
     assert!((255..=265).contains(&retried(1_000, Duration::ZERO)));
     assert_eq!(retried(1, Duration::ZERO), 12);
     assert!((100..=155).contains(&retried(100, Duration::from_millis(900))));
+}
+
+/// Two instances that tell each other all that is news.
+struct Two {
+    boards: [Board; 2],
+    kept: Notices,
+}
+
+impl Two {
+    const SHARD: &str = "s";
+
+    fn new() -> Self {
+        Self { boards: Default::default(), kept: Notices::default() }
+    }
+
+    /// A call by one of them ends, and what it tells is kept.
+    fn ended(&mut self, who: usize, ended: Ended, now: Timestamp) {
+        let (shard, target) = (ShardId::new(Self::SHARD), Arc::from("p/m"));
+        self.boards[who].began(&target, now);
+        self.boards[who].ended(&shard, &target, ended, now);
+        self.kept.tell(&self.boards[who].news(&shard), now);
+        assert_eq!(self.boards[who].news(&shard), [], "it is told once");
+    }
+
+    /// One of them hears what was told, and sees how the target stands.
+    fn standing(&self, who: usize, now: Timestamp) -> Standing {
+        self.boards[who].hear(&self.kept.heard(now), now);
+        let seen = self.boards[who].read();
+        seen.target("p/m").breaker.standing(now, &Rules::default())
+    }
+}
+
+const IN: Standing = Standing::In { share: 1.0 };
+
+#[test]
+fn what_one_instance_has_met_the_other_need_not_meet() {
+    let mut two = Two::new();
+    let until = Some(after(60.0));
+    two.ended(0, Ended::Failed(Blame::Limited { until }), NOW);
+    assert!(matches!(two.standing(1, NOW), Standing::Out { blame: Blame::Limited { .. }, .. }));
+    // Heard again and again it is the same.
+    assert_eq!(two.standing(1, after(59.0)), two.standing(0, after(59.0)));
+    assert_eq!(two.standing(1, after(60.0)), Standing::Probe);
+}
+
+#[test]
+fn faults_in_a_row_are_counted_over_instances() {
+    let mut two = Two::new();
+    for (who, second) in [(0, 0.0), (1, 1.0), (0, 2.0), (1, 3.0), (0, 4.0)] {
+        let now = after(second);
+        assert_eq!(two.standing(who, now), IN, "at second {second}");
+        two.ended(who, Ended::Failed(Blame::Provider), now);
+    }
+    assert!(matches!(two.standing(0, after(5.0)), Standing::Out { .. }));
+    assert!(matches!(two.standing(1, after(5.0)), Standing::Out { .. }));
+}
+
+#[test]
+fn a_success_in_between_ends_the_row_for_all() {
+    let mut two = Two::new();
+    for (minute, who) in (0..20).zip([0, 1].into_iter().cycle()) {
+        let now = NOW.after(Duration::from_mins(minute));
+        assert_eq!(two.standing(who, now), IN);
+        two.ended(who, Ended::Failed(Blame::Provider), now);
+        two.standing(1 - who, now);
+        two.ended(1 - who, answered(0.1), now.after(Duration::from_secs(1)));
+    }
+}
+
+#[test]
+fn who_has_seen_it_answer_since_does_not_believe_that_it_is_out() {
+    let mut two = Two::new();
+    for _ in 0..5 {
+        two.ended(0, Ended::Failed(Blame::Network), NOW);
+    }
+    two.boards[1].began(&Arc::from("p/m"), NOW);
+    two.ended(1, answered(0.1), after(1.0));
+    assert_eq!(two.standing(1, after(1.0)), IN);
+    assert!(matches!(two.standing(0, after(1.0)), Standing::Out { .. }));
+}
+
+#[test]
+fn a_probe_that_passes_is_good_news_for_all() {
+    let mut two = Two::new();
+    for _ in 0..5 {
+        two.ended(0, Ended::Failed(Blame::Network), NOW);
+    }
+    assert!(matches!(two.standing(1, after(1.0)), Standing::Out { .. }));
+    two.ended(0, answered(0.1), after(6.0));
+    assert!(matches!(two.standing(1, after(7.0)), Standing::In { share } if share < 0.5));
+    two.ended(0, answered(0.1), after(20.0));
+    assert_eq!(two.standing(1, after(21.0)), IN);
+}
+
+#[test]
+fn a_clock_that_is_far_ahead_is_not_believed() {
+    let two = Two::new();
+    let stands = Stands::Out { until: after(7_300.0), blame: Blame::Provider, outs: 1 };
+    let notice = Notice { target: "p/m".into(), at: after(7_200.0), faults: 5, stands };
+    two.boards[0].hear(&[notice], NOW);
+    assert_eq!(two.standing(0, NOW), IN);
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::breaker::{Blame, Breaker, Rules};
+use super::breaker::{Breaker, Rules};
 use super::decayed::Decayed;
 use super::retries::RetryBudget;
 use super::window::Window;
-use crate::domain::Timestamp;
+use crate::domain::{Blame, Timestamp};
 
 /// What this process has seen of a target lately.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,11 +46,12 @@ impl Vitals {
         self.breaker.began(now, rules);
     }
 
-    pub(super) fn ended(&mut self, ended: Ended, now: Timestamp, rules: &Rules) {
+    /// Answers whether that is news for other instances.
+    pub(super) fn ended(&mut self, ended: Ended, now: Timestamp, rules: &Rules) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         match ended {
             Ended::Answered { first, total, output, tokens } => {
-                self.breaker.ended(None, now, rules);
+                let news = self.breaker.ended(None, now, rules);
                 match (first, u32::try_from(output)) {
                     (Some(first), Ok(output)) => {
                         self.first.add(first.as_secs_f64(), now);
@@ -61,9 +62,10 @@ impl Vitals {
                     (Some(_), Err(_)) => {}
                 }
                 self.window.add(0, tokens, now);
+                news
             }
             Ended::Failed(blame) => self.breaker.ended(Some(blame), now, rules),
-            Ended::Unknown => {}
+            Ended::Unknown => false,
         }
     }
 

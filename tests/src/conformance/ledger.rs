@@ -8,7 +8,9 @@ use futures_util::future::join_all;
 use gatelet_core::domain::account::{
     Carried, DenialCause, Document, Grant, Limits, Op, OutputBound, Reserve, Settle, Statement, Stood,
 };
-use gatelet_core::domain::{AccountId, HoldId, Key, Money, Rate, ShardId, Timestamp};
+use gatelet_core::domain::{
+    AccountId, Blame, HoldId, Key, Money, Notice, Notices, Rate, ShardId, Stands, Timestamp,
+};
 use gatelet_core::port::{Entry, Ledger, Transaction};
 use serde_json::json;
 
@@ -37,6 +39,7 @@ super::rules![gatelet_core::port::Ledger:
     accounts_are_listed_in_order_over_pages,
     what_is_expected_to_have_no_document_is_only_looked_at,
     limits_that_a_reservation_carries_hold_without_a_document,
+    what_is_told_of_targets_is_heard_by_the_next_who_asks,
     two_hundred_callers_of_one_organisation_wait_little,
 ];
 
@@ -48,6 +51,58 @@ async fn an_account_that_was_never_written_is_none(ledger: Arc<dyn Ledger>) -> R
     check_eq!(books.ledger.outbox(&books.shard, 10).await?, Vec::new());
     let grant = books.reserve(&["nobody"], "hold", 1, 1, 1).await?;
     check_eq!(grant, Grant::Stale(vec![Stood { account: account("nobody"), document: None }]));
+    Ok(())
+}
+
+/// What rides on a settlement, or on a reservation that is refused, goes out with every later answer of the shard until it
+/// is over; the last word on a target counts, and other shards hear nothing.
+async fn what_is_told_of_targets_is_heard_by_the_next_who_asks(ledger: Arc<dyn Ledger>) -> Result<()> {
+    let books = Books::open(ledger, "notices");
+    books.key("one", &json!({"rpm": 2})).await?;
+    let notice = |target: &str, faults: u32, stands: Stands| Notice {
+        target: target.into(),
+        at: books.now,
+        faults,
+        stands,
+    };
+    let until = books.now.after(Duration::from_mins(10));
+    let out = Stands::Out { until, blame: Blame::Limited { until: Some(until) }, outs: 2 };
+    let tell = async |op: Op, notices: Vec<Notice>, now: Timestamp| -> Result<Vec<Notice>> {
+        let transaction = Transaction { accounts: vec![account("one")], op, entries: Vec::new(), notices };
+        Ok(books.ledger.transact(&books.shard, transaction, now).await?.notices)
+    };
+    let reserve = |hold: &str| Op::Reserve(books.reservation(hold, 1, 1, 1));
+    let settle = |hold: &str| {
+        Op::Settle(Settle {
+            hold: HoldId::new(hold),
+            tokens: 1,
+            output_tokens: 0,
+            cost: Money::from_nanos(1),
+        })
+    };
+    check_eq!(tell(reserve("a"), Vec::new(), books.now).await?, Vec::new());
+    let told = vec![notice("p/limited", 1, out), notice("p/shaky", 3, Stands::In)];
+    tell(settle("a"), told.clone(), books.now).await?;
+    for _ in 0..2 {
+        let mut heard = tell(reserve("b"), Vec::new(), books.now).await?;
+        heard.sort_by(|one, other| one.target.cmp(&other.target));
+        check_eq!(heard, told);
+    }
+    // The third request of the minute is refused; what it tells is kept all the same.
+    let back = notice("p/shaky", 0, Stands::Returning);
+    tell(reserve("c"), vec![back.clone()], books.now).await?;
+    let mut heard = books.ledger.notices(&books.shard, books.now).await?;
+    heard.sort_by(|one, other| one.target.cmp(&other.target));
+    check_eq!(heard, [told[0].clone(), back]);
+    check_eq!(books.ledger.notices(&ShardId::new("notices-of-others"), books.now).await?, Vec::new());
+    // What was seen longer ago than notices live is over, unless what it says is not.
+    let later = books.now.after(Notices::LIFE);
+    check_eq!(tell(settle("b"), Vec::new(), later).await?, [told[0].clone()]);
+    check_eq!(tell(settle("b"), Vec::new(), until.after(Notices::LIFE)).await?, Vec::new());
+    // However many there are, an answer stays short.
+    let many: Vec<Notice> = (0..100).map(|number| notice(&format!("p/{number}"), 1, Stands::In)).collect();
+    let heard = tell(settle("b"), many, books.now).await?;
+    ensure!((1..=Notices::MOST).contains(&heard.len()), "{} notices", heard.len());
     Ok(())
 }
 
@@ -506,13 +561,13 @@ impl Books {
 
     async fn enter(&self, names: &[&str], op: Op, entries: Vec<Entry>) -> Result<Grant> {
         let accounts = names.iter().map(|name| account(name)).collect();
-        let transaction = Transaction { accounts, op, entries };
+        let transaction = Transaction::new(accounts, op, entries);
         Ok(self.ledger.transact(&self.shard, transaction, self.now).await?.grant)
     }
 
     async fn transact(&self, names: &[&str], op: Op, now: Timestamp) -> Result<Grant> {
         let accounts = names.iter().map(|name| account(name)).collect();
-        let transaction = Transaction { accounts, op, entries: Vec::new() };
+        let transaction = Transaction::new(accounts, op, Vec::new());
         Ok(self.ledger.transact(&self.shard, transaction, now).await?.grant)
     }
 

@@ -48,7 +48,7 @@ impl Nested {
     pub async fn write(&self, ledger: &dyn Ledger, now: Timestamp) -> Result<()> {
         for document in &self.documents {
             let op = Op::Write { document: Box::new(document.clone()), expect: None };
-            let transaction = Transaction { accounts: vec![document.account()], op, entries: Vec::new() };
+            let transaction = Transaction::new(vec![document.account()], op, Vec::new());
             check_eq!(ledger.transact(&self.shard, transaction, now).await?.grant, Grant::Written);
         }
         Ok(())
@@ -75,12 +75,12 @@ impl Nested {
             output: OutputBound { tokens: 16_384, rate: Rate::from_picos(600_000), elastic: true },
             expires: now.after(Duration::from_mins(11)),
         });
-        Transaction { accounts, op, entries: Vec::new() }
+        Transaction::new(accounts, op, Vec::new())
     }
 
     pub fn settle(caller: usize, hold: &HoldId, cost: Money, entry: Entry) -> Transaction {
         let settle = Settle { hold: hold.clone(), tokens: 1_607, output_tokens: 417, cost };
-        Transaction { accounts: Self::charged(caller), op: Op::Settle(settle), entries: vec![entry] }
+        Transaction::new(Self::charged(caller), Op::Settle(settle), vec![entry])
     }
 }
 

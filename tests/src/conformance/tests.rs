@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gatelet_core::domain::account::Account;
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::{AccountId, Notice, ShardId, Timestamp};
 use gatelet_core::port::memory::{MemoryArchive, MemoryLedger, MemoryStore};
 use gatelet_core::port::{Entry, Fault, Ledger, Outcome, Transaction};
 
@@ -71,7 +71,7 @@ impl Ledger for LosesUpdates {
         for (id, account) in accounts {
             self.accounts.lock().unwrap().insert(place(&id), account);
         }
-        Ok(Outcome { grant })
+        Ok(grant.into())
     }
 
     async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
@@ -94,6 +94,10 @@ impl Ledger for LosesUpdates {
 
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
         self.inner.clear(shard, entries).await
+    }
+
+    async fn notices(&self, _: &ShardId, _: Timestamp) -> Result<Vec<Notice>, Fault> {
+        Ok(Vec::new())
     }
 
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {

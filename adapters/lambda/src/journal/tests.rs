@@ -34,6 +34,7 @@ fn a_request_in_five_accounts_takes_less_than_half_a_kilobyte() {
             output: OutputBound { tokens: 16_384, rate: Rate::from_picos(600_000), elastic: true },
             expires: Timestamp::from_micros(1_795_013_245_678_901),
         }),
+        notices: Vec::new(),
         entries: Vec::new(),
     };
     let line = r#"{"v":1,"kind":"attempt","id":"req_01kardz3m4y8b6q0v5w9x2c7n1","at":"2026-11-18T17:12:25.679112Z","attempt":1,"target":"openai/gpt-4o-mini","lane":"verbatim","status":200,"outcome":"answered","head_ms":412.031,"total_ms":2210.412}
@@ -42,6 +43,7 @@ fn a_request_in_five_accounts_takes_less_than_half_a_kilobyte() {
         at: Timestamp::from_micros(1_795_012_347_890_634),
         accounts: accounts()[..5].to_vec(),
         op: Op::Settle(Settle { hold, tokens: 1_621, output_tokens: 418, cost: Money::from_nanos(431_250) }),
+        notices: Vec::new(),
         entries: vec![Entry {
             id: "1795012345678901-req_01kardz3m4y8b6q0v5w9x2c7n1".into(),
             line: line.into(),
@@ -61,6 +63,7 @@ proptest! {
             at: Timestamp::from_micros(at),
             accounts: names.into_iter().map(AccountId::new).collect(),
             op: Op::Sweep,
+            notices: Vec::new(),
             entries: vec![Entry { id: "1".into(), line: line.as_str().into(), settle: None }],
         };
         prop_assert_eq!(Step::unpack(&step.pack().unwrap()).unwrap(), step);

@@ -52,6 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         accounts,
         op,
         entries: Vec::new(),
+        notices: Vec::new(),
     })
 }
 

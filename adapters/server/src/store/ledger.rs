@@ -4,8 +4,8 @@ use std::collections::btree_map::Entry as Slot;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gatelet_core::domain::account::{self, Account, Grant, Op};
-use gatelet_core::domain::{AccountId, ShardId, Timestamp};
+use gatelet_core::domain::account::{self, Account, Op};
+use gatelet_core::domain::{AccountId, Notice, ShardId, Timestamp};
 use gatelet_core::port::{Entry, Fault, FaultKind, Ledger, Outcome, Transaction};
 
 use super::commit::Place;
@@ -23,11 +23,15 @@ impl Ledger for Embedded {
         transaction: Transaction,
         now: Timestamp,
     ) -> Result<Outcome, Fault> {
-        let (grant, place) = self.shared.lock().transact(shard, transaction, now)?;
+        let (outcome, place) = self.shared.lock().transact(shard, transaction, now)?;
         if let Some(place) = place {
             place.committed(&self.shared).await?;
         }
-        Ok(Outcome { grant })
+        Ok(outcome)
+    }
+
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        Ok(self.shared.lock().heard(shard, now))
     }
 
     async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
@@ -103,8 +107,8 @@ impl State {
         shard: &ShardId,
         transaction: Transaction,
         now: Timestamp,
-    ) -> Result<(Grant, Option<Place>), Fault> {
-        let Transaction { accounts: ids, op, entries } = transaction;
+    ) -> Result<(Outcome, Option<Place>), Fault> {
+        let Transaction { accounts: ids, op, entries, notices } = transaction;
         let reserves = matches!(op, Op::Reserve(_));
         // Nor are records of refusals kept meanwhile: anybody with a key could fill the memory with them. Settlements are,
         // of which there are no more than requests that run.
@@ -129,7 +133,19 @@ impl State {
         if changes || waits {
             self.accounts.note_shard(shard);
         }
-        Ok((grant, waits.then(|| self.batch.join())))
+        if !notices.is_empty() {
+            self.notices.entry(shard.clone()).or_default().tell(&notices, now);
+        }
+        let notices = self.heard(shard, now);
+        Ok((Outcome { grant, notices }, waits.then(|| self.batch.join())))
+    }
+
+    /// Nobody but this process asks, which has seen itself what it has told: mostly nothing is kept for anybody.
+    fn heard(&self, shard: &ShardId, now: Timestamp) -> Vec<Notice> {
+        if self.notices.is_empty() {
+            return Vec::new();
+        }
+        self.notices.get(shard).map(|notices| notices.heard(now)).unwrap_or_default()
     }
 
     fn list(

@@ -26,7 +26,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gatelet_core::domain::ShardId;
+use gatelet_core::domain::{Notices, ShardId};
 use gatelet_core::port::{Clock as _, Entry, Fault, FaultKind};
 use gatelet_tokio::SystemClock;
 use rusqlite::Connection;
@@ -67,6 +67,8 @@ struct State {
     journal: Journal,
     /// Entries that are in the journal alone.
     outbox: BTreeMap<(ShardId, Arc<str>), Entry>,
+    /// What was told of targets.
+    notices: BTreeMap<ShardId, Notices>,
     /// Why the last commit failed. Nothing new is reserved until one succeeds: it could not be charged.
     failing: Option<String>,
 }
@@ -102,6 +104,7 @@ impl Embedded {
         let journal = Journal::begin(folder, number)
             .map_err(|source| NotOpened::Folder { folder: folder.to_owned(), source })?;
         let state = State {
+            notices: BTreeMap::new(),
             db: reader,
             accounts,
             batch: Batch::default(),

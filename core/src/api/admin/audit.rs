@@ -118,7 +118,7 @@ pub(super) async fn refused(
 
 /// Keeps an entry by itself.
 pub(super) async fn keep(core: &Core, shard: &ShardId, entry: Entry, now: Timestamp) -> Result<(), Fault> {
-    let transaction = Transaction { accounts: Vec::new(), op: Op::Sweep, entries: vec![entry] };
+    let transaction = Transaction::new(Vec::new(), Op::Sweep, vec![entry]);
     core.ports.ledger.transact(shard, transaction, now).await.map(drop)
 }
 

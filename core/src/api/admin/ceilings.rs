@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::call::Call;
 use super::documents::{check_models, invalid, unfit};
 use crate::domain::account::{Document, Limits};
-use crate::domain::{AccountId, Ceilings, Key, Resource, Scope, ScopeKind, Timestamp, Verb};
+use crate::domain::{AccountId, Ceilings, Key, Residency, Resource, Scope, ScopeKind, Timestamp, Verb};
 use crate::refusal::Refusal;
 
 /// The ceilings above a key, the nearest first.
@@ -114,6 +114,14 @@ pub(super) fn check_increases(
         if increase.until <= now && !before.increase.contains(increase) {
             return Err(unfit(&param, "expected a moment in the future"));
         }
+    }
+    Ok(())
+}
+
+/// Checks what somebody pins.
+pub(super) fn check_residency(residency: Option<&Residency>) -> Result<(), Refusal> {
+    if residency.is_some_and(|residency| !residency.is_sound()) {
+        return Err(invalid("residency", "expected `regions` or `providers`, each with 1 to 64 names"));
     }
     Ok(())
 }

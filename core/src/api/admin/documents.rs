@@ -144,7 +144,7 @@ async fn write(
     );
     let op = Op::Write { document: Box::new(document), expect: current.map(|current| current.version) };
     let entries = vec![entry.clone()];
-    let transaction = Transaction { accounts: vec![place.account.clone()], op, entries };
+    let transaction = Transaction::new(vec![place.account.clone()], op, entries);
     let grant = call.core.ports.ledger.transact(&place.shard, transaction, call.now).await?.grant;
     if grant != Grant::Written {
         audit::unmade(call, &place.shard, &entry, "somebody else was faster").await;

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, shard_named};
-use super::ceilings::{Above, check_aliases, check_increases};
+use super::ceilings::{Above, check_aliases, check_increases, check_residency};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{amend, named, once, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SECRET, SigningSecret};
-use crate::domain::{AccountId, Cidr, Role, Scope, ScopeKind, ShardId, Span, Timestamp};
+use crate::domain::{AccountId, Cidr, Residency, Role, Scope, ScopeKind, ShardId, Span, Timestamp};
 use crate::pipeline::approach;
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -69,6 +69,8 @@ pub(super) struct Wish {
         ))
     )]
     aliases: BTreeMap<String, String>,
+    /// Regions and providers that its requests may go to, beside what it belongs to says.
+    residency: Option<Residency>,
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -104,6 +106,7 @@ impl Wish {
             expires: key.expires.map(|at| at.to_string()),
             rotate_every: key.rotate_every,
             aliases: key.aliases.clone(),
+            residency: key.residency.clone(),
             tags: key.tags.clone(),
             metadata: key.metadata.clone(),
             blocked: key.state == KeyState::Blocked,
@@ -187,6 +190,7 @@ pub(super) struct View<'a> {
     session_limits: Option<&'a Limits>,
     customers: Option<&'a Customers>,
     aliases: &'a BTreeMap<String, String>,
+    residency: Option<&'a Residency>,
     tags: &'a [String],
     metadata: &'a Map<String, Value>,
     expires: Option<String>,
@@ -475,6 +479,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         expires,
         rotate_every,
         aliases,
+        residency,
         tags,
         metadata,
         blocked,
@@ -495,6 +500,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         return Err(invalid("model_limits", "expected at most 64 models, by the names that callers use"));
     }
     check_aliases(&aliases)?;
+    check_residency(residency.as_ref())?;
     let limits = limits.unwrap_or_else(|| call.core.policy().key_limits().clone());
     check_increases("limits", &limits, &key.limits, call.now)?;
     let none = Limits::NONE;
@@ -539,6 +545,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     key.session_limits = session_limits;
     key.customers = customers;
     key.aliases = aliases;
+    key.residency = residency;
     key.tags = tags;
     key.metadata = metadata;
     key.expires = expires;
@@ -586,6 +593,7 @@ pub(super) fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         session_limits: key.session_limits.as_ref(),
         customers: key.customers.as_ref(),
         aliases: &key.aliases,
+        residency: key.residency.as_ref(),
         tags: &key.tags,
         metadata: &key.metadata,
         expires: key.expires.map(|at| at.to_string()),

@@ -120,7 +120,7 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::ListRequests => requests::list(call).await,
         Answer::ShowRequest => requests::show(call, id).await,
         Answer::Score => requests::score(call, id, body).await,
-        Answer::Targets => targets::list(call),
+        Answer::Targets => targets::list(call).await,
         Answer::Describe => Ok(openapi()),
         Answer::Explain => explain::explain(call, body).await,
         Answer::Tick => {

@@ -137,7 +137,7 @@ impl Once {
                 let settle =
                     Settle { hold: self.lock.clone(), tokens: 0, output_tokens: 0, cost: Money::ZERO };
                 let accounts = vec![self.account()];
-                let open = Transaction { accounts, op: Op::Settle(settle), entries: Vec::new() };
+                let open = Transaction::new(accounts, Op::Settle(settle), Vec::new());
                 let done = match ports.store.discard(&self.home, &self.name).await {
                     Ok(()) => ports.ledger.transact(&self.shard, open, call.now).await.map(drop),
                     Err(fault) => Err(fault),
@@ -168,7 +168,7 @@ impl Once {
             expires: call.now.after(LEASE),
         };
         let accounts = vec![self.account()];
-        let transaction = Transaction { accounts, op: Op::Reserve(reserve), entries: Vec::new() };
+        let transaction = Transaction::new(accounts, Op::Reserve(reserve), Vec::new());
         let outcome = call.core.ports.ledger.transact(&self.shard, transaction, call.now).await?;
         Ok(matches!(outcome.grant, Grant::Held { .. }))
     }

@@ -168,7 +168,7 @@ pub(super) async fn score(call: &Call<'_>, id: &str, body: Body) -> Result<Respo
     let line = score.to_string();
     let entry =
         Entry { id: format!("{:016}-{score_id}", call.now.micros()).into(), line: line.into(), settle: None };
-    let transaction = Transaction { accounts: Vec::new(), op: Op::Sweep, entries: vec![entry] };
+    let transaction = Transaction::new(Vec::new(), Op::Sweep, vec![entry]);
     call.core.ports.ledger.transact(&shard, transaction, call.now).await?;
     all.push(score.clone());
     let bytes = serde_json::to_vec(&all).unwrap_or_default();

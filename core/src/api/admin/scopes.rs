@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::ceilings::{self, check_aliases, check_increases};
+use super::ceilings::{self, check_aliases, check_increases, check_residency};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{amend, dependents, named, once, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::Customers;
-use crate::domain::{Ceilings, Scope, ScopeKind, ScopeState, ShardId, Timestamp};
+use crate::domain::{Ceilings, Key, Residency, Scope, ScopeKind, ScopeState, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
 
@@ -41,6 +41,8 @@ pub(super) struct Wish {
         ))
     )]
     aliases: BTreeMap<String, String>,
+    /// Regions and providers that requests of its keys may go to: of organisations, teams, projects and users.
+    residency: Option<Residency>,
     /// What keys of it may be that others make: of teams and organisations.
     ceilings: Option<Ceilings>,
     metadata: Map<String, Value>,
@@ -77,6 +79,7 @@ pub(super) struct View<'a> {
     models: Option<&'a [String]>,
     customers: Option<&'a Customers>,
     aliases: &'a BTreeMap<String, String>,
+    residency: Option<&'a Residency>,
     ceilings: Option<&'a Ceilings>,
     metadata: &'a Map<String, Value>,
     created: String,
@@ -164,6 +167,7 @@ pub(super) async fn update(
             models: scope.models.clone(),
             customers: scope.customers.clone(),
             aliases: scope.aliases.clone(),
+            residency: scope.residency.clone(),
             ceilings: scope.ceilings.clone(),
             metadata: scope.metadata.clone(),
             blocked: scope.state == ScopeState::Blocked,
@@ -214,10 +218,14 @@ fn place(shard: ShardId, kind: ScopeKind, id: &str) -> Place {
 
 /// Checks an admin's wish and puts it into a scope.
 fn apply(call: &Call<'_>, scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
-    let Wish { name, limits, models, customers, aliases, ceilings, metadata, blocked } = wish;
+    let Wish { name, limits, models, customers, aliases, residency, ceilings, metadata, blocked } = wish;
     let limits = limits.unwrap_or_default();
     check_increases("limits", &limits, &scope.limits, call.now)?;
     check_aliases(&aliases)?;
+    check_residency(residency.as_ref())?;
+    if residency.is_some() && !Key::BELONGS.contains(&scope.kind) {
+        return Err(unfit("residency", "only keys and what they belong to have it"));
+    }
     if scope.kind != ScopeKind::Team && !aliases.is_empty() {
         return Err(unfit("aliases", "only teams and keys have them"));
     }
@@ -238,6 +246,7 @@ fn apply(call: &Call<'_>, scope: &mut Scope, wish: Wish) -> Result<(), Refusal> 
     scope.models = models;
     scope.customers = customers;
     scope.aliases = aliases;
+    scope.residency = residency;
     scope.ceilings = ceilings;
     scope.metadata = metadata;
     Ok(())
@@ -269,6 +278,7 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         models: scope.models.as_deref(),
         customers: scope.customers.as_ref(),
         aliases: &scope.aliases,
+        residency: scope.residency.as_ref(),
         ceilings: scope.ceilings.as_ref(),
         metadata: &scope.metadata,
         created: scope.created.to_string(),

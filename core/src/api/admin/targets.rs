@@ -44,9 +44,13 @@ pub(super) struct View {
     answer_ms: Option<f64>,
 }
 
-/// `GET /admin/v1/targets?after=&limit=`: what was asked since this process began, in order of name.
-pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
+/// `GET /admin/v1/targets?after=&limit=`: what was asked since this process began, and what other instances have told, in
+/// order of name.
+pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let (after, limit) = (call.query("after").unwrap_or_default(), call.page_size()?);
+    // What was seen here is told though the ledger is down.
+    let told = call.core.ports.ledger.notices(&call.shard()?, call.now).await.unwrap_or_default();
+    call.core.board.hear(&told, call.now);
     let seen = call.core.board.read();
     let mut names: Vec<_> = seen.targets().filter(|(name, _)| ***name > *after).collect();
     sort_by(&mut names, |one, other| one.0.cmp(other.0));

@@ -30,7 +30,7 @@ use super::{
     Outcome, Packer, Page, Ports, Reach, Signer, Store, Transaction, Upstream, Versioned, Written,
 };
 use crate::domain::account::{Account, distinct, transact};
-use crate::domain::{AccountId, ShardId, Timestamp};
+use crate::domain::{AccountId, Notice, Notices, ShardId, Timestamp};
 
 /// The same ports as [`Ports`], by their own types, to look into and to steer.
 #[derive(Clone, Debug)]
@@ -227,6 +227,7 @@ pub struct MemoryLedger {
 struct Shard {
     accounts: BTreeMap<AccountId, Account>,
     outbox: BTreeMap<String, Entry>,
+    notices: Notices,
 }
 
 #[async_trait]
@@ -260,7 +261,12 @@ impl Ledger for MemoryLedger {
         for entry in transaction.entries {
             shard.outbox.insert(entry.id.to_string(), entry);
         }
-        Ok(Outcome { grant })
+        shard.notices.tell(&transaction.notices, now);
+        Ok(Outcome { grant, notices: shard.notices.heard(now) })
+    }
+
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        Ok(lock(&self.shards).get(shard).map(|shard| shard.notices.heard(now)).unwrap_or_default())
     }
 
     async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {

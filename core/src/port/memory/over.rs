@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::domain::account::Account;
-use crate::domain::{AccountId, ShardId, Timestamp};
+use crate::domain::{AccountId, Notice, ShardId, Timestamp};
 use crate::port::{Entry, Expect, Fault, Ledger, Outcome, Page, Store, Transaction, Versioned};
 
 /// A [`Ledger`] over another.
@@ -33,6 +33,9 @@ pub trait OverLedger: Send + Sync {
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
         self.under().clear(shard, entries).await
     }
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        self.under().notices(shard, now).await
+    }
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
         self.under().shards().await
     }
@@ -60,6 +63,9 @@ impl<T: OverLedger> Ledger for T {
     }
     async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
         OverLedger::clear(self, shard, entries).await
+    }
+    async fn notices(&self, shard: &ShardId, now: Timestamp) -> Result<Vec<Notice>, Fault> {
+        OverLedger::notices(self, shard, now).await
     }
     async fn shards(&self) -> Result<Vec<ShardId>, Fault> {
         OverLedger::shards(self).await

@@ -34,7 +34,7 @@ impl Books {
     }
 
     async fn transact(&self, op: Op, entries: Vec<Entry>) -> Grant {
-        let transaction = Transaction { accounts: vec![self.account.clone()], op, entries };
+        let transaction = Transaction::new(vec![self.account.clone()], op, entries);
         self.ports.ledger.transact(&ShardId::main(), transaction, self.ports.clock.now()).await.unwrap().grant
     }
 
@@ -128,7 +128,7 @@ fn accounts_are_listed_in_order() {
     let main = ShardId::main();
     for id in ["key/b", "key/a", "team/a"] {
         let write = Op::Write { document: document(serde_json::json!({})), expect: None };
-        let transaction = Transaction { accounts: vec![AccountId::new(id)], op: write, entries: Vec::new() };
+        let transaction = Transaction::new(vec![AccountId::new(id)], write, Vec::new());
         now(books.ports.ledger.transact(&main, transaction, Timestamp::EPOCH)).unwrap();
     }
     let list = |after: Option<&str>, limit| {

@@ -1,0 +1,66 @@
+//! Where a caller's requests may go, and what may be kept of them: pins of the configuration, of the key, and of what it
+//! belongs to, all together.
+//!
+//! They bind whatever the gateway calls for a request that reads it: targets, fallbacks, copies, a provider's own interface. What
+//! a request names by URL is fetched from where it names it: that sends nothing of the request.
+
+use std::sync::Arc;
+
+use crate::domain::account::Document;
+use crate::domain::{Caller, Residency};
+use crate::policy::{Policy, Target};
+use crate::refusal::Refusal;
+
+/// All pins of one caller. Mostly none.
+#[derive(Debug)]
+pub struct Pins<'a> {
+    pins: Vec<&'a Residency>,
+}
+
+impl<'a> Pins<'a> {
+    pub fn of(policy: &'a Policy, caller: &'a Caller) -> Self {
+        let configured = policy.pins().iter().filter(|pin| pin.is_of(&caller.key)).map(|pin| &pin.residency);
+        let scopes = caller.documents().filter_map(Document::scope);
+        let told = scopes.filter_map(|scope| scope.residency.as_ref());
+        Self { pins: configured.chain(caller.key.residency.as_ref()).chain(told).collect() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pins.is_empty()
+    }
+
+    /// Whether a target may be called.
+    pub fn allow(&self, target: &Target) -> bool {
+        self.pins.iter().all(|pin| pin.allows(&target.provider.id, target.region.as_deref()))
+    }
+
+    /// Whether anything of a request may be kept in a region: for caches and sinks. A place of which nobody knows the region is
+    /// outside, where regions are pinned.
+    pub fn keep_in(&self, region: Option<&str>) -> bool {
+        self.pins.iter().all(|pin| pin.allows_region(region))
+    }
+
+    /// Each as the record shows it.
+    pub fn words(&self) -> Vec<String> {
+        self.pins.iter().map(ToString::to_string).collect()
+    }
+
+    /// Those of a plan that may be called.
+    ///
+    /// # Errors
+    /// None of them may.
+    pub(super) fn within(
+        &self,
+        model: &str,
+        mut plan: Vec<Arc<Target>>,
+    ) -> Result<Vec<Arc<Target>>, Refusal> {
+        if self.is_empty() {
+            return Ok(plan);
+        }
+        plan.retain(|target| self.allow(target));
+        if plan.is_empty() {
+            return Err(Refusal::Outside { model: model.to_owned(), pinned: self.words() });
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,186 @@
+//! Where requests may go: pins of keys, of what they belong to, and of the configuration.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use gatelet_core::policy::{Host, Policy};
+use gatelet_core::registry::Registry;
+use http::Request;
+use serde_json::{Value, json};
+use world::{World, completion, openai, read_json, whole};
+
+const CONFIG: &str = r#"
+providers:
+  us: { dialect: openai, base: "http://us.example/v1", key: secret-1, region: us-east-1, passthrough: free }
+  eu: { dialect: openai, base: "http://eu.example/v1", key: secret-2, region: eu-west-1 }
+  nowhere: { dialect: openai, base: "http://nowhere.example/v1", key: secret-3 }
+models:
+  both: { targets: [ us/m, eu/m ], retries: 0, fallbacks: [anywhere] }
+  anywhere: { targets: [ nowhere/m, { model: nowhere/n, region: eu-central-1 } ], retries: 0 }
+  american: { targets: [ us/m ], retries: 0, fallbacks: [unknown] }
+  unknown: { targets: [ nowhere/m ], retries: 0 }
+  ruled: { targets: [ eu/m ], retries: 0, rules: [ { when: { stream: false }, to: american } ] }
+residency:
+  - { teams: [health], regions: ["eu*"] }
+  - { keys: [careful], providers: [eu] }
+"#;
+
+fn world() -> World {
+    let world = World::of(CONFIG);
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+    world
+}
+
+fn ask(world: &World, key: &str, model: &str) -> (u16, Value, Vec<String>) {
+    let before = world.handles.upstream.asked().len();
+    let body = json!({ "model": model, "max_tokens": 10, "messages": [{ "role": "user", "content": "hi" }] });
+    let response = world.send(openai(key, &body));
+    let status = response.status().as_u16();
+    let asked = world.handles.upstream.asked()[before..].iter().map(|one| one.uri.to_string()).collect();
+    (status, read_json(response), asked)
+}
+
+fn hosts(asked: &[String]) -> Vec<&str> {
+    asked.iter().map(|uri| uri.split("//").nth(1).unwrap().split('.').next().unwrap()).collect()
+}
+
+#[test]
+fn a_target_outside_is_never_called_though_all_others_fail() {
+    let world = world();
+    let (_, key) = world.key(&json!({ "residency": { "regions": ["eu-west-1", "eu-central*"] } }));
+    let (status, _, asked) = ask(&world, &key, "both");
+    assert_eq!((status, hosts(&asked)), (200, vec!["eu"]));
+    world.handles.upstream.always(|_, _| Ok(whole(503, &json!({ "error": { "message": "no" } }))));
+    let (status, _, asked) = ask(&world, &key, "both");
+    // The fallback's second target says where it is, the first does not.
+    assert_eq!((status, hosts(&asked)), (503, vec!["eu", "nowhere"]));
+}
+
+#[test]
+fn where_no_target_is_left_the_request_is_refused_and_nothing_is_called_or_charged() {
+    let world = world();
+    let (id, key) = world.key(
+        &json!({ "residency": { "regions": ["eu*"] }, "limits": { "budget": ["1 USD / day"], "rpm": 5 } }),
+    );
+    for model in ["american", "ruled"] {
+        let (status, answer, asked) = ask(&world, &key, model);
+        assert_eq!((status, asked), (403, vec![]));
+        assert_eq!(answer["error"]["code"], "outside_residency", "{answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("regions eu*") && message.contains(model), "{message}");
+    }
+    let usage = world.usage(&id);
+    assert_eq!(usage["budget"][0]["spent"], "0", "{usage}");
+}
+
+#[test]
+fn pins_of_the_key_and_of_what_it_belongs_to_bind_all_together() {
+    let world = world();
+    let (status, team) = world.admin(
+        "POST",
+        "/admin/v1/teams",
+        &json!({ "id": "search", "residency": { "providers": ["eu", "us"] } }),
+    );
+    assert_eq!((status, &team["residency"]), (201, &json!({ "providers": ["eu", "us"] })));
+    let (_, key) = world.key(&json!({ "team": "search", "residency": { "regions": ["us*"] } }));
+    assert_eq!(hosts(&ask(&world, &key, "both").2), ["us"]);
+    // From the next request on, as a change of rights is.
+    let change = json!({ "residency": { "providers": ["eu"] } });
+    assert_eq!(world.admin("PATCH", "/admin/v1/teams/search", &change).0, 200);
+    assert_eq!(ask(&world, &key, "both").0, 403);
+    let change = json!({ "residency": null });
+    assert_eq!(world.admin("PATCH", "/admin/v1/teams/search", &change).0, 200);
+    assert_eq!(ask(&world, &key, "both").0, 200);
+    for wrong in [json!({}), json!({ "regions": [] }), json!({ "regions": [""] })] {
+        let (status, _) = world.admin("POST", "/admin/v1/keys", &json!({ "residency": wrong }));
+        assert_eq!(status, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn the_configuration_pins_teams_and_keys_by_name() {
+    let world = world();
+    world.admin("POST", "/admin/v1/teams", &json!({ "id": "health" }));
+    let (_, key) = world.key(&json!({ "team": "health" }));
+    assert_eq!(hosts(&ask(&world, &key, "both").2), ["eu"]);
+    let (_, key) = world.key(&json!({ "alias": "careful" }));
+    assert_eq!(hosts(&ask(&world, &key, "both").2), ["eu"]);
+    assert_eq!(ask(&world, &key, "anywhere").0, 403);
+    let (_, key) = world.key(&json!({}));
+    assert_eq!(hosts(&ask(&world, &key, "both").2), ["us"]);
+}
+
+#[test]
+fn a_providers_own_interface_is_no_way_around() {
+    let world = world();
+    let (_, key) = world.key(&json!({ "residency": { "regions": ["eu*"] } }));
+    for path in ["/us/v1/files", "/us/v1/chat/completions"] {
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("http://gate{path}"))
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json")
+            .body(json!({ "model": "m", "max_tokens": 5, "messages": [] }).to_string().into_bytes().into())
+            .unwrap();
+        let response = world.send(request);
+        assert_eq!(response.status(), 403, "{path}");
+        assert_eq!(read_json(response)["error"]["code"], "outside_residency", "{path}");
+    }
+    assert_eq!(world.handles.upstream.asked().len(), 0);
+}
+
+#[test]
+fn the_record_proves_it() {
+    let world = world();
+    let (_, key) = world.key(&json!({ "residency": { "regions": ["eu*"], "providers": ["eu"] } }));
+    ask(&world, &key, "both");
+    let records = world.records();
+    let of = |kind: &str| records.iter().find(|record| record["kind"] == kind).unwrap();
+    assert_eq!(of("request")["residency"], json!(["regions eu*; providers eu"]));
+    assert_eq!(of("attempt")["region"], "eu-west-1");
+}
+
+#[test]
+fn a_pin_to_what_no_target_has_is_a_fault_of_the_configuration() {
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    let faults = |pins: &str| {
+        let text = CONFIG.split("residency:").next().unwrap();
+        match Policy::read("gatelet.yaml", &format!("{text}residency:\n  - {pins}\n"), &host) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.to_string(),
+        }
+    };
+    assert_eq!(faults("{ regions: [\"eu*\"] }"), "");
+    let regions = faults("{ regions: [moon] }");
+    assert!(
+        regions.contains("`moon`") && regions.contains("eu-central-1, eu-west-1, us-east-1"),
+        "{regions}"
+    );
+    assert!(faults("{ providers: [elsewhere] }").contains("no target is of the provider `elsewhere`"));
+    assert!(faults("{ providers: [us], regions: [\"eu*\"] }").contains("of these providers and in these"));
+    assert!(faults("{ teams: [a] }").contains("expected `regions` or `providers`"));
+    assert!(faults("{ region: eu }").contains("region"));
+}
+
+#[test]
+fn a_profile_of_bedrock_is_in_its_geography_and_not_where_it_is_called() {
+    let config = r#"
+providers:
+  bedrock: { key: "AKID:secret", region: eu-west-1 }
+models:
+  "a": { targets: [ bedrock/eu.anthropic.claude-sonnet-4-20250514-v1:0 ] }
+  "b": { targets: [ bedrock/global.anthropic.claude-sonnet-4-20250514-v1:0 ] }
+  "c": { targets: [ bedrock/anthropic.claude-sonnet-4-20250514-v1:0 ] }
+  "d": { targets: [ { model: bedrock/global.anthropic.claude-sonnet-4-20250514-v1:0, region: eu-west-1 } ] }
+"#;
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    let policy = Policy::read("gatelet.yaml", config, &host).expect("it is right");
+    let region = |name: &str| match policy.resolve(name) {
+        gatelet_core::policy::Resolution::Found(model) => model.targets[0].region.clone(),
+        gatelet_core::policy::Resolution::Unknown { .. } => panic!("{name}"),
+    };
+    assert_eq!(
+        ["a", "b", "c", "d"].map(|name| region(name).unwrap_or_default().into_string()),
+        ["eu", "global", "eu-west-1", "eu-west-1"]
+    );
+}
