@@ -189,25 +189,16 @@ async fn step(
     let Some(names) = names.first() else { return Ok(false) };
     let (name, content) =
         names.split_once(' ').map_or((&**names, None), |(name, content)| (name, Some(content)));
-    let mut stories = match ports.archive.read(name).await? {
+    let (mut stories, whole) = match ports.archive.read(name).await? {
         Some(packed) => {
             let text = ports.packer.unpack(packed, LARGEST).await?;
-            Story::read(std::str::from_utf8(&text).unwrap_or_default(), sink)
+            let text = std::str::from_utf8(&text).unwrap_or_default();
+            Story::read(text, sink, place.line, *most, BATCH_BYTES)
         }
         // It is older than records are kept.
-        None => Vec::new(),
+        None => (Vec::new(), true),
     };
-    stories.retain(|(line, _)| *line >= place.line);
-    let (mut taken, mut bytes) = (0, 0);
-    for (_, story) in &stories {
-        bytes += post::size(story);
-        if taken == *most || (taken > 0 && bytes > BATCH_BYTES) {
-            break;
-        }
-        taken += 1;
-    }
-    let whole = taken == stories.len();
-    stories.truncate(taken);
+    let taken = stories.len();
     let Some((last, _)) = stories.last() else {
         place.next();
         return Ok(true);

@@ -165,12 +165,6 @@ fn request(sink: &Sink, post: Post) -> Result<Request<Body>, http::Error> {
     Ok(request)
 }
 
-/// About how long a story will be.
-pub(super) fn size(story: &Story) -> usize {
-    const A_LINE: usize = 1_500;
-    A_LINE * (1 + story.attempts.len())
-}
-
 /// Puts prompts and answers to the requests that they are of.
 pub(super) fn join(stories: &mut [(usize, Story)], text: &str) {
     for line in text.lines() {

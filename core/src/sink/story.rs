@@ -19,10 +19,18 @@ pub(super) struct Story {
 }
 
 impl Story {
-    /// All that an object of the archive tells, as far as this sink is to hear it, with the number of each.
-    pub(super) fn read(text: &str, sink: &Sink) -> Vec<(usize, Self)> {
+    /// What an object of the archive tells from this line on, as far as this sink is to hear it, with the number of each; at
+    /// most so many, and of some size. Whether that is all.
+    pub(super) fn read(
+        text: &str,
+        sink: &Sink,
+        from: usize,
+        most: usize,
+        bytes: usize,
+    ) -> (Vec<(usize, Self)>, bool) {
         let (mut stories, mut attempts) = (Vec::new(), Vec::new());
-        for (number, line) in text.lines().enumerate() {
+        let mut size = 0;
+        for (number, line) in text.lines().enumerate().skip(from) {
             let Ok(line) = from_str::<Value>(line) else { continue };
             match line["kind"].as_str() {
                 Some("attempt") => attempts.push(line),
@@ -32,13 +40,23 @@ impl Story {
                     let mine = mine.into_iter().filter(|attempt| attempt["id"] == line["id"]).collect();
                     let story = Self { line, attempts: mine, content: None, id };
                     if story.is_for(sink) {
+                        size += story.size();
+                        if stories.len() >= most || (!stories.is_empty() && size > bytes) {
+                            return (stories, false);
+                        }
                         stories.push((number, story));
                     }
                 }
                 _ => {}
             }
         }
-        stories
+        (stories, true)
+    }
+
+    /// About as many bytes as it is told in.
+    fn size(&self) -> usize {
+        const A_LINE: usize = 1_500;
+        A_LINE * (1 + self.attempts.len())
     }
 
     fn is_for(&self, sink: &Sink) -> bool {
