@@ -1,6 +1,6 @@
 //! What every part of a gateway may look at.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::credential::Credentials;
@@ -34,6 +34,8 @@ pub struct Core {
     pub(crate) credentials: Credentials,
     /// When alerts were looked for last, in seconds.
     pub(crate) alerted: AtomicI64,
+    /// Whether there were sinks at the last tick; nobody knows at the first.
+    pub(crate) fed: AtomicBool,
     /// Entries of the audit that were made here.
     pub(crate) audited: AtomicU32,
     demo: Demo,
@@ -104,6 +106,7 @@ impl Core {
             denied: Denied::default(),
             credentials: Credentials::default(),
             alerted: AtomicI64::default(),
+            fed: AtomicBool::new(true),
             audited: AtomicU32::default(),
             demo,
             policy,

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_executor::block_on;
+use gatelet_core::policy::{Host, Policy};
 use gatelet_core::port::{Body, Fault, FaultKind, Reach};
+use gatelet_core::registry::Registry;
 use gatelet_wire::sigv4::keyed_hash;
 use http::Response;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -476,4 +478,27 @@ fn no_secret_comes_out() {
 /// Headers in which a sink's own credential stands, as it must.
 fn is_credential(name: &str) -> bool {
     ["authorization", "dd-api-key", "x-clickhouse-key", "space_id"].contains(&name)
+}
+
+#[test]
+fn when_the_last_sink_goes_what_it_had_not_heard_of_is_forgotten() {
+    let world = receivers(HOOK);
+    let (_, key) = world.world.key(&json!({}));
+    world.tick();
+    world.answer("hook.example", &[(0, "")]);
+    world.ask(&key, "plain", 2);
+    assert_eq!(world.tick(), 0, "it is down");
+    let kept = || {
+        let store = &world.world.gateway.ports().store;
+        ["books/feed/main/head", "books/feed/main/00000000", "books/sinks/main"]
+            .map(|name| block_on(store.get(name)).unwrap().is_some())
+    };
+    assert_eq!(kept(), [true; 3]);
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    let without = Policy::read("gatelet.yaml", BASE.trim_end().trim_end_matches("sinks:"), &host).unwrap();
+    world.world.gateway.replace_policy(without);
+    world.ask(&key, "plain", 1);
+    world.later(60);
+    assert_eq!(kept(), [false; 3]);
+    assert_eq!(world.came("hook.example").len(), 1, "it is asked no more");
 }

@@ -88,9 +88,14 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
     if looks {
         core.alerted.store(now, Ordering::Relaxed);
     }
+    let sinks = policy.sinks();
+    let fed = !sinks.is_empty();
+    // Who has no sinks looks once whether there were some.
+    let was_fed = core.fed.swap(fed, Ordering::Relaxed);
     for shard in core.ports.ledger.shards().await? {
-        let sinks = policy.sinks();
-        let fed = !sinks.is_empty();
+        if was_fed && !fed {
+            sink::close(&core.ports, &shard).await?;
+        }
         let begin = if fed { feed::end(&*core.ports.store, &shard).await? } else { 0 };
         ticked.archived += record::drain(&core.ports, &shard, fed).await?;
         if fed {

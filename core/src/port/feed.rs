@@ -53,6 +53,13 @@ pub async fn open(store: &dyn Store, shard: &ShardId) -> Result<(), Fault> {
     }
 }
 
+/// From now on nobody does: all from the number `from` on is forgotten.
+pub async fn close(store: &dyn Store, shard: &ShardId, from: u64) -> Result<(), Fault> {
+    let end = end(store, shard).await?;
+    forget(store, shard, from, end + PAGE).await?;
+    store.delete(&head_name(shard)).await
+}
+
 /// How many have been noted: the number that the next one gets.
 pub async fn end(store: &dyn Store, shard: &ShardId) -> Result<u64, Fault> {
     let page = Page::last(store, shard).await?;

@@ -87,6 +87,17 @@ pub async fn standing(ports: &Ports, shard: &ShardId) -> Result<BTreeMap<String,
     Ok(read(ports, shard).await?.0)
 }
 
+/// Forgets how far sinks were that are no more, and what they have not heard of.
+pub async fn close(ports: &Ports, shard: &ShardId) -> Result<(), Fault> {
+    let (state, version) = read(ports, shard).await?;
+    if version.is_none() {
+        return Ok(());
+    }
+    let oldest = state.values().map(|place| place.at).min().unwrap_or(0);
+    feed::close(&*ports.store, shard, oldest).await?;
+    ports.store.delete(&name(shard)).await
+}
+
 /// Tells each sink what it has not heard of; one that is new begins at the number `begin` of the feed. `keys` are secrets
 /// by the sinks' names that take the place of those in the configuration. Answers how many requests were told.
 pub async fn tick(
