@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod api;
+pub mod cache;
 pub mod credential;
 mod demo;
 pub mod domain;

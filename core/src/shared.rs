@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::cache::Cache;
 use crate::credential::Credentials;
 use crate::demo::Demo;
 use crate::domain::Timestamp;
@@ -28,6 +29,7 @@ pub struct Core {
     pub(crate) board: Arc<Board>,
     /// Answers that are made in the background.
     pub(crate) runs: Runs,
+    pub(crate) cache: Arc<Cache>,
     pub(crate) ready: Readiness,
     pub(crate) denied: Denied,
     /// Credentials that admins gave over the API.
@@ -102,6 +104,7 @@ impl Core {
             waiting: AtomicUsize::new(0),
             board,
             runs: Runs::default(),
+            cache: Arc::default(),
             ready: Readiness::default(),
             denied: Denied::default(),
             credentials: Credentials::default(),

@@ -2,6 +2,7 @@
 //!
 //! `main.rs` hands every event to [`Function`]; the rest are the ports.
 
+mod answers;
 mod aws;
 mod body;
 mod bucket;
@@ -13,6 +14,7 @@ mod ports;
 mod shard;
 mod table;
 
+pub use answers::KeptAnswers;
 pub use aws::Aws;
 pub use body::Answer;
 pub use bucket::Bucket;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gatelet_core::port::{Ports, Upstream};
 use gatelet_tokio::{Gzip, HttpUpstream, RingSigner, Settings, SystemChance, SystemClock, Tasks};
 
+use crate::answers::KeptAnswers;
 use crate::aws::Aws;
 use crate::bucket::Bucket;
 use crate::ledger::TableLedger;
@@ -39,16 +40,19 @@ pub fn ports(environment: impl Fn(&str) -> Option<String>, tasks: &Tasks) -> Res
     let upstream: Arc<dyn Upstream> = Arc::new(upstream);
     let aws = Aws::from_environment(&environment, Arc::clone(&upstream)).map_err(Missing::Variable)?;
     let table = Arc::new(Table::new(&aws, need("GATELET_TABLE")?, &SystemChance));
+    let bucket = need("GATELET_BUCKET")?;
+    let answers = Arc::new(KeptAnswers::new(table.clone(), Bucket::new(&aws, &bucket)));
     Ok(Ports {
         store: table.clone(),
         ledger: Arc::new(TableLedger::new(table, Arc::new(tasks.clone()))),
         upstream,
-        archive: Arc::new(Bucket::new(&aws, &need("GATELET_BUCKET")?)),
+        archive: Arc::new(Bucket::new(&aws, &bucket)),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         defer: Arc::new(tasks.clone()),
         log: Arc::new(ToStderr),
         signer: Arc::new(RingSigner),
         packer: Arc::new(Gzip),
+        answers,
     })
 }

@@ -212,6 +212,8 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         request_bytes: 4_803,
         answer_bytes: 61_940,
         content: None,
+        cache: None,
+        saved: None,
     };
     let attempt = Attempt {
         v: record::VERSION,

@@ -121,6 +121,13 @@ pub enum Command {
         #[command(subcommand)]
         command: Credentials,
     },
+    /// Answers that are kept to be given again
+    Cache {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Cache,
+    },
     /// What admins did, and what was refused to them
     Audit {
         #[command(flatten)]
@@ -269,6 +276,33 @@ pub enum Credentials {
     Delete { id: String },
     /// Seal all with the newest of the gateway's sealing keys
     Reseal,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Cache {
+    /// Give answers that were kept to nobody any more; every process follows within ten seconds
+    Purge {
+        #[command(flatten)]
+        what: PurgeWish,
+    },
+}
+
+/// What is taken out.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct PurgeWish {
+    /// Answers to requests of this key, by its id
+    #[arg(long, value_name = "ID")]
+    pub key: Option<String>,
+    /// Answers to requests with this tag
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Answers of this model
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Everything
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod books;
+mod cache;
 mod credentials;
 mod explain;
 mod litellm;
@@ -13,6 +14,7 @@ mod wish;
 
 pub use audit::audit;
 pub use books::spend;
+pub use cache::cache;
 pub use credentials::credentials;
 pub use explain::explain;
 pub use litellm::litellm_rows;

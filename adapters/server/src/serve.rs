@@ -81,6 +81,7 @@ async fn run(serve: &Serve) -> Result<()> {
         log: Arc::new(log::ToStderr),
         signer: Arc::new(RingSigner),
         packer: Arc::new(Gzip),
+        answers: Arc::new(store.clone()),
     };
     let admin = first::admin_key(&ports).await?;
     let sealing = std::env::var("GATELET_SEALING_KEY").unwrap_or_default();

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use worker::kv::KvStore;
 use worker::{Bucket, Env, ObjectNamespace};
 
+mod answers;
 mod ask;
 mod body;
 mod books;
@@ -64,6 +65,7 @@ fn ports(env: &Env) -> Result<Ports, Fault> {
         log: Arc::new(ports::Console),
         signer: Arc::new(ports::WebCrypto),
         packer: Arc::new(ports::Gzip),
+        answers: Arc::new(answers::KvAnswers(documents(env)?)),
     })
 }
 

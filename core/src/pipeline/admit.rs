@@ -28,6 +28,7 @@ use crate::shared::Core;
 #[derive(Debug)]
 pub(super) struct Admitted<'a> {
     pub(super) received: Received<'a>,
+    pub(super) caller: Arc<Caller>,
     pub(super) model: Arc<Model>,
     /// Whom to ask, fallbacks included. Never empty.
     pub(super) plan: Plan,
@@ -104,7 +105,7 @@ pub(super) async fn admit<'a>(
                 let plan = own.unwrap_or(plan);
                 let plan = order(core, &policy, &received, &model, plan, asked.likely_tokens);
                 books.teaches(&model);
-                return Ok(Admitted { received, model, plan, books, output_cap, headroom, marks });
+                return Ok(Admitted { received, caller, model, plan, books, output_cap, headroom, marks });
             }
             Grant::Denied(denial) => {
                 let at_limit = stakes.limits(&caller).find(|(account, _)| **account == denial.account);

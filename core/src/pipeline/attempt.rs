@@ -173,7 +173,8 @@ async fn run(
                 Writing::Verbatim { hide_usage, list: call.received.arrived.addressed.list }
             };
             let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing);
-            let flow = flow.stating(target).bounded(call.repeats);
+            let tape = call.keeping.as_ref().map(|keeping| Box::new(keeping.tape()));
+            let flow = flow.stating(target).bounded(call.repeats).recorded(tape);
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
@@ -302,6 +303,9 @@ fn whole(
     restore.response(&mut response);
     Unsaid::of(call.received, target).fill(&mut response.id, &mut response.model);
     response.created.get_or_insert(created(call.received.arrived.started));
+    if let Some(keeping) = &mut call.keeping {
+        keeping.said(&response);
+    }
     if !asked.stream {
         let body = written(call.received, &response, &mut loss).into();
         return Ok(Answer::Whole { body, loss });
@@ -324,7 +328,7 @@ fn whole(
 }
 
 /// A whole answer of a translated request, as its caller reads it.
-fn written(received: &Received<'_>, response: &Response, loss: &mut Loss) -> Vec<u8> {
+pub(super) fn written(received: &Received<'_>, response: &Response, loss: &mut Loss) -> Vec<u8> {
     let options = options(received);
     if received.arrived.operation == Operation::Completion {
         let echo = completion::echo(&received.fields);
@@ -334,7 +338,7 @@ fn written(received: &Received<'_>, response: &Response, loss: &mut Loss) -> Vec
 }
 
 /// The same for a stream.
-fn encoder(received: &Received<'_>) -> Box<dyn Encoder> {
+pub(super) fn encoder(received: &Received<'_>) -> Box<dyn Encoder> {
     let options = options(received);
     if received.arrived.operation == Operation::Completion {
         return completion::encoder(options, completion::echo(&received.fields));

@@ -138,6 +138,8 @@ impl Books {
             answer_bytes: 0,
             content: None,
             residency: Vec::new(),
+            cache: None,
+            saved: None,
         };
         Box::new(Self {
             core,
@@ -212,6 +214,20 @@ impl Books {
     /// So much of the answer leaves.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.record.answer_bytes += bytes as u64;
+    }
+
+    /// The answer of a target was there already: nobody was asked, and so much was saved.
+    pub(super) fn hit(&mut self, how: &'static str, target: &str, saved: Money, now: Timestamp) {
+        self.record.target = Some(target.into());
+        self.record.cache = Some(how);
+        self.record.saved = Some(saved);
+        self.first_content(now);
+    }
+
+    /// Whether the answer may end where the cap ended it that only this caller's limits asked for.
+    pub(super) fn cut_off(&self) -> bool {
+        let reached = |cap| self.record.usage_estimated || self.record.usage.output_total() >= cap;
+        self.record.output_cap.is_some_and(reached)
     }
 
     /// The cap on output that the target which is tried now is sent.

@@ -7,6 +7,7 @@ use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::event::Delta;
 use gatelet_wire::frame::Framer;
 use gatelet_wire::restore::RestoreStream;
+use gatelet_wire::tape::Tape;
 use gatelet_wire::{
     Decoder, Encoder, ErrorKind, Event, Loss, Malformed, PublicError, Restore, UpstreamError,
 };
@@ -33,6 +34,8 @@ pub(super) struct Flow {
     /// Where its events say what it costs, where they do.
     stated: Option<StatedCost>,
     repeats: Option<Repeats>,
+    /// What the caller reads is recorded here.
+    tape: Option<Box<Tape>>,
     pub(super) seen: Seen,
 }
 
@@ -145,8 +148,20 @@ impl Flow {
             held: Bytes::new(),
             stated: None,
             repeats: None,
+            tape: None,
             seen: Seen::default(),
         }
+    }
+
+    /// What the caller reads is recorded.
+    #[must_use]
+    pub(super) fn recorded(self, tape: Option<Box<Tape>>) -> Self {
+        Self { tape, ..self }
+    }
+
+    /// The record of an answer that came to its end.
+    pub(super) fn take_tape(&mut self) -> Option<Box<Tape>> {
+        self.tape.take().filter(|_| self.seen.end)
     }
 
     /// The stream is ended when it says one piece of text more often than `most` times in a row.
@@ -179,6 +194,7 @@ impl Flow {
             held: Bytes::new(),
             stated: None,
             repeats: None,
+            tape: None,
             seen: Seen::default(),
         }
     }
@@ -214,6 +230,7 @@ impl Flow {
                 }
             }
             tally.state(self.stated.as_ref(), frame.data);
+            self.writer.record(&self.events, self.tape.as_deref_mut());
             match &mut self.writer {
                 Writer::Verbatim => {}
                 Writer::HideUsage => {
@@ -227,7 +244,9 @@ impl Flow {
                         element(begun, frame.data, &mut out);
                     }
                 }
-                Writer::Translate { .. } => self.writer.translate(&mut self.events, &mut out),
+                Writer::Translate { .. } => {
+                    self.writer.translate(&mut self.events, &mut out, self.tape.as_deref_mut());
+                }
             }
         }
         if !matches!(self.writer, Writer::Verbatim) {
@@ -295,7 +314,8 @@ impl Flow {
         {
             out.extend_from_slice(if begun { b"]" } else { b"[]" });
         }
-        self.writer.translate(&mut self.events, &mut out);
+        self.writer.record(&self.events, self.tape.as_deref_mut());
+        self.writer.translate(&mut self.events, &mut out, self.tape.as_deref_mut());
         Ok(out.into())
     }
 
@@ -357,7 +377,16 @@ fn element(begun: &mut bool, data: &str, out: &mut Vec<u8>) {
 }
 
 impl Writer {
-    fn translate(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
+    /// Records what leaves in its upstream's own words.
+    fn record(&self, events: &[Event], tape: Option<&mut Tape>) {
+        if let (Some(tape), Self::Verbatim | Self::HideUsage | Self::List(_)) = (tape, self) {
+            for event in events {
+                tape.push(event);
+            }
+        }
+    }
+
+    fn translate(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>, mut tape: Option<&mut Tape>) {
         let Self::Translate { encoder, restore, restored, loss, unsaid } = self else { return };
         for mut event in events.drain(..) {
             if let Event::Start { id, model, .. } = &mut event {
@@ -370,6 +399,9 @@ impl Writer {
             restored.clear();
             restore.push(event, restored);
             for event in restored.iter() {
+                if let Some(tape) = tape.as_deref_mut() {
+                    tape.push(event);
+                }
                 encoder.push(event, out, loss);
             }
         }

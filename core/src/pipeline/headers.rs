@@ -21,6 +21,7 @@ static SOFT_LIMIT: HeaderName = HeaderName::from_static("x-gatelet-soft-limit");
 static SHADOW_LIMIT: HeaderName = HeaderName::from_static("x-gatelet-shadow-limit");
 static FELL_TO: HeaderName = HeaderName::from_static("x-gatelet-fell-to");
 static COST: HeaderName = HeaderName::from_static("x-gatelet-cost");
+static CACHE: HeaderName = HeaderName::from_static("x-gatelet-cache");
 static LOSS: HeaderName = HeaderName::from_static("x-gatelet-loss");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-gatelet-attempts");
 static OVERHEAD_MS: HeaderName = HeaderName::from_static("x-gatelet-overhead-ms");
@@ -108,10 +109,26 @@ pub(super) fn served(head: &mut Head, target: &Target, output_cap: Option<u64>, 
     if let Some(cap) = output_cap {
         head.number(&OUTPUT_CAP, cap);
     }
+    passed(head, marks);
+}
+
+fn passed(head: &mut Head, marks: &Marks) {
     for (name, passed) in [(&SOFT_LIMIT, &marks.soft_passed), (&SHADOW_LIMIT, &marks.shadowed)] {
         head.words(name, passed.iter().map(String::as_str));
     }
     head.words(&FELL_TO, marks.fell_to.as_deref().into_iter());
+}
+
+/// An answer that was kept: who gave it once, and how it was found.
+pub(super) fn again(head: &mut Head, target: &str, how: &'static str, marks: &Marks) {
+    head.words(&MODEL, std::iter::once(target));
+    head.map.insert(&CACHE, HeaderValue::from_static(how));
+    passed(head, marks);
+}
+
+/// The answer is not one that was kept, though it might have been.
+pub(super) fn missed(head: &mut Head) {
+    head.map.insert(&CACHE, HeaderValue::from_static("miss"));
 }
 
 pub(super) fn cost(head: &mut Head, cost: Money) {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
 use gatelet_wire::{
-    DialectId, Draft, Edit, Fields, Idiom, Json, Loss, Operation, Piece, Restore, Written, chat, completion,
+    DialectId, Draft, Edit, Fields, Idiom, Json, Loss, Malformed, Operation, Piece, Restore, Written, chat,
+    completion,
 };
 
 use super::betas;
@@ -80,15 +81,7 @@ pub(super) fn spoken(received: &Received<'_>, target: &Target) -> Result<Option<
     if same && !bytes_only {
         return Ok(None);
     }
-    let caller = received.arrived.dialect.dialect();
-    // What the address names need not stand in the body, where the dialect has its place.
-    let unnamed = !caller.conventions().model_in_path && received.fields.get("model").is_none();
-    let request = if unnamed {
-        caller.read_request(&received.fields.splice(&[("model", Json::of(&received.asked.model).as_str())]))
-    } else {
-        caller.read_request(&received.arrived.body)
-    };
-    let mut request = match request {
+    let mut request = match read(received) {
         Ok(request) => request,
         // Its own provider judges what nobody here must read.
         Err(_) if same => return Ok(None),
@@ -97,6 +90,18 @@ pub(super) fn spoken(received: &Received<'_>, target: &Target) -> Result<Option<
     // Without anything to fetch, the same dialect keeps its bytes.
     let needed = !same || !fetch::wanted(&mut request, target).is_empty();
     Ok(needed.then(|| Spoken { request: Box::new(request), loss: Loss::default() }))
+}
+
+/// A conversation in no particular dialect.
+pub(super) fn read(received: &Received<'_>) -> Result<chat::Request, Malformed> {
+    let caller = received.arrived.dialect.dialect();
+    // What the address names need not stand in the body, where the dialect has its place.
+    let unnamed = !caller.conventions().model_in_path && received.fields.get("model").is_none();
+    if unnamed {
+        caller.read_request(&received.fields.splice(&[("model", Json::of(&received.asked.model).as_str())]))
+    } else {
+        caller.read_request(&received.arrived.body)
+    }
 }
 
 pub(super) fn prepare(

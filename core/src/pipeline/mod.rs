@@ -11,6 +11,7 @@ mod authenticate;
 mod betas;
 mod books;
 mod bound;
+mod cache;
 mod explain;
 mod facts;
 mod fetch;
@@ -31,6 +32,7 @@ mod stream;
 mod tally;
 mod task;
 mod waiting;
+mod wish;
 
 use std::sync::Arc;
 
@@ -103,6 +105,7 @@ async fn run(
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
     let arrived = receive::arrive(core, id, started, asking, native, parts, body).await?;
+    let arrived = arrived.without_wishes(core);
     let received = arrived.read()?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use gatelet_wire::dialect::{Addressed, Reading, ollama};
 use gatelet_wire::multipart::Form;
 use gatelet_wire::operation::{self, Operation, Outline};
-use gatelet_wire::{DialectId, Fields, Malformed, Measure};
+use gatelet_wire::{DialectId, Draft, Fields, Json, Malformed, Measure};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 
@@ -20,6 +20,7 @@ use super::authenticate;
 use super::knobs::Knobs;
 use super::native::Native;
 use super::signed::Signed;
+use super::wish;
 use crate::domain::Caller;
 use crate::domain::{KeyToken, Proof, RequestId, Timestamp};
 use crate::port::{Body, Uncollected};
@@ -49,6 +50,8 @@ pub(super) struct Arrived {
     /// The caller asked with a prompt, of which a conversation was made.
     pub(super) prompt: bool,
     pub(super) knobs: Knobs,
+    /// What its body asked of the cache.
+    pub(super) cache: Option<Json>,
 }
 
 /// A request that is well-formed. Its body was read once, and whoever looks for a field finds it here.
@@ -283,7 +286,29 @@ impl Arrived {
             native,
             prompt,
             knobs,
+            cache: None,
         })
+    }
+
+    /// Without what only the gateway is told, in its body: no provider would take it. Looked for only where some model's
+    /// answers are kept.
+    pub(super) fn without_wishes(mut self, core: &Core) -> Self {
+        if self.native.is_some()
+            || !core.policy().caches()
+            || memchr::memmem::find(&self.body, b"\"cache\"").is_none()
+        {
+            return self;
+        }
+        let Ok(fields) = Fields::read(&self.body) else { return self };
+        let Some(wish) = fields.get(wish::FIELD).filter(|raw| raw.get().starts_with('{')) else {
+            return self;
+        };
+        let wish = Json::from(wish);
+        let mut draft = Draft::from(&fields);
+        draft.remove(wish::FIELD);
+        self.body = draft.write().into();
+        self.cache = Some(wish);
+        self
     }
 
     /// How it came.

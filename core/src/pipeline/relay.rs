@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use super::admit::Admitted;
 use super::attempt::{Answer, Failed, Next, attempt};
 use super::books::{Books, Ending};
+use super::cache::{self, Keeping, Looked};
 use super::fetch::Fetched;
 use super::headers::Head;
 use super::receive::Received;
@@ -17,7 +18,7 @@ use super::route::Turn;
 use super::stream::{Committed, Relay};
 use super::{headers, native, task};
 use crate::domain::Timestamp;
-use crate::policy::{Target, Timeouts};
+use crate::policy::{Model, Target, Timeouts};
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -35,6 +36,8 @@ pub(super) struct Call<'a> {
     pub(super) fetched: Fetched,
     /// Why the target that is tried now has its turn, unless it is the first.
     pub(super) why: Option<&'static str>,
+    /// Where the answer is to be kept.
+    pub(super) keeping: Option<Box<Keeping>>,
 }
 
 /// The longest that we wait for a target that says when to come back.
@@ -49,7 +52,15 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     {
         return Box::pin(estimated(core, admitted)).await;
     }
-    let Admitted { received, model, mut plan, mut books, output_cap, headroom, marks } = admitted;
+    let caching = admitted.model.cache.clone();
+    let (admitted, keeping) = match &caching {
+        None => (admitted, None),
+        Some(caching) => match Box::pin(cache::look(core, caching, admitted)).await? {
+            Looked::Answered(response) => return Ok(response),
+            Looked::Ask(admitted, keeping) => (*admitted, keeping),
+        },
+    };
+    let Admitted { received, model, mut plan, mut books, output_cap, headroom, marks, .. } = admitted;
     books.marked(&marks);
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
@@ -63,6 +74,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         deadline,
         fetched: Fetched::default(),
         why: None,
+        keeping,
     };
     let mut last = None;
     let mut tried = Vec::new();
@@ -84,9 +96,25 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
                 headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
                 headers::served(&mut head, target, call.output_cap, &marks);
                 let served = target.name();
-                return Ok(
-                    respond(core, received, books, model.timeouts, deadline, answer, head, served).await
-                );
+                let mut keeping = call.keeping.take().filter(|_| own(&model, target));
+                if let (Some(keeping), Answer::Whole { body, .. }) = (&mut keeping, &answer) {
+                    keeping.body(received.arrived.dialect, target, body);
+                }
+                if caching.is_some() {
+                    headers::missed(&mut head);
+                }
+                return Ok(respond(
+                    core,
+                    received,
+                    books,
+                    model.timeouts,
+                    deadline,
+                    answer,
+                    head,
+                    served,
+                    keeping,
+                )
+                .await);
             }
             Err(failed) => failed,
         };
@@ -194,6 +222,7 @@ async fn respond(
     answer: Answer,
     mut head: Head,
     target: &Arc<str>,
+    keeping: Option<Box<Keeping>>,
 ) -> Response<Body> {
     let (content_type, body) = match answer {
         Answer::Whole { body, loss } => {
@@ -203,6 +232,9 @@ async fn respond(
             // Tried until it passes or its tries run out; the answer is the caller's in any case.
             let _ = books.close(Ending::done(200)).await;
             headers::cost(&mut head, books.cost());
+            if let Some(keeping) = keeping {
+                keeping.keep(&books, target);
+            }
             (HeaderValue::from_static("application/json"), Body::Full(body))
         }
         Answer::Stream { upstream, flow, waiting, loss, media } => {
@@ -215,13 +247,10 @@ async fn respond(
                 status: 200,
                 idle: timeouts.idle,
                 deadline,
+                keeping,
             };
             headers::times(&mut head, core, &received, &books);
-            let media = media.unwrap_or_else(|| {
-                let framing = received.arrived.dialect.dialect().conventions().framing;
-                let list = received.arrived.addressed.list;
-                HeaderValue::from_static(if list { "application/json" } else { framing.content_type() })
-            });
+            let media = media.unwrap_or_else(|| self::media(&received));
             let relay = Relay::new(core.clone(), received.arrived.id.clone(), books, committed);
             return finish(head, media, Body::Stream(Box::pin(relay)));
         }
@@ -230,7 +259,19 @@ async fn respond(
     finish(head, content_type, body)
 }
 
-fn finish(head: Head, content_type: HeaderValue, body: Body) -> Response<Body> {
+/// The kind of a stream in the caller's dialect.
+pub(super) fn media(received: &Received<'_>) -> HeaderValue {
+    let framing = received.arrived.dialect.dialect().conventions().framing;
+    let list = received.arrived.addressed.list;
+    HeaderValue::from_static(if list { "application/json" } else { framing.content_type() })
+}
+
+/// Whether a target is one of the model's own: what another gives in its place is not kept as the model's.
+fn own(model: &Model, target: &Target) -> bool {
+    model.targets.iter().any(|own| own.name() == target.name())
+}
+
+pub(super) fn finish(head: Head, content_type: HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.headers_mut() = head.map;
     response.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt};
 
 use super::books::{Books, Closing, Ending};
+use super::cache::Keeping;
 use super::flow::{Flow, Waiting};
 use crate::domain::{RequestId, Timestamp};
 use crate::port::{Broken, ByteStream};
@@ -32,6 +33,8 @@ pub(super) struct Relay {
     state: State,
     idle: Duration,
     deadline: Timestamp,
+    /// Where the answer is to be kept.
+    keeping: Option<Box<Keeping>>,
     last: Timestamp,
     timer: BoxFuture<'static, ()>,
 }
@@ -60,11 +63,12 @@ pub(super) struct Committed {
     pub(super) status: u16,
     pub(super) idle: Duration,
     pub(super) deadline: Timestamp,
+    pub(super) keeping: Option<Box<Keeping>>,
 }
 
 impl Relay {
     pub(super) fn new(core: Arc<Core>, id: RequestId, books: Box<Books>, committed: Committed) -> Self {
-        let Committed { upstream, flow, waiting, target, status, idle, deadline } = committed;
+        let Committed { upstream, flow, waiting, target, status, idle, deadline, keeping } = committed;
         let last = core.ports.clock.now();
         let timer = sleep(&core, idle.min(deadline.since(last)));
         Self {
@@ -79,6 +83,7 @@ impl Relay {
             state: State::Flowing,
             idle,
             deadline,
+            keeping,
             last,
             timer,
         }
@@ -184,6 +189,12 @@ impl Relay {
         let last = concat(&mut self.waiting);
         self.books.sent(last.len());
         let closing = self.books.close(Ending::done(self.status));
+        if let Some(mut keeping) = self.keeping.take().filter(|_| self.flow.seen.end) {
+            if let Some(tape) = self.flow.take_tape() {
+                keeping.recorded(*tape);
+            }
+            keeping.keep(&self.books, &self.target);
+        }
         self.state = State::Closing(closing, last.into());
     }
 }

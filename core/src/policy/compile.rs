@@ -57,6 +57,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         proxies: document.proxies,
         imported_keys: document.imported_keys,
         health: document.health,
+        cache: document.cache,
         listed,
         channels: document.alerts,
         sinks: document.sinks,
@@ -101,6 +102,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
         timeouts: Timeouts::default(),
         repeats: None,
         estimate: None,
+        cache: None,
     }
 }
 
@@ -108,6 +110,8 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
     let retries = entry.retries.unwrap_or(RETRIES);
     let (strategy, timeouts) = (entry.strategy, entry.timeouts);
     let (repeats, estimate) = (entry.repeats, entry.estimate);
+    let cache = entry.cache.map(Arc::new);
+    policy.caches |= cache.is_some();
     let names = |list: Vec<(ModelName, Spot)>| list.into_iter().map(|(name, _)| name).collect();
     let fallbacks = Fallbacks {
         general: names(entry.fallbacks),
@@ -128,6 +132,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             timeouts,
             repeats,
             estimate,
+            cache,
         });
     } else {
         let mut target = |entry| one_target(reader, providers, entry);
@@ -142,6 +147,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             timeouts,
             repeats,
             estimate,
+            cache,
         };
         policy.models.insert(entry.name, Arc::new(model));
     }

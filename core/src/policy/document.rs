@@ -6,9 +6,13 @@ use gatelet_wire::{DialectId, Edit, Operation};
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::alert::{self, Channel, Event, Mailer, Way};
+use super::cache::{CacheBounds, Caching, bounds, caching};
 use super::declare::is_place;
 use super::fetch::{self, Fetch};
 use super::model::{ModelName, Timeouts};
+use super::price::price;
+#[cfg(test)]
+use super::price::{PRICE, TIER, meters};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
 #[cfg(test)]
@@ -19,7 +23,7 @@ use super::sink::{Sink, sinks};
 use crate::domain::account::{AtLimit, Budget, Limits};
 use crate::domain::money::decimal;
 use crate::domain::{Cidr, Rate, Secret};
-use crate::registry::{self, Meter, PLACES, Per, Price, Rates, Scheme, Tiers};
+use crate::registry::{self, Meter, PLACES, Price, Scheme};
 use crate::route::{Condition, Place, Rules, Strategy};
 
 /// The whole document. A section that is not there is `None`, which means something else than an empty one.
@@ -36,6 +40,7 @@ pub(super) struct Document {
     pub(super) alerts: Vec<Channel>,
     pub(super) sinks: Vec<Sink>,
     pub(super) residency: Vec<(Pin, Spot)>,
+    pub(super) cache: CacheBounds,
 }
 
 /// Whether and how images and files are fetched.
@@ -103,6 +108,7 @@ pub(super) struct ModelEntry {
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,
+    pub(super) cache: Option<Caching>,
 }
 
 #[derive(Debug)]
@@ -119,7 +125,7 @@ pub(super) struct TargetEntry {
     pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "providers",
     "models",
     "limits",
@@ -130,9 +136,10 @@ const SECTIONS: [&str; 10] = [
     "alerts",
     "sinks",
     "residency",
+    "cache",
 ];
 /// Sections that the design has and this version does not carry out.
-const LATER_SECTIONS: [&str; 7] = ["guards", "cache", "server", "mcp", "agents", "organisations", "teams"];
+const LATER_SECTIONS: [&str; 6] = ["guards", "server", "mcp", "agents", "organisations", "teams"];
 
 /// Reads as much as can be read; what cannot is noted in `reader`.
 pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
@@ -149,6 +156,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         health: fields.get("health").map(|at| health(reader, at)).unwrap_or_default(),
         proxies: fields.get("trusted_proxies").map(|at| proxies(reader, at)).unwrap_or_default(),
         imported_keys: fields.get("imported_keys").and_then(|at| boolean(reader, at)).unwrap_or_default(),
+        cache: fields.get("cache").map(|at| bounds(reader, at)).unwrap_or_default(),
         alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
         sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
         residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
@@ -342,7 +350,7 @@ pub(super) fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, 
     headers
 }
 
-const MODEL: [&str; 9] = [
+const MODEL: [&str; 10] = [
     "targets",
     "strategy",
     "fallbacks",
@@ -352,6 +360,7 @@ const MODEL: [&str; 9] = [
     "timeouts",
     "repeats",
     "estimate",
+    "cache",
 ];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
@@ -378,11 +387,12 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         timeouts: Timeouts::default(),
         repeats: None,
         estimate: None,
+        cache: None,
     };
     if at.is_scalar() {
         return Some(plain(vec![target(reader, at)?]));
     }
-    let fields = reader.fields(at, &MODEL, &["cache", "guards", "rpm", "tpm", "sinks"])?;
+    let fields = reader.fields(at, &MODEL, &["guards", "rpm", "tpm", "sinks"])?;
     let targets = match fields.get("targets") {
         Some(at) => at.list(),
         None => Vec::new(),
@@ -414,6 +424,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
             let count = |text: &str| text.parse().ok().filter(|count| *count >= 10);
             reader.parsed(at, "a whole number of at least 10", count)
         }),
+        cache: fields.get("cache").and_then(|at| caching(reader, at)),
         ..plain(Vec::new())
     })
 }
@@ -459,84 +470,6 @@ fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
     let spot = model.spot.clone();
     let (provider, model) = reader.parsed(model, FORM, split)?;
     Some(TargetEntry { spot, provider, model, base_model, price, max_output, context, place, region })
-}
-
-const PRICE: [&str; 3] = ["per", "tiers", "services"];
-const TIER: [&str; 1] = ["over"];
-
-/// Rates, tiers above marks, and services with theirs.
-fn price(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Price> {
-    let fields = reader.fields(at, &[&PRICE[..], &meters()].concat(), &[])?;
-    let per = |text: &str| match text {
-        "1M" => Some(6),
-        "1K" => Some(9),
-        "1" => Some(12),
-        _ => None,
-    };
-    let places = fields.get("per").map_or(Some(6), |at| reader.parsed(at, "1M, 1K or 1", per));
-    let rates = rates(reader, &fields, places.unwrap_or(6));
-    let says = |meter: Meter| fields.get(meter.word()).is_some();
-    let other = |meter: &Meter| meter.per() == Per::One || *meter >= Meter::CharacterInput;
-    // Half a price for a conversation is a mistake; what is billed by the picture needs no tokens.
-    let whole = match (says(Meter::Input), says(Meter::Output)) {
-        (true, true) => true,
-        (false, false) => Meter::ALL.iter().filter(|meter| other(meter)).any(|meter| says(*meter)),
-        (true, false) | (false, true) => false,
-    };
-    if !whole {
-        reader.note(&fields.spot, "expected at least `input` and `output`, or a rate of another kind");
-        return None;
-    }
-    let (places, rates) = (places?, rates?);
-    let mut services = Vec::new();
-    for (name, at) in fields.get("services").and_then(|at| reader.entries(at)).unwrap_or_default() {
-        let known = [&["tiers"][..], &meters()].concat();
-        let fields = reader.fields(&at, &known, &[])?;
-        let rates = self::rates(reader, &fields, places)?;
-        services.push((name.into(), rates, tiers(reader, &fields, places)?));
-    }
-    Some(Price::tiered(&rates, tiers(reader, &fields, places)?, services))
-}
-
-fn meters() -> Vec<&'static str> {
-    Meter::ALL.iter().map(|meter| meter.word()).collect()
-}
-
-/// None where one of them is wrong.
-fn rates(reader: &mut Reader<'_>, fields: &Fields<'_>, places: u32) -> Option<Rates> {
-    let mut rates = Vec::new();
-    let mut sound = true;
-    for meter in Meter::ALL {
-        let Some(at) = fields.get(meter.word()) else { continue };
-        let places = match meter.per() {
-            Per::Million => places,
-            // Searches, requests, pictures and seconds are priced one by one, whatever tokens are priced by.
-            Per::One => 12,
-        };
-        let expected = format!("US dollars with at most {places} decimal places, such as \"0.25\"");
-        match reader.parsed(at, &expected, |text| decimal(text, places)) {
-            Some(picos) => rates.push((*meter, Rate::from_picos(picos))),
-            None => sound = false,
-        }
-    }
-    sound.then(|| rates.into_iter().collect())
-}
-
-fn tiers(reader: &mut Reader<'_>, fields: &Fields<'_>, places: u32) -> Option<Tiers> {
-    let mut tiers = Tiers::new();
-    for at in fields.get("tiers").map(At::list).unwrap_or_default() {
-        let fields = reader.fields(&at, &[&TIER[..], &meters()].concat(), &[])?;
-        let Some(over) = fields.get("over") else {
-            reader.note(&fields.spot, "expected `over`, the number of tokens above which it holds");
-            return None;
-        };
-        let after = tiers.last().map(|(over, _)| *over);
-        let mark =
-            |text: &str| text.parse::<u64>().ok().filter(|mark| after.is_none_or(|after| *mark > after));
-        let over = reader.parsed(over, "a number of tokens above that of the tier before", mark)?;
-        tiers.push((over, rates(reader, &fields, places)?));
-    }
-    Some(tiers)
 }
 
 const TIMEOUTS: [&str; 3] = ["first", "idle", "total"];

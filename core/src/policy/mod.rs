@@ -5,12 +5,14 @@
 //! missing, behind an `Arc`.
 
 mod alert;
+mod cache;
 mod compile;
 mod declare;
 mod document;
 mod fetch;
 mod model;
 mod node;
+mod price;
 mod problem;
 mod provider;
 mod read;
@@ -24,6 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 pub use alert::{Channel, Event, Mailer, Way};
+pub use cache::{CacheBounds, Caching, Control, Share};
 pub use fetch::Fetch;
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
@@ -53,6 +56,9 @@ pub struct Policy {
     key_limits: Limits,
     imported_keys: bool,
     health: Rules,
+    cache: CacheBounds,
+    /// Some model's answers are kept.
+    caches: bool,
     /// What stands before the gateway and says truly who sent a request.
     proxies: Vec<Cidr>,
     /// Who is told what an admin should know.

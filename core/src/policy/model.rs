@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatelet_wire::{Edit, Json, Operation};
 use http::Uri;
 
-use super::Provider;
+use super::{Caching, Provider};
 use crate::registry::{Capabilities, Capability, Price, StatedCost};
 use crate::route::{Condition, Place, Strategy};
 
@@ -67,6 +67,8 @@ pub struct Model {
     /// Tokens of output that are held of a request that names no cap, where no hard budget is in force; none: the most
     /// that the model makes.
     pub estimate: Option<u64>,
+    /// None: its answers are not kept.
+    pub cache: Option<Arc<Caching>>,
 }
 
 impl Model {
@@ -82,6 +84,7 @@ impl Model {
             timeouts: Timeouts::default(),
             repeats: None,
             estimate: None,
+            cache: None,
         }
     }
 }
@@ -218,6 +221,7 @@ pub(super) struct Wildcard {
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,
+    pub(super) cache: Option<Arc<Caching>>,
 }
 
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::residency::region_of;
-use super::{Channel, Fetch, Passthrough, Pin, Policy, Provider, Resolution, Sink};
+use super::{CacheBounds, Channel, Fetch, Passthrough, Pin, Policy, Provider, Resolution, Sink};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 use crate::route::{Place, Rules};
@@ -47,6 +47,15 @@ impl Policy {
     /// Whether whoever has this address says truly from whom a request came to it.
     pub fn trusts(&self, address: std::net::IpAddr) -> bool {
         self.proxies.iter().any(|proxies| proxies.contains(address))
+    }
+
+    pub fn cache_bounds(&self) -> &CacheBounds {
+        &self.cache
+    }
+
+    /// Whether some model's answers are kept.
+    pub fn caches(&self) -> bool {
+        self.caches
     }
 
     /// A provider by its name in the configuration.
@@ -171,6 +180,7 @@ impl Wildcard {
             timeouts: self.timeouts,
             repeats: self.repeats,
             estimate: self.estimate,
+            cache: self.cache.clone(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! What a host must supply. Every trait asks for `Send`; a host without threads wraps its futures.
 
 mod address;
+mod answers;
 mod archive;
 mod body;
 mod clock;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 pub use address::{is_public as is_public_address, is_public_host};
+pub use answers::Answers;
 pub use archive::{Archive, Written};
 pub use body::{Body, Broken, ByteStream, Uncollected};
 pub use clock::Clock;
@@ -96,6 +98,7 @@ pub struct Ports {
     pub log: Arc<dyn Log>,
     pub signer: Arc<dyn Signer>,
     pub packer: Arc<dyn Packer>,
+    pub answers: Arc<dyn Answers>,
 }
 
 impl std::fmt::Debug for Ports {

@@ -55,6 +55,8 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         request_bytes: _,
         answer_bytes: _,
         residency,
+        cache: _,
+        saved: _,
     } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
@@ -63,23 +65,18 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.begin(",\"at\":").shown(at);
     line.begin(",\"shard\":").text(shard.as_str());
     line.begin(",\"key\":").text(key);
-    if let Some(alias) = alias {
-        line.begin(",\"alias\":").text(alias);
-    }
-    for (name, id) in
-        [(",\"org\":", org), (",\"team\":", team), (",\"project\":", project), (",\"user\":", user)]
-    {
-        if let Some(id) = id {
-            line.begin(name).text(id);
-        }
+    for (name, text) in [
+        (",\"alias\":", alias),
+        (",\"org\":", org),
+        (",\"team\":", team),
+        (",\"project\":", project),
+        (",\"user\":", user),
+    ] {
+        line.said(name, text.as_deref());
     }
     line.list(",\"tags\":", tags);
-    if let Some(customer) = customer {
-        line.begin(",\"customer\":").text(customer);
-    }
-    if let Some(session) = session {
-        line.begin(",\"session\":").text(session);
-    }
+    line.said(",\"customer\":", customer.as_deref());
+    line.said(",\"session\":", session.as_deref());
     line.begin(",\"operation\":").plain(operation);
     line.begin(",\"dialect\":").plain(dialect);
     line.begin(",\"model\":").text(model);
@@ -102,9 +99,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     }
     line.list(",\"soft_passed\":", soft_passed);
     line.list(",\"shadowed\":", shadowed);
-    if let Some(model) = fell_to {
-        line.begin(",\"fell_to\":").text(model);
-    }
+    line.said(",\"fell_to\":", fell_to.as_deref());
     course(record, &mut line);
     line.word(",\"content\":", *content);
     line.list(",\"residency\":", residency);
@@ -127,6 +122,10 @@ fn course(record: &Record, line: &mut Line<'_>) {
     line.word(",\"fault\":", record.fault);
     line.begin(",\"request_bytes\":").json(&record.request_bytes);
     line.begin(",\"answer_bytes\":").json(&record.answer_bytes);
+    line.word(",\"cache\":", record.cache);
+    if let Some(saved) = &record.saved {
+        line.begin(",\"saved\":").shown(saved);
+    }
 }
 
 /// Writes one attempt's line, without the line feed.
@@ -206,6 +205,13 @@ impl Line<'_> {
     fn word(&mut self, name: &'static str, word: Option<&'static str>) {
         if let Some(word) = word {
             self.begin(name).plain(word);
+        }
+    }
+
+    /// A text under its name; nothing if there is none.
+    fn said(&mut self, name: &'static str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.begin(name).text(text);
         }
     }
 

@@ -109,6 +109,12 @@ pub struct Record {
     pub request_bytes: u64,
     /// Of the answer's body, as far as it left.
     pub answer_bytes: u64,
+    /// `hit`: it was answered with an answer that was kept.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub cache: Option<&'static str>,
+    /// USD that the kept answer had cost.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub saved: Option<Money>,
     /// `kept`: prompt and answer are in the archive beside it.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub content: Option<&'static str>,

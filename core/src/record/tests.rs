@@ -73,6 +73,8 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         answer_bytes: count / 2,
         content: count.is_multiple_of(11).then_some("kept"),
         residency: list.to_vec(),
+        cache: count.is_multiple_of(2).then_some("hit"),
+        saved: count.is_multiple_of(3).then(|| Money::from_nanos(count)),
     }
 }
 

@@ -10,6 +10,7 @@
 //! canonical types ([`chat`], [`Event`], [`Usage`]) are modelled on the richest of them, so that narrowing happens
 //! only on writing, and what a dialect cannot carry is named in [`Loss`].
 
+pub mod canon;
 pub mod chat;
 pub mod completion;
 pub mod dialect;
@@ -35,6 +36,7 @@ mod scan;
 pub mod sigv4;
 pub mod sort;
 pub mod source;
+pub mod tape;
 mod tool_id;
 pub mod usage;
 

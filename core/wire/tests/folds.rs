@@ -6,6 +6,7 @@ use gatelet_wire::chat::{
 };
 use gatelet_wire::event::Grammar;
 use gatelet_wire::fold::{fold, unfold};
+use gatelet_wire::tape::{self, Tape};
 use gatelet_wire::{DialectId, Json, Restore, Usage};
 use proptest::collection::vec;
 use proptest::option;
@@ -107,6 +108,26 @@ proptest! {
         let events = unfold(&response);
         prop_assert_eq!(Grammar::check(&events), Ok(()));
         prop_assert_eq!(fold(&events), response);
+    }
+
+    #[test]
+    fn a_tape_says_what_was_put_on_it_and_nothing_when_it_is_cut(response in response(), cut in any::<prop::sample::Index>()) {
+        let fits = |part: &Part| !matches!(part.content, Content::ToolResult(_));
+        prop_assume!(response.choices.iter().all(|choice| choice.parts.iter().all(fits)));
+        let mut tape = Tape::new(usize::MAX);
+        for event in &unfold(&response) {
+            tape.push(event);
+        }
+        let bytes = tape.finish().unwrap();
+        let events = tape::read(&bytes).unwrap();
+        prop_assert_eq!(Grammar::check(&events), Ok(()));
+        prop_assert_eq!(fold(&events), response);
+        prop_assert!(tape::read(&bytes[..cut.index(bytes.len())]).is_none());
+    }
+
+    #[test]
+    fn a_tape_of_any_bytes_is_read_or_is_none(bytes in vec(0_u8..12, 0..200)) {
+        let _ = tape::read(&bytes);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! Commits are shared: who settles first lets every task that is ready settle too, then writes for all of them.
 
 mod accounts;
+mod answers;
 mod commit;
 mod documents;
 mod journal;
@@ -48,6 +49,7 @@ struct Shared {
     /// Held for microseconds: requests wait for it.
     state: Mutex<State>,
     kept: kept::Kept,
+    answers: answers::Kept,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -118,6 +120,7 @@ impl Embedded {
                 writer: Mutex::new(Writer { db, entries }),
                 state: Mutex::new(state),
                 kept: kept::Kept::open(folder)?,
+                answers: answers::Kept::open(folder)?,
                 _lock: lock,
             }),
         })

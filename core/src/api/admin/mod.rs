@@ -3,6 +3,7 @@
 mod archive;
 mod audit;
 mod bulk;
+mod cache;
 mod call;
 mod ceilings;
 mod credentials;
@@ -123,6 +124,7 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::Targets => targets::list(call).await,
         Answer::Describe => Ok(openapi()),
         Answer::Explain => explain::explain(call, body).await,
+        Answer::PurgeCache => cache::purge(call, read(parts, body).await?).await,
         Answer::Tick => {
             let ticked = super::tick(call.core).await?;
             Ok(reply(

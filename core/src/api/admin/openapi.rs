@@ -8,7 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
-use super::{archive, bulk, credentials, dependents, explain, keys, requests, scopes, targets};
+use super::{archive, bulk, cache, credentials, dependents, explain, keys, requests, scopes, targets};
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
@@ -431,6 +431,15 @@ impl Types {
                     "explain",
                     "What would become of a request, and why; a key for models may ask it of itself.",
                     self.writes::<explain::View<'_>>(),
+                )
+            },
+            Answer::PurgeCache => Contract {
+                body: Some(self.reads::<cache::Wish>()),
+                ..ok(
+                    "purgeCache",
+                    "Give answers that were kept to nobody any more; other processes follow within ten seconds.",
+                    json!({ "type": "object", "required": ["purged"], "additionalProperties": false,
+                        "properties": { "purged": { "type": "string" } } }),
                 )
             },
             Answer::Tick => ok(

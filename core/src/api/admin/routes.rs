@@ -63,6 +63,7 @@ pub(super) enum Answer {
     Targets,
     Describe,
     Explain,
+    PurgeCache,
     Tick,
 }
 
@@ -176,6 +177,7 @@ pub(super) static ROUTES: &[Row] = &[
     ),
     row(Method::GET, "openapi.json", About::One(Resource::Interface), Verb::Read, &[], Answer::Describe),
     row(Method::POST, "explain", KEY, Verb::Read, ONE, Answer::Explain),
+    row(Method::POST, "cache/purge", About::One(Resource::Gateway), Verb::Run, ONE, Answer::PurgeCache),
     row(Method::POST, "tick", About::One(Resource::Gateway), Verb::Run, &[], Answer::Tick),
 ];
 

@@ -138,6 +138,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
                 status: status.as_u16(),
                 idle: model.timeouts.idle,
                 deadline,
+                keeping: None,
             };
             Body::Stream(Box::pin(Relay::new(core.clone(), received.arrived.id.clone(), books, committed)))
         }

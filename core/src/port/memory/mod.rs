@@ -3,6 +3,7 @@
 //! Nothing moves by itself: [`HandClock::advance`] turns the clock, [`HeldWork::run_all`] runs what was deferred, and
 //! [`Script`] answers what was put on it.
 
+mod answers;
 mod over;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 
+pub use answers::MemoryAnswers;
 pub use over::{OverLedger, OverStore};
 
 use super::{
@@ -43,6 +45,7 @@ pub struct Handles {
     pub chance: Arc<Seed>,
     pub defer: Arc<HeldWork>,
     pub log: Arc<MemoryLog>,
+    pub answers: Arc<MemoryAnswers>,
 }
 
 /// A whole host in memory. It is 2026-01-01T00:00:00Z, and chance is the same every time.
@@ -56,6 +59,7 @@ pub fn ports() -> (Ports, Handles) {
         chance: Arc::new(Seed::new(1)),
         defer: Arc::default(),
         log: Arc::default(),
+        answers: Arc::default(),
     };
     let ports = Ports {
         store: handles.store.clone(),
@@ -68,6 +72,7 @@ pub fn ports() -> (Ports, Handles) {
         log: handles.log.clone(),
         signer: Arc::new(Ring),
         packer: Arc::new(Gzip),
+        answers: handles.answers.clone(),
     };
     (ports, handles)
 }
