@@ -345,8 +345,8 @@ impl Keeping {
     }
 
     /// Keeps the answer, which is whole and in the books.
-    pub(super) fn keep(self: Box<Self>, books: &Books, target: &str) {
-        let Self { core, name, ttl, mut label, _flight, answer } = *self;
+    pub(super) fn keep(self, books: &Books, target: &str) {
+        let Self { core, name, ttl, mut label, _flight, answer } = self;
         let Some((form, answer)) = answer else { return };
         // An answer that ended where a limit of this caller's cut it off is nobody else's.
         if books.cut_off() {
