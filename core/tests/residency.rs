@@ -93,7 +93,7 @@ fn pins_of_the_key_and_of_what_it_belongs_to_bind_all_together() {
     assert_eq!(ask(&world, &key, "both").0, 200);
     for wrong in [json!({}), json!({ "regions": [] }), json!({ "regions": [""] })] {
         let (status, _) = world.admin("POST", "/admin/v1/keys", &json!({ "residency": wrong }));
-        assert_eq!(status, 400, "{wrong}");
+        assert_eq!(status, 422, "{wrong}");
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::audit::{self, Change};
 use super::call::Call;
-use super::documents::invalid;
+use super::documents::unfit;
 use super::reply;
 use crate::cache::Purge;
 use crate::port::Body;
@@ -37,7 +37,7 @@ pub(super) async fn purge(call: &Call<'_>, wish: Wish) -> Result<Response<Body>,
         (None, Some(tag), None, false) => (Purge::Tag(tag.clone()), format!("cache/tag/{tag}")),
         (None, None, Some(model), false) => (Purge::Model(model.clone()), format!("cache/model/{model}")),
         (None, None, None, true) => (Purge::All, "cache".to_owned()),
-        _ => return Err(invalid("key", "expected one of `key`, `tag`, `model` and `all: true`")),
+        _ => return Err(unfit("key", "expected one of `key`, `tag`, `model` and `all: true`")),
     };
     let change = Change { of: &of, version: 0, before: None, after: None };
     audit::keep(call.core, &call.shard()?, audit::change(call, change), call.now).await?;

@@ -121,7 +121,7 @@ pub(super) fn check_increases(
 /// Checks what somebody pins.
 pub(super) fn check_residency(residency: Option<&Residency>) -> Result<(), Refusal> {
     if residency.is_some_and(|residency| !residency.is_sound()) {
-        return Err(invalid("residency", "expected `regions` or `providers`, each with 1 to 64 names"));
+        return Err(unfit("residency", "expected `regions` or `providers`, each with 1 to 64 names"));
     }
     Ok(())
 }
