@@ -126,8 +126,18 @@ impl Host {
         archive_at(self.address).await
     }
 
-    /// Lets the host do now what it does from time to time: move records to the archive.
+    /// Lets the host do now what it does from time to time: move records to the archive. As its schedule does, it comes again
+    /// when the store did not answer in time.
     pub async fn tick(&self) -> Result<()> {
+        const TRIES: usize = 3;
+        for _ in 1..TRIES {
+            let answer = self.admin(Method::POST, "/admin/v1/tick").whole().await?;
+            if answer.status != 503 {
+                ensure!(answer.status == 200, "tick: {}: {}", answer.status, answer.text());
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
         self.admin(Method::POST, "/admin/v1/tick").expect(200).await.map(drop)
     }
 
