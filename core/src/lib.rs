@@ -8,6 +8,7 @@ mod demo;
 pub mod domain;
 pub mod exchange;
 pub mod gateway;
+pub mod guard;
 pub mod identity;
 pub mod ledger;
 pub mod pipeline;

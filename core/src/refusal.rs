@@ -7,6 +7,7 @@ use gatelet_wire::{ErrorKind, Malformed, PublicError, UpstreamError};
 
 use crate::domain::account::{Denial, DenialCause};
 use crate::domain::{AccountId, RequestId, Timestamp};
+use crate::guard::{Blocked, Direction};
 use crate::port::{Fault, FaultKind};
 
 /// Why a request is not served. What only we may know (a [`Fault`]'s context) stays out of the words for the caller.
@@ -63,6 +64,9 @@ pub enum Refusal {
     /// The caller is pinned to regions or providers, and no target of the model is there.
     #[error("no target of model `{model}` is where the caller is pinned to")]
     Outside { model: String, pinned: Vec<String> },
+    /// A guard.
+    #[error("the guard `{}` stopped it", .0.guard)]
+    Guarded(Box<Blocked>),
     #[error("`{target}` has no operation `{operation}`")]
     OperationUnknown { target: String, operation: &'static str },
     /// What a request names by URL, for a target that wants its bytes.
@@ -168,6 +172,22 @@ pub enum UpstreamFailure {
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         Self::Internal(fault)
+    }
+}
+
+/// What was found is named by its kind alone: the value itself is nowhere.
+fn guarded(blocked: &Blocked) -> String {
+    let what = match blocked.direction {
+        Direction::In => "request",
+        Direction::Out => "answer",
+    };
+    let guard = &blocked.guard;
+    match (&blocked.message, &blocked.kind) {
+        (Some(message), _) => message.to_string(),
+        (None, Some(kind)) => format!("The guard `{guard}` stopped this {what}: it found `{kind}`."),
+        (None, None) => {
+            format!("The guard `{guard}` could not judge this {what}, and lets nothing pass then.")
+        }
     }
 }
 
@@ -368,6 +388,12 @@ impl Refusal {
                     },
                 )
             },
+            Self::Guarded(blocked) => row(
+                400,
+                Kind::InvalidRequest,
+                if blocked.kind.is_some() { "guard_blocked" } else { "guard_failed" },
+                guarded(blocked),
+            ),
             Self::Lossy { target, lost } => Row {
                 param: lost.first().cloned(),
                 ..row(

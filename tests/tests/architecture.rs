@@ -29,8 +29,10 @@ const BASE: &[(&str, &[&str])] = &[
     ("registry", &["domain", "port", "exchange"]),
     // How targets are ordered: the policy says by what, the pipeline asks.
     ("route", &["domain"]),
-    ("policy", &["domain", "port", "registry", "route"]),
-    ("refusal", &["domain", "port"]),
+    // What may not go in or come out: the policy defines guards, refusals and records say what they found, the pipeline asks.
+    ("guard", &["domain", "port", "exchange"]),
+    ("policy", &["domain", "port", "registry", "route", "guard"]),
+    ("refusal", &["domain", "port", "guard"]),
 ];
 
 /// Above the features, lowest first: each may import those before it, every feature, and the base.

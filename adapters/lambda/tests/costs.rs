@@ -214,6 +214,7 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         content: None,
         cache: None,
         saved: None,
+        guards: Vec::new(),
     };
     let attempt = Attempt {
         v: record::VERSION,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::able::able;
 use super::authenticate::{self, Authenticated};
 use super::books::{Books, Marks};
-use super::bound::bound;
+use super::bound::{Asked, bound};
+use super::guard;
 use super::native::Native;
 use super::receive::Received;
 use super::residency::Pins;
@@ -19,6 +20,7 @@ use gatelet_wire::Operation;
 use crate::domain::Caller;
 use crate::domain::account::{AtLimit, Grant, Headroom, Op, Reserve, Stood};
 use crate::domain::{AccountId, HoldId, Timestamp};
+use crate::guard::Guard;
 use crate::policy::{Model, Policy, Resolution, Target};
 use crate::port::{Fault, FaultKind, Transaction};
 use crate::refusal::Refusal;
@@ -38,6 +40,8 @@ pub(super) struct Admitted<'a> {
     pub(super) output_cap: Option<u64>,
     pub(super) headroom: Headroom,
     pub(super) marks: Marks,
+    /// What judges it, in this order. Empty for most.
+    pub(super) guards: Vec<Arc<Guard>>,
 }
 
 /// A hold outlives its request's deadline by this much, so that a late settlement still finds it.
@@ -58,9 +62,8 @@ pub(super) async fn admit<'a>(
     for round in 0_u32.. {
         let stakes = Stakes::of(core, &received, &caller, &wanted).await;
         let stakes = stakes.map_err(|refusal| noted(core, &received, &caller, refusal))?;
-        let asked = authenticate::permit(&caller, &wanted)
-            .and_then(|()| bound(&received, &caller, &stakes, &model, &plan))
-            .map_err(|refusal| noted(core, &received, &caller, refusal))?;
+        let asked = permitted(&policy, &received, &caller, &wanted, &stakes, &model, &plan);
+        let (guards, asked) = asked.map_err(|refusal| noted(core, &received, &caller, refusal))?;
         // A hold that one account gave and another refused was given back: its name is used up.
         let hold = match round {
             0 => HoldId::from(&received.arrived.id),
@@ -68,15 +71,7 @@ pub(super) async fn admit<'a>(
         };
         let accounts: Vec<AccountId> = stakes.all().iter().map(|stake| stake.account.clone()).collect();
         let now = core.ports.clock.now();
-        let reserve = Reserve {
-            hold: hold.clone(),
-            versions: stakes.all().iter().map(|stake| stake.version).collect(),
-            carried: stakes.carried(),
-            input_tokens: asked.input_tokens,
-            input_cost: asked.input_cost,
-            output: asked.output,
-            expires: received.arrived.started.after(core.settings.deadline).after(GRACE),
-        };
+        let reserve = reserve(core, &received, &stakes, &asked, hold.clone());
         let shard = caller.key.shard.clone();
         let sealing = &core.settings.sealing;
         let own = core.credentials.own(&core.ports, sealing, &shard, &accounts, &plan).await;
@@ -105,7 +100,17 @@ pub(super) async fn admit<'a>(
                 let plan = own.unwrap_or(plan);
                 let plan = order(core, &policy, &received, &model, plan, asked.likely_tokens);
                 books.teaches(&model);
-                return Ok(Admitted { received, caller, model, plan, books, output_cap, headroom, marks });
+                return Ok(Admitted {
+                    received,
+                    caller,
+                    model,
+                    plan,
+                    books,
+                    output_cap,
+                    headroom,
+                    marks,
+                    guards,
+                });
             }
             Grant::Denied(denial) => {
                 let at_limit = stakes.limits(&caller).find(|(account, _)| **account == denial.account);
@@ -167,6 +172,35 @@ async fn renewed(
     core.keys.put(&caller.key.shard, &newer);
     authenticate::judge(&newer, &received.arrived.proof, now, received.arrived.approach(core))?;
     Ok(newer)
+}
+
+fn reserve(core: &Core, received: &Received<'_>, stakes: &Stakes, asked: &Asked, hold: HoldId) -> Reserve {
+    Reserve {
+        hold,
+        versions: stakes.all().iter().map(|stake| stake.version).collect(),
+        carried: stakes.carried(),
+        input_tokens: asked.input_tokens,
+        input_cost: asked.input_cost,
+        output: asked.output,
+        expires: received.arrived.started.after(core.settings.deadline).after(GRACE),
+    }
+}
+
+/// Whether the model may be asked for; its guards, and how much it can use at most.
+fn permitted(
+    policy: &Policy,
+    received: &Received<'_>,
+    caller: &Caller,
+    wanted: &str,
+    stakes: &Stakes,
+    model: &Model,
+    plan: &[Arc<Target>],
+) -> Result<(Vec<Arc<Guard>>, Asked), Refusal> {
+    authenticate::permit(caller, wanted)?;
+    let guards = guard::chosen(policy, received, caller, wanted)?;
+    let room = guards.iter().any(|guard| guard.may_lengthen());
+    let asked = bound(received, caller, stakes, model, plan, room)?;
+    Ok((guards, asked))
 }
 
 /// The model that is asked for, with its name, and whom to ask for it. What a name means may be known of old: where it means

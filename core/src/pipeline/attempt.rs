@@ -12,7 +12,7 @@ use gatelet_wire::chat::Response;
 use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::frame::envelope::Envelope;
 use gatelet_wire::json::number;
-use gatelet_wire::{Encoder, ErrorKind, Fields, Loss, Operation, Restore, completion, fold};
+use gatelet_wire::{Encoder, ErrorKind, Fields, Loss, Malformed, Operation, Restore, completion, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use memchr::memmem;
@@ -161,9 +161,11 @@ async fn run(
         }
         None => (streams, body),
     };
+    let gathers = call.guarding.as_ref().is_some_and(|guarding| guarding.gathers());
     match body {
-        Body::Stream(upstream) if call.received.asked.stream && streams => {
-            let writing = if anew {
+        Body::Stream(upstream) if call.received.asked.stream && streams && !gathers => {
+            let rewrites = call.guarding.as_ref().is_some_and(|guarding| guarding.rewrites());
+            let writing = if anew || rewrites {
                 Writing::Translate {
                     restore,
                     encoder: encoder(call.received),
@@ -174,7 +176,12 @@ async fn run(
             };
             let flow = Flow::new(&target.provider, call.received.arrived.dialect, writing);
             let tape = call.keeping.as_ref().map(|keeping| Box::new(keeping.tape()));
-            let flow = flow.stating(target).bounded(call.repeats).recorded(tape);
+            let guard = call.guarding.as_ref().filter(|guarding| guarding.reads());
+            let flow = flow
+                .stating(target)
+                .bounded(call.repeats)
+                .recorded(tape)
+                .guarded(guard.map(|guard| guard.stream()));
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }
         body => {
@@ -182,7 +189,11 @@ async fn run(
                 .await
                 .map_err(|_| fail(target, UpstreamFailure::Broken))?;
             call.books.came(core.ports.clock.now());
-            whole(core, call, target, anew, body, &restore, loss)
+            if streams && gathers {
+                let response = gathered(call, target, &body, core.ports.clock.now())?;
+                return tell(core, call, target, response, &restore, loss).await;
+            }
+            whole(core, call, target, anew, body, &restore, loss).await
         }
     }
 }
@@ -255,14 +266,14 @@ static ERRORS: LazyLock<[memmem::Finder<'static>; 2]> =
     LazyLock::new(|| ["\"error\"", "\"base_resp\""].map(memmem::Finder::new));
 
 /// Reads a whole answer, and writes it as the caller asked for it.
-fn whole(
+async fn whole(
     core: &Arc<Core>,
     call: &mut Call<'_>,
     target: &Arc<Target>,
     anew: bool,
     body: Bytes,
     restore: &Restore,
-    mut loss: Loss,
+    loss: Loss,
 ) -> Result<Answer, Failed> {
     let upstream = target.provider.dialect.dialect();
     let reading = target.provider.reading();
@@ -273,8 +284,10 @@ fn whole(
     }
     let suspicious = ERRORS.iter().any(|word| word.find(&body).is_some());
     // What nobody rewrites is read no further than the books need.
+    let reads = call.guarding.as_ref().is_some_and(|guarding| guarding.reads());
     if verbatim
         && !suspicious
+        && !reads
         && let Ok((usage, service_tier)) = upstream.read_usage(&body, reading)
     {
         call.books.tally.answered(usage, body.len());
@@ -297,10 +310,80 @@ fn whole(
     tally.finish = response.choices.first().and_then(|choice| choice.stop.as_ref()).map(finish);
     tally.service_tier.clone_from(&response.service_tier);
     call.books.first_content(core.ports.clock.now());
-    if verbatim {
+    if verbatim && !judged(core, call, &mut response).await {
         return Ok(Answer::Whole { body, loss });
     }
+    if verbatim {
+        // Something in it was replaced; it was judged already.
+        return Ok(said_anew(call, target, response, loss));
+    }
+    tell(core, call, target, response, restore, loss).await
+}
+
+/// An answer that is written anew, after its guards.
+async fn tell(
+    core: &Arc<Core>,
+    call: &mut Call<'_>,
+    target: &Arc<Target>,
+    mut response: Response,
+    restore: &Restore,
+    loss: Loss,
+) -> Result<Answer, Failed> {
     restore.response(&mut response);
+    judged(core, call, &mut response).await;
+    Ok(said_anew(call, target, response, loss))
+}
+
+/// Whether guards have changed an answer.
+async fn judged(core: &Arc<Core>, call: &mut Call<'_>, response: &mut Response) -> bool {
+    let Some(guarding) = call.guarding.as_mut().filter(|guarding| guarding.reads()) else { return false };
+    let changed = Box::pin(guarding.answer(core, response)).await;
+    call.books.guarded(guarding.notes());
+    changed
+}
+
+/// A stream that is read to its end before anybody reads anything of it: a service judges answers whole.
+fn gathered(
+    call: &mut Call<'_>,
+    target: &Arc<Target>,
+    body: &Bytes,
+    now: Timestamp,
+) -> Result<Response, Failed> {
+    let dialect = target.provider.dialect.dialect();
+    let mut framer = dialect.conventions().framing.framer();
+    let mut decoder = dialect.decoder(target.provider.reading());
+    let mut events = Vec::new();
+    framer.push(body);
+    let mut read = || {
+        while let Some(frame) = framer.next() {
+            let frame = frame?;
+            call.books.tally.state(target.stated.as_ref(), frame.data);
+            decoder.push(&frame, &mut events)?;
+        }
+        if let Some(frame) = framer.finish() {
+            decoder.push(&frame?, &mut events)?;
+        }
+        decoder.finish(&mut events)
+    };
+    let read: Result<(), Malformed> = read();
+    let mut fold = fold::Fold::default();
+    for event in &events {
+        call.books.tally.see(event);
+        fold.push(event);
+    }
+    if let Some(error) = fold.error() {
+        return Err(said(target, error.clone(), None));
+    }
+    if read.is_err() || !fold.is_complete() {
+        return Err(fail(target, UpstreamFailure::Broken));
+    }
+    call.books.first_content(now);
+    Ok(fold.finish())
+}
+
+/// An answer in the words of its caller.
+fn said_anew(call: &mut Call<'_>, target: &Arc<Target>, mut response: Response, mut loss: Loss) -> Answer {
+    let asked = &call.received.asked;
     Unsaid::of(call.received, target).fill(&mut response.id, &mut response.model);
     response.created.get_or_insert(created(call.received.arrived.started));
     if let Some(keeping) = &mut call.keeping {
@@ -308,7 +391,7 @@ fn whole(
     }
     if !asked.stream {
         let body = written(call.received, &response, &mut loss).into();
-        return Ok(Answer::Whole { body, loss });
+        return Answer::Whole { body, loss };
     }
     // A stream was asked for and the upstream gave a whole answer: it becomes a stream of one breath.
     let mut encoder = encoder(call.received);
@@ -324,7 +407,7 @@ fn whole(
     );
     flow.seen.end = true;
     let waiting = Waiting::from([out.into()]);
-    Ok(Answer::Stream { upstream, flow: Box::new(flow), waiting, loss, media: None })
+    Answer::Stream { upstream, flow: Box::new(flow), waiting, loss, media: None }
 }
 
 /// A whole answer of a translated request, as its caller reads it.

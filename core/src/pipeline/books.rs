@@ -17,6 +17,7 @@ use super::tally::Tally;
 use crate::domain::Caller;
 use crate::domain::account::{Op, Settle};
 use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
+use crate::guard::Note;
 use crate::policy::{Model, ModelName, Target};
 use crate::port::{Defer, Entry, Fault, Transaction};
 use crate::record::{self, Attempt, Record, millis};
@@ -140,6 +141,7 @@ impl Books {
             residency: Vec::new(),
             cache: None,
             saved: None,
+            guards: Vec::new(),
         };
         Box::new(Self {
             core,
@@ -191,6 +193,22 @@ impl Books {
     /// Where the request may go.
     pub(super) fn pinned(&mut self, pins: &Pins<'_>) {
         self.record.residency = pins.words();
+    }
+
+    /// What guards said so far; of what they say again, the gravest word stays.
+    pub(super) fn guarded(&mut self, notes: &[Note]) {
+        for note in notes {
+            let same = |known: &&mut Note| known.guard == note.guard && known.direction == note.direction;
+            match self.record.guards.iter_mut().find(same) {
+                Some(known) if known.outcome <= note.outcome => known.clone_from(note),
+                Some(_) => {}
+                None => self.record.guards.push(note.clone()),
+            }
+        }
+    }
+
+    pub(super) fn guards(&self) -> &[Note] {
+        &self.record.guards
     }
 
     /// The end user that the request is for.

@@ -7,6 +7,7 @@ use gatelet_wire::{DialectId, Operation, Units};
 use serde_json::value::RawValue;
 
 use super::authenticate::is_bound_to_models;
+use super::guard;
 use super::native;
 use super::receive::Received;
 use super::stakes::Stakes;
@@ -44,13 +45,14 @@ pub(super) struct Asked {
     pub(super) limited: bool,
 }
 
-/// Bounds a request from above, for the dearest target of its plan.
+/// Bounds a request from above, for the dearest target of its plan. `room`: guards may make it longer.
 pub(super) fn bound(
     received: &Received<'_>,
     caller: &Caller,
     stakes: &Stakes,
     model: &Model,
     plan: &[Arc<Target>],
+    room: bool,
 ) -> Result<Asked, Refusal> {
     let operation = received.arrived.operation;
     let outline = received.outline.as_deref();
@@ -71,7 +73,9 @@ pub(super) fn bound(
         one_model(received)?;
     }
     let media_tokens = media_tokens(&measure);
-    let text_tokens = measure.text_bytes;
+    // What stands for a value may be longer than the value.
+    let room = if room { measure.text_bytes.saturating_add(guard::ROOM) } else { 0 };
+    let text_tokens = measure.text_bytes.saturating_add(room);
     let bound = Bound { text_tokens, media_tokens, units, service: received.asked.service_tier.as_deref() };
     let mut input_cost = Money::ZERO;
     let mut rate = Rate::ZERO;
@@ -108,7 +112,7 @@ pub(super) fn bound(
     let most = estimate.map_or(most_output, |estimate| estimate.min(most_output));
     let tokens = received.asked.max_output.unwrap_or(most).saturating_mul(choices);
     Ok(Asked {
-        likely_tokens: (text_tokens.saturating_add(media_tokens)).div_ceil(4),
+        likely_tokens: (measure.text_bytes.saturating_add(media_tokens)).div_ceil(4),
         known_units: outline.map_or_else(Units::default, |outline| outline.known_units),
         input_tokens: text_tokens.saturating_add(media_tokens),
         input_cost,

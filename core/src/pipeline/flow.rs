@@ -14,6 +14,7 @@ use gatelet_wire::{
 
 use super::receive::Received;
 use super::tally::Tally;
+use crate::guard::{GuardStream, Note};
 use crate::policy::{Provider, Target};
 use crate::registry::StatedCost;
 use gatelet_wire::DialectId;
@@ -36,6 +37,7 @@ pub(super) struct Flow {
     repeats: Option<Repeats>,
     /// What the caller reads is recorded here.
     tape: Option<Box<Tape>>,
+    guard: Option<Box<GuardStream>>,
     pub(super) seen: Seen,
 }
 
@@ -149,6 +151,7 @@ impl Flow {
             stated: None,
             repeats: None,
             tape: None,
+            guard: None,
             seen: Seen::default(),
         }
     }
@@ -162,6 +165,22 @@ impl Flow {
     /// The record of an answer that came to its end.
     pub(super) fn take_tape(&mut self) -> Option<Box<Tape>> {
         self.tape.take().filter(|_| self.seen.end)
+    }
+
+    /// What the model says passes its guards; where the bytes pass as they are, they only watch.
+    #[must_use]
+    pub(super) fn guarded(self, guard: Option<Box<GuardStream>>) -> Self {
+        Self { guard, ..self }
+    }
+
+    /// What guards said of it.
+    pub(super) fn judged(&self) -> &[Note] {
+        self.guard.as_ref().map_or(&[], |guard| guard.case().notes())
+    }
+
+    /// Whether a guard has ended it: nobody reads on.
+    pub(super) fn is_cut(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard.is_over())
     }
 
     /// The stream is ended when it says one piece of text more often than `most` times in a row.
@@ -195,6 +214,7 @@ impl Flow {
             stated: None,
             repeats: None,
             tape: None,
+            guard: None,
             seen: Seen::default(),
         }
     }
@@ -245,7 +265,19 @@ impl Flow {
                     }
                 }
                 Writer::Translate { .. } => {
-                    self.writer.translate(&mut self.events, &mut out, self.tape.as_deref_mut());
+                    self.writer.translate(
+                        &mut self.events,
+                        self.guard.as_deref_mut(),
+                        self.tape.as_deref_mut(),
+                        &mut out,
+                    );
+                }
+            }
+            if let Some(guard) = &mut self.guard {
+                watch(guard, &mut self.events)?;
+                if guard.is_over() {
+                    self.seen.end = true;
+                    return Ok(out.into());
                 }
             }
         }
@@ -315,7 +347,11 @@ impl Flow {
             out.extend_from_slice(if begun { b"]" } else { b"[]" });
         }
         self.writer.record(&self.events, self.tape.as_deref_mut());
-        self.writer.translate(&mut self.events, &mut out, self.tape.as_deref_mut());
+        let (guard, tape) = (self.guard.as_deref_mut(), self.tape.as_deref_mut());
+        self.writer.translate(&mut self.events, guard, tape, &mut out);
+        if let Some(guard) = &mut self.guard {
+            watch(guard, &mut self.events)?;
+        }
         Ok(out.into())
     }
 
@@ -354,6 +390,20 @@ impl Flow {
     }
 }
 
+/// Guards read what passes as it is, where it was not theirs to change; none keeps more than a whole answer may be.
+fn watch(guard: &mut GuardStream, events: &mut Vec<Event>) -> Result<(), Malformed> {
+    const MOST: usize = 8 << 20;
+    let mut read = Vec::new();
+    for event in events.drain(..) {
+        guard.push(event, &mut read);
+        read.clear();
+    }
+    if guard.held() > MOST {
+        return Err(Malformed::field("answer", "one that guards can hold"));
+    }
+    Ok(())
+}
+
 fn repeating(most: u32) -> UpstreamError {
     UpstreamError {
         kind: ErrorKind::Api,
@@ -386,7 +436,13 @@ impl Writer {
         }
     }
 
-    fn translate(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>, mut tape: Option<&mut Tape>) {
+    fn translate(
+        &mut self,
+        events: &mut Vec<Event>,
+        mut guard: Option<&mut GuardStream>,
+        mut tape: Option<&mut Tape>,
+        out: &mut Vec<u8>,
+    ) {
         let Self::Translate { encoder, restore, restored, loss, unsaid } = self else { return };
         for mut event in events.drain(..) {
             if let Event::Start { id, model, .. } = &mut event {
@@ -398,6 +454,12 @@ impl Writer {
             }
             restored.clear();
             restore.push(event, restored);
+            if let Some(guard) = guard.as_deref_mut() {
+                let said = std::mem::take(restored);
+                for event in said {
+                    guard.push(event, restored);
+                }
+            }
             for event in restored.iter() {
                 if let Some(tape) = tape.as_deref_mut() {
                     tape.push(event);

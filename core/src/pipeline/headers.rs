@@ -11,6 +11,7 @@ use super::books::{Books, Marks};
 use super::receive::Received;
 use crate::domain::account::{Headroom, Meter};
 use crate::domain::{Money, Timestamp};
+use crate::guard::{Note, Outcome};
 use crate::policy::Target;
 use crate::shared::Core;
 
@@ -23,6 +24,7 @@ static FELL_TO: HeaderName = HeaderName::from_static("x-gatelet-fell-to");
 static COST: HeaderName = HeaderName::from_static("x-gatelet-cost");
 static CACHE: HeaderName = HeaderName::from_static("x-gatelet-cache");
 static LOSS: HeaderName = HeaderName::from_static("x-gatelet-loss");
+static GUARDS: HeaderName = HeaderName::from_static("x-gatelet-guards");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-gatelet-attempts");
 static OVERHEAD_MS: HeaderName = HeaderName::from_static("x-gatelet-overhead-ms");
 
@@ -137,6 +139,13 @@ pub(super) fn cost(head: &mut Head, cost: Money) {
 
 pub(super) fn loss(head: &mut Head, loss: &Loss) {
     head.words(&LOSS, loss.items());
+}
+
+/// What guards said so far, but for what is only watched.
+pub(super) fn guards(head: &mut Head, notes: &[Note]) {
+    let shown = |note: &&Note| !matches!(note.outcome, Outcome::Shadowed | Outcome::Unsampled);
+    let words: Vec<String> = notes.iter().filter(shown).map(Note::to_string).collect();
+    head.words(&GUARDS, words.iter().map(String::as_str));
 }
 
 /// How often upstreams were called, and how long the gateway itself has taken so far.

@@ -22,6 +22,8 @@ pub(super) struct Knobs {
     pub(super) strict: bool,
     /// `traceparent`: the trace that the request is part of. One that is not sound is as if it were not there.
     pub(super) trace: Option<Trace>,
+    /// `x-gatelet-guards: pii, -injection`: guards that are wanted beside the usual ones, or not wanted.
+    pub(super) guards: Option<Box<str>>,
 }
 
 // Names that are made once: to make one costs as much as to look for it.
@@ -31,6 +33,7 @@ static SESSION: HeaderName = HeaderName::from_static("x-gatelet-session");
 static TIMEOUT: HeaderName = HeaderName::from_static("x-gatelet-timeout");
 static STRICT: HeaderName = HeaderName::from_static("x-gatelet-strict");
 pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static GUARDS: HeaderName = HeaderName::from_static("x-gatelet-guards");
 
 const MOST_TAGS: usize = 8;
 const LONGEST: usize = 128;
@@ -80,7 +83,8 @@ impl Knobs {
             (Some(_), _) => return Err(invalid("x-gatelet-strict", "expected loss")),
         };
         let trace = headers.get(&TRACEPARENT).and_then(|value| Trace::parse(value.to_str().ok()?));
-        Ok(Self { tags, customer, session: session.map(str::to_owned), timeout, strict, trace })
+        let guards = text(headers, &GUARDS)?.map(Into::into);
+        Ok(Self { tags, customer, session: session.map(str::to_owned), timeout, strict, trace, guards })
     }
 }
 

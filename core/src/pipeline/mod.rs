@@ -16,6 +16,7 @@ mod explain;
 mod facts;
 mod fetch;
 mod flow;
+mod guard;
 mod headers;
 mod idiom;
 mod knobs;
@@ -104,10 +105,13 @@ async fn run(
     parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
+    // What guards leave of it, where they replace anything.
+    let mut room = None;
     let arrived = receive::arrive(core, id, started, asking, native, parts, body).await?;
     let arrived = arrived.without_wishes(core);
     let received = arrived.read()?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;
-    relay::relay(core, admitted).await
+    let guarded = guard::guard(core, admitted, &mut room).await?;
+    relay::relay(core, guarded).await
 }

@@ -311,6 +311,28 @@ impl Arrived {
         self
     }
 
+    /// The same request with another body, which is there whole.
+    pub(super) fn again(&self, body: Bytes) -> Self {
+        Self {
+            id: self.id.clone(),
+            started: self.started,
+            operation: self.operation,
+            dialect: self.dialect,
+            addressed: self.addressed.clone(),
+            proof: self.proof.clone(),
+            caller: self.caller.clone(),
+            door: self.door,
+            peer: self.peer,
+            headers: self.headers.clone(),
+            body,
+            upload: Upload::default(),
+            native: self.native.clone(),
+            prompt: self.prompt,
+            knobs: self.knobs.clone(),
+            cache: self.cache.clone(),
+        }
+    }
+
     /// How it came.
     pub(super) fn approach<'a>(&'a self, core: &'a Core) -> Approach<'a> {
         Approach::by(core, self.door, self.peer, &self.headers)

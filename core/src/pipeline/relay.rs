@@ -1,5 +1,6 @@
 //! Fifth stage: attempts, until one of them has an answer that the caller may have.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +10,18 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::admit::Admitted;
 use super::attempt::{Answer, Failed, Next, attempt};
+use super::books::Marks;
 use super::books::{Books, Ending};
 use super::cache::{self, Keeping, Looked};
 use super::fetch::Fetched;
+use super::guard::{Beside, Guarded, Guarding};
 use super::headers::Head;
 use super::receive::Received;
 use super::route::Turn;
 use super::stream::{Committed, Relay};
 use super::{headers, native, task};
 use crate::domain::Timestamp;
+use crate::domain::account::Headroom;
 use crate::policy::{Model, Target, Timeouts};
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -34,6 +38,8 @@ pub(super) struct Call<'a> {
     pub(super) repeats: Option<u32>,
     pub(super) deadline: Timestamp,
     pub(super) fetched: Fetched,
+    /// What guards have to do with the answer.
+    pub(super) guarding: Option<Box<Guarding>>,
     /// Why the target that is tried now has its turn, unless it is the first.
     pub(super) why: Option<&'static str>,
     /// Where the answer is to be kept.
@@ -43,7 +49,8 @@ pub(super) struct Call<'a> {
 /// The longest that we wait for a target that says when to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<Body>, Refusal> {
+pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Response<Body>, Refusal> {
+    let Guarded { admitted, guarding, mut beside } = guarded;
     if admitted.received.arrived.native.is_some() {
         return Box::pin(native::relay(core, admitted)).await;
     }
@@ -52,7 +59,8 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     {
         return Box::pin(estimated(core, admitted)).await;
     }
-    let caching = admitted.model.cache.clone();
+    // An answer that guards have a word in is neither kept nor given again: what they say depends on who asks.
+    let caching = admitted.model.cache.clone().filter(|_| admitted.guards.is_empty());
     let (admitted, keeping) = match &caching {
         None => (admitted, None),
         Some(caching) => match Box::pin(cache::look(core, caching, admitted)).await? {
@@ -73,6 +81,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         repeats: model.repeats,
         deadline,
         fetched: Fetched::default(),
+        guarding,
         why: None,
         keeping,
     };
@@ -90,11 +99,13 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
         call.output_cap = output_cap.map(|cap| target.max_output.map_or(cap, |most| cap.min(most)));
         call.books.capped(call.output_cap);
         call.why = turn.why(call.books.attempts());
-        let Failed { refusal, next } = match attempt(core, &mut call, target).await {
+        let attempted = match &mut beside {
+            Some(judging) => beside_attempt(core, &mut call, target, judging).await,
+            None => attempt(core, &mut call, target).await,
+        };
+        let Failed { refusal, next } = match attempted {
             Ok(answer) => {
-                let mut head = Head::new();
-                headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
-                headers::served(&mut head, target, call.output_cap, &marks);
+                let mut head = head(core, &call, target, &headroom, &marks);
                 let served = target.name();
                 let mut keeping = call.keeping.take().filter(|_| own(&model, target));
                 if let (Some(keeping), Answer::Whole { body, .. }) = (&mut keeping, &answer) {
@@ -141,6 +152,30 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     // Nothing is charged; the caller hears it when the hold has ended, so that its next try finds the room.
     books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
     Err(refusal)
+}
+
+/// What the answer's headers say of limits, of who served it, and of guards.
+fn head(core: &Core, call: &Call<'_>, target: &Target, headroom: &Headroom, marks: &Marks) -> Head {
+    let mut head = Head::new();
+    headers::limits(&mut head, call.received.arrived.dialect, headroom, core.ports.clock.now());
+    headers::served(&mut head, target, call.output_cap, marks);
+    headers::guards(&mut head, call.books.guards());
+    head
+}
+
+/// An attempt whose answer waits for the services that judge the request meanwhile.
+async fn beside_attempt(
+    core: &Arc<Core>,
+    call: &mut Call<'_>,
+    target: &Arc<Target>,
+    judging: &mut Beside,
+) -> Result<Answer, Failed> {
+    let attempted = {
+        let work = pin!(attempt(core, call, target));
+        judging.alongside(work).await
+    };
+    call.books.guarded(judging.notes());
+    attempted.unwrap_or_else(|refusal| Err(Failed { refusal, next: Next::Nothing }))
 }
 
 /// Waits until a target that has failed may be asked again; false: nobody can wait so long.

@@ -153,6 +153,7 @@ impl Relay {
     }
 
     fn close_with_error(&mut self, refusal: &Refusal) {
+        self.books.guarded(self.flow.judged());
         let public = refusal.public(&self.id);
         if self.flow.is_foreign() {
             self.state = State::Breaking(self.books.close(Ending::refused(refusal, public.status)));
@@ -167,6 +168,11 @@ impl Relay {
 
     /// All of the upstream's words are here: close the books, then let the rest go.
     fn close(&mut self) {
+        self.books.guarded(self.flow.judged());
+        if self.flow.is_cut() {
+            // Nothing more is to be made for nobody.
+            self.upstream = None;
+        }
         if let Some(error) = self.flow.seen.error.clone() {
             let refusal = Refusal::Upstream {
                 target: self.target.to_string(),

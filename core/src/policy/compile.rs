@@ -65,8 +65,13 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         registry,
         ..Policy::default()
     };
+    let mut guards = document.guards;
+    guards.join(reader);
     match document.models {
         Some(entries) => {
+            for entry in &entries {
+                guards.attach(reader, entry.name.as_str(), &entry.guards);
+            }
             rings::check(reader, &entries);
             for entry in entries {
                 add_model(reader, &mut policy, &mut providers, entry);
@@ -76,6 +81,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
     }
     residency::check(reader, &policy, &document.residency);
     policy.pins = document.residency.into_iter().map(|(pin, _)| pin).collect();
+    policy.guards = guards.done();
     sort_by(&mut policy.wildcards, |one, other| other.prefix.len().cmp(&one.prefix.len()));
     policy.providers.extend(providers.into_iter().filter_map(|(id, provider)| Some((id, provider?))));
     policy

@@ -9,6 +9,7 @@ use super::alert::{self, Channel, Event, Mailer, Way};
 use super::cache::{CacheBounds, Caching, bounds, caching};
 use super::declare::is_place;
 use super::fetch::{self, Fetch};
+use super::guard;
 use super::model::{ModelName, Timeouts};
 use super::price::price;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub(super) struct Document {
     pub(super) sinks: Vec<Sink>,
     pub(super) residency: Vec<(Pin, Spot)>,
     pub(super) cache: CacheBounds,
+    pub(super) guards: guard::Reading,
 }
 
 /// Whether and how images and files are fetched.
@@ -109,6 +111,7 @@ pub(super) struct ModelEntry {
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,
     pub(super) cache: Option<Caching>,
+    pub(super) guards: Vec<(String, Spot)>,
 }
 
 #[derive(Debug)]
@@ -125,9 +128,10 @@ pub(super) struct TargetEntry {
     pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "providers",
     "models",
+    "guards",
     "limits",
     "health",
     "fetch",
@@ -139,7 +143,7 @@ const SECTIONS: [&str; 11] = [
     "cache",
 ];
 /// Sections that the design has and this version does not carry out.
-const LATER_SECTIONS: [&str; 6] = ["guards", "server", "mcp", "agents", "organisations", "teams"];
+const LATER_SECTIONS: [&str; 5] = ["server", "mcp", "agents", "organisations", "teams"];
 
 /// Reads as much as can be read; what cannot is noted in `reader`.
 pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
@@ -160,6 +164,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
         sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
         residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
+        guards: fields.get("guards").map(|at| guard::guards(reader, at)).unwrap_or_default(),
     }
 }
 
@@ -350,7 +355,7 @@ pub(super) fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, 
     headers
 }
 
-const MODEL: [&str; 10] = [
+const MODEL: [&str; 11] = [
     "targets",
     "strategy",
     "fallbacks",
@@ -361,6 +366,7 @@ const MODEL: [&str; 10] = [
     "repeats",
     "estimate",
     "cache",
+    "guards",
 ];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
@@ -388,11 +394,12 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         repeats: None,
         estimate: None,
         cache: None,
+        guards: Vec::new(),
     };
     if at.is_scalar() {
         return Some(plain(vec![target(reader, at)?]));
     }
-    let fields = reader.fields(at, &MODEL, &["guards", "rpm", "tpm", "sinks"])?;
+    let fields = reader.fields(at, &MODEL, &["rpm", "tpm", "sinks"])?;
     let targets = match fields.get("targets") {
         Some(at) => at.list(),
         None => Vec::new(),
@@ -420,6 +427,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
             let count = |text: &str| text.parse().ok().filter(|count| *count > 0);
             reader.parsed(at, "a whole number of tokens", count)
         }),
+        guards: fields.get("guards").map(|at| guard::names(reader, at)).unwrap_or_default(),
         repeats: fields.get("repeats").and_then(|at| {
             let count = |text: &str| text.parse().ok().filter(|count| *count >= 10);
             reader.parsed(at, "a whole number of at least 10", count)

@@ -10,6 +10,7 @@ mod compile;
 mod declare;
 mod document;
 mod fetch;
+mod guard;
 mod model;
 mod node;
 mod price;
@@ -28,6 +29,7 @@ use std::sync::{Arc, RwLock};
 pub use alert::{Channel, Event, Mailer, Way};
 pub use cache::{CacheBounds, Caching, Control, Share};
 pub use fetch::Fetch;
+pub use guard::{Guards, Whom};
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
@@ -69,6 +71,7 @@ pub struct Policy {
     fetch: Option<Fetch>,
     /// Who is pinned to where.
     pins: Vec<Pin>,
+    guards: Guards,
     registry: Registry,
 }
 

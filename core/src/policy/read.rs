@@ -28,7 +28,7 @@ pub(super) struct Spot {
 }
 
 /// The fields of a map whose keys are known.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fields<'n> {
     fields: Vec<(&'n str, At<'n>)>,
     pub(super) spot: Spot,
@@ -48,6 +48,36 @@ impl<'n> At<'n> {
     /// True for a word, false for a list or a map.
     pub(super) fn is_scalar(&self) -> bool {
         matches!(self.node.value, Value::Scalar(_))
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
+    /// What stands there, whatever it is, in a form that changes with it alone.
+    pub(super) fn written(&self) -> String {
+        fn write(node: &Node, out: &mut String) {
+            match &node.value {
+                Value::Null => out.push('~'),
+                Value::Scalar(text) => out.extend([text.len().to_string().as_str(), "=", text]),
+                Value::List(list) => list.iter().for_each(|node| {
+                    out.push('-');
+                    write(node, out);
+                }),
+                Value::Map(map) => {
+                    out.push('{');
+                    for (key, node) in map {
+                        out.push_str(&key.text);
+                        out.push(':');
+                        write(node, out);
+                    }
+                    out.push('}');
+                }
+            }
+        }
+        let mut out = String::new();
+        write(self.node, &mut out);
+        out
     }
 
     /// A list, or one value in place of a list of one.
@@ -138,6 +168,15 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// A word as it was written: in patterns, `$` and braces are their own.
+    pub(super) fn verbatim(&mut self, at: &At<'_>) -> Option<String> {
+        let Value::Scalar(text) = &at.node.value else {
+            self.unexpected(at, "a regular expression");
+            return None;
+        };
+        Some(unshield(text))
     }
 
     /// A word that `read` understands.

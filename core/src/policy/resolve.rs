@@ -7,7 +7,7 @@ use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::residency::region_of;
-use super::{CacheBounds, Channel, Fetch, Passthrough, Pin, Policy, Provider, Resolution, Sink};
+use super::{CacheBounds, Channel, Fetch, Guards, Passthrough, Pin, Policy, Provider, Resolution, Sink};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 use crate::route::{Place, Rules};
@@ -132,6 +132,11 @@ impl Policy {
     /// Whether keys that another gateway has made are let in.
     pub fn imports_keys(&self) -> bool {
         self.imported_keys
+    }
+
+    /// What may not go in or come out.
+    pub fn guards(&self) -> &Guards {
+        &self.guards
     }
 
     /// When targets go out, and for how long.

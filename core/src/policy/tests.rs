@@ -101,7 +101,7 @@ fn every_example_in_the_default_document_is_sound() {
     assert!(support.targets.iter().all(|target| target.price.is_some()));
     assert!(policy.key_limits().rpm.is_some() && !policy.key_limits().soft_budget.is_empty());
     // No example was lost on the way: every key that the reader knows is in the document.
-    for key in document::known_keys() {
+    for key in document::known_keys().into_iter().chain(guard::known_keys()) {
         assert!(enabled.contains(&format!("{key}:")), "`{key}` has no example");
     }
 }

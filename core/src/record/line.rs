@@ -57,6 +57,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         residency,
         cache: _,
         saved: _,
+        guards,
     } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").json(v);
@@ -103,6 +104,9 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     course(record, &mut line);
     line.word(",\"content\":", *content);
     line.list(",\"residency\":", residency);
+    if !guards.is_empty() {
+        line.begin(",\"guards\":").json(guards);
+    }
     line.begin("}");
 }
 

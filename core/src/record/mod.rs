@@ -12,6 +12,7 @@ use std::sync::Arc;
 use gatelet_wire::Usage;
 
 use crate::domain::{Money, RequestId, ShardId, Timestamp, Trace};
+use crate::guard::Note;
 use crate::port::Entry;
 
 pub use drain::drain;
@@ -121,6 +122,9 @@ pub struct Record {
     /// The regions and providers that it was pinned to, in words, one for each who pinned it.
     #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub residency: Vec<String>,
+    /// What guards said of the request and of its answer; never what they found itself.
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
+    pub guards: Vec<Note>,
 }
 
 /// One call of an upstream.

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{Money, RequestId, ShardId, Timestamp, Trace};
+use crate::guard::{Direction, Outcome};
 
 pub(super) fn rfc3339<S: serde::Serializer>(
     at: impl std::fmt::Display,
@@ -25,6 +26,7 @@ pub(super) fn trace<S: serde::Serializer>(trace: &Option<Trace>, serializer: S) 
 
 fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
     Record {
+        guards: if count.is_multiple_of(3) { vec![note(text, time)] } else { Vec::new() },
         v: VERSION,
         kind: "request",
         id: RequestId::new(text),
@@ -75,6 +77,18 @@ fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
         residency: list.to_vec(),
         cache: count.is_multiple_of(2).then_some("hit"),
         saved: count.is_multiple_of(3).then(|| Money::from_nanos(count)),
+    }
+}
+
+fn note(text: &str, time: f64) -> Note {
+    Note {
+        guard: text.into(),
+        version: "0a1b2c3d".into(),
+        direction: Direction::Out,
+        outcome: Outcome::Masked,
+        found: vec![("email".into(), 2)],
+        unread: vec!["image"],
+        ms: Some(time),
     }
 }
 

@@ -1,0 +1,251 @@
+//! Whole texts past the guards, of requests and of answers alike.
+
+use gatelet_wire::chat;
+
+use super::case::Case;
+use super::channel::Channel;
+use super::external::{Question, Verdict};
+use super::json::JsonChannel;
+use super::note::{Direction, Outcome};
+use super::plain::{PlainTexts, Slot, Slots};
+use super::scan::Detector;
+use super::{Action, Check, Site};
+
+impl Case {
+    /// Judges a request with what is on board. True: something in it was replaced.
+    pub fn request(&mut self, request: &mut chat::Request) -> bool {
+        let mut slots = Slots::of_request(request);
+        self.slots(&mut slots)
+    }
+
+    /// The same of a request that is no conversation.
+    pub fn plain(&mut self, texts: &mut PlainTexts) -> bool {
+        let mut slots = texts.slots();
+        self.slots(&mut slots)
+    }
+
+    /// A text by itself, as if a caller had said it, or else a model.
+    pub fn text(&mut self, text: &mut String) -> bool {
+        let site = match self.direction {
+            Direction::In => Site::Input,
+            Direction::Out => Site::Output,
+        };
+        let changed = self.whole(text, site, false);
+        let changed = changed.inspect(|changed| changed.clone_into(text)).is_some();
+        self.passed();
+        changed
+    }
+
+    /// What a service is asked about this request.
+    pub fn question(&self, nth: usize, request: &mut chat::Request) -> Question {
+        self.ask(nth, &Slots::of_request(request))
+    }
+
+    pub fn plain_question(&self, nth: usize, texts: &mut PlainTexts) -> Question {
+        self.ask(nth, &texts.slots())
+    }
+
+    /// What a service has said of this request. True: something in it was replaced.
+    pub fn answered(&mut self, nth: usize, verdict: Verdict, request: &mut chat::Request) -> bool {
+        let mut slots = Slots::of_request(request);
+        self.apply(nth, verdict, &mut slots)
+    }
+
+    pub fn plain_answered(&mut self, nth: usize, verdict: Verdict, texts: &mut PlainTexts) -> bool {
+        self.apply(nth, verdict, &mut texts.slots())
+    }
+
+    pub(super) fn slots(&mut self, slots: &mut Slots<'_>) -> bool {
+        let mut changed = false;
+        for nth in 0..slots.places.len() {
+            let Some(slot) = slots.places.get_mut(nth) else { break };
+            if self.blocked.is_some() {
+                break;
+            }
+            let before = slot.read();
+            if let Some(text) = self.whole(&before, slot.site, slot.is_json()) {
+                self.edits.push((before, text.clone()));
+                slot.write(text);
+                changed = true;
+            }
+        }
+        if self.direction == Direction::In {
+            changed |= self.joints(&mut slots.places);
+        }
+        for (what, site) in slots.unread.drain(..) {
+            self.unread(what, site);
+        }
+        self.passed();
+        changed
+    }
+
+    /// One text; what becomes of it, if it is changed.
+    pub(super) fn whole(&mut self, text: &str, site: Site, is_json: bool) -> Option<String> {
+        let mut out = String::new();
+        let changed = if is_json {
+            let mut channel = JsonChannel::new(site);
+            channel.push(text, self, &mut out);
+            if self.blocked.is_none() {
+                channel.finish(self, &mut out);
+            }
+            channel.changed
+        } else {
+            let mut channel: Channel = self.channel(site);
+            if channel.is_idle() {
+                return None;
+            }
+            channel.push(text, self, &mut out);
+            if self.blocked.is_none() {
+                channel.finish(self, &mut out);
+            }
+            channel.changed
+        };
+        (changed && self.blocked.is_none()).then_some(out)
+    }
+
+    /// What stands over the joint of two texts that follow one another.
+    fn joints(&mut self, slots: &mut [Slot<'_>]) -> bool {
+        let mut changed = false;
+        for nth in 1..slots.len() {
+            let Some([before, after]) = slots.get_mut(nth - 1..=nth) else { break };
+            let joined = before.speaker == after.speaker && before.speaker != 0 && before.site == after.site;
+            if joined && !before.is_json() && !after.is_json() && self.blocked.is_none() {
+                changed |= self.joint(before, after);
+            }
+        }
+        changed
+    }
+
+    fn joint(&mut self, before: &mut Slot<'_>, after: &mut Slot<'_>) -> bool {
+        /// More than anything with a form has.
+        const REACH: usize = 128;
+        let (mut one, mut other) = (before.read(), after.read());
+        let from = one.char_indices().rev().nth(REACH - 1).map_or(0, |(at, _)| at);
+        let upto = other.char_indices().nth(REACH).map_or(other.len(), |(at, _)| at);
+        let tail = one.get(from..).unwrap_or_default().to_owned();
+        let window = format!("{tail}{}", other.get(..upto).unwrap_or_default());
+        let mut found = Vec::new();
+        for (guard, rule) in self.guards.iter().enumerate() {
+            if let Check::Texts(detector) = &rule.check
+                && rule.reads(before.site, self.direction)
+                && !matches!(detector, Detector::Length(..))
+            {
+                let over = |span: &super::Span| span.start < tail.len() && span.end > tail.len();
+                let all = detector.find(&window).into_iter().filter(|finding| over(&finding.span));
+                found.extend(all.map(|finding| (guard, finding)));
+            }
+        }
+        // One joint, one thing: the first.
+        let Some((guard, finding)) = found.into_iter().min_by_key(|(_, finding)| finding.span.start) else {
+            return false;
+        };
+        if self.found(guard, &finding.kind) != Action::Mask {
+            return false;
+        }
+        let Some(rule) = self.guards.get(guard).cloned() else { return false };
+        let value = window.get(finding.span.start..finding.span.end).unwrap_or_default();
+        let placeholder =
+            self.vault.hide(&finding.kind, value, &rule.masking, self.direction == Direction::In);
+        one.truncate(from + finding.span.start);
+        one.push_str(&placeholder);
+        other.drain(..finding.span.end - tail.len());
+        self.edits.push((before.read(), one.clone()));
+        self.edits.push((after.read(), other.clone()));
+        before.write(one);
+        after.write(other);
+        true
+    }
+
+    pub(super) fn ask(&self, nth: usize, slots: &Slots<'_>) -> Question {
+        let guard = self.guards.get(nth);
+        let reads = |slot: &&Slot<'_>| guard.is_some_and(|guard| guard.reads(slot.site, self.direction));
+        let texts = slots.places.iter().filter(reads).map(Slot::read).collect();
+        Question { texts, direction: self.direction }
+    }
+
+    /// Does with texts what a service said of them.
+    pub(super) fn apply(&mut self, nth: usize, verdict: Verdict, slots: &mut Slots<'_>) -> bool {
+        let Some(guard) = self.guards.get(nth).cloned() else { return false };
+        let Verdict { found, spans, replaced } = verdict;
+        let mut masks = false;
+        for kind in &found {
+            match self.found(nth, kind) {
+                Action::Block => return false,
+                Action::Mask => masks = true,
+                Action::Flag | Action::Shadow => {}
+            }
+        }
+        let direction = self.direction;
+        let mut places = Vec::new();
+        for slot in &mut slots.places {
+            if guard.reads(slot.site, direction) {
+                places.push(slot);
+            }
+        }
+        let mut changed = false;
+        if let Some(replaced) = replaced.filter(|_| masks || guard.action == Action::Mask) {
+            // Other texts than were asked about are no answer.
+            if replaced.len() != places.len() {
+                self.failed(nth, "answer", Outcome::Failed);
+                return false;
+            }
+            for (slot, text) in places.iter_mut().zip(replaced) {
+                if slot.read() == text {
+                    continue;
+                }
+                if slot.is_json() && gatelet_wire::Json::parse(&text).is_err() {
+                    self.failed(nth, "answer", Outcome::Failed);
+                    return changed;
+                }
+                self.edits.push((slot.read(), text.clone()));
+                slot.write(text);
+                changed = true;
+            }
+            if changed
+                && !masks
+                && let Some(note) = self.note(nth)
+            {
+                note.outcome = note.outcome.max(Outcome::Masked);
+            }
+            return changed;
+        }
+        for (place, mut findings) in spans {
+            let Some(slot) = places.get_mut(place) else { continue };
+            findings.sort_by_key(|finding| (finding.span.start, usize::MAX - finding.span.end));
+            let text = slot.read();
+            let mut out = String::new();
+            let mut at = 0;
+            for finding in findings {
+                let Some(value) = text.get(finding.span.start..finding.span.end) else {
+                    // Outside of the text: nothing that it says is to be trusted.
+                    self.failed(nth, "answer", Outcome::Failed);
+                    return changed;
+                };
+                if finding.span.start < at || value.is_empty() {
+                    continue;
+                }
+                match self.found(nth, &finding.kind) {
+                    Action::Block => return changed,
+                    Action::Mask => {
+                        out.push_str(text.get(at..finding.span.start).unwrap_or_default());
+                        out.push_str(&self.vault.hide(
+                            &finding.kind,
+                            value,
+                            &guard.masking,
+                            direction == Direction::In,
+                        ));
+                        at = finding.span.end;
+                    }
+                    Action::Flag | Action::Shadow => {}
+                }
+            }
+            if at > 0 {
+                out.push_str(text.get(at..).unwrap_or_default());
+                self.edits.push((text, out.clone()));
+                slot.write(out);
+                changed = true;
+            }
+        }
+        changed
+    }
+}

@@ -1,0 +1,445 @@
+//! Between admission and the upstream: the guards. Whoever relays has what this stage made.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all, poll_fn};
+use gatelet_wire::{Operation, TargetHints, chat};
+
+use super::admit::Admitted;
+use super::books::Ending;
+use super::receive::{Arrived, Received};
+use crate::domain::Caller;
+use crate::guard::external::{Question, Verdict};
+use crate::guard::{
+    Case, Check, Direction, External, Guard, GuardStream, Note, Outcome, PlainTexts, Sampled, When,
+    answers_json, plain_fields, rewritten,
+};
+use crate::policy::{Policy, Whom};
+use crate::port::{Fault, FaultKind};
+use crate::refusal::Refusal;
+use crate::shared::Core;
+
+/// A request that its guards let pass, as they left it.
+pub(super) struct Guarded<'a> {
+    pub(super) admitted: Admitted<'a>,
+    pub(super) guarding: Option<Box<Guarding>>,
+    pub(super) beside: Option<Box<Beside>>,
+}
+
+/// What guards have to do with the answer.
+pub(super) struct Guarding {
+    pub(super) case: Case,
+    /// The answer's text is JSON, as was asked for.
+    pub(super) json: bool,
+}
+
+/// Services that judge the request while the model is called; the answer waits for them.
+pub(super) struct Beside {
+    case: Case,
+    judging: Option<BoxFuture<'static, Vec<Judged>>>,
+}
+
+/// What a service said: which guard's, and how long it took.
+struct Judged {
+    nth: usize,
+    verdict: Result<Verdict, Fault>,
+    ms: f64,
+}
+
+/// What of a request its guards read.
+enum Texts {
+    Chat(Box<chat::Request>),
+    Plain(Box<PlainTexts>),
+}
+
+/// How much longer guards may make a request than it was held for: its own length once more, and a page.
+pub(super) const ROOM: u64 = 4_096;
+
+/// The guards of a request, by whom and what it is; empty for most.
+pub(super) fn chosen(
+    policy: &Policy,
+    received: &Received<'_>,
+    caller: &Caller,
+    model: &str,
+) -> Result<Vec<Arc<Guard>>, Refusal> {
+    let guards = policy.guards();
+    let asks = received.arrived.knobs.guards.as_deref();
+    if guards.is_empty() && asks.is_none() {
+        return Ok(Vec::new());
+    }
+    let key = &caller.key;
+    let whom = Whom {
+        organisation: key.org.as_deref(),
+        team: key.team.as_deref(),
+        key: &key.id,
+        alias: key.alias.as_deref(),
+        tags: &key.tags,
+        more_tags: &received.arrived.knobs.tags,
+        model,
+        asks,
+    };
+    let refused = |problem| Refusal::Invalid { param: "x-gatelet-guards".to_owned(), problem };
+    guards.chosen(&whom).map_err(refused)
+}
+
+/// `room` keeps the request as it was left, if anything in it was replaced.
+pub(super) async fn guard<'a>(
+    core: &Arc<Core>,
+    admitted: Admitted<'a>,
+    room: &'a mut Option<Box<Arrived>>,
+) -> Result<Guarded<'a>, Refusal> {
+    if admitted.guards.is_empty() {
+        return Ok(Guarded { admitted, guarding: None, beside: None });
+    }
+    Box::pin(judge(core, admitted, room)).await
+}
+
+async fn judge<'a>(
+    core: &Arc<Core>,
+    mut admitted: Admitted<'a>,
+    room: &'a mut Option<Box<Arrived>>,
+) -> Result<Guarded<'a>, Refusal> {
+    let mut case = Case::new(&admitted.guards, |guard| sampled(core, guard));
+    let outcome = judged(core, &mut admitted, &mut case, room).await;
+    let refusal = match (outcome, case.blocked()) {
+        (Err(refusal), _) => refusal,
+        (Ok(()), Some(blocked)) => Refusal::Guarded(Box::new(blocked.clone())),
+        (Ok(()), None) => {
+            let json = case_json(&admitted.received);
+            case.at(Direction::In);
+            let judging = beside(core, &case, &admitted.received);
+            let beside =
+                judging.map(|judging| Box::new(Beside { case: case.clone(), judging: Some(judging) }));
+            case.turn();
+            admitted.books.guarded(case.notes());
+            let guarding = Some(Box::new(Guarding { case, json }));
+            return Ok(Guarded { admitted, guarding, beside });
+        }
+    };
+    admitted.books.guarded(case.notes());
+    let status = refusal.public(&admitted.received.arrived.id).status;
+    admitted.books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
+    Err(refusal)
+}
+
+fn sampled(core: &Core, guard: &Guard) -> Sampled {
+    if guard.sample >= 1_000 {
+        return Sampled::In;
+    }
+    let mut bytes = [0; 4];
+    core.ports.chance.fill(&mut bytes);
+    let share = u32::from_le_bytes(bytes) % 1_000;
+    if share < u32::from(guard.sample) { Sampled::In } else { Sampled::Out }
+}
+
+/// The request as its guards can read it; none: they cannot.
+fn texts(received: &Received<'_>) -> Option<Texts> {
+    let arrived = received.arrived;
+    match arrived.operation {
+        Operation::Chat | Operation::TokenCount => {
+            let caller = arrived.dialect.dialect();
+            let named = caller.conventions().model_in_path || received.fields.get("model").is_some();
+            let body = if named {
+                arrived.body.to_vec()
+            } else {
+                let model = gatelet_wire::Json::of(&received.asked.model);
+                received.fields.splice(&[("model", model.as_str())])
+            };
+            caller.read_request(&body).ok().map(|request| Texts::Chat(Box::new(request)))
+        }
+        operation => {
+            let fields = plain_fields(operation)?;
+            PlainTexts::read(&arrived.body, fields).map(|texts| Texts::Plain(Box::new(texts)))
+        }
+    }
+}
+
+fn case_json(received: &Received<'_>) -> bool {
+    match texts(received) {
+        Some(Texts::Chat(request)) => answers_json(&request),
+        Some(Texts::Plain(_)) | None => false,
+    }
+}
+
+async fn judged<'a>(
+    core: &Arc<Core>,
+    admitted: &mut Admitted<'a>,
+    case: &mut Case,
+    room: &'a mut Option<Box<Arrived>>,
+) -> Result<(), Refusal> {
+    let received = &admitted.received;
+    let Some(mut texts) = texts(received) else {
+        case.unreadable("body");
+        unreadable_answers(case, admitted);
+        return Ok(());
+    };
+    let mut changed = match &mut texts {
+        Texts::Chat(request) => case.request(request),
+        Texts::Plain(texts) => case.plain(texts),
+    };
+    let services: Vec<usize> = case.services().map(|(nth, _)| nth).collect();
+    for nth in services {
+        let Some(guard) = case.guards().get(nth).cloned() else { continue };
+        if case.blocked().is_some() || (guard.when == When::Beside && !alone(&admitted.received)) {
+            continue;
+        }
+        let Check::External(external) = &guard.check else { continue };
+        let question = match &mut texts {
+            Texts::Chat(request) => case.question(nth, request),
+            Texts::Plain(texts) => case.plain_question(nth, texts),
+        };
+        let judged = ask(core, external, question, guard.timeout, nth).await;
+        case.timed(nth, judged.ms);
+        changed |= match (judged.verdict, &mut texts) {
+            (Ok(verdict), Texts::Chat(request)) => case.answered(nth, verdict, request),
+            (Ok(verdict), Texts::Plain(texts)) => case.plain_answered(nth, verdict, texts),
+            (Err(fault), _) => {
+                case.failed(nth, why(&fault), Outcome::Failed);
+                false
+            }
+        };
+    }
+    if case.blocked().is_none() {
+        unreadable_answers(case, admitted);
+    }
+    if !changed || case.blocked().is_some() {
+        return Ok(());
+    }
+    let body = body(&admitted.received, case, &texts)?;
+    let before = admitted.received.arrived.body.len() as u64;
+    if body.len() as u64 > before.saturating_mul(2).saturating_add(ROOM) {
+        // More than the ledger holds for it.
+        return Err(Refusal::BodyTooLarge { most: usize::try_from(before).unwrap_or(usize::MAX) });
+    }
+    let arrived: &'a Arrived = room.insert(Box::new(admitted.received.arrived.again(body.into())));
+    admitted.received = arrived.read()?;
+    Ok(())
+}
+
+/// The body with what was replaced in it: the caller's own bytes but for that, or else written anew.
+fn body(received: &Received<'_>, case: &mut Case, texts: &Texts) -> Result<Vec<u8>, Refusal> {
+    let arrived = received.arrived;
+    let patched = rewritten(&arrived.body, &case.edits());
+    match texts {
+        Texts::Plain(texts) => Ok(texts.write()),
+        Texts::Chat(request) => {
+            let dialect = arrived.dialect.dialect();
+            let same = |body: &Vec<u8>| {
+                dialect.read_request(body).is_ok_and(|read| {
+                    read.messages == request.messages
+                        && read.tools == request.tools
+                        && read.user == request.user
+                        && read.extra == request.extra
+                })
+            };
+            if let Some(body) = patched.filter(same) {
+                return Ok(body);
+            }
+            let hints = TargetHints {
+                model: request.model.clone(),
+                max_output_tokens: None,
+                adaptive_thinking: true,
+                native_schema: true,
+                sampling: true,
+                forced_tool: true,
+                mid_system: true,
+                reasoning_field: Some("reasoning_content".to_owned()),
+            };
+            let mut loss = gatelet_wire::Loss::default();
+            Ok(dialect.write_request(request, &hints, &mut loss)?.body)
+        }
+    }
+}
+
+/// Some answers are not conversations, or travel as they are: guards that must read them are not passed over in silence.
+fn unreadable_answers(case: &mut Case, admitted: &Admitted<'_>) {
+    let arrived = admitted.received.arrived;
+    let texts = match arrived.operation {
+        Operation::Transcription | Operation::Translation | Operation::Native => true,
+        Operation::Completion => admitted.plan.asked.iter().any(|turn| turn.target.completes),
+        Operation::Chat => false,
+        Operation::Embedding
+        | Operation::Rerank
+        | Operation::Moderation
+        | Operation::Image
+        | Operation::ImageEdit
+        | Operation::Speech
+        | Operation::TokenCount => return,
+    };
+    let native = arrived.native.is_some();
+    if (texts || native) && case.reads_answers() {
+        case.turn();
+        case.unreadable("answer");
+    }
+}
+
+/// Whether there is nothing that a service could be asked beside: it is asked before, then.
+fn alone(received: &Received<'_>) -> bool {
+    received.arrived.native.is_some() || received.arrived.operation == Operation::TokenCount
+}
+
+async fn ask(
+    core: &Arc<Core>,
+    external: &External,
+    question: Question,
+    limit: Duration,
+    nth: usize,
+) -> Judged {
+    let started = core.ports.clock.now();
+    let verdict = external.judge(&core.ports, &question, limit).await;
+    let ms = crate::record::millis(started, core.ports.clock.now());
+    Judged { nth, verdict, ms }
+}
+
+fn why(fault: &Fault) -> &'static str {
+    match fault.kind {
+        FaultKind::Timeout => "timeout",
+        FaultKind::Corrupt => "answer",
+        FaultKind::Unavailable | FaultKind::Conflict | FaultKind::Denied | FaultKind::TooLarge => {
+            "unreachable"
+        }
+    }
+}
+
+/// The services that are asked while the model is called.
+fn beside(core: &Arc<Core>, case: &Case, received: &Received<'_>) -> Option<BoxFuture<'static, Vec<Judged>>> {
+    let services: Vec<(usize, Arc<Guard>)> = case
+        .services()
+        .filter(|(_, guard)| guard.when == When::Beside)
+        .map(|(nth, guard)| (nth, guard.clone()))
+        .collect();
+    if services.is_empty() || alone(received) {
+        return None;
+    }
+    let mut texts = texts(received)?;
+    let mut questions = Vec::new();
+    for (nth, guard) in services {
+        let question = match &mut texts {
+            Texts::Chat(request) => case.question(nth, request),
+            Texts::Plain(texts) => case.plain_question(nth, texts),
+        };
+        questions.push((nth, guard, question));
+    }
+    let core = core.clone();
+    Some(Box::pin(async move {
+        let asked = questions.into_iter().map(|(nth, guard, question)| {
+            let core = core.clone();
+            async move {
+                let Check::External(external) = &guard.check else {
+                    return Judged { nth, verdict: Ok(Verdict::default()), ms: 0.0 };
+                };
+                ask(&core, external, question, guard.timeout, nth).await
+            }
+        });
+        join_all(asked).await
+    }))
+}
+
+impl Beside {
+    /// Runs `work` while the services that are asked beside it judge. Whoever blocks ends it; what it gave waits for all of
+    /// them.
+    ///
+    /// # Errors
+    /// One of them blocks.
+    pub(super) async fn alongside<W: Future + Send>(
+        &mut self,
+        mut work: Pin<&mut W>,
+    ) -> Result<W::Output, Refusal> {
+        let mut done = None;
+        let output = poll_fn(|context| {
+            if let Some(judging) = &mut self.judging
+                && let Poll::Ready(judged) = judging.poll_unpin(context)
+            {
+                self.judging = None;
+                self.heard(judged);
+            }
+            if self.case.blocked().is_some() {
+                return Poll::Ready(None);
+            }
+            if done.is_none()
+                && let Poll::Ready(output) = work.as_mut().poll(context)
+            {
+                done = Some(output);
+            }
+            if done.is_some() && self.judging.is_none() { Poll::Ready(done.take()) } else { Poll::Pending }
+        });
+        match output.await {
+            Some(output) => Ok(output),
+            None => Err(blocked(&self.case).unwrap_or(Refusal::Timeout)),
+        }
+    }
+
+    pub(super) fn notes(&self) -> &[Note] {
+        self.case.notes()
+    }
+
+    fn heard(&mut self, judged: Vec<Judged>) {
+        for Judged { nth, verdict, ms } in judged {
+            self.case.timed(nth, ms);
+            match verdict {
+                Ok(verdict) => self.case.judged(nth, &verdict),
+                Err(fault) => self.case.failed(nth, why(&fault), Outcome::Failed),
+            }
+        }
+    }
+}
+
+/// The refusal of what a guard has blocked.
+pub(super) fn blocked(case: &Case) -> Option<Refusal> {
+    case.blocked().map(|blocked| Refusal::Guarded(Box::new(blocked.clone())))
+}
+
+impl Guarding {
+    pub(super) fn notes(&self) -> &[Note] {
+        self.case.notes()
+    }
+
+    /// Whether what a model says may leave as something else.
+    pub(super) fn rewrites(&self) -> bool {
+        self.case.changes_answers()
+    }
+
+    /// Whether anybody reads answers.
+    pub(super) fn reads(&self) -> bool {
+        self.case.reads_answers()
+    }
+
+    /// Whether a service judges answers: then a stream is read to its end before anything of it leaves.
+    pub(super) fn gathers(&self) -> bool {
+        self.case.services().next().is_some()
+    }
+
+    /// For one stream.
+    pub(super) fn stream(&self) -> Box<GuardStream> {
+        Box::new(GuardStream::new(Box::new(self.case.clone()), self.json))
+    }
+
+    /// Judges a whole answer. True: it is another than it was.
+    pub(super) async fn answer(&mut self, core: &Arc<Core>, response: &mut chat::Response) -> bool {
+        let mut changed = self.case.response(response, self.json);
+        let services: Vec<usize> = self.case.services().map(|(nth, _)| nth).collect();
+        for nth in services {
+            let Some(guard) = self.case.guards().get(nth).cloned() else { continue };
+            let Check::External(external) = &guard.check else { continue };
+            if self.case.blocked().is_some() {
+                break;
+            }
+            let question = self.case.response_question(nth, response, self.json);
+            let judged = ask(core, external, question, guard.timeout, nth).await;
+            self.case.timed(nth, judged.ms);
+            match judged.verdict {
+                Ok(verdict) => changed |= self.case.response_answered(nth, verdict, response, self.json),
+                Err(fault) => self.case.failed(nth, why(&fault), Outcome::Failed),
+            }
+        }
+        if let Some(blocked) = self.case.blocked() {
+            blocked.refuse(response);
+            return true;
+        }
+        self.case.restore(response, self.json) || changed
+    }
+}

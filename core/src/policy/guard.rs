@@ -1,0 +1,748 @@
+//! Guards as admins write them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use sha2::{Digest, Sha256};
+
+use super::document::duration;
+use super::node;
+use super::read::{At, Fields, Reader, Spot};
+use crate::domain::Secret;
+use crate::guard::external::SERVICES;
+use crate::guard::{
+    Action, Attached, Check, Choice, Detector, External, Guard, Masking, Pattern, Permit, Sites, Style,
+    TEMPLATES, ToolRule, ToolRules, When, WordRules, Words,
+};
+
+/// All guards of a policy.
+#[derive(Clone, Debug, Default)]
+pub struct Guards {
+    /// In the order in which they judge.
+    list: Vec<Arc<Guard>>,
+    /// Names for several at once.
+    groups: BTreeMap<Box<str>, Vec<Arc<str>>>,
+}
+
+/// Whose request it is, as far as guards are chosen by that.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whom<'a> {
+    pub organisation: Option<&'a str>,
+    pub team: Option<&'a str>,
+    pub key: &'a str,
+    pub alias: Option<&'a str>,
+    pub tags: &'a [String],
+    pub more_tags: &'a [String],
+    pub model: &'a str,
+    /// What the request asks for, in the words of its header: names, with a `-` before those that it wants to do without.
+    pub asks: Option<&'a str>,
+}
+
+impl Guards {
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<Guard>> {
+        self.list.iter().find(|guard| *guard.name == *name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Guard>> {
+        self.list.iter()
+    }
+
+    /// The guards that a name means: one, or those of a group.
+    pub fn named(&self, name: &str) -> Option<Vec<Arc<Guard>>> {
+        if let Some(guard) = self.get(name) {
+            return Some(vec![guard.clone()]);
+        }
+        let group = self.groups.get(name)?;
+        Some(group.iter().filter_map(|name| self.get(name).cloned()).collect())
+    }
+
+    /// The guards of one request, in their order.
+    ///
+    /// # Errors
+    /// What the request asks for and may not have, in a sentence.
+    pub fn chosen(&self, whom: &Whom<'_>) -> Result<Vec<Arc<Guard>>, String> {
+        let mut chosen: Vec<bool> = self.list.iter().map(|guard| whom.is_of(&guard.attached)).collect();
+        for word in whom.asks.into_iter().flat_map(|asks| asks.split(',')).map(str::trim) {
+            let (name, wanted) = match word.strip_prefix('-') {
+                Some(name) => (name.trim(), false),
+                None => (word.trim_start_matches('+').trim(), true),
+            };
+            if name.is_empty() {
+                continue;
+            }
+            let Some(named) = self.named(name) else { return Err(format!("there is no guard `{name}`")) };
+            for guard in named {
+                let Some(place) = self.list.iter().position(|known| known.name == guard.name) else {
+                    continue;
+                };
+                let Some(now) = chosen.get_mut(place).filter(|now| **now != wanted) else { continue };
+                let may = if wanted { guard.choice.adds() } else { guard.choice.drops() };
+                if !may {
+                    let verb = if wanted { "asked for" } else { "left out" };
+                    return Err(format!("the guard `{}` may not be {verb} by requests", guard.name));
+                }
+                *now = wanted;
+            }
+        }
+        let chosen = self.list.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+        Ok(chosen.map(|(guard, _)| guard.clone()).collect())
+    }
+}
+
+impl Whom<'_> {
+    fn is_of(&self, attached: &Attached) -> bool {
+        let has = |list: &[String], name: Option<&str>| {
+            name.is_some_and(|name| list.iter().any(|known| fits(known, name)))
+        };
+        attached.everybody
+            || has(&attached.organisations, self.organisation)
+            || has(&attached.teams, self.team)
+            || has(&attached.keys, Some(self.key))
+            || has(&attached.keys, self.alias)
+            || has(&attached.models, Some(self.model))
+            || self.tags.iter().chain(self.more_tags).any(|tag| has(&attached.tags, Some(tag)))
+    }
+}
+
+/// A name, or all that begin as a pattern does that ends in `*`.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(first) => name.starts_with(first),
+        None => pattern == name,
+    }
+}
+
+/// What a guard of any kind may say.
+const COMMON: [&str; 17] = [
+    "kind", "like", "template", "guards", "without", "on", "mode", "when", "order", "fail", "timeout",
+    "sample", "replace", "restore", "salt", "for", "choice",
+];
+/// What is of one kind or of a few.
+const OWN: [&str; 17] = [
+    "message",
+    "patterns",
+    "words",
+    "name",
+    "ignore_case",
+    "whole_words",
+    "most",
+    "kinds",
+    "mask",
+    "block",
+    "flag",
+    "shadow",
+    "score",
+    "rules",
+    "otherwise",
+    "url",
+    "private",
+];
+const FOR: [&str; 5] = ["organisations", "teams", "keys", "tags", "models"];
+const RULE: [&str; 4] = ["tool", "arguments", "permit", "set"];
+const PATTERN: [&str; 3] = ["pattern", "mode", "longest"];
+
+const KINDS: &str = "regex, words, length, pii, secrets, tools, or a service";
+
+/// A definition and those that it is like, the nearest first.
+struct Chain<'n> {
+    fields: Vec<Fields<'n>>,
+    spot: Spot,
+}
+
+impl<'n> Chain<'n> {
+    fn get(&self, key: &str) -> Option<&At<'n>> {
+        self.fields.iter().find_map(|fields| fields.get(key))
+    }
+}
+
+/// Guards that are being read, before anybody shares them.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    guards: Vec<Guard>,
+    groups: BTreeMap<Box<str>, Vec<Arc<str>>>,
+    /// Groups whose members are named, and where.
+    members: Vec<(Box<str>, String, Spot)>,
+    attached: Vec<(Box<str>, Attached)>,
+}
+
+/// Reads `guards`.
+pub(super) fn guards(reader: &mut Reader<'_>, at: &At<'_>) -> Reading {
+    let mut reading = Reading::default();
+    let entries = reader.entries(at).unwrap_or_default();
+    for (name, at) in &entries {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            reader.note(&at.spot, "expected a guard's name of letters, digits, -, _ and .");
+            continue;
+        }
+        let Some(chain) = chain(reader, &entries, at) else { continue };
+        entry(reader, &mut reading, name, chain);
+    }
+    reading
+}
+
+/// Names of guards.
+pub(super) fn names(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(String, Spot)> {
+    let list = at.list();
+    list.iter().filter_map(|at| Some((reader.text(at, "the name of a guard")?, at.spot.clone()))).collect()
+}
+
+/// A definition with what it inherits.
+fn chain<'n>(reader: &mut Reader<'_>, entries: &[(&'n str, At<'n>)], at: &At<'n>) -> Option<Chain<'n>> {
+    const DEEPEST: usize = 8;
+    let known = known();
+    let mut fields = vec![reader.fields(at, &known, &[])?];
+    let spot = at.spot.clone();
+    while let Some(like) = fields.last().and_then(|last| last.get("like")) {
+        let name = reader.text(like, "the name of a guard")?;
+        let spot = like.spot.clone();
+        let Some((_, at)) = entries.iter().find(|(known, _)| *known == name) else {
+            reader.note(&spot, format!("there is no guard `{name}`"));
+            return None;
+        };
+        if fields.len() == DEEPEST {
+            reader.note(&spot, "guards are like one another in a ring, or too deep");
+            return None;
+        }
+        fields.push(reader.fields(at, &known, &[])?);
+    }
+    Some(Chain { fields, spot })
+}
+
+fn known() -> Vec<&'static str> {
+    let services = SERVICES.iter().flat_map(|(_, keys)| keys.iter().copied());
+    let mut known: Vec<&str> = COMMON.into_iter().chain(OWN).chain(["key", "headers"]).collect();
+    for key in services {
+        if !known.contains(&key) {
+            known.push(key);
+        }
+    }
+    known
+}
+
+fn entry(reader: &mut Reader<'_>, reading: &mut Reading, name: &str, mut chain: Chain<'_>) {
+    if let Some(at) = chain.get("template") {
+        let names: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
+        let expected = format!("one of {}", names.join(", "));
+        let known_as = |text: &str| TEMPLATES.iter().find(|template| template.name == text);
+        let Some(template) = reader.parsed(at, &expected, known_as) else { return };
+        let mut group = Vec::new();
+        for (part, definition) in template.guards {
+            let Ok(root) = node::parse(definition) else { continue };
+            let at = At::root(&root);
+            let Some(fields) = reader.fields(&at, &known(), &[]) else { continue };
+            let full: Arc<str> = format!("{name}.{part}").into();
+            // What the entry says itself goes before what the template says.
+            let mut own: Vec<Fields<'_>> = chain.fields.clone();
+            own.push(fields);
+            let part = Chain { fields: own, spot: chain.spot.clone() };
+            if let Some(guard) = guard(reader, full.clone(), &part) {
+                reading.guards.push(guard);
+                group.push(full);
+            }
+        }
+        reading.groups.insert(name.into(), group);
+        return;
+    }
+    if chain.get("kind").is_none() && chain.get("guards").is_some() {
+        let mut names = |key: &str| -> Vec<(String, Spot)> {
+            let list = chain.fields.iter().rev().filter_map(|fields| fields.get(key)).flat_map(At::list);
+            let list: Vec<At<'_>> = list.collect();
+            list.iter()
+                .filter_map(|at| Some((reader.text(at, "the name of a guard")?, at.spot.clone())))
+                .collect()
+        };
+        let (members, without) = (names("guards"), names("without"));
+        let members = members.into_iter().filter(|(name, _)| !without.iter().any(|(other, _)| other == name));
+        reading.members.extend(members.map(|(member, spot)| (name.into(), member, spot)));
+        // Whom a policy is for is said by itself: what it is like is for others.
+        chain.fields.truncate(1);
+        let attached = attached(reader, &chain);
+        reading.groups.insert(name.into(), Vec::new());
+        reading.attached.push((name.into(), attached));
+        return;
+    }
+    if let Some(guard) = guard(reader, name.into(), &chain) {
+        reading.guards.push(guard);
+    }
+}
+
+fn guard(reader: &mut Reader<'_>, name: Arc<str>, chain: &Chain<'_>) -> Option<Guard> {
+    let Some(kind_at) = chain.get("kind") else {
+        reader.note(&chain.spot, format!("expected a `kind`: {KINDS}"));
+        return None;
+    };
+    let kind = reader.text(kind_at, KINDS)?;
+    let mut actions: Vec<(Arc<str>, Action)> = Vec::new();
+    let usual = if matches!(kind.as_str(), "pii") { Action::Mask } else { Action::Block };
+    let modes = "block, mask, flag or shadow";
+    let own_mode = chain.get("mode").and_then(|at| reader.parsed(at, modes, Action::read));
+    let check = check(reader, &name, &kind, kind_at, chain, &mut actions)?;
+    let action = own_mode.unwrap_or(usual);
+    let when = chain.get("when").and_then(|at| {
+        reader.parsed(at, "before or beside", |word| match word {
+            "before" => Some(When::Before),
+            "beside" => Some(When::Beside),
+            _ => None,
+        })
+    });
+    let order = chain.get("order").and_then(|at| {
+        let order = |text: &str| text.parse::<i32>().ok().filter(|order| order.abs() <= 1_000_000);
+        reader.parsed(at, "a whole number", order)
+    });
+    let fails_open = chain.get("fail").and_then(|at| {
+        reader.parsed(at, "closed or open", |word| match word {
+            "closed" => Some(false),
+            "open" => Some(true),
+            _ => None,
+        })
+    });
+    let timeout = chain.get("timeout").and_then(|at| {
+        let short = |text: &str| duration(text).filter(|time| *time <= Duration::from_mins(2));
+        reader.parsed(at, "a duration of at most 2m, such as 2s", short)
+    });
+    let sample = chain.get("sample").and_then(|at| {
+        let share = |text: &str| {
+            let share = gatelet_wire::json::number(text.strip_suffix('%')?.trim())?;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,000")]
+            (0.0..=100.0).contains(&share).then(|| (share * 10.0).round() as u16)
+        };
+        reader.parsed(at, "a share such as 10%", share)
+    });
+    let masking = masking(reader, &name, chain);
+    let choice = chain.get("choice").and_then(|at| {
+        reader.parsed(at, "none, add, drop or both", |word| match word {
+            "none" => Some(Choice::Nothing),
+            "add" => Some(Choice::Add),
+            "drop" => Some(Choice::Drop),
+            "both" => Some(Choice::Both),
+            _ => None,
+        })
+    });
+    let message = chain.get("message").and_then(|at| reader.text(at, "a sentence"));
+    let on = chain.get("on").map_or(Sites::ALL, |at| sites(reader, at));
+    let attached = attached(reader, chain);
+    let guard = Guard {
+        version: version(chain).into(),
+        name,
+        check,
+        on,
+        action,
+        actions,
+        when: when.unwrap_or_default(),
+        order: order.unwrap_or(0),
+        fails_open: fails_open.unwrap_or(false),
+        timeout: timeout.unwrap_or(Duration::from_secs(5)),
+        sample: sample.unwrap_or(1_000),
+        masking,
+        attached,
+        choice: choice.unwrap_or_default(),
+        message: message.map(Into::into),
+    };
+    if guard.when == When::Beside && (guard.masks() || !guard.is_service()) {
+        let at = chain.get("when").map_or(&chain.spot, |at| &at.spot);
+        reader.note(
+            at,
+            "`beside` is for services that block, flag or shadow: what is masked must be masked before",
+        );
+    }
+    Some(guard)
+}
+
+/// What a guard looks for; `actions` takes what follows for particular kinds.
+fn check(
+    reader: &mut Reader<'_>,
+    name: &Arc<str>,
+    kind: &str,
+    kind_at: &At<'_>,
+    chain: &Chain<'_>,
+    actions: &mut Vec<(Arc<str>, Action)>,
+) -> Option<Check> {
+    match kind {
+        "regex" => Some(Check::Texts(Detector::Patterns(patterns(reader, name, chain, actions)?))),
+        "words" => words(reader, name, chain).map(Check::Texts),
+        "length" => {
+            let count = |text: &str| text.parse::<usize>().ok().filter(|most| *most > 0);
+            let at = needed(reader, chain, "most", "the most characters of a text")?;
+            let most = reader.parsed(at, "a whole number", count)?;
+            Some(Check::Texts(Detector::Length("length".into(), most)))
+        }
+        "pii" | "secrets" => Some(Check::Texts(board(reader, kind, chain, actions))),
+        "tools" => tool_rules(reader, chain).map(Check::Tools),
+        service => {
+            let Some((_, keys)) = SERVICES.iter().find(|(name, _)| *name == service) else {
+                let services: Vec<&str> = SERVICES.iter().map(|(name, _)| *name).collect();
+                let expected = format!("{KINDS}: {}", services.join(", "));
+                reader.unexpected(kind_at, &expected);
+                return None;
+            };
+            external(reader, service, keys, chain).map(|external| Check::External(Arc::new(external)))
+        }
+    }
+}
+
+fn needed<'c, 'n>(
+    reader: &mut Reader<'_>,
+    chain: &'c Chain<'n>,
+    key: &str,
+    what: &str,
+) -> Option<&'c At<'n>> {
+    let at = chain.get(key);
+    if at.is_none() {
+        reader.note(&chain.spot, format!("expected `{key}`: {what}"));
+    }
+    at
+}
+
+fn patterns(
+    reader: &mut Reader<'_>,
+    name: &Arc<str>,
+    chain: &Chain<'_>,
+    actions: &mut Vec<(Arc<str>, Action)>,
+) -> Option<Vec<(Arc<str>, Pattern)>> {
+    const MOST: usize = 200;
+    let at = needed(reader, chain, "patterns", "regular expressions, by the names of what they find")?;
+    let entries: Vec<(Arc<str>, At<'_>)> = if at.is_scalar() || at.is_list() {
+        at.list().into_iter().map(|at| (name.clone(), at)).collect()
+    } else {
+        reader.entries(at)?.into_iter().map(|(name, at)| (name.into(), at)).collect()
+    };
+    if entries.is_empty() || entries.len() > MOST {
+        reader.note(&at.spot, format!("expected from 1 to {MOST} patterns"));
+        return None;
+    }
+    let mut patterns = Vec::new();
+    for (kind, at) in entries {
+        let (text, spot, longest) = if at.is_scalar() {
+            (reader.verbatim(&at)?, at.spot.clone(), None)
+        } else {
+            let fields = reader.fields(&at, &PATTERN, &[])?;
+            let Some(text) = fields.get("pattern") else {
+                reader.note(&at.spot, "expected `pattern`");
+                return None;
+            };
+            let modes = "block, mask, flag or shadow";
+            if let Some(mode) = fields.get("mode").and_then(|at| reader.parsed(at, modes, Action::read)) {
+                actions.push((kind.clone(), mode));
+            }
+            let bytes =
+                |text: &str| text.parse().ok().filter(|most| (1..=Pattern::MOST_LONGEST).contains(most));
+            let expected = format!("a number of bytes from 1 to {}", Pattern::MOST_LONGEST);
+            let longest = fields.get("longest").and_then(|at| reader.parsed(at, &expected, bytes));
+            (reader.verbatim(text)?, text.spot.clone(), longest)
+        };
+        match Pattern::read(&text, longest.unwrap_or(Pattern::LONGEST)) {
+            Ok(pattern) => patterns.push((kind, pattern)),
+            Err(problem) => reader.note(&spot, format!("not a pattern that can be looked for: {problem}")),
+        }
+    }
+    Some(patterns)
+}
+
+fn words(reader: &mut Reader<'_>, name: &Arc<str>, chain: &Chain<'_>) -> Option<Detector> {
+    let at = needed(reader, chain, "words", "a list of terms")?;
+    let list = at.list();
+    let terms: Vec<String> = list.iter().filter_map(|at| reader.text(at, "a term")).collect();
+    let letters: usize = terms.iter().map(String::len).sum();
+    if terms.is_empty() || terms.len() > Words::MOST_TERMS || letters > Words::MOST_LETTERS {
+        let most = (Words::MOST_TERMS, Words::MOST_LETTERS);
+        reader.note(&at.spot, format!("expected from 1 to {} terms of {} bytes in all", most.0, most.1));
+        return None;
+    }
+    if let Some(long) = terms.iter().position(|term| term.len() > Words::LONGEST || term.is_empty()) {
+        let spot = list.get(long).map_or_else(|| at.spot.clone(), |at| at.spot.clone());
+        reader.note(&spot, format!("expected a term of 1 to {} bytes", Words::LONGEST));
+        return None;
+    }
+    let mut flag = |key: &str| {
+        chain.get(key).and_then(|at| reader.parsed(at, "true or false", |text| text.parse().ok()))
+    };
+    let rules =
+        WordRules { folds: flag("ignore_case").unwrap_or(true), whole: flag("whole_words").unwrap_or(true) };
+    let kind = chain.get("name").and_then(|at| reader.text(at, "a name for what is found"));
+    let kind = kind.map_or_else(|| name.clone(), Into::into);
+    Some(Detector::Words(kind, Words::new(terms.iter().map(String::as_str), rules)))
+}
+
+/// What the gateway itself can find.
+fn board(
+    reader: &mut Reader<'_>,
+    family: &str,
+    chain: &Chain<'_>,
+    actions: &mut Vec<(Arc<str>, Action)>,
+) -> Detector {
+    let known: Vec<&str> = Detector::board_kinds(family);
+    let expected = format!("one of {}", known.join(", "));
+    let mut wanted: Vec<&'static str> = Vec::new();
+    let lists = [
+        ("kinds", None),
+        ("block", Some(Action::Block)),
+        ("mask", Some(Action::Mask)),
+        ("flag", Some(Action::Flag)),
+        ("shadow", Some(Action::Shadow)),
+    ];
+    for (key, action) in lists {
+        for at in chain.get(key).map(At::list).unwrap_or_default() {
+            let named = |text: &str| Detector::board_kind(family, text);
+            let Some(kind) = reader.parsed(&at, &expected, named) else { continue };
+            wanted.push(kind);
+            actions.extend(action.map(|action| (Arc::from(kind), action)));
+        }
+    }
+    let least = score(reader, chain).unwrap_or(50);
+    Detector::board(family, &wanted, least)
+}
+
+fn score(reader: &mut Reader<'_>, chain: &Chain<'_>) -> Option<u8> {
+    let at = chain.get("score")?;
+    let percent = |text: &str| text.trim_end_matches('%').parse::<u8>().ok().filter(|score| *score <= 100);
+    reader.parsed(at, "how sure it must be, from 0% to 100%", percent)
+}
+
+fn tool_rules(reader: &mut Reader<'_>, chain: &Chain<'_>) -> Option<ToolRules> {
+    const PERMITS: &str = "allow, deny or ask";
+    let permit = |word: &str| match word {
+        "allow" => Some(Permit::Allow),
+        "deny" => Some(Permit::Deny),
+        "ask" => Some(Permit::Ask),
+        _ => None,
+    };
+    let mut rules = Vec::new();
+    for at in chain.get("rules").map(At::list).unwrap_or_default() {
+        let fields = reader.fields(&at, &RULE, &[])?;
+        let tools: Vec<String> = fields
+            .get("tool")
+            .map(At::list)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| reader.text(at, "a tool's name"))
+            .collect();
+        if tools.is_empty() {
+            reader.note(&at.spot, "expected `tool`: names of tools, in which `*` stands for anything");
+        }
+        let mut arguments = Vec::new();
+        for (path, at) in fields.get("arguments").and_then(|at| reader.entries(at)).unwrap_or_default() {
+            let Some(text) = reader.verbatim(&at) else { continue };
+            match Pattern::read(&text, Pattern::MOST_LONGEST) {
+                Ok(pattern) => {
+                    arguments.push((if path == "*" { String::new() } else { path.to_owned() }, pattern));
+                }
+                Err(problem) => {
+                    reader.note(&at.spot, format!("not a pattern that can be looked for: {problem}"));
+                }
+            }
+        }
+        let permit = match (fields.get("permit"), fields.get("set")) {
+            (Some(at), None) => reader.parsed(at, PERMITS, permit)?,
+            (None, Some(at)) => {
+                let entries = reader.entries(at)?;
+                let set =
+                    entries.iter().filter_map(|(path, at)| Some(((*path).to_owned(), reader.json(at)?)));
+                Permit::Rewrite(set.collect())
+            }
+            _ => {
+                reader.note(&at.spot, format!("expected `permit`: {PERMITS}; or `set`: values of arguments"));
+                return None;
+            }
+        };
+        rules.push(ToolRule { tools, arguments, permit });
+    }
+    let otherwise = chain.get("otherwise").and_then(|at| reader.parsed(at, PERMITS, permit));
+    Some(ToolRules { rules, otherwise: otherwise.unwrap_or(Permit::Allow) })
+}
+
+fn external(reader: &mut Reader<'_>, service: &str, keys: &[&str], chain: &Chain<'_>) -> Option<External> {
+    let mut settings = BTreeMap::new();
+    for key in keys {
+        if let Some(at) = chain.get(key) {
+            settings.insert((*key).to_owned(), reader.json(at)?);
+        }
+    }
+    let url = match chain.get("url") {
+        Some(at) => {
+            let sound = |text: &str| super::alert::address(text).map(|(url, _)| (url, text.to_owned()));
+            let (_, url) = reader.parsed(at, "an address with https, or one of a private host", sound)?;
+            Some(url.trim_end_matches('/').to_owned())
+        }
+        None => None,
+    };
+    let key = chain.get("key").and_then(|at| reader.text(at, "a secret")).map(Secret::new);
+    let mut headers = Vec::new();
+    for (name, at) in chain.get("headers").and_then(|at| reader.entries(at)).unwrap_or_default() {
+        let value = reader.parsed(&at, "a header's value", |text| HeaderValue::try_from(text).ok());
+        match (HeaderName::try_from(name), value) {
+            (Ok(name), Some(value)) => headers.push((name, value)),
+            (Err(_), _) => reader.note(&at.spot, "expected a header's name"),
+            (Ok(_), None) => {}
+        }
+    }
+    let private =
+        chain.get("private").and_then(|at| reader.parsed(at, "true or false", |text| text.parse().ok()));
+    let private = private.unwrap_or_else(|| url.as_deref().is_some_and(|url| url.starts_with("http://")));
+    match External::read(service, url, key, headers, private, &settings) {
+        Ok(external) => Some(external),
+        Err(problem) => {
+            reader.note(&chain.spot, problem);
+            None
+        }
+    }
+}
+
+fn masking(reader: &mut Reader<'_>, name: &Arc<str>, chain: &Chain<'_>) -> Masking {
+    let style = chain.get("replace");
+    let style = style.and_then(|at| reader.parsed(at, "tag, pseudonym, hash, partial or fake", Style::read));
+    let restores = chain.get("restore").and_then(|at| {
+        Some((reader.parsed(at, "true or false", |text| text.parse::<bool>().ok())?, at.spot.clone()))
+    });
+    let style = style.unwrap_or_default();
+    if let Some((true, spot)) = &restores
+        && !style.is_distinct()
+    {
+        reader.note(spot, "what is shown in part cannot be told from others again: choose another `replace`");
+    }
+    let salt = chain.get("salt").and_then(|at| reader.text(at, "a secret"));
+    Masking {
+        style,
+        restores: restores.is_none_or(|(restores, _)| restores),
+        salt: salt.map_or_else(|| name.clone(), Into::into),
+    }
+}
+
+fn sites(reader: &mut Reader<'_>, at: &At<'_>) -> Sites {
+    let mut sites = Sites::default();
+    for at in at.list() {
+        let expected = "input, output, tools, tool_arguments or tool_results";
+        let Some(word) = reader.text(&at, expected) else { continue };
+        match word.as_str() {
+            "input" => sites.input = true,
+            "output" => sites.output = true,
+            "tools" => (sites.tool_arguments, sites.tool_results) = (true, true),
+            "tool_arguments" => sites.tool_arguments = true,
+            "tool_results" => sites.tool_results = true,
+            _ => reader.unexpected(&at, expected),
+        }
+    }
+    sites
+}
+
+/// `for: all`, or keys and values. Nothing: it is for whoever names it.
+fn attached(reader: &mut Reader<'_>, chain: &Chain<'_>) -> Attached {
+    // Whom a guard is for is not inherited.
+    let Some(at) = chain.fields.first().and_then(|fields| fields.get("for")) else {
+        return Attached::default();
+    };
+    if at.is_scalar() {
+        let all = reader.parsed(at, "all, or keys and values", |word| (word == "all").then_some(()));
+        return Attached { everybody: all.is_some(), ..Attached::default() };
+    }
+    let Some(fields) = reader.fields(at, &FOR, &[]) else { return Attached::default() };
+    let mut names = |key: &str| -> Vec<String> {
+        let list = fields.get(key).map(At::list).unwrap_or_default();
+        list.iter().filter_map(|at| reader.text(at, "a name")).collect()
+    };
+    Attached {
+        everybody: false,
+        organisations: names("organisations"),
+        teams: names("teams"),
+        keys: names("keys"),
+        tags: names("tags"),
+        models: names("models"),
+    }
+}
+
+/// Of what is said and inherited; secrets, and whom it is for, do not count.
+fn version(chain: &Chain<'_>) -> String {
+    let mut hash = Sha256::new();
+    for key in known() {
+        if matches!(key, "key" | "salt" | "headers" | "for" | "like" | "choice") {
+            continue;
+        }
+        if let Some(at) = chain.get(key) {
+            hash.update(key.as_bytes());
+            hash.update(at.written().as_bytes());
+        }
+    }
+    let mut out = String::new();
+    for byte in hash.finalize().iter().take(4) {
+        let _infallible = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+impl Reading {
+    /// A model names guards: they are for all that ask for it.
+    pub(super) fn attach(&mut self, reader: &mut Reader<'_>, model: &str, names: &[(String, Spot)]) {
+        for (name, spot) in names {
+            if !self.add(name, &Attached { models: vec![model.to_owned()], ..Attached::default() }) {
+                reader.note(spot, format!("there is no guard `{name}`"));
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, more: &Attached) -> bool {
+        let group = self.groups.get(name).cloned();
+        let is_one = |guard: &Guard| match &group {
+            Some(group) => group.contains(&guard.name),
+            None => *guard.name == *name,
+        };
+        let mut found = group.is_some();
+        for guard in self.guards.iter_mut().filter(|guard| is_one(guard)) {
+            found = true;
+            let attached = &mut guard.attached;
+            attached.everybody |= more.everybody;
+            for (own, more) in [
+                (&mut attached.organisations, &more.organisations),
+                (&mut attached.teams, &more.teams),
+                (&mut attached.keys, &more.keys),
+                (&mut attached.tags, &more.tags),
+                (&mut attached.models, &more.models),
+            ] {
+                own.extend(more.iter().cloned());
+            }
+        }
+        found
+    }
+
+    /// Groups get their members.
+    pub(super) fn join(&mut self, reader: &mut Reader<'_>) {
+        for (group, member, spot) in std::mem::take(&mut self.members) {
+            let named: Vec<Arc<str>> = match self.groups.get(member.as_str()) {
+                Some(others) => others.clone(),
+                None => self
+                    .guards
+                    .iter()
+                    .filter(|guard| *guard.name == *member)
+                    .map(|guard| guard.name.clone())
+                    .collect(),
+            };
+            if named.is_empty() {
+                reader.note(&spot, format!("there is no guard `{member}`, or none before this line"));
+            }
+            if let Some(members) = self.groups.get_mut(&group) {
+                members.extend(named);
+            }
+        }
+        for (group, attached) in std::mem::take(&mut self.attached) {
+            self.add(&group, &attached);
+        }
+    }
+
+    pub(super) fn done(self) -> Guards {
+        let mut list: Vec<Arc<Guard>> = self.guards.into_iter().map(Arc::new).collect();
+        gatelet_wire::sort::sort_by(&mut list, |one, other| one.order.cmp(&other.order));
+        Guards { list, groups: self.groups }
+    }
+}
+
+/// Every key that has a meaning here, for the test that the reference explains it.
+#[cfg(test)]
+pub(super) fn known_keys() -> Vec<&'static str> {
+    [known(), FOR.to_vec(), RULE.to_vec(), PATTERN.to_vec()].concat()
+}

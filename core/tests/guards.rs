@@ -1,0 +1,364 @@
+//! What may not go in or come out, from the configuration to the record, on memory ports.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+
+mod world;
+
+use gatelet_core::policy::{Host, Policy};
+use gatelet_core::port::Body;
+use gatelet_core::registry::Registry;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use world::{
+    World, chat, completion, completion_chunks, message, message_events, ok, openai, read, read_json, sse,
+    whole,
+};
+
+const PRICED: &str = "price: { input: \"1\", output: \"10\", per: 1M }, max_output: 1000";
+
+/// A world with these guards, in YAML with two blanks before each line.
+fn guarded(guards: &str) -> World {
+    World::of(&format!(
+        r#"
+providers:
+  up-openai: {{ dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o, passthrough: unpriced }}
+  up-anthropic: {{ dialect: anthropic, base: "http://127.0.0.1:1", key: secret-a }}
+models:
+  plain: {{ targets: [ {{ model: up-openai/model-o, {PRICED} }} ], retries: 0 }}
+  claude: {{ targets: [ {{ model: up-anthropic/model-a, {PRICED} }} ], retries: 0 }}
+  vectors: {{ targets: [ {{ model: up-openai/vectors-o, {PRICED} }} ], retries: 0 }}
+guards:
+{guards}
+"#
+    ))
+}
+
+fn problems(guards: &str) -> String {
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    let config = format!("guards:\n{guards}\n");
+    Policy::read("gatelet.yaml", &config, &host).expect_err("that is no policy").to_string()
+}
+
+fn question(model: &str, text: &str) -> Value {
+    json!({ "model": model, "max_tokens": 50, "messages": [{ "role": "user", "content": text }] })
+}
+
+/// What the upstream was sent last.
+fn sent(world: &World) -> String {
+    let asked = world.handles.upstream.asked();
+    String::from_utf8(asked.last().unwrap().body.clone().unwrap().to_vec()).unwrap()
+}
+
+fn text(response: http::Response<Body>) -> String {
+    String::from_utf8(read(response)).unwrap()
+}
+
+/// The text of a stream in one of both dialects.
+fn said(stream: &str) -> String {
+    let mut out = String::new();
+    for line in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
+        let places = ["/choices/0/delta/content", "/choices/0/delta/refusal", "/delta/text"];
+        out.extend(places.iter().filter_map(|place| event.pointer(place)?.as_str()));
+    }
+    out
+}
+
+const STAFF: &str = r"  staff: { kind: regex, patterns: { staff: 'EMP-\d{5}' }, mode: mask, for: all }";
+const STOP: &str = r"  stop: { kind: words, words: [falcon, 'red kite'], for: all }";
+
+#[test]
+fn what_is_masked_leaves_as_a_tag_and_comes_back_as_itself() {
+    let world = guarded(STAFF);
+    let (_, key) = world.key(&json!({}));
+    for model in ["plain", "claude"] {
+        let answer = "Hello [STAFF_1], not [STAFF_2]";
+        world.handles.upstream.push_response(match model {
+            "plain" => whole(200, &completion(answer, 5, 5)),
+            _ => whole(200, &message(answer, 5, 5)),
+        });
+        let response = world.send(openai(&key, &question(model, "I am EMP-12345, yes EMP-12345")));
+        assert_eq!(response.headers()["x-gatelet-guards"], "staff=masked(staff:2), staff=passed");
+        let answer = read_json(response);
+        assert!(!sent(&world).contains("12345"), "{}", sent(&world));
+        assert!(sent(&world).contains("I am [STAFF_1], yes [STAFF_1]"), "{}", sent(&world));
+        assert_eq!(answer["choices"][0]["message"]["content"], "Hello EMP-12345, not [STAFF_2]");
+    }
+    let records = world.records();
+    let guards: Vec<&Value> = records.iter().filter_map(|record| record.get("guards")).collect();
+    assert_eq!(guards.len(), 2);
+    assert_eq!(guards[0][0]["outcome"], "masked");
+    assert_eq!(guards[0][0]["found"]["staff"], 2);
+    assert!(!Value::from(records).to_string().contains("12345"), "a record says what was hidden");
+}
+
+#[test]
+fn a_request_that_is_blocked_asks_nobody_costs_nothing_and_its_record_tells_no_value() {
+    let world = guarded(STOP);
+    let (id, key) = world.key(&json!({ "limits": { "budget": "1 USD / day" } }));
+    for (request, code) in [
+        (openai(&key, &question("plain", "what of Falcon?")), "/error/code"),
+        (chat("/v1/messages", &key, question("claude", "a red kite").to_string()), "/error/type"),
+    ] {
+        let response = world.send(request);
+        assert_eq!(response.status(), 400);
+        let body = read_json(response);
+        let said = body.pointer(code).unwrap().as_str().unwrap();
+        assert!(["guard_blocked", "invalid_request_error"].contains(&said), "{body}");
+    }
+    assert!(world.handles.upstream.asked().is_empty());
+    let records = world.records();
+    assert_eq!(world.usage(&id)["held"], "0");
+    assert_eq!(records.iter().filter(|record| record["outcome"] == "guard_blocked").count(), 2);
+    let all = Value::from(records).to_string().to_lowercase();
+    assert!(!all.contains("falcon") && !all.contains("red kite"), "{all}");
+}
+
+#[test]
+fn an_answer_that_is_blocked_whole_is_a_refusal_that_was_paid_for() {
+    let world = guarded(STOP);
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.push_response(whole(200, &completion("see the falcon", 5, 7)));
+    let body = read_json(world.send(openai(&key, &question("plain", "hi"))));
+    assert!(!body.to_string().contains("falcon"), "{body}");
+    assert!(body["choices"][0]["message"]["refusal"].as_str().unwrap().contains("`stop`"), "{body}");
+    let records = world.records();
+    let record = records.iter().find(|record| record.get("guards").is_some()).unwrap();
+    assert_eq!(record["usage"]["output"], 7);
+    assert_eq!(record["guards"][1]["outcome"], "blocked");
+}
+
+#[test]
+fn a_stream_is_blocked_in_the_middle_in_the_callers_dialect_and_is_charged() {
+    for (path, model) in
+        [("/v1/chat/completions", "plain"), ("/v1/messages", "plain"), ("/v1/messages", "claude")]
+    {
+        let world = guarded(STOP);
+        let (_, key) = world.key(&json!({}));
+        let events = match model {
+            "plain" => completion_chunks("I saw a fal con and a falcon here", Some((5, 9))),
+            _ => message_events("I saw a fal con and a falcon here", 5, 9),
+        };
+        world.handles.upstream.push_response(sse(ok(events)));
+        let mut wish = question(model, "hi");
+        wish["stream"] = json!(true);
+        let stream = text(world.send(chat(path, &key, wish.to_string())));
+        assert!(said(&stream).starts_with("I saw a fal con and a "), "{stream}");
+        assert!(!stream.contains("falcon") && !stream.contains(" here"), "{stream}");
+        let ending = if path == "/v1/messages" { "message_stop" } else { "[DONE]" };
+        assert!(stream.contains(ending), "{stream}");
+        let record = world.records().into_iter().find(|record| record.get("guards").is_some()).unwrap();
+        assert!(record["usage"]["output"].as_u64().unwrap() > 0, "{record}");
+        assert_eq!(record["guards"][1]["outcome"], "blocked");
+    }
+}
+
+#[test]
+fn a_call_of_a_tool_gets_the_values_and_its_result_is_masked_again() {
+    let world = guarded(STAFF);
+    let (_, key) = world.key(&json!({}));
+    let call = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{ "index": 0, "finish_reason": "tool_calls", "message": { "role": "assistant",
+            "content": null, "tool_calls": [{ "id": "t", "type": "function",
+                "function": { "name": "find", "arguments": "{\"who\":\"[STAFF_1]\"}" } }] } }],
+        "usage": { "prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10 } });
+    world.handles.upstream.push_response(whole(200, &call));
+    let body = read_json(world.send(openai(&key, &question("plain", "find EMP-12345"))));
+    let arguments = &body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
+    assert_eq!(arguments, "{\"who\":\"EMP-12345\"}");
+    world.handles.upstream.push_response(whole(200, &completion("fine", 5, 5)));
+    let mut next = question("plain", "find EMP-12345");
+    let messages = next["messages"].as_array_mut().unwrap();
+    messages.push(body["choices"][0]["message"].clone());
+    messages.push(json!({ "role": "tool", "tool_call_id": "t", "content": "EMP-12345 leads EMP-99999" }));
+    world.send(openai(&key, &next));
+    assert!(!sent(&world).contains("EMP-"), "{}", sent(&world));
+    assert!(sent(&world).contains("[STAFF_1] leads [STAFF_2]"), "{}", sent(&world));
+}
+
+#[test]
+fn rules_for_tools_deny_rewrite_and_ask() {
+    let world = guarded(
+        "  tools:\n    kind: tools\n    mode: mask\n    for: all\n    rules:\n      - { tool: 'delete_*', permit: deny }\n      \
+         - { tool: send, arguments: { to: '@rival\\.com' }, permit: ask }\n      - { tool: search, set: { limit: 5 } }",
+    );
+    let (_, key) = world.key(&json!({}));
+    for (name, arguments, left) in [
+        ("delete_all", "{}", None),
+        ("send", "{\"to\":\"a@rival.com\"}", None),
+        ("send", "{\"to\":\"a@ours.com\"}", Some("{\"to\":\"a@ours.com\"}")),
+        ("search", "{\"q\":1}", Some("{\"limit\":5,\"q\":1}")),
+    ] {
+        let call = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{ "index": 0, "finish_reason": "tool_calls", "message": { "role": "assistant",
+                "content": null, "tool_calls": [{ "id": "t", "type": "function",
+                    "function": { "name": name, "arguments": arguments } }] } }],
+            "usage": { "prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10 } });
+        world.handles.upstream.push_response(whole(200, &call));
+        let body = read_json(world.send(openai(&key, &question("plain", "go"))));
+        let said = body.pointer("/choices/0/message/tool_calls/0/function/arguments");
+        if let Some(left) = left {
+            let said: Value = serde_json::from_str(said.unwrap().as_str().unwrap()).unwrap();
+            assert_eq!(said, serde_json::from_str::<Value>(left).unwrap(), "{name}");
+        } else {
+            assert_eq!(said, None, "{name}");
+            assert_eq!(body["choices"][0]["finish_reason"], "stop", "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_only_watches_changes_no_byte_and_no_guard_no_header() {
+    let world = guarded("  look: { kind: words, words: [falcon], mode: flag, for: { models: [plain] } }");
+    let (_, key) = world.key(&json!({}));
+    let answer = r#"{"id":"x","object":"chat.completion","created":1,"model":"model-o","choices":[{"index":0,"message":{"role":"assistant","content":"a falcon"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3},"new":1.10}"#;
+    let raw = || {
+        let response = http::Response::builder().header("content-type", "application/json");
+        response.body(Body::from(answer.as_bytes().to_vec())).unwrap()
+    };
+    world.handles.upstream.push_response(raw());
+    let response = world.send(openai(&key, &question("plain", "falcon")));
+    assert_eq!(
+        response.headers()["x-gatelet-guards"],
+        "look=flagged(falcon:1), look=flagged(falcon:1)".replace("falcon:", "look:")
+    );
+    assert_eq!(text(response), answer);
+    world.handles.upstream.push_response(whole(200, &message("a falcon", 1, 1)));
+    let response = world.send(chat("/v1/messages", &key, question("claude", "falcon").to_string()));
+    assert!(!response.headers().contains_key("x-gatelet-guards"));
+}
+
+#[test]
+fn an_image_is_not_said_to_have_passed() {
+    let world = guarded(STOP);
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+    let mut wish = question("plain", "");
+    wish["messages"][0]["content"] = json!([{ "type": "text", "text": "see" },
+        { "type": "image_url", "image_url": { "url": "data:image/png;base64,iVBORw0KGgo=" } }]);
+    assert_eq!(world.send(openai(&key, &wish)).status(), 200);
+    let records = world.records();
+    let note = &records.iter().find(|record| record.get("guards").is_some()).unwrap()["guards"][0];
+    assert_eq!((&note["outcome"], &note["unread"][0]), (&json!("unread"), &json!("image")));
+}
+
+#[test]
+fn what_has_no_form_that_guards_can_read_is_refused_or_said() {
+    for (fail, status) in [("closed", 400), ("open", 200)] {
+        let world = guarded(&format!("  stop: {{ kind: words, words: [falcon], for: all, fail: {fail} }}"));
+        let (_, key) = world.key(&json!({}));
+        world.handles.upstream.push_response(whole(200, &json!({ "fine": true })));
+        let response = world.send(chat("/up-openai/v1/odd", &key, r#"{"a":"falcon"}"#));
+        let answered = response.status();
+        let body = text(response);
+        assert_eq!(answered, status, "{fail}: {body}");
+        let records = world.records();
+        let note = &records.iter().find(|record| record.get("guards").is_some()).unwrap()["guards"][0];
+        assert_eq!(note["unread"][0], "body", "{note}");
+    }
+}
+
+#[test]
+fn embeddings_are_masked_too() {
+    let world = guarded(STAFF);
+    let (_, key) = world.key(&json!({}));
+    let answer = json!({ "object": "list", "model": "m", "data": [{ "object": "embedding", "index": 0,
+        "embedding": [0.5] }], "usage": { "prompt_tokens": 2, "total_tokens": 2 } });
+    world.handles.upstream.push_response(whole(200, &answer));
+    let body = json!({ "model": "vectors", "input": ["EMP-12345", "other"] });
+    let response = world.send(chat("/v1/embeddings", &key, body.to_string()));
+    assert_eq!(response.status(), 200);
+    assert!(sent(&world).contains("[STAFF_1]") && !sent(&world).contains("12345"), "{}", sent(&world));
+}
+
+#[test]
+fn requests_choose_only_what_they_may() {
+    let world = guarded(&format!(
+        "{}\n  must: {{ kind: words, words: [kestrel], for: all }}",
+        "  may: { kind: words, words: [falcon], choice: both, for: { tags: [x] } }"
+    ));
+    let (_, key) = world.key(&json!({}));
+    let ask = |guards: &str, text: &str| {
+        world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+        let mut request = openai(&key, &question("plain", text));
+        request.headers_mut().insert("x-gatelet-guards", guards.parse().unwrap());
+        read_json(world.send(request)).pointer("/error/code").map(Value::to_string)
+    };
+    assert_eq!(ask("", "falcon"), None);
+    assert_eq!(ask("may", "falcon").unwrap(), "\"guard_blocked\"");
+    assert_eq!(ask("-may", "falcon"), None);
+    assert!(ask("-must", "falcon").is_some(), "it may not be left out");
+    assert!(ask("nobody", "falcon").is_some());
+}
+
+#[test]
+fn a_service_judges_before_and_beside_and_its_failure_is_closed_or_open() {
+    for (when, fail, verdict, status) in [
+        ("before", "closed", json!({ "action": "NONE" }), 200),
+        ("before", "closed", json!({ "action": "BLOCKED" }), 400),
+        ("before", "closed", json!({ "nonsense": 1 }), 400),
+        ("before", "open", json!({ "nonsense": 1 }), 200),
+        ("beside", "closed", json!({ "action": "BLOCKED" }), 400),
+        ("beside", "closed", json!({ "action": "NONE" }), 200),
+    ] {
+        let world = guarded(&format!(
+            "  out: {{ kind: webhook, url: 'https://guard.example/v1', key: k, on: input, when: {when}, fail: {fail}, for: all }}"
+        ));
+        let (_, key) = world.key(&json!({}));
+        // It is asked first in any case.
+        world.handles.upstream.push_response(whole(200, &verdict));
+        world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+        let response = world.send(openai(&key, &question("plain", "hi")));
+        assert_eq!(response.status(), status, "{when} {fail} {verdict}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_its_place() {
+    for (guards, said) in [
+        ("  a: { kind: regex, patterns: '(' }", "2:"),
+        ("  a: { kind: regex, patterns: { x: '((a{1,100}){1,100}){1,100}' } }", "too large"),
+        ("  a: { kind: nothing }", "webhook"),
+        ("  a: { mode: block }", "kind"),
+        ("  a: { like: b }", "no guard `b`"),
+        ("  a: { kind: pii, mask: [unicorn] }", "email"),
+        ("  a: { kind: webhook }", "url"),
+        ("  a: { kind: words, words: [x], odd: 1 }", "odd"),
+    ] {
+        let problems = problems(guards);
+        assert!(problems.contains(said), "{guards}: {problems}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_cut_of_a_stream_gives_the_same_answer(cuts in prop::collection::vec(0_usize..90, 0..8), blocks: bool) {
+        let tail = if blocks { " and a red kite flies" } else { " and [STAFF_1] ends" };
+        let answer = format!("ä EMP-54321, a red kit, mail ann@example.com or [STAFF_1]{tail}");
+        let mut places: Vec<usize> = cuts.into_iter().filter(|at| answer.is_char_boundary(*at)).collect();
+        places.sort_unstable();
+        places.push(answer.len());
+        let mut chunks = Vec::new();
+        let mut from = 0;
+        for at in places {
+            let piece = &answer[from..at.max(from)];
+            from = at.max(from);
+            let event = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+                "choices": [{ "index": 0, "delta": { "content": piece }, "finish_reason": null }] });
+            chunks.push(format!("data: {event}\n\n"));
+        }
+        let end = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+        chunks.push(format!("data: {end}\n\n"));
+        chunks.push("data: [DONE]\n\n".to_owned());
+        let mail = "  mail: { kind: pii, mask: [email], for: all }";
+        let world = guarded(&format!("{STAFF}\n{STOP}\n{mail}"));
+        let (_, key) = world.key(&json!({}));
+        world.handles.upstream.push_response(sse(ok(chunks)));
+        let mut wish = question("plain", "I am EMP-12345");
+        wish["stream"] = json!(true);
+        let stream = text(world.send(openai(&key, &wish)));
+        let ends = if blocks { " and a This answer was stopped by the guard `stop` of the gateway." } else { " and EMP-12345 ends" };
+        prop_assert_eq!(said(&stream), format!("ä [STAFF_2], a red kit, mail [EMAIL_1] or EMP-12345{ends}"));
+    }
+}
