@@ -117,8 +117,8 @@ impl Case {
     /// A text at `site` that is about to come.
     pub(super) fn channel(&self, site: Site) -> Channel {
         let readers = self.guards.iter().enumerate().filter_map(|(nth, guard)| match &guard.check {
-            Check::Texts(detector) if guard.reads(site, self.direction) => {
-                Some((nth, guard.changes(), detector.scan()))
+            Check::Texts(detector) if guard.reads(site, self.direction) && detector.reads(site) => {
+                Some((nth, guard.changes(), detector.scan(site)))
             }
             Check::Texts(_) | Check::Tools(_) | Check::External(_) => None,
         });

@@ -8,6 +8,7 @@
 mod case;
 mod channel;
 pub mod external;
+mod injection;
 mod json;
 mod mask;
 mod note;
@@ -120,8 +121,12 @@ pub enum When {
 /// A place in a conversation where text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Site {
-    /// What the model is told: instructions, turns, documents.
+    /// What the model is told in turns.
     Input,
+    /// What it is told to be and to do: by whoever built the application.
+    Instructions,
+    /// What it is given to read: somebody else wrote it.
+    Document,
     ToolResults,
     /// What the model says, its reasoning included.
     Output,
@@ -143,7 +148,7 @@ impl Sites {
 
     pub fn has(self, site: Site) -> bool {
         match site {
-            Site::Input => self.input,
+            Site::Input | Site::Instructions | Site::Document => self.input,
             Site::Output => self.output,
             Site::ToolArguments => self.tool_arguments,
             Site::ToolResults => self.tool_results,

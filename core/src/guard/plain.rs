@@ -98,7 +98,11 @@ impl<'a> Slots<'a> {
             if let Some(name) = name {
                 slots.lone(Site::Input, name);
             }
-            slots.parts(parts, Site::Input, *role == Role::Assistant);
+            let site = match role {
+                Role::System | Role::Developer => Site::Instructions,
+                Role::User | Role::Assistant => Site::Input,
+            };
+            slots.parts(parts, site, *role == Role::Assistant);
         }
         for tool in &mut request.tools {
             match tool {
@@ -194,6 +198,8 @@ impl<'a> Slots<'a> {
             Content::Image { .. } => self.unread.push(("image", site)),
             Content::Audio { .. } => self.unread.push(("audio", site)),
             Content::Document { source, title, context, .. } => {
+                let site =
+                    if matches!(site, Site::Input | Site::Instructions) { Site::Document } else { site };
                 for text in [title, context].into_iter().flatten() {
                     self.lone(site, text);
                 }

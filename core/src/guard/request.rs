@@ -128,10 +128,12 @@ impl Case {
         for (guard, rule) in self.guards.iter().enumerate() {
             if let Check::Texts(detector) = &rule.check
                 && rule.reads(before.site, self.direction)
+                && detector.reads(before.site)
                 && !matches!(detector, Detector::Length(..))
             {
                 let over = |span: &super::Span| span.start < tail.len() && span.end > tail.len();
-                let all = detector.find(&window).into_iter().filter(|finding| over(&finding.span));
+                let all =
+                    detector.find(&window, before.site).into_iter().filter(|finding| over(&finding.span));
                 found.extend(all.map(|finding| (guard, finding)));
             }
         }

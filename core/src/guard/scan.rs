@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use gatelet_detect as detect;
 
+use super::Site;
+use super::injection::InjectionMachine;
 use super::pattern::{Machine, Pattern};
 use super::words::{WordMachine, Words};
 
@@ -45,20 +47,25 @@ pub enum Detector {
     Length(Kind, usize),
     /// What the gateway knows: personal data and secrets.
     Board { kinds: detect::Kinds, least: u8 },
+    /// Attempts to take a model's instructions away, of at least this score in percent.
+    Injection(u8),
 }
 
 const PERSONAL: &str = "pii";
 
 impl Detector {
-    /// What is known of a family of kinds: `pii` or `secrets`.
+    /// The score in percent from which on a text is an attempt, unless an admin says another.
+    pub const INJECTION: u8 = detect::injection::THRESHOLD;
+
+    /// What is found of a family of kinds: `pii` or `secrets`.
     pub fn board_kinds(family: &str) -> Vec<&'static str> {
-        family_of(family).iter().map(detect::Kind::name).collect()
+        family_of(family).iter().filter(|kind| kind.is_found()).map(detect::Kind::name).collect()
     }
 
-    /// The kind that a word means, in that family.
+    /// The kind that a word means, in that family; none, too, where nothing finds it yet.
     pub fn board_kind(family: &str, word: &str) -> Option<&'static str> {
         let kind = detect::Kind::from_name(word)?;
-        family_of(family).has(kind).then(|| kind.name())
+        (family_of(family).has(kind) && kind.is_found()).then(|| kind.name())
     }
 
     /// Finds `wanted`, or all of the family where nothing is named, of at least this score in percent.
@@ -67,12 +74,20 @@ impl Detector {
         Self::Board { kinds: if named.is_empty() { family_of(family) } else { named }, least }
     }
 
-    /// A scan of one text.
-    pub fn scan(&self) -> Scan {
+    /// Whether it looks at what stands there. Whoever built the application may give orders, and a model gives none to itself.
+    pub fn reads(&self, site: Site) -> bool {
+        match self {
+            Self::Injection(_) => site != Site::Instructions,
+            Self::Patterns(_) | Self::Words(..) | Self::Length(..) | Self::Board { .. } => true,
+        }
+    }
+
+    /// A scan of one text, that stands there.
+    pub fn scan(&self, site: Site) -> Scan {
         let one = |kind: &Kind, by| (kind.clone(), by);
         let board = match self {
             Self::Board { kinds, least } => Some(Board::new(*kinds, *least)),
-            Self::Patterns(_) | Self::Words(..) | Self::Length(..) => None,
+            Self::Patterns(_) | Self::Words(..) | Self::Length(..) | Self::Injection(_) => None,
         };
         Scan {
             growing: board,
@@ -82,6 +97,16 @@ impl Detector {
                     patterns.iter().map(|(kind, pattern)| one(kind, By::Pattern(pattern.machine()))).collect()
                 }
                 Self::Words(kind, words) => vec![one(kind, By::Words(words.machine()))],
+                Self::Injection(least) => {
+                    let source = match site {
+                        Site::Document | Site::ToolResults => detect::injection::Source::Outside,
+                        Site::Input | Site::Instructions | Site::Output | Site::ToolArguments => {
+                            detect::injection::Source::User
+                        }
+                    };
+                    let kind = detect::Kind::Injection.name().into();
+                    vec![(kind, By::Injection(InjectionMachine::new(source, *least)))]
+                }
                 Self::Length(kind, most) => {
                     vec![one(kind, By::Length { most: *most, letters: 0, at: 0, passed: None })]
                 }
@@ -90,8 +115,8 @@ impl Detector {
     }
 
     /// Everything in a text that is there whole.
-    pub fn find(&self, text: &str) -> Vec<Finding> {
-        let mut scan = self.scan();
+    pub fn find(&self, text: &str, site: Site) -> Vec<Finding> {
+        let mut scan = self.scan(site);
         let mut found = Vec::new();
         scan.push(text, &mut found);
         scan.finish(&mut found);
@@ -163,6 +188,7 @@ fn family_of(family: &str) -> detect::Kinds {
 enum By {
     Pattern(Machine),
     Words(WordMachine),
+    Injection(InjectionMachine),
     Length { most: usize, letters: usize, at: usize, passed: Option<usize> },
 }
 
@@ -204,6 +230,7 @@ impl Scanner for By {
         match self {
             Self::Pattern(machine) => machine.push(text, out),
             Self::Words(machine) => machine.push(text, out),
+            Self::Injection(machine) => machine.push(text, out),
             Self::Length { most, letters, at, passed } => {
                 for letter in text.chars() {
                     if letters == most {
@@ -220,6 +247,7 @@ impl Scanner for By {
         match self {
             Self::Pattern(machine) => machine.finish(out),
             Self::Words(machine) => machine.finish(out),
+            Self::Injection(machine) => machine.finish(out),
             Self::Length { at, passed, .. } => {
                 out.extend(passed.map(|start| Span { start, end: *at }));
             }
@@ -230,6 +258,7 @@ impl Scanner for By {
         match self {
             Self::Pattern(machine) => machine.settled(),
             Self::Words(machine) => machine.settled(),
+            Self::Injection(machine) => machine.settled(),
             Self::Length { at, passed, .. } => passed.unwrap_or(*at),
         }
     }

@@ -18,7 +18,7 @@ pub const TEMPLATES: &[Template] = &[
         guards: &[
             (
                 "personal",
-                "{ kind: pii, mask: [email, phone, card, iban, ssn, national-id, passport, ip, mac, address, \
+                "{ kind: pii, mask: [email, phone, card, iban, ssn, national-id, passport, ip, mac, \
                  birth-date, crypto, vehicle, driver-licence, medical, bank-account, person] }",
             ),
             ("secrets", "{ kind: secrets, mode: block }"),
@@ -30,7 +30,7 @@ pub const TEMPLATES: &[Template] = &[
         guards: &[
             (
                 "patients",
-                "{ kind: pii, mask: [person, address, birth-date, phone, email, ssn, national-id, medical, \
+                "{ kind: pii, mask: [person, birth-date, phone, email, ssn, national-id, medical, \
                  bank-account, driver-licence, vehicle, passport, ip, mac] }",
             ),
             ("secrets", "{ kind: secrets, mode: block }"),
@@ -64,7 +64,7 @@ pub const TEMPLATES: &[Template] = &[
         about: "what would tell who or where a child is is replaced for good, in both directions",
         guards: &[(
             "persons",
-            "{ kind: pii, restore: false, mask: [person, address, birth-date, phone, email, ip, place, \
+            "{ kind: pii, restore: false, mask: [person, birth-date, phone, email, ip, place, \
              national-id, passport] }",
         )],
     },

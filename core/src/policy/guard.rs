@@ -148,7 +148,7 @@ const FOR: [&str; 5] = ["organisations", "teams", "keys", "tags", "models"];
 const RULE: [&str; 4] = ["tool", "arguments", "permit", "set"];
 const PATTERN: [&str; 3] = ["pattern", "mode", "longest"];
 
-const KINDS: &str = "regex, words, length, pii, secrets, tools, or a service";
+const KINDS: &str = "regex, words, length, pii, secrets, injection, tools, or a service";
 
 /// A definition and those that it is like, the nearest first.
 struct Chain<'n> {
@@ -327,7 +327,12 @@ fn guard(reader: &mut Reader<'_>, name: Arc<str>, chain: &Chain<'_>) -> Option<G
         })
     });
     let message = chain.get("message").and_then(|at| reader.text(at, "a sentence"));
-    let on = chain.get("on").map_or(Sites::ALL, |at| sites(reader, at));
+    let usual = match &check {
+        // Others' words give no orders; a model's own are no attempt on it.
+        Check::Texts(Detector::Injection(_)) => Sites { output: false, tool_arguments: false, ..Sites::ALL },
+        Check::Texts(_) | Check::Tools(_) | Check::External(_) => Sites::ALL,
+    };
+    let on = chain.get("on").map_or(usual, |at| sites(reader, at));
     let attached = attached(reader, chain);
     let guard = Guard {
         version: version(chain).into(),
@@ -375,6 +380,10 @@ fn check(
             Some(Check::Texts(Detector::Length("length".into(), most)))
         }
         "pii" | "secrets" => Some(Check::Texts(board(reader, kind, chain, actions))),
+        "injection" => {
+            let least = score(reader, chain).unwrap_or(Detector::INJECTION);
+            Some(Check::Texts(Detector::Injection(least)))
+        }
         "tools" => tool_rules(reader, chain).map(Check::Tools),
         service => {
             let Some((_, keys)) = SERVICES.iter().find(|(name, _)| *name == service) else {
