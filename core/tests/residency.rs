@@ -184,3 +184,17 @@ models:
         ["eu", "global", "eu-west-1", "eu-west-1"]
     );
 }
+
+#[test]
+fn who_may_be_called_is_found_behind_any_number_of_those_who_may_not() {
+    let outside: String = (0..20).map(|number| format!("us/m{number}, ")).collect();
+    let config = format!(
+        "{}  many: {{ targets: [ {outside}eu/m ], retries: 0 }}\n",
+        CONFIG.split("residency:").next().unwrap(),
+    );
+    let world = World::of(&config);
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+    let (_, key) = world.key(&json!({ "residency": { "regions": ["eu*"] } }));
+    let (status, answer, asked) = ask(&world, &key, "many");
+    assert_eq!((status, hosts(&asked)), (200, vec!["eu"]), "{answer}");
+}

@@ -4,8 +4,6 @@
 //! lacks what is not among its capabilities. A target that certainly cannot is left out of the plan; where none is left,
 //! the caller is told so at once, with models that can, instead of paying for a refusal of the provider.
 
-use std::sync::Arc;
-
 use gatelet_wire::{Measure, Operation};
 
 use super::authenticate;
@@ -23,7 +21,7 @@ const MOST_NAMED: usize = 3;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Default)]
-struct Needs {
+pub(super) struct Needs {
     images: bool,
     tools: bool,
     schema: bool,
@@ -32,43 +30,18 @@ struct Needs {
 }
 
 /// What a target lacks, in words that follow its name, and the field that asks for it.
-type Lack = (&'static str, &'static str);
+pub(super) type Lack = (&'static str, &'static str);
 
-/// The targets of `plan` that can do what `received` asks for.
-///
-/// # Errors
-/// None of them can.
-pub(super) fn able(
+/// The refusal of a request that none of a model's targets can serve.
+pub(super) fn incapable(
     policy: &Policy,
-    received: &Received<'_>,
     caller: &Caller,
     model: &Model,
-    plan: Vec<Arc<Target>>,
-) -> Result<Vec<Arc<Target>>, Refusal> {
-    if received.arrived.operation != Operation::Chat {
-        return Ok(plan);
-    }
-    let needs = Needs::of(received);
-    let mut lack = None;
-    let able: Vec<Arc<Target>> = plan
-        .into_iter()
-        .filter(|target| match needs.lack(target) {
-            None => true,
-            Some(found) => {
-                lack.get_or_insert(found);
-                false
-            }
-        })
-        .collect();
-    match lack.filter(|_| able.is_empty()) {
-        None => Ok(able),
-        Some((lack, param)) => Err(Refusal::Incapable {
-            model: model.name.to_string(),
-            lack,
-            param,
-            near: near(policy, caller, model, needs),
-        }),
-    }
+    needs: Needs,
+    (lack, param): Lack,
+) -> Refusal {
+    let near = near(policy, caller, model, needs);
+    Refusal::Incapable { model: model.name.to_string(), lack, param, near }
 }
 
 /// Models that can, and that the key may call.
@@ -103,7 +76,11 @@ const TOLD: &[Capability] = &[
 ];
 
 impl Needs {
-    fn of(received: &Received<'_>) -> Self {
+    /// None: it is no conversation, and nothing is known of who can do that.
+    pub(super) fn of(received: &Received<'_>) -> Option<Self> {
+        if received.arrived.operation != Operation::Chat {
+            return None;
+        }
         let fields = &received.fields;
         let images = fields.may_have_media() && {
             let measure = Measure::of(received.arrived.dialect, fields);
@@ -115,10 +92,10 @@ impl Needs {
         let bytes = u64::try_from(fields.as_str().len()).unwrap_or(u64::MAX);
         // Media are no text, and take fewer tokens than bytes.
         let tokens = if images { 0 } else { bytes / LONGEST_TOKEN };
-        Self { images, tools, schema, tokens }
+        Some(Self { images, tools, schema, tokens })
     }
 
-    fn lack(self, target: &Target) -> Option<Lack> {
+    pub(super) fn lack(self, target: &Target) -> Option<Lack> {
         let known = is_known(target.capabilities);
         let lacks = |capability| known && !target.has(capability);
         // Tools that can be chosen or called side by side are tools.

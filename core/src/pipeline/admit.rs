@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::able::able;
 use super::authenticate::{self, Authenticated};
 use super::books::{Books, Marks};
 use super::bound::{Asked, bound};
@@ -12,9 +11,10 @@ use super::guard;
 use super::native::Native;
 use super::receive::Received;
 use super::residency::Pins;
-use super::route::{Plan, order, plan, ruled};
+use super::route::{Plan, order, ruled};
 use super::stakes::Stakes;
 use super::waiting::Waiting;
+use super::whom::candidates;
 use gatelet_wire::Operation;
 
 use crate::domain::Caller;
@@ -243,8 +243,7 @@ pub(super) fn found(
         }
     };
     let model = ruled(core, policy, received, caller, model);
-    let plan = Pins::of(policy, caller).within(name, plan(policy, &model))?;
-    let plan = able(policy, received, caller, &model, plan)?;
+    let plan = candidates(policy, received, caller, name, &model)?;
     Ok((model, plan))
 }
 
@@ -262,8 +261,7 @@ fn fall(
     while let Some(name) = models.pop_front() {
         if authenticate::may_call(caller, &name)
             && let Resolution::Found(model) = policy.resolve(&name)
-            && let Ok(plan) = Pins::of(policy, caller).within(&name, plan(policy, &model))
-            && let Ok(plan) = able(policy, received, caller, &model, plan)
+            && let Ok(plan) = candidates(policy, received, caller, &name, &model)
         {
             return Some((name, model, plan));
         }

@@ -33,6 +33,7 @@ mod stream;
 mod tally;
 mod task;
 mod waiting;
+mod whom;
 mod wish;
 
 use std::sync::Arc;

@@ -4,12 +4,9 @@
 //! They bind whatever the gateway calls for a request that reads it: targets, fallbacks, copies, a provider's own interface. What
 //! a request names by URL is fetched from where it names it: that sends nothing of the request.
 
-use std::sync::Arc;
-
 use crate::domain::account::Document;
 use crate::domain::{Caller, Residency};
 use crate::policy::{Policy, Target};
-use crate::refusal::Refusal;
 
 /// All pins of one caller. Mostly none.
 #[derive(Debug)]
@@ -43,24 +40,5 @@ impl<'a> Pins<'a> {
     /// Each as the record shows it.
     pub fn words(&self) -> Vec<String> {
         self.pins.iter().map(ToString::to_string).collect()
-    }
-
-    /// Those of a plan that may be called.
-    ///
-    /// # Errors
-    /// None of them may.
-    pub(super) fn within(
-        &self,
-        model: &str,
-        mut plan: Vec<Arc<Target>>,
-    ) -> Result<Vec<Arc<Target>>, Refusal> {
-        if self.is_empty() {
-            return Ok(plan);
-        }
-        plan.retain(|target| self.allow(target));
-        if plan.is_empty() {
-            return Err(Refusal::Outside { model: model.to_owned(), pinned: self.words() });
-        }
-        Ok(plan)
     }
 }

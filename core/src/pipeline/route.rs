@@ -13,7 +13,7 @@ use crate::shared::Core;
 use gatelet_wire::{ErrorKind, Usage};
 
 /// No plan is longer: an outage of everything must end in an answer.
-const LONGEST: usize = 16;
+pub(super) const LONGEST: usize = 16;
 /// Output that is expected of a request that names no cap, or a larger one.
 const USUAL_OUTPUT: u64 = 500;
 
@@ -83,12 +83,17 @@ impl Plan {
     }
 }
 
-/// All targets that may be asked: a model's in their order, then those of its fallbacks, each once.
-pub(super) fn plan(policy: &Policy, model: &Model) -> Vec<Arc<Target>> {
-    let mut plan: Vec<Arc<Target>> = Vec::with_capacity(model.targets.len());
+/// The first `most` targets that may be asked: a model's in their order, then those of its fallbacks, each once.
+pub(super) fn plan(
+    policy: &Policy,
+    model: &Model,
+    most: usize,
+    may: &mut dyn FnMut(&Target) -> bool,
+) -> Vec<Arc<Target>> {
+    let mut plan: Vec<Arc<Target>> = Vec::with_capacity(model.targets.len().min(most));
     let mut add = |targets: &[Arc<Target>]| {
         for target in targets {
-            if plan.len() < LONGEST && !plan.iter().any(|there| same(there, target)) {
+            if plan.len() < most && !plan.iter().any(|there| same(there, target)) && may(target) {
                 plan.push(target.clone());
             }
         }
