@@ -91,7 +91,8 @@ pub(super) async fn attempt(
         return Err(Failed { refusal, next: Next::Elsewhere });
     }
     call.books.attempt(target, prepared.lane.name(), call.why, &prepared.loss, started);
-    let limit = call.timeouts.first.min(call.deadline.since(started));
+    let patience = call.timeouts.until_answer(call.received.asked.stream);
+    let limit = patience.min(call.deadline.since(started));
     let answered = {
         let work = pin!(run(core, call, target, prepared));
         within(core, limit, work).await

@@ -17,12 +17,12 @@ use super::fetch::Fetched;
 use super::guard::{Beside, Guarded, Guarding};
 use super::headers::Head;
 use super::receive::Received;
-use super::route::Turn;
+use super::route::{Turn, wrong};
 use super::stream::{Committed, Relay};
 use super::{headers, native, task};
 use crate::domain::Timestamp;
 use crate::domain::account::Headroom;
-use crate::policy::{Model, Target, Timeouts};
+use crate::policy::{Model, Retries, Target, Timeouts};
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -45,9 +45,6 @@ pub(super) struct Call<'a> {
     /// Where the answer is to be kept.
     pub(super) keeping: Option<Box<Keeping>>,
 }
-
-/// The longest that we wait for a target that says when to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Response<Body>, Refusal> {
     let Guarded { admitted, guarding, mut beside } = guarded;
@@ -88,7 +85,7 @@ pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Resp
     let mut last = None;
     let mut tried = Vec::new();
     while let Some(turn) = plan.asked.pop_front() {
-        if !wait(core, &turn, deadline).await {
+        if !wait(core, &turn, model.retries.wait, deadline).await {
             continue;
         }
         // What nobody can wait for any more is not asked for: the provider would be paid for it.
@@ -99,6 +96,7 @@ pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Resp
         call.output_cap = output_cap.map(|cap| target.max_output.map_or(cap, |most| cap.min(most)));
         call.books.capped(call.output_cap);
         call.why = turn.why(call.books.attempts());
+        let began = core.ports.clock.now();
         let attempted = match &mut beside {
             Some(judging) => beside_attempt(core, &mut call, target, judging).await,
             None => attempt(core, &mut call, target).await,
@@ -114,12 +112,13 @@ pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Resp
                 if caching.is_some() {
                     headers::missed(&mut head);
                 }
+                let ends = model.timeouts.attempt.map(|attempt| began.after(attempt));
                 return Ok(respond(
                     core,
                     received,
                     books,
                     model.timeouts,
-                    deadline,
+                    ends.map_or(deadline, |ends| ends.min(deadline)),
                     answer,
                     head,
                     served,
@@ -130,21 +129,24 @@ pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Resp
             Err(failed) => failed,
         };
         let now = core.ports.clock.now();
-        let hint = refusal.retry_after(now).map(Duration::from_secs);
         let turns = plan.turn(&refusal);
-        tried.extend(last.replace((target.clone(), refusal)));
         // What was streamed cannot be sent again.
-        if received.arrived.upload.is_spent() || (next == Next::Nothing && !turns) {
-            break;
-        }
+        let over = received.arrived.upload.is_spent() || (next == Next::Nothing && !turns);
+        let failed = target.clone();
         // A target that fails is not to get more requests for it than it can stand.
-        if next == Next::Again
+        if !over
             && !turns
-            && turn.tried < model.retries
+            && next == Next::Again
+            && wrong(&refusal).is_some_and(|wrong| turn.tried < model.retries.after(wrong))
             && core.board.may_retry(target.seen_as(), now)
         {
-            let pause = hint.unwrap_or_else(|| pause(core, turn.tried));
+            let hint = refusal.retry_after(now).map(Duration::from_secs);
+            let pause = hint.unwrap_or_else(|| pause(core, &model.retries, turn.tried));
             plan.again(turn, now.after(pause));
+        }
+        tried.extend(last.replace((failed, refusal)));
+        if over {
+            break;
         }
     }
     let refusal = exhausted(last, tried);
@@ -179,14 +181,14 @@ async fn beside_attempt(
 }
 
 /// Waits until a target that has failed may be asked again; false: nobody can wait so long.
-async fn wait(core: &Core, turn: &Turn, deadline: Timestamp) -> bool {
+async fn wait(core: &Core, turn: &Turn, patience: Duration, deadline: Timestamp) -> bool {
     let Some(not_before) = turn.not_before else { return true };
     let now = core.ports.clock.now();
     if not_before <= now {
         return true;
     }
     let pause = not_before.since(now);
-    if pause > PATIENCE || not_before >= deadline {
+    if pause > patience || not_before >= deadline {
         return false;
     }
     core.ports.clock.sleep(pause).await;
@@ -236,11 +238,11 @@ async fn estimated(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Response<
     Ok(finish(head, HeaderValue::from_static("application/json"), Body::Full(body)))
 }
 
-/// Doubles from a quarter of a second, with chance in it, so that callers who failed together do not return together.
-fn pause(core: &Core, tried: u32) -> Duration {
+/// Doubles, with chance in it, so that callers who failed together do not return together.
+fn pause(core: &Core, retries: &Retries, tried: u32) -> Duration {
     let mut byte = [0];
     core.ports.chance.fill(&mut byte);
-    let base = Duration::from_millis(250).saturating_mul(1 << tried.min(4));
+    let base = retries.pause.saturating_mul(1 << tried.min(4)).min(retries.wait);
     base / 2 + base.mul_f64(f64::from(byte[0]) / 512.0)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::facts;
 use super::receive::Received;
 use crate::domain::{Caller, Money, Timestamp};
-use crate::policy::{Fallbacks, Model, ModelName, Policy, Resolution, Target};
+use crate::policy::{Fallbacks, Model, ModelName, Policy, Resolution, Target, Wrong};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::route::{self, Blame, Candidate, Rng, Seen, Step, Strategy};
 use crate::shared::Core;
@@ -257,6 +257,30 @@ impl Asks<'_> {
         let usage = Usage { input: self.likely_input, output, ..Usage::default() };
         let service = self.received.asked.service_tier.as_deref();
         Some(price.at(self.received.arrived.started).cost(&usage, service))
+    }
+}
+
+/// What was wrong with an attempt after which the same target may be asked again; none: it will not go better.
+pub(super) fn wrong(refusal: &Refusal) -> Option<Wrong> {
+    match refusal {
+        Refusal::Upstream { error, .. } => match error.kind {
+            ErrorKind::RateLimit => Some(Wrong::RateLimit),
+            ErrorKind::Timeout => Some(Wrong::Timeout),
+            ErrorKind::Overloaded | ErrorKind::Api => Some(Wrong::Provider),
+            ErrorKind::Authentication
+            | ErrorKind::Billing
+            | ErrorKind::Permission
+            | ErrorKind::NotFound
+            | ErrorKind::InvalidRequest
+            | ErrorKind::TooLarge
+            | ErrorKind::Conflict => None,
+        },
+        Refusal::UpstreamFailed { failure, .. } => Some(match failure {
+            UpstreamFailure::TimedOut => Wrong::Timeout,
+            UpstreamFailure::Unreachable | UpstreamFailure::Broken => Wrong::Network,
+            UpstreamFailure::Malformed => Wrong::Provider,
+        }),
+        _ => None,
     }
 }
 

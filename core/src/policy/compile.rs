@@ -9,12 +9,9 @@ use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEnt
 use super::model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts, Wildcard, WildcardTarget};
 use super::read::{At, Reader, Spot};
 use super::resolve::{known, target};
-use super::{Host, Policy, Problems, Provider, node, residency, rings};
+use super::{Host, Policy, Problems, Provider, Retries, node, residency, rings};
 use crate::registry::{Catalogue, near_names};
 use crate::route::{Place, Strategy};
-
-/// Attempts after the first, where the document says nothing.
-const RETRIES: u32 = 2;
 
 impl Policy {
     /// Reads and compiles a document in YAML or JSON; `file` is its name in messages.
@@ -104,7 +101,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
         strategy: Strategy::default(),
         fallbacks: Fallbacks::default(),
         rules: Arc::default(),
-        retries: RETRIES,
+        retries: Retries::default(),
         timeouts: Timeouts::default(),
         repeats: None,
         estimate: None,
@@ -113,7 +110,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
 }
 
 fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Providers, entry: ModelEntry) {
-    let retries = entry.retries.unwrap_or(RETRIES);
+    let retries = entry.retries;
     let (strategy, timeouts) = (entry.strategy, entry.timeouts);
     let (repeats, estimate) = (entry.repeats, entry.estimate);
     let cache = entry.cache.map(Arc::new);

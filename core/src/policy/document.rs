@@ -16,6 +16,7 @@ use super::price::price;
 use super::price::{PRICE, TIER, meters};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
+use super::recourse::{self, Retries};
 #[cfg(test)]
 use super::residency::PIN;
 use super::residency::{Pin, residency};
@@ -106,7 +107,7 @@ pub(super) struct ModelEntry {
     pub(super) context_window: Vec<(ModelName, Spot)>,
     pub(super) content_policy: Vec<(ModelName, Spot)>,
     pub(super) rules: Vec<(Condition, (ModelName, Spot))>,
-    pub(super) retries: Option<u32>,
+    pub(super) retries: Retries,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,
@@ -389,7 +390,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         context_window: Vec::new(),
         content_policy: Vec::new(),
         rules: Vec::new(),
-        retries: None,
+        retries: Retries::default(),
         timeouts: Timeouts::default(),
         repeats: None,
         estimate: None,
@@ -418,10 +419,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         context_window: on("context_window").map(|at| names(reader, at)).unwrap_or_default(),
         rules: fields.get("rules").map(|at| rules(reader, at)).unwrap_or_default(),
         content_policy: on("content_policy").map(|at| names(reader, at)).unwrap_or_default(),
-        retries: fields.get("retries").and_then(|at| {
-            let count = |text: &str| text.parse().ok().filter(|count| *count <= 10);
-            reader.parsed(at, "a whole number from 0 to 10", count)
-        }),
+        retries: recourse::retries(reader, &fields),
         timeouts: timeouts_given.unwrap_or_default(),
         estimate: fields.get("estimate").and_then(|at| {
             let count = |text: &str| text.parse().ok().filter(|count| *count > 0);
@@ -480,7 +478,7 @@ fn target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<TargetEntry> {
     Some(TargetEntry { spot, provider, model, base_model, price, max_output, context, place, region })
 }
 
-const TIMEOUTS: [&str; 3] = ["first", "idle", "total"];
+const TIMEOUTS: [&str; 4] = ["first", "attempt", "idle", "total"];
 
 fn timeouts(reader: &mut Reader<'_>, at: &At<'_>) -> Timeouts {
     let usual = Timeouts::default();
@@ -490,6 +488,7 @@ fn timeouts(reader: &mut Reader<'_>, at: &At<'_>) -> Timeouts {
     };
     Timeouts {
         first: time("first").unwrap_or(usual.first),
+        attempt: time("attempt"),
         idle: time("idle").unwrap_or(usual.idle),
         total: time("total").unwrap_or(usual.total),
     }

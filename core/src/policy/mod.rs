@@ -17,6 +17,7 @@ mod price;
 mod problem;
 mod provider;
 mod read;
+mod recourse;
 mod residency;
 mod resolve;
 mod rings;
@@ -33,6 +34,7 @@ pub use guard::{Guards, Whom};
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
+pub use recourse::{Retries, Wrong};
 pub use residency::Pin;
 pub use sink::{Sink, SinkWay};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatelet_wire::{Edit, Json, Operation};
 use http::Uri;
 
-use super::{Caching, Provider};
+use super::{Caching, Provider, Retries};
 use crate::registry::{Capabilities, Capability, Price, StatedCost};
 use crate::route::{Condition, Place, Strategy};
 
@@ -60,7 +60,7 @@ pub struct Model {
     /// Which requests are another model's: the first that holds decides.
     pub rules: Arc<[Rule]>,
     /// Further attempts at a target after the first one failed in a way that may pass.
-    pub retries: u32,
+    pub retries: Retries,
     pub timeouts: Timeouts,
     /// A stream that says one and the same piece more often than this in a row is ended.
     pub repeats: Option<u32>,
@@ -80,7 +80,7 @@ impl Model {
             strategy: Strategy::default(),
             fallbacks: Fallbacks::default(),
             rules: Arc::default(),
-            retries: 0,
+            retries: Retries::each(0),
             timeouts: Timeouts::default(),
             repeats: None,
             estimate: None,
@@ -196,15 +196,35 @@ impl Fallbacks {
 pub struct Timeouts {
     /// From the sending of the request to the first byte of content.
     pub first: Duration,
+    /// One attempt, from the sending of the request to the end of its answer. None: a whole answer has `first`, a stream
+    /// what is left of `total`.
+    pub attempt: Option<Duration>,
     /// Between two pieces of a stream.
     pub idle: Duration,
     /// All attempts together, to the end of the answer.
     pub total: Duration,
 }
 
+impl Timeouts {
+    /// How long an attempt may take until the caller may have its answer: until a stream's first content, or all of a
+    /// whole one.
+    pub fn until_answer(&self, stream: bool) -> Duration {
+        match self.attempt {
+            Some(attempt) if stream => attempt.min(self.first),
+            Some(attempt) => attempt,
+            None => self.first,
+        }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { first: Duration::from_mins(2), idle: Duration::from_mins(1), total: Duration::from_mins(10) }
+        Self {
+            first: Duration::from_mins(2),
+            attempt: None,
+            idle: Duration::from_mins(1),
+            total: Duration::from_mins(10),
+        }
     }
 }
 
@@ -217,7 +237,7 @@ pub(super) struct Wildcard {
     pub(super) strategy: Strategy,
     pub(super) fallbacks: Fallbacks,
     pub(super) rules: Arc<[Rule]>,
-    pub(super) retries: u32,
+    pub(super) retries: Retries,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,

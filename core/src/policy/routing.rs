@@ -47,7 +47,7 @@ pub(super) fn place(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Place {
     }
 }
 
-const HEALTH: [&str; 4] = ["faults", "out", "longest", "ramp"];
+const HEALTH: [&str; 5] = ["faults", "out", "longest", "ramp", "retry_percent"];
 
 /// When targets go out, and for how long.
 pub(super) fn health(reader: &mut Reader<'_>, at: &At<'_>) -> Rules {
@@ -61,7 +61,8 @@ pub(super) fn health(reader: &mut Reader<'_>, at: &At<'_>) -> Rules {
     };
     let (out, longest) = (time("out").unwrap_or(usual.out), time("longest").unwrap_or(usual.longest));
     let ramp = time("ramp").unwrap_or(usual.ramp);
-    Rules { faults: faults.unwrap_or(usual.faults), out, longest: longest.max(out), ramp }
+    let retry_mille = mille(reader, &fields, "retry_percent").unwrap_or(usual.retry_mille);
+    Rules { faults: faults.unwrap_or(usual.faults), out, longest: longest.max(out), ramp, retry_mille }
 }
 
 /// Rules in their order.
@@ -137,11 +138,15 @@ fn condition(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Condition> {
             parts.iter().filter_map(|at| reader.parsed(at, &format!("one of {words}"), part)).collect();
     }
     condition.hours = hours(reader, &fields);
-    condition.mille = fields.get("percent").and_then(|at| {
-        let mille = |text: &str| decimal(text, 1)?.try_into().ok().filter(|mille| *mille <= 1_000);
-        reader.parsed(at, "a part of a hundred with at most one decimal place, such as 5 or 0.5", mille)
-    });
+    condition.mille = mille(reader, &fields, "percent");
     Some(condition)
+}
+
+/// A part of a hundred, in thousandths.
+pub(super) fn mille(reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str) -> Option<u16> {
+    let mille = |text: &str| decimal(text, 1)?.try_into().ok().filter(|mille| *mille <= 1_000);
+    let expected = "a part of a hundred with at most one decimal place, such as 5 or 0.5";
+    fields.get(key).and_then(|at| reader.parsed(at, expected, mille))
 }
 
 /// One value or several, of which any will do.

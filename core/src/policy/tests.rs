@@ -101,7 +101,8 @@ fn every_example_in_the_default_document_is_sound() {
     assert!(support.targets.iter().all(|target| target.price.is_some()));
     assert!(policy.key_limits().rpm.is_some() && !policy.key_limits().soft_budget.is_empty());
     // No example was lost on the way: every key that the reader knows is in the document.
-    for key in document::known_keys().into_iter().chain(guard::known_keys()) {
+    let known = document::known_keys().into_iter().chain(guard::known_keys()).chain(recourse::known_keys());
+    for key in known {
         assert!(enabled.contains(&format!("{key}:")), "`{key}` has no example");
     }
 }
@@ -124,7 +125,7 @@ models:
     assert_eq!(targets, ["openai/gpt-4o", "anthropic/claude-haiku-4-5"]);
     assert_eq!(model.targets[1].max_output, Some(1_000));
     assert_eq!(model.fallbacks.general, [ModelName::try_from("last").unwrap()]);
-    assert_eq!(model.retries, 0);
+    assert_eq!(model.retries, Retries::each(0));
     assert_eq!(model.timeouts.first, std::time::Duration::from_secs(5));
     assert_eq!(model.timeouts.idle, Timeouts::default().idle);
     assert_eq!(headers(&model.targets[0]), [("authorization".into(), "Bearer sk-one".into())]);
@@ -326,7 +327,7 @@ fn what_becomes_of_requests_at_a_limit_is_read() {
 #[test]
 fn json_is_read_as_well() {
     let text = "{\n\t\"models\": {\n\t\t\"m\": {\"targets\": [{\"model\": \"openai/gpt-4o\"}], \"retries\": 1}\n\t}\n}\n";
-    assert_eq!(found(&policy(text), "m").retries, 1);
+    assert_eq!(found(&policy(text), "m").retries, Retries::each(1));
 }
 
 #[test]

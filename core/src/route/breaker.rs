@@ -16,6 +16,8 @@ pub struct Rules {
     pub longest: Duration,
     /// How long it takes to get back from a tenth of its share to the whole.
     pub ramp: Duration,
+    /// So many of a thousand requests that go to a target earn a retry of it.
+    pub retry_mille: u16,
 }
 
 impl Default for Rules {
@@ -25,6 +27,7 @@ impl Default for Rules {
             out: Duration::from_secs(5),
             longest: Duration::from_mins(5),
             ramp: Duration::from_secs(10),
+            retry_mille: 200,
         }
     }
 }

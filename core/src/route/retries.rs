@@ -2,16 +2,15 @@
 
 use crate::domain::Timestamp;
 
-/// What retries may be made: a fifth of the requests, one a second however few there are, and ten at once. So a target
-/// that fails every request gets a fifth more of them, and not three times as many, when it can stand it least.
+/// What retries may be made: a share of the requests (a fifth, if nobody says another), one a second however few there are,
+/// and ten at once. So a target that fails every request gets a fifth more of them, and not three times as many, when it can
+/// stand it least.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryBudget {
     left: f64,
     at: Timestamp,
 }
 
-/// What a request earns.
-const SHARE: f64 = 0.2;
 const A_SECOND: f64 = 1.0;
 const MOST: f64 = 10.0;
 
@@ -22,8 +21,9 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    pub(super) fn earn(&mut self) {
-        self.left = (self.left + SHARE).min(MOST);
+    /// A request earns so many thousandths of a retry.
+    pub(super) fn earn(&mut self, mille: u16) {
+        self.left = (self.left + f64::from(mille) / 1e3).min(MOST);
     }
 
     pub(super) fn take(&mut self, now: Timestamp) -> bool {

@@ -42,7 +42,7 @@ impl Vitals {
     pub(super) fn began(&mut self, now: Timestamp, rules: &Rules) {
         self.in_flight = self.in_flight.saturating_add(1);
         self.window.add(1, 0, now);
-        self.retries.earn();
+        self.retries.earn(rules.retry_mille);
         self.breaker.began(now, rules);
     }
 

@@ -124,6 +124,34 @@ impl World {
         block_on(self.gateway.handle(request))
     }
 
+    /// The same while the clock is turned, half a second at a time, to the end of the answer's body; and how long it took.
+    pub fn send_in_time(&self, request: Request<Body>) -> (http::response::Parts, Vec<u8>, Duration) {
+        use futures_util::future::{Either, select};
+        let clock = self.handles.clock.clone();
+        let now = || self.gateway.ports().clock.now();
+        let began = now();
+        let work = async {
+            let (head, body) = self.gateway.handle(request).await.into_parts();
+            let mut all = Vec::new();
+            let mut pieces = body.into_stream();
+            while let Some(piece) = pieces.next().await {
+                all.extend_from_slice(&piece.expect("our own bodies never break"));
+            }
+            (head, all)
+        };
+        let turn = async {
+            loop {
+                clock.advance(Duration::from_millis(500));
+                yield_now().await;
+            }
+        };
+        let (head, body) = match block_on(select(Box::pin(work), Box::pin(turn))) {
+            Either::Left((done, _)) => done,
+            Either::Right(((), _)) => unreachable!("it goes on for ever"),
+        };
+        (head, body, now().since(began))
+    }
+
     pub fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         self.call(ADMIN, method, path, body)
     }
