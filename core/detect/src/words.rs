@@ -1,7 +1,7 @@
 //! What words mean to detectors: one table that is asked once for each word of a text.
 //!
-//! `data/words.txt` and its neighbours hold lines of `sense: word word …`; a word may stand in several. The table is built at
-//! its first use (some ten thousand insertions) and then only read: a word costs its hash and mostly one look.
+//! `data/words.txt` and its neighbours hold lines of `sense: word word …`; a word may stand in several. They come packed by
+//! `build.rs`. The table is built at its first use (some ten thousand insertions) and then only read: a word costs its hash and mostly one look.
 
 use std::sync::OnceLock;
 
@@ -92,7 +92,9 @@ impl Senses {
     }
 }
 
-const LISTS: &[&str] = &[include_str!("../data/words.txt"), include_str!("../data/names.txt")];
+/// For each sense its name, a colon, its words, and a byte that is none of UTF-8's; each word is a number of letters that it
+/// shares with the one before (below 32, where no letter is), and its others.
+const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/words.bin"));
 
 /// Longer words mean nothing, and are not hashed whole.
 pub(crate) const LONGEST: usize = 32;
@@ -112,16 +114,10 @@ pub(crate) fn senses(hash: u64) -> Senses {
 
 impl Table {
     fn build() -> Self {
-        let words: usize = LISTS.iter().map(|list| list.len() / 8).sum();
-        let size = (words * 3).next_power_of_two();
+        // Half of a word is its neighbour's, so this is some three times as many places as words.
+        let size = (PACKED.len() / 4 * 3).next_power_of_two();
         let mut table = Self { places: vec![(0, 0); size], senses: vec![Senses::NONE], mask: size - 1 };
-        for line in LISTS.iter().flat_map(|list| list.lines()) {
-            let Some((name, words)) = line.split_once(": ") else { continue };
-            let sense = Senses::named(name);
-            for word in words.split(' ') {
-                table.insert(hash(word.as_bytes()), sense);
-            }
-        }
+        each(PACKED, |sense, word| table.insert(hash(word), Senses::named(sense)));
         table
     }
 
@@ -161,6 +157,25 @@ impl Table {
     }
 }
 
+/// Tells every word of what `build.rs` packed, with its sense's name.
+fn each(packed: &[u8], mut tell: impl FnMut(&str, &[u8])) {
+    for list in packed.split(|byte| *byte == 0xff) {
+        let Some(colon) = list.iter().position(|byte| *byte == b':') else { continue };
+        let (sense, mut rest) = list.split_at(colon);
+        let sense = str::from_utf8(sense).unwrap_or_default();
+        rest = rest.get(1..).unwrap_or_default();
+        let mut word: Vec<u8> = Vec::with_capacity(LONGEST);
+        while let Some((shared, letters)) = rest.split_first() {
+            let end = letters.iter().position(|byte| *byte < b' ').unwrap_or(letters.len());
+            let (own, others) = letters.split_at(end);
+            word.truncate(usize::from(*shared));
+            word.extend_from_slice(own);
+            tell(sense, &word);
+            rest = others;
+        }
+    }
+}
+
 fn tag(hash: u64) -> u32 {
     let tag = (hash >> 32) as u32;
     tag.max(1)
@@ -191,4 +206,32 @@ pub(crate) fn hash(word: &[u8]) -> u64 {
         before = byte;
         hash
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_lists_comes_out_as_it_was_written() {
+        let mut written = BTreeSet::new();
+        for line in [include_str!("../data/words.txt"), include_str!("../data/names.txt")]
+            .map(str::lines)
+            .into_iter()
+            .flatten()
+        {
+            let (sense, words) = line.split_once(": ").unwrap();
+            assert_ne!(Senses::named(sense), Senses::NONE, "{sense}");
+            written.extend(words.split(' ').map(|word| (sense.to_owned(), word.to_owned())));
+        }
+        let mut read = BTreeSet::new();
+        each(PACKED, |sense, word| {
+            assert!(senses(hash(word)).meets(Senses::named(sense)), "{word:?}");
+            read.insert((sense.to_owned(), String::from_utf8(word.to_vec()).unwrap()));
+        });
+        assert!(read == written);
+        assert!(read.len() > 10_000);
+    }
 }
