@@ -20,6 +20,8 @@ pub enum Resource {
     Archive,
     /// Records of requests, and what somebody thinks of the answers.
     Record,
+    /// What requests said and were answered, where that is kept.
+    Content,
     /// The gateway's own work: what a tick does.
     Gateway,
     /// The description of this interface.
@@ -69,6 +71,7 @@ impl Resource {
             Self::Audit => "audit",
             Self::Archive => "archive",
             Self::Record => "record",
+            Self::Content => "content",
             Self::Gateway => "gateway",
             Self::Interface => "interface",
         }
@@ -79,7 +82,7 @@ impl Resource {
     pub fn is_somebodys(self) -> bool {
         match self {
             // What is said of the interface is the same for all.
-            Self::Key | Self::Scope(_) | Self::Spend | Self::Record | Self::Interface => true,
+            Self::Key | Self::Scope(_) | Self::Spend | Self::Record | Self::Content | Self::Interface => true,
             Self::Credential | Self::Audit | Self::Archive | Self::Gateway => false,
         }
     }
@@ -107,6 +110,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::GatewayAdmin, Resource::Audit, READ),
     (Role::GatewayAdmin, Resource::Archive, READ),
     (Role::GatewayAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
+    (Role::GatewayAdmin, Resource::Content, &[Verb::Read, Verb::Delete]),
     (Role::GatewayAdmin, Resource::Gateway, &[Verb::Read, Verb::Run]),
     (Role::GatewayAdmin, Resource::Spend, READ),
     (Role::GatewayAdmin, Resource::Interface, READ),
@@ -139,12 +143,14 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::OrgAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
     (Role::OrgAdmin, Resource::Spend, READ),
     (Role::OrgAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
+    (Role::OrgAdmin, Resource::Content, READ),
     (Role::OrgAdmin, Resource::Interface, READ),
     // Not the team's own limits: those are for who gave them.
     (Role::TeamAdmin, Resource::Key, MANAGE),
     (Role::TeamAdmin, Resource::Scope(ScopeKind::Team), READ),
     (Role::TeamAdmin, Resource::Spend, READ),
     (Role::TeamAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
+    (Role::TeamAdmin, Resource::Content, READ),
     (Role::TeamAdmin, Resource::Scope(ScopeKind::Member), MANAGE),
     (Role::TeamAdmin, Resource::Interface, READ),
     (Role::Member, Resource::Key, MANAGE),

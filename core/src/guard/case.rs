@@ -87,6 +87,11 @@ impl Case {
         !self.vault.restored().is_empty()
     }
 
+    /// What was hidden so far, with what stands for it; the longest first.
+    pub fn hidden(&self) -> Vec<(Box<str>, Box<str>)> {
+        self.vault.hidden()
+    }
+
     /// Whether an answer has to pass before anybody reads it: it may be changed.
     pub fn changes_answers(&self) -> bool {
         self.has_hidden() || self.guards.iter().any(|guard| guard.on.of_answers() && guard.changes())

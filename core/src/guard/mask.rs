@@ -105,6 +105,15 @@ impl Vault {
         placeholder
     }
 
+    /// Values and what stands for each, the longest value first.
+    pub(super) fn hidden(&self) -> Vec<(Box<str>, Box<str>)> {
+        let pairs =
+            self.by_value.iter().map(|((_, value), hidden)| (value.clone(), hidden.placeholder.clone()));
+        let mut all: Vec<(Box<str>, Box<str>)> = pairs.collect();
+        gatelet_wire::sort::sort_by(&mut all, |(one, _), (other, _)| other.len().cmp(&one.len()));
+        all
+    }
+
     /// What becomes values again.
     pub(super) fn restored(&self) -> &BTreeMap<Box<str>, Box<str>> {
         &self.restored

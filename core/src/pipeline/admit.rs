@@ -91,7 +91,7 @@ pub(super) async fn admit<'a>(
             Grant::Held { output_tokens, headroom, soft_passed, shadowed } => {
                 let capped = received.asked.max_output.is_none() && asked.limited;
                 let output_cap = capped.then_some(output_tokens / u64::from(received.asked.choices));
-                books.held(asked.likely_tokens, asked.known_units);
+                books.held(&received, asked.likely_tokens, asked.known_units);
                 books.pinned(&Pins::of(&policy, &caller));
                 marks.soft_passed = soft_passed;
                 marks.shadowed = shadowed;

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gatelet_wire::{Loss, Operation, Units};
 
+use super::content::{Keeper, written};
 use super::receive::Received;
 use super::residency::Pins;
 use super::route::blame;
@@ -54,6 +55,8 @@ pub(super) struct Books {
     waits: Option<Timestamp>,
     /// At limits.
     queued: Duration,
+    /// Where the configuration wants prompt and answer kept.
+    keeper: Option<Box<Keeper>>,
     pub(super) tally: Tally,
 }
 
@@ -143,8 +146,10 @@ impl Books {
             saved: None,
             guards: Vec::new(),
         };
+        let keeper = Keeper::of(&core, received, caller);
         Box::new(Self {
             core,
+            keeper,
             state: State::Asked,
             shard: key.shard.clone(),
             accounts,
@@ -167,10 +172,18 @@ impl Books {
     }
 
     /// The ledger holds what was asked for.
-    pub(super) fn held(&mut self, likely_input: u64, known_units: Units) {
+    pub(super) fn held(&mut self, received: &Received<'_>, likely_input: u64, known_units: Units) {
         self.state = State::Held;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.asked(&received.arrived.body);
+        }
         self.likely_input = likely_input;
         self.known_units = known_units;
+    }
+
+    /// Prompt and answer are looked at where they are to be kept.
+    pub(super) fn keeper(&mut self) -> Option<&mut Keeper> {
+        self.keeper.as_deref_mut()
     }
 
     /// What the input will be, by its size.
@@ -268,6 +281,7 @@ impl Books {
         self.record.loss = loss.items().map(str::to_owned).collect();
         self.target = Some(target.clone());
         self.tally = Tally::default();
+        self.tally.transcript = self.keeper.as_ref().map(|keeper| Box::new(keeper.transcript()));
         self.sent = true;
         self.core.board.began(target.seen_as(), now);
         self.watched = Some(Watched { since: now, first: None });
@@ -464,8 +478,20 @@ impl Books {
             entries: vec![entry],
             notices,
         };
-        let work = post(self.core.clone(), self.shard.clone(), transaction);
-        Closing { work: Some(Box::pin(work)), defer: self.core.ports.defer.clone() }
+        let work: BoxFuture<'static, Result<(), Fault>> = match self.keeper.take() {
+            None => Box::pin(post(self.core.clone(), self.shard.clone(), transaction)),
+            Some(keeper) => {
+                let content = keeper.done(self.tally.transcript.take(), self.target.as_deref());
+                let (record, attempts) = (self.record.clone(), self.attempts.clone());
+                let (core, shard) = (self.core.clone(), self.shard.clone());
+                Box::pin(async move {
+                    // Before the record says that it is kept.
+                    let transaction = written(&core, &content, record, &attempts, transaction).await;
+                    post(core, shard, transaction).await
+                })
+            }
+        };
+        Closing { work: Some(work), defer: self.core.ports.defer.clone() }
     }
 
     /// Puts usage and cost into the record.
@@ -590,14 +616,16 @@ fn in_millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1_000.0
 }
 
+/// Between two tries.
+pub(super) const PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_secs(2),
+];
+
 /// Tries a settlement until the ledger takes it. It is idempotent by its hold, so that trying again is safe.
 async fn post(core: Arc<Core>, shard: ShardId, transaction: Transaction) -> Result<(), Fault> {
-    const PAUSES: [Duration; 4] = [
-        Duration::from_millis(50),
-        Duration::from_millis(200),
-        Duration::from_millis(800),
-        Duration::from_secs(2),
-    ];
     let ports = &core.ports;
     for pause in PAUSES {
         match ports.ledger.transact(&shard, transaction.clone(), ports.clock.now()).await {

@@ -302,6 +302,9 @@ async fn give(core: &Arc<Core>, admitted: Admitted<'_>, entry: &Entry, again: Ag
     books.lost(&loss);
     books.hit("hit", &entry.label.target, entry.label.cost(), core.ports.clock.now());
     books.sent(body.len());
+    if let Some(keeper) = books.keeper() {
+        keeper.answered(&body, stream);
+    }
     let _ = books.close(Ending::done(200)).await;
     let mut head = Head::new();
     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());

@@ -16,6 +16,7 @@ use super::receive::Received;
 use super::tally::Tally;
 use crate::guard::{GuardStream, Note};
 use crate::policy::{Provider, Target};
+use crate::record::content::Transcript;
 use crate::registry::StatedCost;
 use gatelet_wire::DialectId;
 
@@ -250,7 +251,7 @@ impl Flow {
                 }
             }
             tally.state(self.stated.as_ref(), frame.data);
-            self.writer.record(&self.events, self.tape.as_deref_mut());
+            self.writer.record(&self.events, Taps::of(&mut self.tape, tally));
             match &mut self.writer {
                 Writer::Verbatim => {}
                 Writer::HideUsage => {
@@ -268,7 +269,7 @@ impl Flow {
                     self.writer.translate(
                         &mut self.events,
                         self.guard.as_deref_mut(),
-                        self.tape.as_deref_mut(),
+                        Taps::of(&mut self.tape, tally),
                         &mut out,
                     );
                 }
@@ -311,6 +312,9 @@ impl Flow {
         }
         for event in &self.events {
             tally.see(event);
+            if let Some(transcript) = &mut tally.transcript {
+                transcript.push(event);
+            }
         }
     }
 
@@ -346,9 +350,9 @@ impl Flow {
         {
             out.extend_from_slice(if begun { b"]" } else { b"[]" });
         }
-        self.writer.record(&self.events, self.tape.as_deref_mut());
-        let (guard, tape) = (self.guard.as_deref_mut(), self.tape.as_deref_mut());
-        self.writer.translate(&mut self.events, guard, tape, &mut out);
+        self.writer.record(&self.events, Taps::of(&mut self.tape, tally));
+        let (guard, taps) = (self.guard.as_deref_mut(), Taps::of(&mut self.tape, tally));
+        self.writer.translate(&mut self.events, guard, taps, &mut out);
         if let Some(guard) = &mut self.guard {
             watch(guard, &mut self.events)?;
         }
@@ -426,13 +430,37 @@ fn element(begun: &mut bool, data: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(data.as_bytes());
 }
 
+/// Who takes down what the caller reads.
+struct Taps<'t> {
+    tape: Option<&'t mut Tape>,
+    transcript: Option<&'t mut Transcript>,
+}
+
+impl<'t> Taps<'t> {
+    fn of(tape: &'t mut Option<Box<Tape>>, tally: &'t mut Tally) -> Self {
+        Self { tape: tape.as_deref_mut(), transcript: tally.transcript.as_deref_mut() }
+    }
+
+    fn push(&mut self, event: &Event) {
+        if let Some(tape) = &mut self.tape {
+            tape.push(event);
+        }
+        if let Some(transcript) = &mut self.transcript {
+            transcript.push(event);
+        }
+    }
+}
+
 impl Writer {
     /// Records what leaves in its upstream's own words.
-    fn record(&self, events: &[Event], tape: Option<&mut Tape>) {
-        if let (Some(tape), Self::Verbatim | Self::HideUsage | Self::List(_)) = (tape, self) {
-            for event in events {
-                tape.push(event);
+    fn record(&self, events: &[Event], mut taps: Taps<'_>) {
+        match self {
+            Self::Verbatim | Self::HideUsage | Self::List(_) => {
+                for event in events {
+                    taps.push(event);
+                }
             }
+            Self::Translate { .. } => {}
         }
     }
 
@@ -440,7 +468,7 @@ impl Writer {
         &mut self,
         events: &mut Vec<Event>,
         mut guard: Option<&mut GuardStream>,
-        mut tape: Option<&mut Tape>,
+        mut taps: Taps<'_>,
         out: &mut Vec<u8>,
     ) {
         let Self::Translate { encoder, restore, restored, loss, unsaid } = self else { return };
@@ -461,9 +489,7 @@ impl Writer {
                 }
             }
             for event in restored.iter() {
-                if let Some(tape) = tape.as_deref_mut() {
-                    tape.push(event);
-                }
+                taps.push(event);
                 encoder.push(event, out, loss);
             }
         }

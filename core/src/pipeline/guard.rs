@@ -86,6 +86,16 @@ pub(super) fn chosen(
     guards.chosen(&whom).map_err(refused)
 }
 
+impl Guarded<'_> {
+    /// What is kept of a request that is to be masked is what its guards have left.
+    pub(super) fn passed(mut self) -> Self {
+        if let Some(keeper) = self.admitted.books.keeper() {
+            keeper.passed(&self.admitted.received.arrived.body);
+        }
+        self
+    }
+}
+
 /// `room` keeps the request as it was left, if anything in it was replaced.
 pub(super) async fn guard<'a>(
     core: &Arc<Core>,
@@ -115,6 +125,9 @@ async fn judge<'a>(
             let beside =
                 judging.map(|judging| Box::new(Beside { case: case.clone(), judging: Some(judging) }));
             case.turn();
+            if let Some(keeper) = admitted.books.keeper() {
+                keeper.hides(&case);
+            }
             admitted.books.guarded(case.notes());
             let guarding = Some(Box::new(Guarding { case, json }));
             return Ok(Guarded { admitted, guarding, beside });

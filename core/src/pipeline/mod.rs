@@ -12,6 +12,7 @@ mod betas;
 mod books;
 mod bound;
 mod cache;
+mod content;
 mod explain;
 mod facts;
 mod fetch;
@@ -114,5 +115,5 @@ async fn run(
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;
     let guarded = guard::guard(core, admitted, &mut room).await?;
-    relay::relay(core, guarded).await
+    relay::relay(core, guarded.passed()).await
 }

@@ -266,6 +266,9 @@ async fn respond(
             headers::loss(&mut head, &loss);
             books.lost(&loss);
             books.sent(body.len());
+            if let Some(keeper) = books.keeper() {
+                keeper.answered(&body, false);
+            }
             // Tried until it passes or its tries run out; the answer is the caller's in any case.
             let _ = books.close(Ending::done(200)).await;
             headers::cost(&mut head, books.cost());

@@ -8,6 +8,7 @@ use gatelet_wire::{Event, Units, Usage};
 use memchr::memmem;
 
 use crate::domain::Money;
+use crate::record::content::Transcript;
 use crate::registry::StatedCost;
 
 /// What is known so far of an answer's usage.
@@ -26,6 +27,8 @@ pub(super) struct Tally {
     pub(super) stated: Option<Money>,
     /// Why the model ended, in the words of records.
     pub(super) finish: Option<&'static str>,
+    /// What the answer says, where that is kept.
+    pub(super) transcript: Option<Box<Transcript>>,
 }
 
 /// Made once: to make one takes longer than to search.

@@ -130,7 +130,7 @@ pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
 }
 
 /// `512KB`, `64MB`, `2GB`, or bytes.
-fn bytes(text: &str) -> Option<usize> {
+pub(super) fn bytes(text: &str) -> Option<usize> {
     let units = [("KB", 10), ("MB", 20), ("GB", 30)];
     let of_unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
     let (count, shift) = of_unit.unwrap_or((text, 0));

@@ -58,6 +58,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         listed,
         channels: document.alerts,
         sinks: document.sinks,
+        contents: document.contents,
         fetch,
         registry,
         ..Policy::default()

@@ -7,6 +7,9 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use super::alert::{self, Channel, Event, Mailer, Way};
 use super::cache::{CacheBounds, Caching, bounds, caching};
+#[cfg(test)]
+use super::content::CONTENT;
+use super::content::{Contents, contents};
 use super::declare::is_place;
 use super::fetch::{self, Fetch};
 use super::guard;
@@ -41,6 +44,7 @@ pub(super) struct Document {
     pub(super) health: Rules,
     pub(super) alerts: Vec<Channel>,
     pub(super) sinks: Vec<Sink>,
+    pub(super) contents: Contents,
     pub(super) residency: Vec<(Pin, Spot)>,
     pub(super) cache: CacheBounds,
     pub(super) guards: guard::Reading,
@@ -129,7 +133,7 @@ pub(super) struct TargetEntry {
     pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "providers",
     "models",
     "guards",
@@ -140,6 +144,7 @@ const SECTIONS: [&str; 12] = [
     "imported_keys",
     "alerts",
     "sinks",
+    "content",
     "residency",
     "cache",
 ];
@@ -164,6 +169,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         cache: fields.get("cache").map(|at| bounds(reader, at)).unwrap_or_default(),
         alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
         sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
+        contents: fields.get("content").map(|at| contents(reader, at)).unwrap_or_default(),
         residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
         guards: fields.get("guards").map(|at| guard::guards(reader, at)).unwrap_or_default(),
     }
@@ -732,6 +738,7 @@ pub(super) fn known_keys() -> Vec<&'static str> {
         &FETCH,
         &ALERT,
         &PIN,
+        &CONTENT,
         &["header", "prefix", "key"],
     ];
     [fixed.concat(), meters()].concat()

@@ -7,6 +7,7 @@
 mod alert;
 mod cache;
 mod compile;
+mod content;
 mod declare;
 mod document;
 mod fetch;
@@ -29,6 +30,7 @@ use std::sync::{Arc, RwLock};
 
 pub use alert::{Channel, Event, Mailer, Way};
 pub use cache::{CacheBounds, Caching, Control, Share};
+pub use content::{Contents, Mode};
 pub use fetch::Fetch;
 pub use guard::{Guards, Whom};
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
@@ -69,6 +71,8 @@ pub struct Policy {
     channels: Vec<Channel>,
     /// Who is told of each request.
     sinks: Vec<Sink>,
+    /// Of whose requests prompts and answers are kept.
+    contents: Contents,
     /// None: nothing is fetched.
     fetch: Option<Fetch>,
     /// Who is pinned to where.

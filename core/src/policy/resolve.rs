@@ -7,7 +7,9 @@ use http::Uri;
 
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::residency::region_of;
-use super::{CacheBounds, Channel, Fetch, Guards, Passthrough, Pin, Policy, Provider, Resolution, Sink};
+use super::{
+    CacheBounds, Channel, Contents, Fetch, Guards, Passthrough, Pin, Policy, Provider, Resolution, Sink,
+};
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 use crate::route::{Place, Rules};
@@ -152,6 +154,11 @@ impl Policy {
     /// Who is told what an admin should know.
     pub fn channels(&self) -> &[Channel] {
         &self.channels
+    }
+
+    /// Of whose requests prompts and answers are kept.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// Who is told of each request.

@@ -136,14 +136,9 @@ fn sink(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<Sink> {
     let (url, reach) = place(reader, &fields, way)?;
     let mut text = |name: &str| fields.get(name).and_then(|at| reader.text(at, "a word"));
     let (key, word) = (text("key").filter(|key| !key.is_empty()), text("place"));
-    let sample = |text: &str| {
-        let percent: f64 = gatelet_wire::json::number(text.trim_end().strip_suffix('%')?.trim_end())?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most ten thousand")]
-        (0.01..=100.0).contains(&percent).then(|| (percent * 100.0).round() as u16)
-    };
     let sample = match fields.get("sample") {
         None => 10_000,
-        Some(at) => reader.parsed(at, "a share such as 10%, at least 0.01%", sample)?,
+        Some(at) => share(reader, at)?,
     };
     let of = |text: &str| {
         let (kind, id) = text.split_once('/')?;
@@ -167,6 +162,15 @@ fn sink(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<Sink> {
         sample,
         content: content.unwrap_or(false),
         place: word.as_deref().filter(|word| is_plain(word)).unwrap_or(way.place()).into(),
+    })
+}
+
+/// `10%`, as parts of ten thousand.
+pub(super) fn share(reader: &mut Reader<'_>, at: &At<'_>) -> Option<u16> {
+    reader.parsed(at, "a share such as 10%, at least 0.01%", |text| {
+        let percent: f64 = gatelet_wire::json::number(text.trim_end().strip_suffix('%')?.trim_end())?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most ten thousand")]
+        (0.01..=100.0).contains(&percent).then(|| (percent * 100.0).round() as u16)
     })
 }
 

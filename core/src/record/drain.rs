@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::audit;
 use super::spend::Rollup;
+use super::{audit, content};
 use crate::domain::account::Op;
 use crate::domain::{ShardId, Timestamp};
 use crate::port::{Entry, Fault, FaultKind, Ports, Transaction, feed};
@@ -43,14 +43,23 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
         };
         let mut batch: Vec<Entry> =
             entries.into_iter().take_while(|entry| self::hour(entry) == hour).collect();
+        let mut contents = content::gather(ports, shard, &mut batch).await?;
         let counted = sums.count(hour.div_euclid(24), &batch);
         batch.truncate(counted);
+        contents.retain(|(nth, _)| *nth < counted);
         settle_again(ports, shard, &batch).await?;
         let packed = pack(ports, &mut batch.iter().map(|entry| &*entry.line)).await?;
         let name = name(hour, shard, &batch);
         ports.archive.write(&name, packed).await?;
+        let mut noted = name.clone();
+        if !contents.is_empty() {
+            let packed = pack(ports, &mut contents.iter().map(|(_, line)| &**line)).await?;
+            let name = content::name_of(&name);
+            ports.archive.write(&name, packed).await?;
+            noted = format!("{noted} {name}");
+        }
         if fed {
-            feed::note(&*ports.store, shard, &name).await?;
+            feed::note(&*ports.store, shard, &noted).await?;
         }
         match sums.keep(&*ports.store).await {
             Ok(()) => {}
@@ -63,6 +72,7 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
         }
         let ids: Vec<String> = batch.iter().map(|entry| entry.id.to_string()).collect();
         ports.ledger.clear(shard, &ids).await?;
+        content::clear(ports, shard, &batch).await?;
         sums.cleared(&batch);
         sums.put_aside(&*ports.store).await?;
         drained += batch.len();

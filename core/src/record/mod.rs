@@ -1,6 +1,7 @@
 //! What is written down: one record a request and one an attempt, joined by the request's id.
 
 pub mod audit;
+pub mod content;
 mod drain;
 mod line;
 pub mod search;
@@ -116,7 +117,7 @@ pub struct Record {
     /// USD that the kept answer had cost.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub saved: Option<Money>,
-    /// `kept`: prompt and answer are in the archive beside it.
+    /// `kept`: prompt and answer are in the archive beside it; `lost`: they should be, and the store would not take them.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub content: Option<&'static str>,
     /// The regions and providers that it was pinned to, in words, one for each who pinned it.

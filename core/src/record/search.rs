@@ -51,6 +51,8 @@ pub struct Found {
 pub struct Shown {
     pub request: String,
     pub attempts: Vec<String>,
+    /// What it said and was answered, where that is kept and was asked for.
+    pub content: Option<String>,
 }
 
 /// Where a search goes on: in this hour, before this object, or within it before this line.
@@ -149,16 +151,19 @@ pub async fn search(
     Ok(Some(found))
 }
 
-/// One request by its id, in constant work.
-pub async fn show(ports: &Ports, shard: &ShardId, id: &str) -> Result<Option<Shown>, Fault> {
+/// One request by its id, in constant work; with its `content`, where there is some.
+pub async fn show(ports: &Ports, shard: &ShardId, id: &str, content: bool) -> Result<Option<Shown>, Fault> {
     let moment = RequestId::new(id).bits() >> 80;
     let Some(moment) = i64::try_from(moment).ok().and_then(|millis| millis.checked_mul(1_000)) else {
         return Ok(None);
     };
     for entry in ports.ledger.outbox(shard, WAITING).await? {
         if entry.id.ends_with(id)
-            && let Some(shown) = shown(&entry.line, id)
+            && let Some(mut shown) = shown(&entry.line, id)
         {
+            if content {
+                shown.content = super::content::waiting(ports, shard, &entry).await?;
+            }
             return Ok(Some(shown));
         }
     }
@@ -167,7 +172,11 @@ pub async fn show(ports: &Ports, shard: &ShardId, id: &str) -> Result<Option<Sho
         |name: &&String| span(name).is_some_and(|(first, last)| first <= moment + 999 && moment <= last);
     let names = names(ports, shard, moment.div_euclid(HOUR_MICROS), &mut lists).await?;
     for name in names.iter().filter(spans).rev().take(OBJECTS) {
-        if let Some(shown) = shown(&read(ports, name).await?, id) {
+        if let Some(mut shown) = shown(&read(ports, name).await?, id) {
+            if content && shown.request.contains(super::content::MARK) {
+                let text = read(ports, &super::content::name_of(name)).await?;
+                shown.content = super::content::find(&text, id).map(str::to_owned);
+            }
             return Ok(Some(shown));
         }
     }
@@ -247,7 +256,7 @@ fn shown(text: &str, id: &str) -> Option<Shown> {
             _ => {}
         }
     }
-    Some(Shown { request: request?, attempts })
+    Some(Shown { request: request?, attempts, content: None })
 }
 
 async fn read(ports: &Ports, name: &str) -> Result<String, Fault> {

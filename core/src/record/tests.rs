@@ -24,7 +24,7 @@ pub(super) fn trace<S: serde::Serializer>(trace: &Option<Trace>, serializer: S) 
     map.end()
 }
 
-fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
+pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
     Record {
         guards: if count.is_multiple_of(3) { vec![note(text, time)] } else { Vec::new() },
         v: VERSION,
@@ -171,7 +171,7 @@ fn the_schema_is_that_of_the_lines() {
 }
 
 /// Judges a value by the few words of JSON Schema that ours uses.
-fn holds(schema: &serde_json::Value, value: &serde_json::Value) {
+pub(super) fn holds(schema: &serde_json::Value, value: &serde_json::Value) {
     use serde_json::Value;
     if let Some(expected) = schema.get("const") {
         assert_eq!(value, expected);

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::langfuse::messages;
 use super::otlp::provider;
 use super::post::{Batch, Post};
+use super::said;
 use super::story::{Story, nanos, times};
 use crate::domain::Timestamp;
 
@@ -74,9 +74,8 @@ fn span(story: &Story) -> Value {
             "finish": story.line["finish"], "outcome": story.line["outcome"], "cost_usd": story.line["cost"] },
     });
     if let Some(content) = &story.content {
-        meta["input"] = json!({ "messages": messages(&content["prompt"]) });
-        meta["output"] =
-            json!({ "messages": [{ "role": "assistant", "content": content["answer"]["text"] }] });
+        meta["input"] = json!({ "messages": said::texts(&said::asked(&content["prompt"])) });
+        meta["output"] = json!({ "messages": said::texts(&said::answered(&content["answer"], story)) });
     }
     if !story.done() {
         meta["error"] = json!({ "type": story.line["outcome"], "message": story.line["outcome"] });

@@ -14,6 +14,7 @@ mod langfuse;
 mod otlp;
 mod post;
 mod proto;
+mod said;
 mod splunk;
 mod stdout;
 mod story;
@@ -200,7 +201,7 @@ async fn step(
     let Some(names) = names.first() else { return Ok(false) };
     let (name, content) =
         names.split_once(' ').map_or((&**names, None), |(name, content)| (name, Some(content)));
-    let (mut stories, whole) = match ports.archive.read(name).await? {
+    let (mut stories, mut whole) = match ports.archive.read(name).await? {
         Some(packed) => {
             let text = ports.packer.unpack(packed, LARGEST).await?;
             let text = std::str::from_utf8(&text).unwrap_or_default();
@@ -209,12 +210,10 @@ async fn step(
         // It is older than records are kept.
         None => (Vec::new(), true),
     };
-    let taken = stories.len();
-    let Some((last, _)) = stories.last() else {
+    if stories.is_empty() {
         place.next();
         return Ok(true);
-    };
-    let last = *last;
+    }
     if sink.content
         && let Some(content) = content
     {
@@ -222,7 +221,18 @@ async fn step(
         if let Ok(text) = ports.packer.unpack(packed, LARGEST).await {
             post::join(&mut stories, std::str::from_utf8(&text).unwrap_or_default());
         }
+        // What was said is longer than what was written down of it.
+        let mut size = 0;
+        let fits = stories.iter().take_while(|(_, story)| {
+            let first = size == 0;
+            size += story.said();
+            first || size <= BATCH_BYTES
+        });
+        let fits = fits.count().max(1);
+        whole &= fits == stories.len();
+        stories.truncate(fits);
     }
+    let (taken, last) = (stories.len(), stories.last().map_or(0, |(last, _)| *last));
     let stories: Vec<Story> = stories.into_iter().map(|(_, story)| story).collect();
     let batch = Batch { stories: &stories, key, sink };
     let now = ports.clock.now();

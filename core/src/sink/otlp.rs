@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::post::{Batch, Post};
 use super::proto::Proto;
+use super::said;
 use super::story::{Story, nanos, times};
 
 const MEDIA: &str = "application/x-protobuf";
@@ -174,8 +175,8 @@ fn request(span: &mut Proto, story: &Story) {
         }
     }
     if let Some(content) = &story.content {
-        put("gen_ai.input.messages", Text(&super::langfuse::messages(&content["prompt"]).to_string()));
-        put("gen_ai.output.messages", Text(&content["answer"].to_string()));
+        put("gen_ai.input.messages", Text(&said::asked(&content["prompt"]).to_string()));
+        put("gen_ai.output.messages", Text(&said::answered(&content["answer"], story).to_string()));
     }
 }
 

@@ -59,6 +59,11 @@ impl Story {
         A_LINE * (1 + self.attempts.len())
     }
 
+    /// Bytes of what it said and was answered.
+    pub(super) fn said(&self) -> usize {
+        self.content.as_ref().map_or(0, |content| content.to_string().len()) + 1
+    }
+
     fn is_for(&self, sink: &Sink) -> bool {
         let of = sink.of.as_ref().is_none_or(|(field, value)| {
             let mine =

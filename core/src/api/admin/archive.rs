@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::call::Call;
 use super::reply;
+use crate::domain::{Resource, Verb};
 use crate::port::Body;
 use crate::refusal::Refusal;
 
@@ -17,6 +18,8 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let prefix = call.query("prefix").unwrap_or_else(|| "v1/".to_owned());
     let after = call.query("after");
     let limit = call.page_size()?;
+    readable(call, &prefix)?;
+    // Names tell nothing of what stands in them.
     let names = call.core.ports.archive.list(&prefix, after.as_deref(), limit).await?;
     let next = if names.len() == limit { names.last() } else { None };
     Ok(reply(StatusCode::OK, &json!({ "next": next, "names": names })))
@@ -24,6 +27,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
 
 /// `GET /admin/v1/archive/{name}`: one object, as it lies there (gzip).
 pub(super) async fn show(call: &Call<'_>, name: &str) -> Result<Response<Body>, Refusal> {
+    readable(call, name)?;
     let bytes = call
         .core
         .ports
@@ -34,4 +38,15 @@ pub(super) async fn show(call: &Call<'_>, name: &str) -> Result<Response<Body>, 
     let mut response = Response::new(Body::Full(bytes));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
     Ok(response)
+}
+
+/// What requests said is for those who may read that.
+fn readable(call: &Call<'_>, name: &str) -> Result<(), Refusal> {
+    let content = name.starts_with("content/");
+    let reads = || call.permit.principal().clone().permit(Resource::Content, Verb::Read).is_some();
+    if content && !reads() {
+        let role = call.permit.principal().role().name();
+        return Err(Refusal::Forbidden { role, verb: Verb::Read.name(), resource: Resource::Content.name() });
+    }
+    Ok(())
 }

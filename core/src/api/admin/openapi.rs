@@ -406,10 +406,10 @@ impl Types {
             ),
             Answer::ShowRequest => ok(
                 "showRequest",
-                "One request, with its attempts and scores.",
+                "One request, with its attempts and scores; and with what it said and was answered, where that is kept and the caller may read it.",
                 json!({ "type": "object", "required": ["request", "attempts", "scores"], "properties": {
                     "request": line("request"), "attempts": { "type": "array", "items": line("attempt") },
-                    "scores": { "type": "array", "items": line("score") } } }),
+                    "scores": { "type": "array", "items": line("score") }, "content": line("content") } }),
             ),
             Answer::Score => Contract {
                 body: Some(self.reads::<requests::Scoring>()),

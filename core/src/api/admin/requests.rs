@@ -10,7 +10,7 @@ use super::call::Call;
 use super::documents::{invalid, unfit};
 use super::{read, reply};
 use crate::domain::account::Op;
-use crate::domain::{Actor, Scope, ShardId, Timestamp};
+use crate::domain::{Actor, Resource, Scope, ShardId, Timestamp, Verb};
 use crate::port::{Body, Entry, Transaction};
 use crate::record::search::{self, Found, Search, Shown};
 use crate::refusal::Refusal;
@@ -85,13 +85,19 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     Ok(response)
 }
 
-/// `GET /admin/v1/requests/{id}`: one request with its attempts and its scores.
+/// `GET /admin/v1/requests/{id}`: one request with its attempts and its scores; and with its content, for those who may read
+/// that.
 pub(super) async fn show(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
     let shard = shard(call)?;
-    let Shown { request, attempts } = found(call, &shard, id).await?;
+    let content = call.permit.principal().clone().permit(Resource::Content, Verb::Read).is_some();
+    let Shown { request, attempts, content } = found(call, &shard, id, content).await?;
     let scores = scores(call, &shard, id).await?;
     let scores = Value::from(scores).to_string();
-    let text = format!("{{\"request\":{request},\"attempts\":[{}],\"scores\":{scores}}}", attempts.join(","));
+    let content = content.map(|content| format!(",\"content\":{content}")).unwrap_or_default();
+    let text = format!(
+        "{{\"request\":{request},\"attempts\":[{}],\"scores\":{scores}{content}}}",
+        attempts.join(",")
+    );
     let mut response = Response::new(Body::Full(Bytes::from(text)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
@@ -144,7 +150,7 @@ pub(super) async fn score(call: &Call<'_>, id: &str, body: Body) -> Result<Respo
     }
     let shard = shard(call)?;
     let record: Value =
-        gatelet_wire::json::from_str(&found(call, &shard, id).await?.request).unwrap_or_default();
+        gatelet_wire::json::from_str(&found(call, &shard, id, false).await?.request).unwrap_or_default();
     let mut chance = [0; 8];
     call.dice.fill(&mut chance);
     let score_id = format!("scr_{:016x}", u64::from_be_bytes(chance));
@@ -187,9 +193,9 @@ fn home(shard: &ShardId) -> String {
 }
 
 /// A request that whoever calls may know of.
-async fn found(call: &Call<'_>, shard: &ShardId, id: &str) -> Result<Shown, Refusal> {
+async fn found(call: &Call<'_>, shard: &ShardId, id: &str, content: bool) -> Result<Shown, Refusal> {
     let none = || Refusal::NotFound { what: WHAT };
-    let shown = search::show(&call.core.ports, shard, id).await?.ok_or_else(none)?;
+    let shown = search::show(&call.core.ports, shard, id, content).await?.ok_or_else(none)?;
     let record: Value = gatelet_wire::json::from_str(&shown.request).unwrap_or_default();
     let mine = bounds(call).iter().all(|(field, value)| {
         let said = record[field.as_str()].as_str();

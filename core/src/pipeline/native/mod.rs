@@ -122,6 +122,9 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
             books.first_content(now);
             if let Body::Full(bytes) = &body {
                 books.sent(bytes.len());
+                if let Some(keeper) = books.keeper() {
+                    keeper.answered(bytes, false);
+                }
             }
             let _ = books.close(Ending::done(status.as_u16())).await;
             headers::cost(&mut head, books.cost());
