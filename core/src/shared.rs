@@ -25,6 +25,8 @@ pub struct Core {
     pub(crate) scopes: ScopeCache,
     /// Requests that wait at a limit.
     pub(crate) waiting: AtomicUsize,
+    /// Copies of requests that are under way.
+    pub(crate) copying: Arc<AtomicUsize>,
     /// What was seen of targets.
     pub(crate) board: Arc<Board>,
     /// Answers that are made in the background.
@@ -102,6 +104,7 @@ impl Core {
             keys: KeyCache::default(),
             scopes: ScopeCache::default(),
             waiting: AtomicUsize::new(0),
+            copying: Arc::default(),
             board,
             runs: Runs::default(),
             cache: Arc::default(),

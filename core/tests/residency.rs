@@ -187,9 +187,9 @@ models:
 
 #[test]
 fn who_may_be_called_is_found_behind_any_number_of_those_who_may_not() {
-    let outside: String = (0..20).map(|number| format!("us/m{number}, ")).collect();
+    let outside = (0..20).map(|number| format!("us/m{number}")).collect::<Vec<_>>().join(", ");
     let config = format!(
-        "{}  many: {{ targets: [ {outside}eu/m ], retries: 0 }}\n",
+        "{}  many: {{ targets: [ {outside}, eu/m ], retries: 0 }}\n",
         CONFIG.split("residency:").next().unwrap(),
     );
     let world = World::of(&config);

@@ -18,6 +18,10 @@ models:
   kinds: { targets: [one/m], retries: { rate_limit: 2, timeout: 0, provider: 3, network: 1, pause: 1s, wait: 20s } }
   slow: { targets: [one/m], retries: 0, timeouts: { first: 5s, attempt: 30s, idle: 2m } }
   usual: { targets: [one/m], retries: 0, timeouts: { first: 5s, idle: 20s } }
+  copied: { targets: [ { model: one/m, price: { input: "1", output: "10" } } ], retries: 0, copies: [ { to: other } ] }
+  paid: { targets: [ { model: one/m, price: { input: "1", output: "10" } } ], retries: 0, copies: [ { to: other, billed: true } ] }
+  rare: { targets: [one/m], retries: 0, copies: [ { to: other, percent: 25 } ] }
+  other: { targets: [ { model: two/m, price: { input: "2", output: "20" } } ], retries: 0 }
 health: { faults: 1000 }
 "#;
 
@@ -96,4 +100,106 @@ fn an_attempt_has_a_time_of_its_own_beside_that_of_the_first_content() {
         let expected = Duration::from_secs(seconds);
         assert!(took >= expected && took < expected + Duration::from_secs(3), "{model} {stream}: {took:?}");
     }
+}
+
+fn hosts(world: &World) -> Vec<String> {
+    let asked = world.handles.upstream.asked();
+    asked.iter().map(|one| one.uri.host().unwrap().split('.').next().unwrap().to_owned()).collect()
+}
+
+fn requests(world: &World) -> Vec<Value> {
+    world.records().into_iter().filter(|record| record["kind"] == "request").collect()
+}
+
+#[test]
+fn a_copy_goes_elsewhere_in_the_background_and_nobody_pays_for_it() {
+    for stream in [false, true] {
+        let world = World::of(CONFIG);
+        world.handles.upstream.always(move |_, _| {
+            Ok(if stream {
+                world::sse(world::ok(completion_chunks("hi", Some((5, 1)))))
+            } else {
+                whole(200, &completion("hi", 5, 1))
+            })
+        });
+        let (id, key) = world.key(&json!({ "limits": { "budget": ["1 USD / day"], "rpm": 5 } }));
+        let response = world.send(openai(&key, &question("copied", stream)));
+        let asked = response.headers()["x-gatelet-request-id"].to_str().unwrap().to_owned();
+        world::read(response);
+        assert_eq!(hosts(&world), ["one"], "nobody waits for the copy");
+        let records = requests(&world);
+        assert_eq!(hosts(&world), ["one", "two"]);
+        let copy = records
+            .iter()
+            .find(|record| record["copy_of"] == *asked)
+            .unwrap_or_else(|| panic!("{records:?}"));
+        assert_eq!(
+            (&copy["target"], &copy["cost"], &copy["outcome"]),
+            (&json!("two/m"), &json!("0"), &json!("done")),
+            "{copy}"
+        );
+        // 5 tokens at 2 and one at 20 dollars for a million.
+        assert_eq!(
+            (&copy["unbilled"], copy["usage"]["output"].as_u64()),
+            (&json!("0.00003"), Some(1)),
+            "{copy}"
+        );
+        let usage = world.usage(&id);
+        assert_eq!(usage["budget"][0]["spent"], "0.000015", "{usage}");
+        let (_, report) = world.admin("GET", "/admin/v1/spend", &json!({}));
+        assert!(
+            report.to_string().contains("0.000015") && !report.to_string().contains("0.00003\""),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn a_copy_that_is_billed_is_held_and_charged_like_any_request() {
+    let (world, _) = world();
+    let (id, key) = world.key(&json!({ "limits": { "budget": ["1 USD / day"], "rpm": 5 } }));
+    assert_eq!(world.send(openai(&key, &question("paid", false))).status(), 200);
+    let records = requests(&world);
+    let copy = records.iter().find(|record| record["copy_of"].is_string()).unwrap();
+    assert_eq!((&copy["cost"], &copy["unbilled"]), (&json!("0.00003"), &Value::Null), "{copy}");
+    let usage = world.usage(&id);
+    assert_eq!(usage["budget"][0]["spent"], "0.000045", "{usage}");
+    // Who may not call it has no copy, and hears nothing of that.
+    let (_, key) = world.key(&json!({ "models": ["paid"] }));
+    assert_eq!(world.send(openai(&key, &question("paid", false))).status(), 200);
+    assert_eq!(requests(&world).iter().filter(|record| record["target"] == "two/m").count(), 1);
+}
+
+#[test]
+fn copies_are_a_share_bounded_in_number_and_bound_by_pins_and_hurt_nobody() {
+    let (world, key) = world();
+    for _ in 0..40 {
+        assert_eq!(world.send(openai(&key, &question("copied", false))).status(), 200);
+    }
+    requests(&world);
+    assert_eq!(hosts(&world).iter().filter(|host| *host == "two").count(), 32, "no more at a time");
+    let before = hosts(&world).len();
+    for _ in 0..200 {
+        world.send(openai(&key, &question("rare", false)));
+        futures_executor::block_on(world.handles.defer.run_all());
+    }
+    let copies = hosts(&world)[before..].iter().filter(|host| *host == "two").count();
+    assert!((25..80).contains(&copies), "a quarter: {copies}");
+    let before = hosts(&world).len();
+    let (_, pinned) = world.key(&json!({ "residency": { "providers": ["one"] } }));
+    assert_eq!(world.send(openai(&pinned, &question("copied", false))).status(), 200);
+    requests(&world);
+    assert_eq!(hosts(&world)[before..], ["one"]);
+    world.handles.upstream.always(|request, _| {
+        Ok(if request.uri().host().unwrap().starts_with("two") {
+            says(500)
+        } else {
+            whole(200, &completion("hi", 5, 1))
+        })
+    });
+    let response = world.send(openai(&key, &question("copied", false)));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["x-gatelet-attempts"]),
+        (200, &"1".parse().unwrap())
+    );
 }

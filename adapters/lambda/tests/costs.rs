@@ -214,6 +214,8 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         content: None,
         cache: None,
         saved: None,
+        copy_of: None,
+        unbilled: None,
         guards: Vec::new(),
     };
     let attempt = Attempt {

@@ -231,6 +231,19 @@ pub(super) fn found(
     caller: &Caller,
     name: &str,
 ) -> Result<(Arc<Model>, Vec<Arc<Target>>), Refusal> {
+    let model = named(core, policy, received, caller, name)?;
+    let plan = candidates(policy, received, caller, name, &model)?;
+    Ok((model, plan))
+}
+
+/// The model of a name, or the one that its rules send the request to.
+pub(super) fn named(
+    core: &Core,
+    policy: &Policy,
+    received: &Received<'_>,
+    caller: &Caller,
+    name: &str,
+) -> Result<Arc<Model>, Refusal> {
     let model = match resolve(policy, received, name) {
         Resolution::Found(model) => model,
         Resolution::Unknown { .. } if received.arrived.operation == Operation::Native => {
@@ -242,9 +255,7 @@ pub(super) fn found(
             return Err(Refusal::ModelUnknown { model: name.to_owned(), near });
         }
     };
-    let model = ruled(core, policy, received, caller, model);
-    let plan = candidates(policy, received, caller, name, &model)?;
-    Ok((model, plan))
+    Ok(ruled(core, policy, received, caller, model))
 }
 
 /// The next of the models to fall to that there is, that can, and that the key may call.

@@ -17,7 +17,7 @@ use super::sound::{self, Sound};
 use super::tally::Tally;
 use crate::domain::Caller;
 use crate::domain::account::{Op, Settle};
-use crate::domain::{AccountId, HoldId, Money, ShardId, Timestamp};
+use crate::domain::{AccountId, HoldId, Money, RequestId, ShardId, Timestamp};
 use crate::guard::Note;
 use crate::policy::{Model, ModelName, Target};
 use crate::port::{Defer, Entry, Fault, Transaction};
@@ -144,6 +144,8 @@ impl Books {
             residency: Vec::new(),
             cache: None,
             saved: None,
+            copy_of: None,
+            unbilled: None,
             guards: Vec::new(),
         };
         let keeper = Keeper::of(&core, received, caller);
@@ -206,6 +208,12 @@ impl Books {
     /// Where the request may go.
     pub(super) fn pinned(&mut self, pins: &Pins<'_>) {
         self.record.residency = pins.words();
+    }
+
+    /// The request is a copy of another. One that nobody pays for costs nothing; what it would have cost is written down.
+    pub(super) fn copy_of(&mut self, of: RequestId, billed: bool) {
+        self.record.copy_of = Some(of);
+        self.record.unbilled = (!billed).then_some(Money::ZERO);
     }
 
     /// What guards said so far; of what they say again, the gravest word stays.
@@ -514,6 +522,9 @@ impl Books {
         self.record.cost = self.tally.stated.unwrap_or_else(|| {
             price.map_or(Money::ZERO, |price| price.at(self.record.at).cost(&usage, tier))
         });
+        if let Some(unbilled) = &mut self.record.unbilled {
+            *unbilled = std::mem::replace(&mut self.record.cost, Money::ZERO);
+        }
         self.record.usage = usage;
         self.record.usage_estimated = estimated;
     }

@@ -13,6 +13,7 @@ mod books;
 mod bound;
 mod cache;
 mod content;
+mod copies;
 mod explain;
 mod facts;
 mod fetch;
@@ -34,6 +35,7 @@ mod stream;
 mod tally;
 mod task;
 mod waiting;
+mod ways;
 mod whom;
 mod wish;
 

@@ -333,6 +333,13 @@ impl Arrived {
         }
     }
 
+    /// The same as a request of its own, for which nobody waits.
+    pub(super) fn copy(&self, id: RequestId, started: Timestamp) -> Box<Self> {
+        let mut copy = Self { id, started, ..self.again(self.body.clone()) };
+        copy.knobs.timeout = None;
+        Box::new(copy)
+    }
+
     /// How it came.
     pub(super) fn approach<'a>(&'a self, core: &'a Core) -> Approach<'a> {
         Approach::by(core, self.door, self.peer, &self.headers)

@@ -19,7 +19,7 @@ use super::headers::Head;
 use super::receive::Received;
 use super::route::{Turn, wrong};
 use super::stream::{Committed, Relay};
-use super::{headers, native, task};
+use super::{copies, headers, native, task};
 use crate::domain::Timestamp;
 use crate::domain::account::Headroom;
 use crate::policy::{Model, Retries, Target, Timeouts};
@@ -47,7 +47,7 @@ pub(super) struct Call<'a> {
 }
 
 pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Response<Body>, Refusal> {
-    let Guarded { admitted, guarding, mut beside } = guarded;
+    let Guarded { admitted, guarding, beside } = guarded;
     if admitted.received.arrived.native.is_some() {
         return Box::pin(native::relay(core, admitted)).await;
     }
@@ -65,6 +65,22 @@ pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Resp
             Looked::Ask(admitted, keeping) => (*admitted, keeping),
         },
     };
+    // What services still judge is not copied: they may say that nobody is to read it.
+    if !admitted.model.extras.copies.is_empty() && beside.is_none() {
+        copies::send(core, &admitted.received, &admitted.caller, &admitted.model);
+    }
+    attempts(core, Guarded { admitted, guarding, beside }, keeping, caching.is_some()).await
+}
+
+/// One target after another, as planned, until one has an answer. `cached`: its answers are kept for others, though not this
+/// one.
+pub(super) async fn attempts(
+    core: &Arc<Core>,
+    guarded: Guarded<'_>,
+    keeping: Option<Box<Keeping>>,
+    cached: bool,
+) -> Result<Response<Body>, Refusal> {
+    let Guarded { admitted, guarding, mut beside } = guarded;
     let Admitted { received, model, mut plan, mut books, output_cap, headroom, marks, .. } = admitted;
     books.marked(&marks);
     let total = model.timeouts.total.min(core.settings.deadline);
@@ -109,7 +125,7 @@ pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Resp
                 if let (Some(keeping), Answer::Whole { body, .. }) = (&mut keeping, &answer) {
                     keeping.body(received.arrived.dialect, target, body);
                 }
-                if caching.is_some() {
+                if cached {
                     headers::missed(&mut head);
                 }
                 let ends = model.timeouts.attempt.map(|attempt| began.after(attempt));

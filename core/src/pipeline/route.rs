@@ -23,9 +23,9 @@ pub(super) struct Plan {
     /// In the order in which they are asked.
     pub(super) asked: VecDeque<Turn>,
     /// Who is asked in their place once a target has said that the request is longer than it can take.
-    context_window: VecDeque<Turn>,
+    pub(super) context_window: VecDeque<Turn>,
     /// The same, once a target has said that its rules forbid the request.
-    content_policy: VecDeque<Turn>,
+    pub(super) content_policy: VecDeque<Turn>,
 }
 
 /// One target's turn.
@@ -33,7 +33,7 @@ pub(super) struct Plan {
 pub(super) struct Turn {
     pub(super) target: Arc<Target>,
     /// Which of the plan's models it is of: 0 is the one that was asked for.
-    leg: usize,
+    pub(super) leg: usize,
     /// How often it was asked before, for this request.
     pub(super) tried: u32,
     /// It is not asked again before.

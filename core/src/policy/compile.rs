@@ -103,6 +103,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
         fallbacks: Fallbacks::default(),
         rules: Arc::default(),
         retries: Retries::default(),
+        extras: Arc::default(),
         timeouts: Timeouts::default(),
         repeats: None,
         estimate: None,
@@ -111,7 +112,7 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
 }
 
 fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Providers, entry: ModelEntry) {
-    let retries = entry.retries;
+    let (retries, extras) = (entry.retries, Arc::new(entry.extras));
     let (strategy, timeouts) = (entry.strategy, entry.timeouts);
     let (repeats, estimate) = (entry.repeats, entry.estimate);
     let cache = entry.cache.map(Arc::new);
@@ -133,6 +134,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             fallbacks,
             rules,
             retries,
+            extras,
             timeouts,
             repeats,
             estimate,
@@ -148,6 +150,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             fallbacks,
             rules,
             retries,
+            extras,
             timeouts,
             repeats,
             estimate,

@@ -11,6 +11,7 @@ use super::cache::{CacheBounds, Caching, bounds, caching};
 use super::content::CONTENT;
 use super::content::{Contents, contents};
 use super::declare::is_place;
+use super::extras::{Extras, extras};
 use super::fetch::{self, Fetch};
 use super::guard;
 use super::model::{ModelName, Timeouts};
@@ -112,6 +113,9 @@ pub(super) struct ModelEntry {
     pub(super) content_policy: Vec<(ModelName, Spot)>,
     pub(super) rules: Vec<(Condition, (ModelName, Spot))>,
     pub(super) retries: Retries,
+    pub(super) extras: Extras,
+    /// Models that copies go to.
+    pub(super) copied: Vec<(ModelName, Spot)>,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,
@@ -362,7 +366,7 @@ pub(super) fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, 
     headers
 }
 
-const MODEL: [&str; 11] = [
+const MODEL: [&str; 12] = [
     "targets",
     "strategy",
     "fallbacks",
@@ -374,6 +378,7 @@ const MODEL: [&str; 11] = [
     "estimate",
     "cache",
     "guards",
+    "copies",
 ];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {
@@ -397,6 +402,8 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         content_policy: Vec::new(),
         rules: Vec::new(),
         retries: Retries::default(),
+        extras: Extras::default(),
+        copied: Vec::new(),
         timeouts: Timeouts::default(),
         repeats: None,
         estimate: None,
@@ -417,6 +424,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
     let particular = fields.get("fallbacks_on");
     let particular = particular.and_then(|at| reader.fields(at, &["context_window", "content_policy"], &[]));
     let on = |fault: &str| particular.as_ref().and_then(|lists| lists.get(fault));
+    let (extras, copied) = extras(reader, &fields);
     let timeouts_given = fields.get("timeouts").map(|at| timeouts(reader, at));
     Some(ModelEntry {
         targets: targets.iter().filter_map(|at| target(reader, at)).collect(),
@@ -426,6 +434,8 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         rules: fields.get("rules").map(|at| rules(reader, at)).unwrap_or_default(),
         content_policy: on("content_policy").map(|at| names(reader, at)).unwrap_or_default(),
         retries: recourse::retries(reader, &fields),
+        extras,
+        copied,
         timeouts: timeouts_given.unwrap_or_default(),
         estimate: fields.get("estimate").and_then(|at| {
             let count = |text: &str| text.parse().ok().filter(|count| *count > 0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatelet_wire::{Edit, Json, Operation};
 use http::Uri;
 
-use super::{Caching, Provider, Retries};
+use super::{Caching, Extras, Provider, Retries};
 use crate::registry::{Capabilities, Capability, Price, StatedCost};
 use crate::route::{Condition, Place, Strategy};
 
@@ -61,6 +61,8 @@ pub struct Model {
     pub rules: Arc<[Rule]>,
     /// Further attempts at a target after the first one failed in a way that may pass.
     pub retries: Retries,
+    /// What happens beside its answers.
+    pub extras: Arc<Extras>,
     pub timeouts: Timeouts,
     /// A stream that says one and the same piece more often than this in a row is ended.
     pub repeats: Option<u32>,
@@ -81,6 +83,7 @@ impl Model {
             fallbacks: Fallbacks::default(),
             rules: Arc::default(),
             retries: Retries::each(0),
+            extras: Arc::default(),
             timeouts: Timeouts::default(),
             repeats: None,
             estimate: None,
@@ -238,6 +241,7 @@ pub(super) struct Wildcard {
     pub(super) fallbacks: Fallbacks,
     pub(super) rules: Arc<[Rule]>,
     pub(super) retries: Retries,
+    pub(super) extras: Arc<Extras>,
     pub(super) timeouts: Timeouts,
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,

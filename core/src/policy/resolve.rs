@@ -189,6 +189,7 @@ impl Wildcard {
             fallbacks: self.fallbacks.clone(),
             rules: self.rules.clone(),
             retries: self.retries,
+            extras: self.extras.clone(),
             timeouts: self.timeouts,
             repeats: self.repeats,
             estimate: self.estimate,

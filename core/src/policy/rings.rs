@@ -14,6 +14,7 @@ pub(super) fn check(reader: &mut Reader<'_>, entries: &[ModelEntry]) {
         entry.fallbacks.iter().chain(&entry.context_window).chain(&entry.content_policy).collect()
     });
     walk(reader, entries, "rules", |entry| entry.rules.iter().map(|(_, to)| to).collect());
+    walk(reader, entries, "copies", |entry| entry.copied.iter().collect());
 }
 
 /// Where a model leads.

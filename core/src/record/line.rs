@@ -7,6 +7,7 @@ use gatelet_wire::Usage;
 use serde::Serialize;
 
 use super::{Attempt, Record};
+use crate::domain::RequestId;
 
 /// Writes one request's line, without the line feed.
 pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
@@ -57,6 +58,8 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         residency,
         cache: _,
         saved: _,
+        copy_of: _,
+        unbilled: _,
         guards,
     } = record;
     let mut line = Line { out };
@@ -129,6 +132,10 @@ fn course(record: &Record, line: &mut Line<'_>) {
     line.word(",\"cache\":", record.cache);
     if let Some(saved) = &record.saved {
         line.begin(",\"saved\":").shown(saved);
+    }
+    line.said(",\"copy_of\":", record.copy_of.as_ref().map(RequestId::as_str));
+    if let Some(unbilled) = &record.unbilled {
+        line.begin(",\"unbilled\":").shown(unbilled);
     }
 }
 

@@ -117,6 +117,12 @@ pub struct Record {
     /// USD that the kept answer had cost.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub saved: Option<Money>,
+    /// The request that it is a copy of, made by the configuration.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub copy_of: Option<RequestId>,
+    /// USD that a copy which nobody pays for would have cost; none: it is paid for.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub unbilled: Option<Money>,
     /// `kept`: prompt and answer are in the archive beside it; `lost`: they should be, and the store would not take them.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub content: Option<&'static str>,

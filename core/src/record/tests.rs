@@ -77,6 +77,8 @@ pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Rec
         residency: list.to_vec(),
         cache: count.is_multiple_of(2).then_some("hit"),
         saved: count.is_multiple_of(3).then(|| Money::from_nanos(count)),
+        copy_of: count.is_multiple_of(3).then(|| RequestId::mint(Timestamp::EPOCH, [7; 16])),
+        unbilled: count.is_multiple_of(3).then(|| Money::from_nanos(count)),
     }
 }
 

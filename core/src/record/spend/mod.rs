@@ -73,11 +73,11 @@ struct Use<'a> {
 }
 
 impl<'a> Use<'a> {
-    /// Reads a record's line. None: it is no request's.
+    /// Reads a record's line. None: it is no request's, or of one that nobody pays for.
     fn of(day: u32, line: &'a str) -> Option<Self> {
         let (mut kind, mut target, mut outcome) = (None, None, None);
         let (mut attempts, mut cost) = (0, None);
-        let (mut usage, mut tags) = (None, None);
+        let (mut usage, mut tags, mut nobodys) = (None, None, false);
         let mut fields = [const { None }; FIELDS.len()];
         each_field(line, &mut |name, value| match name {
             "kind" => kind = Some(value),
@@ -85,6 +85,7 @@ impl<'a> Use<'a> {
             "outcome" => outcome = Some(value),
             "attempts" => attempts = value.parse().unwrap_or(0),
             "cost" => cost = value.parse::<Money>().ok(),
+            "unbilled" => nobodys = true,
             "usage" => usage = Some(value),
             "tags" => tags = Some(value),
             // A caller may ask for any name; what a provider was asked for is what it bills.
@@ -95,7 +96,7 @@ impl<'a> Use<'a> {
                 }
             }
         })?;
-        if kind? != "request" {
+        if kind? != "request" || nobodys {
             return None;
         }
         if let Some(target) = target {
