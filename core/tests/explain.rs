@@ -209,3 +209,66 @@ fn bodies_are_read_strictly() {
     );
     assert_eq!(changed["customers"], json!({ "allow": "any", "template": "t" }));
 }
+
+#[test]
+fn a_plan_says_why_each_target_has_its_place_and_why_others_have_none() {
+    const PLANNED: &str = r#"
+providers:
+  us: { dialect: openai, base: "http://us.example/v1", key: a, region: us-east-1 }
+  eu: { dialect: openai, base: "http://eu.example/v1", key: b, region: eu-west-1 }
+models:
+  many:
+    strategy: weighted
+    targets: [ us/a, eu/a, { model: eu/b, level: 1 }, { model: eu/short, context: 1 } ]
+    retries: 0
+    fallbacks: [last]
+    fallbacks_on: { context_window: [wide] }
+  last: { targets: [ eu/c ], retries: 0 }
+  wide: { targets: [ eu/wide ], retries: 0 }
+health: { faults: 1 }
+"#;
+    let world = World::of(PLANNED);
+    let (id, key) = world.key(&json!({ "residency": { "regions": ["eu*"] } }));
+    let question = json!({ "messages": [{ "role": "user", "content": "x".repeat(500) }] });
+    let wish = json!({ "key": id, "model": "many", "request": question });
+    let told = explained(&world, &wish);
+    let plan = |told: &Value| -> Vec<(String, String, String)> {
+        let ways = told["plan"].as_array().unwrap().iter();
+        let text = |way: &Value, name: &str| way[name].as_str().unwrap_or_default().to_owned();
+        ways.map(|way| (text(way, "target"), text(way, "of"), text(way, "why"))).collect()
+    };
+    let row = |target: &str, of: &str, why: &str| (target.to_owned(), of.to_owned(), why.to_owned());
+    let weighted = "put in order by weighted";
+    assert_eq!(
+        plan(&told),
+        [
+            row("eu/a", "many", &format!("a target of the model itself, {weighted}")),
+            row("eu/b", "many", &format!("a target of the model itself, of level 1, {weighted}")),
+            row("eu/c", "last", "a fallback, `last`"),
+            row("eu/wide", "wide", "`wide` takes what is too long for the others"),
+        ],
+        "{told}"
+    );
+    assert_eq!(told["plan"][3]["only_on"], "context_window");
+    let absent = [
+        json!({ "target": "us/a", "why": "it is in us-east-1, and the caller is pinned to regions eu*" }),
+        json!({ "target": "eu/short", "why": "it cannot take so much input (`messages`)" }),
+    ];
+    assert_eq!(told["absent"], json!(absent), "{told}");
+    // What is out is asked last, and the plan says until when and why.
+    world.handles.upstream.push(|_, _| Ok(world::whole(500, &json!({}))));
+    world.handles.upstream.always(|_, _| Ok(world::whole(200, &world::completion("hi", 1, 1))));
+    let mut asked = question.clone();
+    asked["model"] = json!("many");
+    assert_eq!(world.send(openai(&key, &asked)).status(), 200);
+    let told = explained(&world, &wish);
+    let last = &told["plan"][2];
+    assert_eq!((&last["target"], &last["standing"]), (&json!("eu/a"), &json!("out")), "{told}");
+    assert!(last["why"].as_str().unwrap().ends_with("(provider), so it is asked last"), "{last}");
+    // Who is refused is told the same.
+    let (status, _) =
+        world.admin("PATCH", &format!("/admin/v1/keys/{id}"), &json!({ "limits": { "rpm": 0 } }));
+    assert_eq!(status, 200);
+    let told = explained(&world, &wish);
+    assert_eq!((told["admitted"] == true, plan(&told).len()), (false, 4), "{told}");
+}

@@ -40,6 +40,9 @@ fn says(status: u16) -> Response<Body> {
     whole(status, &json!({ "error": { "message": "no", "type": "server_error" } }))
 }
 
+type Answers = fn() -> Response<Body>;
+type Fails = Box<dyn Fn() -> Result<Response<Body>, Fault> + Send + Sync>;
+
 #[test]
 fn how_often_a_target_is_asked_again_depends_on_what_was_wrong() {
     let limited = |hint: &'static str| {
@@ -49,7 +52,6 @@ fn how_often_a_target_is_asked_again_depends_on_what_was_wrong() {
             Ok(response)
         }
     };
-    type Fails = Box<dyn Fn() -> Result<Response<Body>, Fault> + Send + Sync>;
     let rows: [(&str, Fails, usize, Duration); 6] = [
         ("overloaded", Box::new(|| Ok(says(503))), 4, Duration::from_secs(3)),
         (
@@ -83,7 +85,7 @@ fn an_attempt_has_a_time_of_its_own_beside_that_of_the_first_content() {
         pieces.truncate(2);
         endless(pieces)
     };
-    let rows: [(&str, bool, fn() -> Response<Body>, u64); 4] = [
+    let rows: [(&str, bool, Answers, u64); 4] = [
         ("slow", false, silent, 30),
         ("usual", false, silent, 5),
         // It has begun, and is silent: `attempt` ends it before `idle` does; without, `idle` does.

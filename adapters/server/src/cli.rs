@@ -128,6 +128,16 @@ pub enum Command {
         #[command(subcommand)]
         command: Cache,
     },
+    /// Targets of models: which are in, which are out, and why, as the process that is asked has seen them
+    Targets {
+        #[command(flatten)]
+        remote: Remote,
+        /// Words that `provider/model` must have
+        words: Vec<String>,
+        /// Only those that are not wholly in
+        #[arg(long)]
+        out: bool,
+    },
     /// What admins did, and what was refused to them
     Audit {
         #[command(flatten)]

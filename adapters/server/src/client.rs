@@ -10,6 +10,7 @@ mod logs;
 mod nouns;
 mod reconcile;
 mod show;
+mod targets;
 mod wish;
 
 pub use audit::audit;
@@ -22,6 +23,7 @@ pub use logs::{logs, score};
 pub use nouns::{keys, scopes};
 pub use reconcile::reconcile;
 pub(crate) use show::table;
+pub use targets::targets;
 
 use std::io::Write as _;
 

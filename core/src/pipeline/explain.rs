@@ -1,6 +1,5 @@
 //! What would become of a request, and why: the stages themselves, on a ledger on which nothing happens.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,9 +11,11 @@ use super::Approach;
 use super::admit::{self, admit};
 use super::authenticate::{self, authenticate};
 use super::receive::{Arrived, Asking, Came};
+use super::route::order;
+use super::ways::{Absent, Way, absent, ways};
+use super::whom::candidates;
 use crate::domain::account::{Grant, Limits, Statement};
 use crate::domain::{Caller, KeyToken, Money, Proof, RequestId, Scope, Timestamp};
-use crate::policy::Target;
 use crate::port::Peer;
 use crate::port::rehearsal::{Rehearsal, Try};
 use crate::refusal::Refusal;
@@ -56,6 +57,8 @@ pub struct Explanation {
     models: Vec<Allowed>,
     /// Whom it would be sent to, in the order in which they are tried.
     plan: Vec<Way>,
+    /// Who is not asked, and why.
+    absent: Vec<Absent>,
     /// What the ledger is asked, one try after another.
     tries: Vec<Tried>,
 }
@@ -78,19 +81,6 @@ struct Allowed {
     account: String,
     models: Vec<String>,
     allows: bool,
-}
-
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Debug, Serialize)]
-struct Way {
-    target: String,
-    dialect: &'static str,
-    /// US dollars for one unit (a token, a picture, a second), by what is counted; none: nobody has said a price.
-    price: Option<BTreeMap<&'static str, String>>,
-    max_output: Option<u64>,
-    context: Option<u64>,
-    /// Where what proves to the provider who calls comes from. Never what it is.
-    credential: &'static str,
 }
 
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -154,6 +144,7 @@ pub async fn explain(core: &Core, id: RequestId, now: Timestamp, question: Quest
         shadowed: Vec::new(),
         models: Vec::new(),
         plan: Vec::new(),
+        absent: Vec::new(),
         tries: Vec::new(),
     };
     let approach = Approach::of(&core, &parts, asking.operation.name());
@@ -189,30 +180,42 @@ impl Explanation {
             models: models.to_vec(),
             allows: authenticate::has(models, &model),
         }));
-        // Asked for apart, so that a request that limits refuse is told where it would have gone, too.
-        let found = admit::found(core, &core.policy(), &received, &arrived.caller, &model);
-        let mut plan = found.map(|(_, plan)| plan).unwrap_or_default();
+        let policy = core.policy();
+        let meant = admit::named(core, &policy, &received, &arrived.caller, &model);
         self.model = Some(model);
         let authenticated = authenticate(core, received).await;
         let admitted = match authenticated {
             Ok(authenticated) => admit(core, authenticated).await,
             Err(refusal) => Err(refusal),
         };
-        match admitted {
+        let planned = match admitted {
             Ok(mut admitted) => {
                 admitted.books.forget();
                 self.output_cap = admitted.output_cap;
                 self.fell_to = admitted.marks.fell_to;
                 self.soft_passed = admitted.marks.soft_passed;
                 self.shadowed = admitted.marks.shadowed;
-                plan = admitted.plan.asked.into_iter().map(|turn| turn.target).collect();
+                Some((admitted.model, admitted.plan))
             }
             Err(refusal) => {
                 let late = now.after(stage.waited());
                 self.refuse(&refusal, id, late);
+                None
             }
-        }
-        self.plan = plan.iter().map(|target| Way::of(target, now)).collect();
+        };
+        let Ok(received) = arrived.read() else { return };
+        // A request that is refused is told where it would have gone, too.
+        let refused = || {
+            let model = meant.ok()?;
+            let name = model.name.as_str();
+            let able = candidates(&policy, &received, &arrived.caller, name, &model).unwrap_or_default();
+            let likely = arrived.body.len() as u64 / 4;
+            let plan = order(core, &policy, &received, &model, able, likely);
+            Some((model, plan))
+        };
+        let Some((model, plan)) = planned.or_else(refused) else { return };
+        self.plan = ways(&core.board, &model, &plan, now);
+        self.absent = absent(&policy, &received, &arrived.caller, &model, &self.plan);
     }
 
     fn refuse(&mut self, refusal: &Refusal, id: &RequestId, now: Timestamp) {
@@ -232,22 +235,6 @@ impl Said {
             detail: public.message,
             param: public.param,
             retry_after: refusal.retry_after(now),
-        }
-    }
-}
-
-impl Way {
-    fn of(target: &Target, now: Timestamp) -> Self {
-        let rates = |rates: &[(crate::registry::Meter, crate::domain::Rate)]| {
-            rates.iter().map(|(meter, rate)| (meter.word(), dollars(rate.picos()))).collect()
-        };
-        Self {
-            target: target.to_string(),
-            dialect: target.provider.dialect.name(),
-            price: target.price.as_ref().map(|price| rates(price.at(now).rates())),
-            max_output: target.max_output,
-            context: target.context,
-            credential: target.provider.credential_source(),
         }
     }
 }
@@ -281,10 +268,4 @@ impl Tried {
             accounts: met.collect(),
         }
     }
-}
-
-/// Pico-dollars as a decimal.
-fn dollars(picos: u64) -> String {
-    let text = format!("{}.{:012}", picos / 1_000_000_000_000, picos % 1_000_000_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -30,6 +30,11 @@ impl<'a> Sieve<'a> {
         Self { pins: Pins::of(policy, caller), needs: Needs::of(received) }
     }
 
+    /// Where the caller's requests may go, in words.
+    pub(super) fn pinned(&self) -> Vec<String> {
+        self.pins.words()
+    }
+
     /// Why a target is not asked; none: it may be.
     pub(super) fn judge(&self, target: &Target) -> Option<Absence> {
         if !self.pins.allow(target) {

@@ -61,15 +61,23 @@ fn shown(told: &Value) -> String {
     }
     let ways = told["plan"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !ways.is_empty() {
-        let mut rows = vec![["TARGET", "DIALECT", "CREDENTIAL", "USD PER UNIT"].map(str::to_owned).to_vec()];
+        let titles = ["TARGET", "WHY", "DIALECT", "CREDENTIAL", "USD PER UNIT"];
+        let mut rows = vec![titles.map(str::to_owned).to_vec()];
         rows.extend(ways.iter().map(|way| {
             let rates = way["price"].as_object().map(|rates| {
                 rates.iter().map(|(meter, rate)| format!("{meter} {}", word(rate))).collect::<Vec<_>>()
             });
             let price = rates.map_or_else(|| "no price".to_owned(), |rates| rates.join(", "));
-            vec![word(&way["target"]), word(&way["dialect"]), word(&way["credential"]), price]
+            let [target, why, dialect, credential] =
+                ["target", "why", "dialect", "credential"].map(|name| word(&way[name]));
+            vec![target, why, dialect, credential, price]
         }));
         let _ = writeln!(text, "PLAN\n{}", table(&rows));
+    }
+    let absent = told["absent"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !absent.is_empty() {
+        let rows = absent.iter().map(|one| vec![word(&one["target"]), word(&one["why"])]);
+        let _ = writeln!(text, "NOT ASKED\n{}", table(&rows.collect::<Vec<_>>()));
     }
     text.push_str(&verdict(told));
     text
