@@ -103,7 +103,7 @@ async fn unbilled<'a>(
     let hold = HoldId::from(&received.arrived.id);
     let mut books = Books::open(core.clone(), &received, &caller, Vec::new(), hold);
     let units = received.outline.as_deref().map(|outline| outline.known_units).unwrap_or_default();
-    books.held(likely, units);
+    books.held(&received, likely, units);
     books.pinned(&Pins::of(&policy, &caller));
     books.customer(stakes.customer.clone());
     books.teaches(&model);
