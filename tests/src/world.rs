@@ -239,13 +239,13 @@ models:
     retries: 0
   "impatient/*":
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
-    timeouts: {{ first: 1s, idle: 1s }}
+    timeouts: {{ first: 5s, idle: 5s }}
     retries: 0
   "spare/*":
     targets:
       - {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
       - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
-    timeouts: {{ first: 1s }}
+    timeouts: {{ first: 5s }}
     retries: 0
   "refused-spare/*":
     targets:

@@ -93,8 +93,8 @@ async fn holds_at_once(worker: &Worker) -> Result<()> {
         // The first request brings the news.
         check_eq!(ask(&key, known).await?.status, 200);
         while ask(&key, name).await?.status != 200 {
-            // One second, on a machine three times slower.
-            ensure!(pushed.elapsed() < Duration::from_secs(3), "{name} is not known yet");
+            // One second, on a machine ten times slower.
+            ensure!(pushed.elapsed() < Duration::from_secs(10), "{name} is not known yet");
         }
     }
     Ok(())

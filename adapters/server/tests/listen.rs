@@ -231,7 +231,7 @@ async fn a_caller_that_leaves_takes_the_body_with_it() {
     assert!(stream.read(&mut some).await.unwrap() > 0);
     assert!(!server.dropped.load(Ordering::SeqCst));
     drop(stream);
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + Duration::from_secs(30);
     while !server.dropped.load(Ordering::SeqCst) {
         assert!(Instant::now() < end, "the body lives on");
         sleep(Duration::from_millis(10)).await;
@@ -269,7 +269,7 @@ async fn further_connections_wait_for_a_place() {
     let waits = timeout(Duration::from_millis(300), second.read(&mut some)).await;
     assert!(waits.is_err(), "it was served while the only place was taken");
     drop(first);
-    assert!(timeout(Duration::from_secs(5), second.read(&mut some)).await.unwrap().unwrap() > 0);
+    assert!(timeout(Duration::from_secs(30), second.read(&mut some)).await.unwrap().unwrap() > 0);
 }
 
 #[tokio::test]

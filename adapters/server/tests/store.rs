@@ -71,7 +71,7 @@ async fn a_second_process_is_told_that_the_folder_is_in_use() {
     assert!(error.to_string().contains("in use by another gatelet"), "{error}");
     drop(first);
     // A child that another test of this process starts right now has the lock until it has become its own program.
-    let end = std::time::Instant::now() + Duration::from_secs(5);
+    let end = std::time::Instant::now() + Duration::from_secs(30);
     while let Err(error) = Embedded::open(folder.path()) {
         assert!(std::time::Instant::now() < end, "{error}");
         std::thread::sleep(Duration::from_millis(10));

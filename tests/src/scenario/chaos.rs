@@ -25,13 +25,15 @@ struct Row {
     outcome: &'static str,
     /// The target's answer had begun, so that its provider may bill it.
     billed: bool,
-    /// The longest that the fault itself may take.
+    /// What the fault itself takes.
     within: Duration,
 }
 
-const AT_ONCE: Duration = Duration::from_secs(1);
-/// The models here wait a second for the first content.
-const A_SILENCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::ZERO;
+/// The models here wait so long for the first content: on a busy machine a healthy target may need a second for it.
+const A_SILENCE: Duration = Duration::from_secs(5);
+/// What else a request may take here, where hosts and many scenarios share two processors.
+const WORK: Duration = Duration::from_secs(10);
 
 const fn row(name: &'static str, outcome: &'static str, play: fn() -> Play) -> Row {
     Row { name, model: "spare", streamed: false, play, outcome, billed: false, within: AT_ONCE }
@@ -129,8 +131,7 @@ async fn answered(world: Arc<World>, row: &Row) -> Result<()> {
     check_eq!(answer.header("x-gatelet-attempts"), Some("2"));
     check_eq!(answer.header("x-gatelet-model"), Some(format!("up-anthropic/{script}").as_str()));
     ensure!(answer.text().contains("sec"), "{}", answer.text());
-    // Hosts under test share two processors: three times what it takes alone.
-    ensure!(took < row.within * 3, "it took {took:?}");
+    ensure!(took >= row.within && took < row.within + WORK, "it took {took:?}");
     check_eq!(world.closed_books(&key).await?.spent, cost(10, 2));
     let id = answer.header("x-gatelet-request-id").context("no request id")?;
     let records = recorded(&world, id, 3).await?;

@@ -159,7 +159,7 @@ async fn a_provider_that_does_not_answer_times_out(world: Arc<World>) -> Result<
     let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
     check_eq!(answer.status, 504, "{}", answer.text());
     is_an_error_of(Dialect::OpenAi, &answer.json()?)?;
-    world.upstream.only(script)?.until_left(std::time::Duration::from_secs(5)).await?;
+    world.upstream.only(script)?.until_left(std::time::Duration::from_secs(20)).await?;
     check_eq!(world.closed_books(&key).await?.held, 0);
     Ok(())
 }
@@ -175,7 +175,7 @@ async fn a_provider_that_falls_silent_in_the_middle_times_out(world: Arc<World>)
     body["stream"] = json!(true);
     let answer = world.ask(Dialect::OpenAi, &key, &body).whole().await?;
     ends_in_an_error(Dialect::OpenAi, &answer)?;
-    world.upstream.only(script)?.until_left(std::time::Duration::from_secs(5)).await?;
+    world.upstream.only(script)?.until_left(std::time::Duration::from_secs(20)).await?;
     ensure!(world.closed_books(&key).await?.spent > 0, "what was generated is not charged");
     Ok(())
 }

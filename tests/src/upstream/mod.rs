@@ -125,7 +125,7 @@ impl Upstream {
 
     /// Waits until this many requests for the model have arrived.
     pub async fn arrived(&self, model: &str, count: usize) -> Result<Vec<Arc<Received>>> {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(30);
         loop {
             let received = self.received(model);
             if received.len() >= count {
