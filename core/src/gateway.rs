@@ -40,7 +40,8 @@ impl Gateway {
         let route = Route::of(&path, query, &parts.headers).or_native(&path, &parts.headers, core);
         let words = Words::of(&route);
         let answer = boxed(|| api::answer(core, id.clone(), now, route, parts, body)).await;
-        signed(answer.unwrap_or_else(|refusal| refused(&id, now, words, &refusal)), &id, words)
+        let refused = |refusal| refused(&core.ports, &id, now, words, &refusal);
+        signed(answer.unwrap_or_else(refused), &id, words)
     }
 
     /// What is to be done from time to time: archives records. Hosts call it every second, or by their schedule.
@@ -86,8 +87,8 @@ pub fn unready(ports: &Ports, request: &Request<Body>, why: Unready) -> Response
     let words = Words::of(&route);
     let answer = match (route, why) {
         (Route::Live, _) => api::live(),
-        (_, Unready::Store(fault)) => refused(&id, now, words, &Refusal::Internal(fault)),
-        (_, Unready::Config(_)) => refused(&id, now, words, &Refusal::Unconfigured),
+        (_, Unready::Store(fault)) => refused(ports, &id, now, words, &Refusal::Internal(fault)),
+        (_, Unready::Config(_)) => refused(ports, &id, now, words, &Refusal::Unconfigured),
     };
     signed(answer, &id, words)
 }
@@ -129,7 +130,11 @@ impl Words {
     }
 }
 
-fn refused(id: &RequestId, now: Timestamp, words: Words, refusal: &Refusal) -> Response<Body> {
+fn refused(ports: &Ports, id: &RequestId, now: Timestamp, words: Words, refusal: &Refusal) -> Response<Body> {
+    // Its caller is told that the log tells more.
+    if let Refusal::Internal(fault) = refusal {
+        ports.log.failed(&format!("request {id} was not served"), fault);
+    }
     let public = refusal.public(id);
     let (body, kind) = match words {
         Words::Vendor(dialect) => (dialect.dialect().write_error(&public), "application/json"),

@@ -268,6 +268,13 @@ fn a_store_that_is_down_refuses_and_tells_nothing_of_itself() {
     assert_eq!(response.headers()["retry-after"], "1");
     let body = read_json(response);
     assert!(!body.to_string().contains("address"), "{body}");
+    // Who reads the log is told, by the name that the caller knows.
+    let id = body["request_id"].as_str().unwrap();
+    let lines = world.handles.log.lines();
+    assert!(
+        lines.iter().any(|line| line.contains(id) && line.contains("the address of the database")),
+        "{lines:?}"
+    );
     let ready = world.send(Request::builder().uri("http://gate/health/ready").body(Body::Empty).unwrap());
     assert_eq!(ready.status(), 503);
 }

@@ -405,12 +405,8 @@ impl Inner {
         loop {
             let output = self
                 .table
-                .client
-                .query()
-                .table_name(&self.table.name)
-                .consistent_read(true)
+                .query(&log_pk(shard))
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :until")
-                .expression_attribute_values(":pk", text(log_pk(shard)))
                 .expression_attribute_values(":from", text(place(from)))
                 .expression_attribute_values(":until", text(place(until - 1)))
                 .set_exclusive_start_key(start)

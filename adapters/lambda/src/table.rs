@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -61,6 +62,12 @@ impl Table {
         format!("{:x}.{:x}", self.mark, self.count.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// A query of what one key of partition has, which sees what was written before it.
+    pub(crate) fn query(&self, pk: &str) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.name).consistent_read(true);
+        query.expression_attribute_values(":pk", text(pk))
+    }
+
     pub(crate) async fn get(
         &self,
         operation: &'static str,
@@ -98,11 +105,7 @@ impl Table {
         let mut items = Vec::new();
         while items.len() < limit {
             let mut query = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .consistent_read(true)
-                .expression_attribute_values(":pk", text(pk))
+                .query(pk)
                 .set_filter_expression(filter.map(str::to_owned))
                 .set_exclusive_start_key(start)
                 .limit(i32::try_from(limit - items.len()).unwrap_or(i32::MAX));

@@ -186,12 +186,8 @@ impl Inner {
         const OPERATION: &str = "ledger.keep";
         let output = self
             .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .consistent_read(true)
+            .query(&log_pk(shard))
             .key_condition_expression("pk = :pk AND sk <= :sk")
-            .expression_attribute_values(":pk", text(log_pk(shard)))
             .expression_attribute_values(":sk", text(place(number)))
             .scan_index_forward(false)
             .limit(1)

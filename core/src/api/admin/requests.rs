@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::documents::{invalid, unfit};
+use super::routes::REQUESTS;
 use super::{read, reply};
 use crate::domain::account::Op;
 use crate::domain::{Actor, Resource, Scope, ShardId, Timestamp, Verb};
@@ -16,28 +17,10 @@ use crate::record::search::{self, Found, Search, Shown};
 use crate::refusal::Refusal;
 
 const WHAT: &str = "request";
-/// Fields by which requests are looked for.
-pub(super) const FIELDS: [&str; 17] = [
-    "org",
-    "team",
-    "project",
-    "user",
-    "key",
-    "alias",
-    "customer",
-    "session",
-    "tags",
-    "operation",
-    "dialect",
-    "model",
-    "target",
-    "outcome",
-    "status",
-    "fault",
-    "finish",
-];
+/// What else a search says; all other words of its query are fields of a record.
+const OWN: [&str; 6] = ["shard", "from", "to", "after", "limit", "format"];
 
-/// `GET /admin/v1/requests?from=&to=&after=&limit=&format=`, and a value for each of [`FIELDS`]: records of requests, the
+/// `GET /admin/v1/requests?from=&to=&after=&limit=&format=`, and a value for each field of [`REQUESTS`]: records of requests, the
 /// newest first. A page may have fewer than asked for, or none, and still a `next`: the archive is read a bounded piece at a time.
 pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let shard = shard(call)?;
@@ -55,8 +38,9 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     if from > to {
         return Err(unfit("from", "expected a moment that is not after `to`"));
     }
+    let fields = REQUESTS.iter().filter(|word| !OWN.contains(word));
     let mut only: Vec<(String, String)> =
-        FIELDS.iter().filter_map(|field| Some(((*field).to_owned(), call.query(field)?))).collect();
+        fields.filter_map(|field| Some(((*field).to_owned(), call.query(field)?))).collect();
     only.extend(bounds(call));
     let search = Search { from, to, only, limit: call.page_size()? };
     let after = call.query("after");

@@ -89,7 +89,7 @@ const SPEND: &[&str] = &[
     "shard", "from", "to", "by", "format", "org", "team", "project", "user", "key", "customer", "provider",
     "model", "tag",
 ];
-const REQUESTS: &[&str] = &[
+pub(super) const REQUESTS: &[&str] = &[
     "shard",
     "from",
     "to",
