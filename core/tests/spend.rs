@@ -317,3 +317,47 @@ fn who_runs_a_team_is_told_of_that_team_alone() {
     let (_, stranger) = world.key(&json!({}));
     assert_eq!(world.call(&stranger, "GET", "/admin/v1/spend", &json!({})).0, 403);
 }
+
+/// A store in which somebody else is always faster.
+struct Raced(Arc<dyn Store>, Arc<AtomicUsize>);
+
+#[async_trait]
+impl OverStore for Raced {
+    fn under(&self) -> &dyn Store {
+        &*self.0
+    }
+    async fn turn(&self, call: &'static str, _: &[u8]) -> Result<(), Fault> {
+        let lost = call == "put"
+            && self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        if lost { Err(Fault::new(FaultKind::Conflict, "store.put", "raced")) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_tick_that_loses_every_race_is_no_failure_and_loses_nothing() {
+    let races = Arc::new(AtomicUsize::new(0));
+    let count = races.clone();
+    let world = World::with(|ports| Ports { store: Arc::new(Raced(ports.store.clone(), count)), ..ports });
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hello", 3, 2))));
+    let (_, key) = world.key(&json!({}));
+    assert_eq!(
+        world
+            .send(openai(
+                &key,
+                &json!({ "model": "plain", "messages": [{ "role": "user", "content": "hello" }] })
+            ))
+            .status(),
+        200
+    );
+    races.store(usize::MAX, Ordering::Relaxed);
+    assert_eq!(world.admin("POST", "/admin/v1/tick", &json!({})).0, 200);
+    let lines = world.handles.log.lines();
+    assert!(lines.iter().any(|line| line.contains("records wait for the next tick")), "{lines:?}");
+    races.store(0, Ordering::Relaxed);
+    block_on(world.gateway.tick()).unwrap();
+    let requests: Vec<Value> =
+        world.records().into_iter().filter(|record| record["kind"] == "request").collect();
+    let ids: std::collections::BTreeSet<&str> =
+        requests.iter().map(|record| record["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 1, "{requests:?}");
+}

@@ -18,7 +18,7 @@ use crate::world::World;
 /// Scenarios wait far more than they work, so many run at a time.
 const AT_A_TIME: usize = 24;
 /// No scenario may take longer; a host that hangs is a failure, not a pause.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A world that is started by the first scenario that needs it. A failed start is remembered: it is not tried again.
 type Lazy = Arc<OnceCell<Result<Arc<World>, String>>>;

@@ -131,7 +131,7 @@ impl Driver {
         request["id"] = id.into();
         let line = format!("{request}\n");
         self.stdin.lock().await.write_all(line.as_bytes()).await.context("the driver does not listen")?;
-        let answer = tokio::time::timeout(Duration::from_secs(90), receiver).await;
+        let answer = tokio::time::timeout(Duration::from_mins(4), receiver).await;
         answer.context("no answer in time")?.context("the driver ended")
     }
 }

@@ -241,6 +241,14 @@ models:
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     timeouts: {{ first: 5s, idle: 5s }}
     retries: 0
+  "kept/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+    cache: 10m
+  "kept-by-org/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+    cache: {{ ttl: 10m, scope: org }}
   "spare/*":
     targets:
       - {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
@@ -275,6 +283,8 @@ models:
     targets: [ {{ model: up-openai/breaks-after-content, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     fallbacks: [ claude/never-reached ]
     retries: 0
+# So little that what is large comes from the host's store.
+cache: {{ memory: 64KB }}
 "#
     )
 }

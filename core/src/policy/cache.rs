@@ -107,10 +107,11 @@ const BOUNDS: [&str; 4] = ["memory", "entry", "store", "wait"];
 pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
     let usual = CacheBounds::default();
     let Some(fields) = reader.fields(at, &BOUNDS, &[]) else { return usual };
-    let mut size = |key, expected: &str, most: usize| {
-        fields
-            .get(key)
-            .and_then(|at| reader.parsed(at, expected, |text| bytes(text).filter(|size| *size <= most)))
+    let mut size = |key, expected: &str, most: u64| {
+        let read = |text: &str| bytes(text).filter(|size| *size <= most);
+        let size = fields.get(key).and_then(|at| reader.parsed(at, expected, read))?;
+        // Where addresses have 32 bits, no more than that is there to be used.
+        Some(usize::try_from(size).unwrap_or(usize::MAX))
     };
     let memory = size("memory", "a size up to 64GB, such as 64MB, or 0", 64 << 30);
     let entry = size("entry", "a size up to 16MB, such as 1MB", 16 << 20);
@@ -130,12 +131,12 @@ pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
 }
 
 /// `512KB`, `64MB`, `2GB`, or bytes.
-pub(super) fn bytes(text: &str) -> Option<usize> {
+pub(super) fn bytes(text: &str) -> Option<u64> {
     let units = [("KB", 10), ("MB", 20), ("GB", 30)];
     let of_unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
     let (count, shift) = of_unit.unwrap_or((text, 0));
-    let count: usize = count.trim_end().parse().ok()?;
-    count.checked_mul(1_usize.checked_shl(shift)?)
+    let count: u64 = count.trim_end().parse().ok()?;
+    count.checked_mul(1 << shift)
 }
 
 const CACHING: [&str; 5] = ["ttl", "max_ttl", "scope", "on_request", "controls"];

@@ -63,6 +63,14 @@ impl Kind {
         }
     }
 
+    /// Whether one process answers many requests at a time.
+    pub fn serves_many_at_a_time(self) -> bool {
+        match self {
+            Self::Server | Self::Worker => true,
+            Self::Lambda => false,
+        }
+    }
+
     /// Whether it learns of it before the answer has begun, too. The runtime of Workers, as it runs on a developer's machine,
     /// notices only by writing.
     pub fn sees_clients_leave_early(self) -> bool {
@@ -126,18 +134,8 @@ impl Host {
         archive_at(self.address).await
     }
 
-    /// Lets the host do now what it does from time to time: move records to the archive. As its schedule does, it comes again
-    /// when the store did not answer in time.
+    /// Lets the host do now what it does from time to time: move records to the archive.
     pub async fn tick(&self) -> Result<()> {
-        const TRIES: usize = 3;
-        for _ in 1..TRIES {
-            let answer = self.admin(Method::POST, "/admin/v1/tick").whole().await?;
-            if answer.status != 503 {
-                ensure!(answer.status == 200, "tick: {}: {}", answer.status, answer.text());
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        }
         self.admin(Method::POST, "/admin/v1/tick").expect(200).await.map(drop)
     }
 

@@ -19,6 +19,7 @@ macro_rules! scenarios {
 mod at_limit;
 mod bad_input;
 mod bedrock;
+mod cache;
 mod chaos;
 mod chat;
 mod clients;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Scenario> {
         at_limit::scenarios(),
         headers::scenarios(),
         chat::scenarios(),
+        cache::scenarios(),
         verbatim::scenarios(),
         clients::scenarios(),
         bedrock::scenarios(),
