@@ -146,6 +146,9 @@ async fn an_answer_that_no_process_remembers_is_given_again_by_the_hosts_store(
 }
 
 async fn a_tenants_answer_is_never_given_to_another(world: Arc<World>) -> Result<()> {
+    for org in ["kept-a", "kept-b"] {
+        world.host.admin(Method::POST, "/admin/v1/orgs").json(&json!({ "id": org })).expect(201).await?;
+    }
     let of = async |org: &str| world.host.key(json!({ "org": org })).await;
     let (mine, ours, theirs) = (of("kept-a").await?, of("kept-a").await?, of("kept-b").await?);
     let script = "kept-of-an-organisation";
