@@ -132,8 +132,8 @@ fn settings(reader: &mut Reader<'_>, fields: &super::read::Fields<'_>, usual: Ke
     let mode = fields.get("keep").map_or(usual.mode, |at| mode(reader, at, usual.mode));
     let sample = fields.get("sample").and_then(|at| share(reader, at));
     let most = fields.get("most").and_then(|at| {
-        let fits = |size: &usize| (SMALLEST..=LARGEST).contains(size);
-        let read = |text: &str| super::cache::bytes(text).filter(fits);
+        let size = |text: &str| usize::try_from(super::cache::bytes(text)?).ok();
+        let read = |text: &str| size(text).filter(|size| (SMALLEST..=LARGEST).contains(size));
         reader.parsed(at, "a size from 1KB to 256KB, such as 64KB", read)
     });
     Keep { mode, sample: sample.unwrap_or(usual.sample), most: most.unwrap_or(usual.most) }
