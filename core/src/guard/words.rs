@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::pattern::{folded, is_word};
+use super::pattern::{is_word, small};
 use super::scan::{Scanner, Span};
 
 /// A list of terms, as a tree of their letters with a way back from each place (Aho and Corasick).
@@ -56,7 +56,7 @@ impl Words {
         for term in terms.into_iter().filter(|term| !term.is_empty()) {
             let mut at = 0_usize;
             for letter in term.chars() {
-                let letter = if rules.folds { folded(letter) } else { letter };
+                let letter = if rules.folds { small(letter) } else { letter };
                 let known = children.get(at).and_then(|ways| ways.get(&letter)).copied();
                 let next = known.unwrap_or_else(|| {
                     let made = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
@@ -190,7 +190,7 @@ impl WordMachine {
             self.ended.clear();
         }
         out.append(&mut self.ended);
-        let small = if self.tree.folds { folded(letter) } else { letter };
+        let small = if self.tree.folds { small(letter) } else { letter };
         self.letters.push_back(self.at);
         self.before.push_back(self.last.is_some_and(is_word));
         self.node = self.tree.next(self.node, small);

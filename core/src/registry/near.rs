@@ -24,8 +24,10 @@ fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
     if plain && one.len().abs_diff(other.len()) > most && !other.starts_with(one) && !one.starts_with(other) {
         return None;
     }
-    let one: Vec<char> = one.chars().flat_map(char::to_lowercase).take(LONGEST).collect();
-    let other: Vec<char> = other.chars().flat_map(char::to_lowercase).take(LONGEST).collect();
+    let letters = |name: &str| -> Vec<char> {
+        name.chars().map(|letter| letter.to_ascii_lowercase()).take(LONGEST).collect()
+    };
+    let (one, other) = (letters(one), letters(other));
     if continues(&one, &other) || continues(&other, &one) {
         return Some(most);
     }

@@ -124,7 +124,8 @@ impl<'a> Draft<'a> {
                             let end = if number < *least { least } else { most };
                             // A count stays one: `4.0` pictures are refused.
                             let whole = value.is_some_and(|value| !value.get().contains(['.', 'e', 'E']));
-                            let count = (whole && end.fract() == 0.0).then(|| format!("{end:.0}"));
+                            #[expect(clippy::cast_possible_truncation, reason = "ends are small")]
+                            let count = (whole && end.fract() == 0.0).then(|| (*end as i64).to_string());
                             Change::Put(
                                 count
                                     .and_then(|count| RawValue::from_string(count).ok())

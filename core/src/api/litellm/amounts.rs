@@ -128,9 +128,12 @@ pub(super) fn number(text: &str) -> Value {
 /// A number of theirs as a decimal of ours, to the nano-dollar.
 fn dollars(param: &str, amount: &Value) -> Result<String, Refusal> {
     const MOST: f64 = 1e9;
-    let amount = amount.as_f64().or_else(|| amount.as_str()?.parse().ok());
+    const NANOS: u64 = 1_000_000_000;
+    let amount = amount.as_f64().or_else(|| gatelet_wire::json::number(amount.as_str()?));
     let amount = amount.filter(|amount| (0.0..=MOST).contains(amount));
-    let text = amount.map(|amount| format!("{amount:.9}"));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10^18 fits")]
+    let nanos = amount.map(|amount| (amount * 1e9).round() as u64);
+    let text = nanos.map(|nanos| format!("{}.{:09}", nanos / NANOS, nanos % NANOS));
     let text = text.ok_or_else(|| invalid(param, "expected US dollars from 0 to a thousand million"))?;
     Ok(text.trim_end_matches('0').trim_end_matches('.').to_owned())
 }

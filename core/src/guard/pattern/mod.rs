@@ -4,14 +4,16 @@
 //! a match has begun and is not over. The threads of a machine of Pike's kind are just that. What it finds does not depend
 //! on where the text is cut, it takes time in proportion to text times pattern, and no pattern can make it take more.
 
+mod letters;
 mod machine;
 mod syntax;
 
 use std::sync::Arc;
 
+pub(super) use letters::small;
 pub(super) use machine::Machine;
 use machine::Program;
-pub(super) use syntax::{folded, is_word};
+pub(super) use syntax::is_word;
 
 /// A pattern that can be looked for.
 #[derive(Clone, Debug)]

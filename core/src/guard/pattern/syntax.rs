@@ -3,6 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::letters::{large, small};
+
 /// A pattern as it was written.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -85,18 +87,6 @@ pub(in crate::guard) fn is_word(letter: char) -> bool {
     if letter.is_ascii() { letter.is_ascii_alphanumeric() || letter == '_' } else { letter.is_alphanumeric() }
 }
 
-/// The small letter, where it is one letter.
-pub(in crate::guard) fn folded(letter: char) -> char {
-    if letter.is_ascii() {
-        return letter.to_ascii_lowercase();
-    }
-    let mut small = letter.to_lowercase();
-    match (small.next(), small.next()) {
-        (Some(small), None) => small,
-        _ => letter,
-    }
-}
-
 impl Set {
     pub(super) fn has(&self, letter: char) -> bool {
         let has = |letter: char| {
@@ -105,15 +95,7 @@ impl Set {
                 Item::Class(class, negated) => class.has(letter) != *negated,
             })
         };
-        let swapped = |letter: char| {
-            let small = folded(letter);
-            let large = if letter.is_ascii() {
-                letter.to_ascii_uppercase()
-            } else {
-                letter.to_uppercase().next().unwrap_or(letter)
-            };
-            has(small) || has(large)
-        };
+        let swapped = |letter: char| has(small(letter)) || has(large(letter));
         (has(letter) || (self.folds && swapped(letter))) != self.negated
     }
 
