@@ -24,18 +24,6 @@ impl Case {
         self.slots(&mut slots)
     }
 
-    /// A text by itself, as if a caller had said it, or else a model.
-    pub fn text(&mut self, text: &mut String) -> bool {
-        let site = match self.direction {
-            Direction::In => Site::Input,
-            Direction::Out => Site::Output,
-        };
-        let changed = self.whole(text, site, false);
-        let changed = changed.inspect(|changed| changed.clone_into(text)).is_some();
-        self.passed();
-        changed
-    }
-
     /// What a service is asked about this request.
     pub fn question(&self, nth: usize, request: &mut chat::Request) -> Question {
         self.ask(nth, &Slots::of_request(request))
@@ -63,12 +51,14 @@ impl Case {
                 break;
             }
             let before = slot.read();
+            self.reading(Some((nth, slot.site)));
             if let Some(text) = self.whole(&before, slot.site, slot.is_json()) {
                 self.edits.push((before, text.clone()));
                 slot.write(text);
                 changed = true;
             }
         }
+        self.reading(None);
         if self.direction == Direction::In {
             changed |= self.joints(&mut slots.places);
         }
@@ -177,10 +167,20 @@ impl Case {
                 Action::Flag | Action::Shadow => {}
             }
         }
+        if replaced.is_some() && found.is_empty() && guard.action != Action::Mask {
+            // It would have replaced something, and may not: that alone is what it found.
+            let same = |texts: &Vec<String>| *texts == self.ask(nth, slots).texts;
+            if !replaced.as_ref().is_some_and(same) && self.found(nth, &"intervened".into()) == Action::Block
+            {
+                return false;
+            }
+        }
         let direction = self.direction;
         let mut places = Vec::new();
-        for slot in &mut slots.places {
+        let mut numbers = Vec::new();
+        for (number, slot) in slots.places.iter_mut().enumerate() {
             if guard.reads(slot.site, direction) {
+                numbers.push((number, slot.site));
                 places.push(slot);
             }
         }
@@ -214,6 +214,7 @@ impl Case {
         for (place, mut findings) in spans {
             let Some(slot) = places.get_mut(place) else { continue };
             findings.sort_by_key(|finding| (finding.span.start, usize::MAX - finding.span.end));
+            self.reading(numbers.get(place).copied());
             let text = slot.read();
             let mut out = String::new();
             let mut at = 0;
@@ -226,7 +227,7 @@ impl Case {
                 if finding.span.start < at || value.is_empty() {
                     continue;
                 }
-                match self.found(nth, &finding.kind) {
+                match self.found_in(nth, &finding) {
                     Action::Block => return changed,
                     Action::Mask => {
                         out.push_str(text.get(at..finding.span.start).unwrap_or_default());

@@ -1,21 +1,34 @@
 //! Services that judge: what each is asked, and how its answer is read. One file each.
 
+mod aporia;
+mod azure;
+mod bedrock;
+mod guardrails;
+mod judge;
+mod lakera;
+mod model_armor;
+mod moderation;
+mod presidio;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use gatelet_wire::Malformed;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use serde_json::Value;
 
 use super::note::Direction;
-use super::scan::{Finding, Kind};
+use super::scan::{Finding, Kind, Span};
 use crate::domain::{Secret, Timestamp};
 use crate::exchange::Exchange;
-use crate::port::{Fault, Ports, Reach};
+use crate::port::{Fault, FaultKind, Ports, Reach};
+use crate::registry::{Credential, Scheme};
 
 /// A service, where it is, and what opens it.
 #[derive(Clone, Debug)]
@@ -23,7 +36,7 @@ pub struct External {
     pub service: Service,
     /// Where it answers; what follows is the service's own path.
     pub base: Box<str>,
-    pub key: Option<Secret>,
+    pub key: Option<Credential>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The host is of the admin's own network.
     pub private: bool,
@@ -34,6 +47,24 @@ pub struct External {
 pub enum Service {
     /// The contract that many guards speak: texts in, an action and other texts out.
     Webhook,
+    /// The same, at Pillar's.
+    Pillar,
+    Presidio(presidio::Settings),
+    /// With a project, whose policy says what is looked for.
+    Lakera(Option<String>),
+    Aporia,
+    Bedrock(bedrock::Settings),
+    /// With the name of its model.
+    Moderation(String),
+    /// Attacks on prompts.
+    AzureShield,
+    /// Harmful content of at least this severity, 0 to 7.
+    AzureText(u64),
+    /// With the full name of its template.
+    ModelArmor(String),
+    /// With the name of its guard.
+    Guardrails(String),
+    Judge(judge::Settings),
 }
 
 /// What a service is asked.
@@ -55,12 +86,55 @@ pub struct Verdict {
 }
 
 /// Services by the word of the configuration, and the settings that are theirs alone.
-pub const SERVICES: &[(&str, &[&str])] = &[("webhook", &[])];
+pub const SERVICES: &[(&str, &[&str])] = &[
+    ("webhook", &[]),
+    ("pillar", &[]),
+    ("presidio", &["language", "entities", "score"]),
+    ("lakera", &["project"]),
+    ("aporia", &[]),
+    ("bedrock-guardrail", &["guardrail", "revision", "region"]),
+    ("openai-moderation", &["model"]),
+    ("azure-prompt-shield", &[]),
+    ("azure-content-safety", &["severity"]),
+    ("model-armor", &["guardrail"]),
+    ("guardrails-ai", &["guardrail"]),
+    ("judge", &["model", "instruction"]),
+];
+
+/// Settings of a service as they are written.
+struct Settings<'a>(&'a BTreeMap<String, Value>);
+
+impl Settings<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    fn needed(&self, name: &str, what: &str) -> Result<String, String> {
+        self.text(name).ok_or_else(|| format!("expected `{name}`: {what}"))
+    }
+
+    /// A number, or a text that is one.
+    fn number(&self, name: &str) -> Option<f64> {
+        let value = self.0.get(name)?;
+        value.as_f64().or_else(|| value.as_str()?.trim_end_matches('%').parse().ok())
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        match self.0.get(name) {
+            Some(Value::Array(items)) => {
+                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+            }
+            Some(Value::String(text)) => vec![text.clone()],
+            _ => Vec::new(),
+        }
+    }
+}
 
 /// A question on its way.
 struct Asked<'a> {
-    external: &'a External,
+    service: &'a Service,
     question: &'a Question,
+    request: Request<Bytes>,
 }
 
 impl External {
@@ -74,14 +148,50 @@ impl External {
         key: Option<Secret>,
         headers: Vec<(HeaderName, HeaderValue)>,
         private: bool,
-        _settings: &BTreeMap<String, Value>,
+        settings: &BTreeMap<String, Value>,
     ) -> Result<Self, String> {
-        let (service, usual) = match service {
-            "webhook" => (Service::Webhook, None),
+        let settings = Settings(settings);
+        let header = |name: &str| Scheme::Header(name.to_owned());
+        let (service, usual, scheme) = match service {
+            "webhook" => (Service::Webhook, None, Scheme::Bearer),
+            "pillar" => (Service::Pillar, Some(webhook::PILLAR.to_owned()), header("x-api-key")),
+            "presidio" => (Service::Presidio(presidio::Settings::read(&settings)), None, Scheme::Bearer),
+            "lakera" => {
+                (Service::Lakera(settings.text("project")), Some(lakera::BASE.to_owned()), Scheme::Bearer)
+            }
+            "aporia" => (Service::Aporia, None, header("x-aporia-api-key")),
+            "bedrock-guardrail" => {
+                let settings = bedrock::Settings::read(&settings)?;
+                let base = settings.base();
+                (Service::Bedrock(settings), Some(base), Scheme::Sigv4("bedrock".to_owned()))
+            }
+            "openai-moderation" => {
+                let model = settings.text("model").unwrap_or_else(|| moderation::MODEL.to_owned());
+                (Service::Moderation(model), Some(moderation::BASE.to_owned()), Scheme::Bearer)
+            }
+            "azure-prompt-shield" => (Service::AzureShield, None, header(azure::KEY)),
+            "azure-content-safety" => {
+                let least = settings.number("severity").unwrap_or(2.0);
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
+                let least = least.clamp(0.0, 7.0) as u64;
+                (Service::AzureText(least), None, header(azure::KEY))
+            }
+            "model-armor" => {
+                let what = "its template, as projects/../locations/../templates/..";
+                let template = settings.needed("guardrail", what)?;
+                let base =
+                    model_armor::base(&template).ok_or_else(|| format!("expected `guardrail`: {what}"))?;
+                (Service::ModelArmor(template), Some(base), Scheme::Google)
+            }
+            "guardrails-ai" => {
+                (Service::Guardrails(settings.needed("guardrail", "its guard's name")?), None, Scheme::Bearer)
+            }
+            "judge" => (Service::Judge(judge::Settings::read(&settings)?), None, Scheme::Bearer),
             other => return Err(format!("there is no service `{other}`")),
         };
-        let base =
-            url.or_else(|| usual.map(str::to_owned)).ok_or("expected `url`: where the service answers")?;
+        let base = url.or(usual).ok_or("expected `url`: where the service answers")?;
+        let key = key.map(|key| Credential::new(&scheme, &key)).transpose();
+        let key = key.map_err(|problem| format!("`key`: {problem}"))?;
         Ok(Self { service, base: base.into(), key, headers, private })
     }
 
@@ -90,16 +200,73 @@ impl External {
     /// # Errors
     /// It cannot be reached, takes too long, or says what is no verdict.
     pub async fn judge(&self, ports: &Ports, question: &Question, limit: Duration) -> Result<Verdict, Fault> {
-        let reach = if self.private { Reach::Private } else { Reach::Public };
+        /// So many texts at a time, of services that read one.
+        const BESIDE: usize = 8;
         // Where there is nothing to judge, nobody is asked.
         if question.texts.iter().all(String::is_empty) {
             return Ok(Verdict::default());
         }
-        ports.exchange(&Asked { external: self, question }, reach, limit).await
+        if !self.service.reads_one() {
+            return self.ask(ports, question, limit).await;
+        }
+        let mut verdict = Verdict::default();
+        let mut replaced = question.texts.clone();
+        let texts: Vec<(usize, Question)> = (question.texts.iter().enumerate())
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(nth, text)| (nth, Question { texts: vec![text.clone()], direction: question.direction }))
+            .collect();
+        for some in texts.chunks(BESIDE) {
+            let answers = join_all(some.iter().map(|(_, one)| self.ask(ports, one, limit))).await;
+            for ((nth, _), answer) in some.iter().zip(answers) {
+                let answer = answer?;
+                verdict.found.extend(answer.found);
+                verdict.spans.extend(answer.spans.into_iter().map(|(_, found)| (*nth, found)));
+                if let (Some(text), Some(place)) =
+                    (answer.replaced.and_then(|mut texts| texts.pop()), replaced.get_mut(*nth))
+                {
+                    *place = text;
+                }
+            }
+        }
+        verdict.replaced = (replaced != question.texts).then_some(replaced);
+        Ok(verdict)
     }
 
-    /// A request with a body in JSON.
-    fn post(&self, path: &str, body: &Value) -> Request<Bytes> {
+    async fn ask(&self, ports: &Ports, question: &Question, limit: Duration) -> Result<Verdict, Fault> {
+        let reach = if self.private { Reach::Private } else { Reach::Public };
+        let mut request = self.request(question);
+        if let Some(key) = &self.key {
+            let unproven = |problem| Fault::new(FaultKind::Denied, "guard", "").with_source(problem);
+            key.prove(ports, reach).await.map_err(unproven)?;
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            let body = request.body().clone();
+            let headers = request.headers_mut();
+            key.apply(headers);
+            if let Service::Bedrock(settings) = &self.service {
+                let now = ports.clock.now();
+                key.sign(&*ports.signer, &method, &uri, headers, &body, &settings.region, now).await;
+            }
+        }
+        ports.exchange(&Asked { service: &self.service, question, request }, reach, limit).await
+    }
+
+    /// What is asked, but for what proves who asks.
+    fn request(&self, question: &Question) -> Request<Bytes> {
+        let (path, body) = match &self.service {
+            Service::Webhook | Service::Pillar => (String::new(), webhook::ask(question)),
+            Service::Presidio(settings) => ("/analyze".to_owned(), presidio::ask(settings, question)),
+            Service::Lakera(project) => ("/v2/guard".to_owned(), lakera::ask(project.as_deref(), question)),
+            Service::Aporia => ("/validate".to_owned(), aporia::ask(question)),
+            Service::Bedrock(settings) => (settings.path(), bedrock::ask(question)),
+            Service::Moderation(model) => ("/moderations".to_owned(), moderation::ask(model, question)),
+            Service::AzureShield => (azure::SHIELD.to_owned(), azure::ask_shield(question)),
+            Service::AzureText(_) => (azure::TEXT.to_owned(), azure::ask_text(question)),
+            Service::ModelArmor(template) => {
+                (model_armor::path(template, question.direction), model_armor::ask(question))
+            }
+            Service::Guardrails(guard) => (guardrails::path(guard), guardrails::ask(question)),
+            Service::Judge(settings) => ("/chat/completions".to_owned(), judge::ask(settings, question)),
+        };
         let mut request = Request::new(Bytes::from(body.to_string()));
         *request.method_mut() = Method::POST;
         if let Ok(uri) = Uri::try_from(format!("{}{path}", self.base)) {
@@ -108,23 +275,44 @@ impl External {
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in &self.headers {
-            headers.insert(name, value.clone());
+            headers.insert(name.clone(), value.clone());
         }
         request
     }
+}
 
-    /// The same, with the key as a bearer's.
-    fn bearer(&self, path: &str, body: &Value) -> Request<Bytes> {
-        let mut request = self.post(path, body);
-        self.credential(&mut request, AUTHORIZATION, "Bearer ");
-        request
+impl Service {
+    /// Whether a question has one text.
+    fn reads_one(&self) -> bool {
+        match self {
+            Self::Presidio(_)
+            | Self::Bedrock(_)
+            | Self::AzureShield
+            | Self::AzureText(_)
+            | Self::ModelArmor(_)
+            | Self::Guardrails(_) => true,
+            Self::Webhook
+            | Self::Pillar
+            | Self::Lakera(_)
+            | Self::Aporia
+            | Self::Moderation(_)
+            | Self::Judge(_) => false,
+        }
     }
 
-    fn credential(&self, request: &mut Request<Bytes>, name: HeaderName, prefix: &str) {
-        let value = self.key.as_ref().map(|key| HeaderValue::try_from(format!("{prefix}{}", key.expose())));
-        if let Some(Ok(mut value)) = value {
-            value.set_sensitive(true);
-            request.headers_mut().insert(name, value);
+    fn read(&self, question: &Question, body: &Value) -> Result<Verdict, Malformed> {
+        match self {
+            Self::Webhook | Self::Pillar => webhook::read(body),
+            Self::Presidio(_) => presidio::read(question, body),
+            Self::Lakera(_) => lakera::read(question, body),
+            Self::Aporia => aporia::read(body),
+            Self::Bedrock(_) => bedrock::read(body),
+            Self::Moderation(_) => moderation::read(question, body),
+            Self::AzureShield => azure::read_shield(body),
+            Self::AzureText(least) => azure::read_text(*least, body),
+            Self::ModelArmor(_) => model_armor::read(body),
+            Self::Guardrails(_) => guardrails::read(body),
+            Self::Judge(_) => judge::read(body),
         }
     }
 }
@@ -133,9 +321,7 @@ impl Exchange for Asked<'_> {
     type Answer = Verdict;
 
     fn ask(&self, _now: Timestamp) -> Request<Bytes> {
-        match &self.external.service {
-            Service::Webhook => webhook::ask(self.external, self.question),
-        }
+        self.request.clone()
     }
 
     fn read(&self, reply: Response<Bytes>) -> Result<Verdict, Malformed> {
@@ -145,8 +331,34 @@ impl Exchange for Asked<'_> {
         let body =
             std::str::from_utf8(reply.body()).ok().and_then(|text| gatelet_wire::json::from_str(text).ok());
         let body: Value = body.ok_or_else(|| Malformed::field("body", "JSON"))?;
-        match &self.external.service {
-            Service::Webhook => webhook::read(&body),
-        }
+        self.service.read(self.question, &body)
     }
+}
+
+impl Verdict {
+    fn of(found: impl IntoIterator<Item = Kind>) -> Self {
+        Self { found: found.into_iter().collect(), ..Self::default() }
+    }
+}
+
+/// A service's word for what it found, as records and headers may carry it: `EMAIL_ADDRESS` is `email-address`.
+fn kind(word: &str) -> Kind {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+    let word: String = word.chars().take(48).map(plain).collect();
+    if word.is_empty() { "found".into() } else { word.into() }
+}
+
+/// The one text of a question.
+fn only(question: &Question) -> &str {
+    question.texts.first().map(String::as_str).unwrap_or_default()
+}
+
+/// A place that is told in characters; none where it is outside of the text.
+fn place(text: &str, start: &Value, end: &Value) -> Option<Span> {
+    let byte = |letters: &Value| {
+        let letters = usize::try_from(letters.as_u64()?).ok()?;
+        let mut places = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        places.nth(letters)
+    };
+    Some(Span { start: byte(start)?, end: byte(end)? })
 }
