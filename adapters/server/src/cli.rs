@@ -138,6 +138,13 @@ pub enum Command {
         #[arg(long)]
         out: bool,
     },
+    /// Guards: what may not go in or come out
+    Guards {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Guards,
+    },
     /// What admins did, and what was refused to them
     Audit {
         #[command(flatten)]
@@ -313,6 +320,16 @@ pub struct PurgeWish {
     /// Everything
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Guards {
+    /// Whether they say of each case of a file what is expected; nothing is sent on. Exit code 1 where they do not
+    Test {
+        /// JSON: [{"guard": "pii", "text": "I am ada@example.com", "on": "input", "expect": {"outcome": "masked",
+        /// "found": ["email"], "sent": "I am [EMAIL_1]", "hides": ["ada@"]}}]; in place of `text` a `request` with its `path`
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

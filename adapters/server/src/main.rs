@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Credentials { remote, command }) => client::credentials(&remote, command),
         Some(Command::Cache { remote, command }) => client::cache(&remote, &command),
         Some(Command::Targets { remote, words, out }) => client::targets(&remote, &words, out),
+        Some(Command::Guards { remote, command }) => client::guards(&remote, &command),
         Some(Command::Audit { remote, command }) => client::audit(&remote, &command),
         Some(Command::Reconcile { remote, from, to }) => {
             client::reconcile(&remote, from.as_deref(), to.as_deref(), remote.shard.as_deref())

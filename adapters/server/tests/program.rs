@@ -570,6 +570,39 @@ fn keys_have_all_their_settings_on_the_command_line_and_their_requests_are_expla
 }
 
 #[test]
+fn guards_are_held_to_the_cases_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "guards: { pii: { kind: pii, mask: [email] }, stop: { kind: words, words: [falcon] } }";
+    std::fs::write(folder.path().join("gatelet.yaml"), config).unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |cases: &Value| {
+        std::fs::write(folder.path().join("cases.json"), cases.to_string()).unwrap();
+        gateway.command(folder.path(), &["guards", "test", "cases.json"])
+    };
+    let mail =
+        |expect: Value| serde_json::json!({ "guard": "pii", "text": "ada@example.com", "expect": expect });
+    let good =
+        serde_json::json!({ "outcome": "masked", "found": ["email"], "sent": "[EMAIL_1]", "hides": ["ada"] });
+    let stop = serde_json::json!({ "guard": "stop", "text": "a falcon", "on": "output", "expect": { "outcome": "blocked" } });
+    let output = run(&serde_json::json!([mail(good), stop]));
+    assert!(output.status.success(), "{output:?}");
+    for (wrong, said) in [
+        (serde_json::json!({ "outcome": "passed" }), "it is masked"),
+        (serde_json::json!({ "found": [] }), "email"),
+        (serde_json::json!({ "sent": "ada@example.com" }), "it would send"),
+        (serde_json::json!({ "hides": ["EMAIL"] }), "would be sent"),
+    ] {
+        let output = run(&serde_json::json!([mail(wrong), stop]));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stdout).contains(said), "{output:?}");
+        assert!(text(&output.stderr).contains("1 of 2"), "{output:?}");
+    }
+    let nobody = serde_json::json!([{ "guard": "nobody", "text": "a", "expect": {} }]);
+    assert_eq!(run(&nobody).status.code(), Some(1));
+    assert_eq!(run(&serde_json::json!([{ "guard": "pii" }])).status.code(), Some(2));
+}
+
+#[test]
 fn providers_and_models_are_listed_and_searched_without_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let said = |arguments: &[&str], success: bool| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::channel::Channel;
 use super::mask::Vault;
 use super::note::{Direction, Note, Outcome};
-use super::scan::Kind;
+use super::scan::{Finding, Kind, Span};
 use super::unmask::Unmask;
 use super::{Action, Check, Guard, Site};
 
@@ -21,6 +21,28 @@ pub struct Case {
     pub(super) blocked: Option<Blocked>,
     /// Whole texts that were changed, and what became of them.
     pub(super) edits: Vec<(String, String)>,
+    /// Where each thing was found, for somebody who tries guards.
+    pub(super) trace: Option<Box<Trace>>,
+}
+
+/// What is found, with its places.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trace {
+    /// The text that is being read: its number, and where it stands.
+    at: Option<(usize, Site)>,
+    found: Vec<Found>,
+}
+
+/// A thing that was found, and where: never the thing itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub guard: Arc<str>,
+    pub kind: Kind,
+    pub action: Action,
+    /// Number and site of the text; none: it is of all of them.
+    pub text: Option<(usize, Site)>,
+    /// Bytes of the text, or of the string in it where the text is JSON.
+    pub span: Option<Span>,
 }
 
 /// Why a request or an answer goes no further.
@@ -51,6 +73,7 @@ impl Case {
             notes: Vec::new(),
             blocked: None,
             edits: Vec::new(),
+            trace: None,
         };
         let mut judging = Vec::new();
         for guard in guards {
@@ -166,10 +189,24 @@ impl Case {
         }
     }
 
+    /// Something was found in the text that is being read: what follows.
+    pub(super) fn found_in(&mut self, nth: usize, finding: &Finding) -> Action {
+        let action = self.found(nth, &finding.kind);
+        let last = self.trace.as_mut().and_then(|trace| trace.found.last_mut());
+        if let Some(found) = last {
+            found.span = Some(finding.span);
+        }
+        action
+    }
+
     /// Something was found: what follows.
     pub(super) fn found(&mut self, nth: usize, kind: &Kind) -> Action {
         let Some(guard) = self.guards.get(nth).cloned() else { return Action::Flag };
         let action = guard.action(kind);
+        if let Some(trace) = &mut self.trace {
+            let (guard, kind) = (guard.name.clone(), kind.clone());
+            trace.found.push(Found { guard, kind, action, text: trace.at, span: None });
+        }
         let outcome = match action {
             Action::Block => Outcome::Blocked,
             Action::Mask => Outcome::Masked,
@@ -240,6 +277,23 @@ impl Case {
             if reads {
                 self.failed(nth, what, Outcome::Unread);
             }
+        }
+    }
+
+    /// From here on places are kept, too.
+    pub fn trace(&mut self) {
+        self.trace = Some(Box::default());
+    }
+
+    /// What was found since, with its places.
+    pub fn traced(&self) -> &[Found] {
+        self.trace.as_ref().map(|trace| trace.found.as_slice()).unwrap_or_default()
+    }
+
+    /// The text that is read from here on, or what is of none.
+    pub(super) fn reading(&mut self, text: Option<(usize, Site)>) {
+        if let Some(trace) = &mut self.trace {
+            trace.at = text;
         }
     }
 

@@ -96,7 +96,7 @@ impl Channel {
             if case.blocked.is_some() {
                 return;
             }
-            match case.found(nth, &finding.kind) {
+            match case.found_in(nth, &finding) {
                 Action::Block => self.leave(finding.span.start, out),
                 Action::Mask => self.mask(nth, &finding, case, out),
                 Action::Flag | Action::Shadow => {}

@@ -27,7 +27,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use case::{Blocked, Case, Sampled};
+pub use case::{Blocked, Case, Found, Sampled};
 pub use external::External;
 pub use mask::{Masking, Style};
 pub use note::{Direction, Note, Outcome};
@@ -100,6 +100,15 @@ impl Action {
         }
     }
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Mask => "mask",
+            Self::Flag => "flag",
+            Self::Shadow => "shadow",
+        }
+    }
+
     fn changes(self) -> bool {
         match self {
             Self::Block | Self::Mask => true,
@@ -141,6 +150,19 @@ pub struct Sites {
     pub output: bool,
     pub tool_arguments: bool,
     pub tool_results: bool,
+}
+
+impl Site {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Instructions => "instructions",
+            Self::Document => "document",
+            Self::ToolResults => "tool_results",
+            Self::Output => "output",
+            Self::ToolArguments => "tool_arguments",
+        }
+    }
 }
 
 impl Sites {

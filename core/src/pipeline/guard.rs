@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, poll_fn};
-use gatelet_wire::{Operation, TargetHints, chat};
+use gatelet_wire::{DialectId, Operation, TargetHints, chat};
 
 use super::admit::Admitted;
 use super::books::Ending;
@@ -51,7 +51,7 @@ struct Judged {
 }
 
 /// What of a request its guards read.
-enum Texts {
+pub(super) enum Texts {
     Chat(Box<chat::Request>),
     Plain(Box<PlainTexts>),
 }
@@ -152,23 +152,13 @@ fn sampled(core: &Core, guard: &Guard) -> Sampled {
 /// The request as its guards can read it; none: they cannot.
 fn texts(received: &Received<'_>) -> Option<Texts> {
     let arrived = received.arrived;
-    match arrived.operation {
-        Operation::Chat | Operation::TokenCount => {
-            let caller = arrived.dialect.dialect();
-            let named = caller.conventions().model_in_path || received.fields.get("model").is_some();
-            let body = if named {
-                arrived.body.to_vec()
-            } else {
-                let model = gatelet_wire::Json::of(&received.asked.model);
-                received.fields.splice(&[("model", model.as_str())])
-            };
-            caller.read_request(&body).ok().map(|request| Texts::Chat(Box::new(request)))
-        }
-        operation => {
-            let fields = plain_fields(operation)?;
-            PlainTexts::read(&arrived.body, fields).map(|texts| Texts::Plain(Box::new(texts)))
-        }
+    let caller = arrived.dialect.dialect();
+    if caller.conventions().model_in_path || received.fields.get("model").is_some() {
+        return Texts::of(arrived.dialect, arrived.operation, &arrived.body);
     }
+    let model = gatelet_wire::Json::of(&received.asked.model);
+    let body = received.fields.splice(&[("model", model.as_str())]);
+    Texts::of(arrived.dialect, arrived.operation, &body)
 }
 
 fn case_json(received: &Received<'_>) -> bool {
@@ -190,81 +180,108 @@ async fn judged<'a>(
         unreadable_answers(case, admitted);
         return Ok(());
     };
-    let mut changed = match &mut texts {
-        Texts::Chat(request) => case.request(request),
-        Texts::Plain(texts) => case.plain(texts),
-    };
-    let services: Vec<usize> = case.services().map(|(nth, _)| nth).collect();
-    for nth in services {
-        let Some(guard) = case.guards().get(nth).cloned() else { continue };
-        if case.blocked().is_some() || (guard.when == When::Beside && !alone(&admitted.received)) {
-            continue;
-        }
-        let Check::External(external) = &guard.check else { continue };
-        let question = match &mut texts {
-            Texts::Chat(request) => case.question(nth, request),
-            Texts::Plain(texts) => case.plain_question(nth, texts),
-        };
-        let judged = ask(core, external, question, guard.timeout, nth).await;
-        case.timed(nth, judged.ms);
-        changed |= match (judged.verdict, &mut texts) {
-            (Ok(verdict), Texts::Chat(request)) => case.answered(nth, verdict, request),
-            (Ok(verdict), Texts::Plain(texts)) => case.plain_answered(nth, verdict, texts),
-            (Err(fault), _) => {
-                case.failed(nth, why(&fault), Outcome::Failed);
-                false
-            }
-        };
-    }
+    let changed = texts.judge(core, case, alone(received)).await;
     if case.blocked().is_none() {
         unreadable_answers(case, admitted);
     }
     if !changed || case.blocked().is_some() {
         return Ok(());
     }
-    let body = body(&admitted.received, case, &texts)?;
-    let before = admitted.received.arrived.body.len() as u64;
+    let arrived = admitted.received.arrived;
+    let body = texts.write(arrived.dialect, &arrived.body, case)?;
+    let before = arrived.body.len() as u64;
     if body.len() as u64 > before.saturating_mul(2).saturating_add(ROOM) {
         // More than the ledger holds for it.
         return Err(Refusal::BodyTooLarge { most: usize::try_from(before).unwrap_or(usize::MAX) });
     }
-    let arrived: &'a Arrived = room.insert(Box::new(admitted.received.arrived.again(body.into())));
+    let arrived: &'a Arrived = room.insert(Box::new(arrived.again(body.into())));
     admitted.received = arrived.read()?;
     Ok(())
 }
 
-/// The body with what was replaced in it: the caller's own bytes but for that, or else written anew.
-fn body(received: &Received<'_>, case: &mut Case, texts: &Texts) -> Result<Vec<u8>, Refusal> {
-    let arrived = received.arrived;
-    let patched = rewritten(&arrived.body, &case.edits());
-    match texts {
-        Texts::Plain(texts) => Ok(texts.write()),
-        Texts::Chat(request) => {
-            let dialect = arrived.dialect.dialect();
-            let same = |body: &Vec<u8>| {
-                dialect.read_request(body).is_ok_and(|read| {
-                    read.messages == request.messages
-                        && read.tools == request.tools
-                        && read.user == request.user
-                        && read.extra == request.extra
-                })
+impl Texts {
+    /// Reads what an operation is asked with; none: guards cannot.
+    pub(super) fn of(dialect: DialectId, operation: Operation, body: &[u8]) -> Option<Self> {
+        if let Some(fields) = plain_fields(operation) {
+            return PlainTexts::read(body, fields).map(|texts| Self::Plain(Box::new(texts)));
+        }
+        match operation {
+            Operation::Chat | Operation::TokenCount => {
+                let request = dialect.dialect().read_request(body).ok()?;
+                Some(Self::Chat(Box::new(request)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets all judge that read requests. `alone`: those too that would be asked beside a call. True: something was replaced.
+    pub(super) async fn judge(&mut self, core: &Core, case: &mut Case, alone: bool) -> bool {
+        let mut changed = match self {
+            Self::Chat(request) => case.request(request),
+            Self::Plain(texts) => case.plain(texts),
+        };
+        let services: Vec<usize> = case.services().map(|(nth, _)| nth).collect();
+        for nth in services {
+            let Some(guard) = case.guards().get(nth).cloned() else { continue };
+            if case.blocked().is_some() || (guard.when == When::Beside && !alone) {
+                continue;
+            }
+            let Check::External(external) = &guard.check else { continue };
+            let question = match self {
+                Self::Chat(request) => case.question(nth, request),
+                Self::Plain(texts) => case.plain_question(nth, texts),
             };
-            if let Some(body) = patched.filter(same) {
+            let judged = ask(core, external, question, guard.timeout, nth).await;
+            case.timed(nth, judged.ms);
+            changed |= match (judged.verdict, &mut *self) {
+                (Ok(verdict), Self::Chat(request)) => case.answered(nth, verdict, request),
+                (Ok(verdict), Self::Plain(texts)) => case.plain_answered(nth, verdict, texts),
+                (Err(fault), _) => {
+                    case.failed(nth, why(&fault), Outcome::Failed);
+                    false
+                }
+            };
+        }
+        changed
+    }
+
+    /// The body with what was replaced in it: the caller's own bytes but for that, or else written anew. What reads otherwise
+    /// than what the guards left is never sent.
+    pub(super) fn write(
+        &self,
+        dialect: DialectId,
+        before: &[u8],
+        case: &mut Case,
+    ) -> Result<Vec<u8>, Refusal> {
+        let request = match self {
+            Self::Plain(texts) => return Ok(texts.write()),
+            Self::Chat(request) => request,
+        };
+        let dialect = dialect.dialect();
+        let same = |body: &[u8]| dialect.read_request(body).is_ok_and(|read| read == **request);
+        let edits = case.edits();
+        for spares in [false, true] {
+            if let Some(body) = rewritten(before, &edits, spares).filter(|body| same(body)) {
                 return Ok(body);
             }
-            let hints = TargetHints {
-                model: request.model.clone(),
-                max_output_tokens: None,
-                adaptive_thinking: true,
-                native_schema: true,
-                sampling: true,
-                forced_tool: true,
-                mid_system: true,
-                reasoning_field: Some("reasoning_content".to_owned()),
-            };
-            let mut loss = gatelet_wire::Loss::default();
-            Ok(dialect.write_request(request, &hints, &mut loss)?.body)
         }
+        let hints = TargetHints {
+            model: request.model.clone(),
+            max_output_tokens: None,
+            adaptive_thinking: true,
+            native_schema: true,
+            sampling: true,
+            forced_tool: true,
+            mid_system: true,
+            reasoning_field: Some("reasoning_content".to_owned()),
+        };
+        let mut loss = gatelet_wire::Loss::default();
+        let written = dialect.write_request(request, &hints, &mut loss)?;
+        let whole = written.restore == gatelet_wire::Restore::default() && same(&written.body);
+        whole.then_some(written.body).ok_or_else(|| Refusal::Invalid {
+            param: "body".to_owned(),
+            problem: "something in it must be replaced where it cannot be without changing more".to_owned(),
+        })
     }
 }
 
@@ -295,13 +312,7 @@ fn alone(received: &Received<'_>) -> bool {
     received.arrived.native.is_some() || received.arrived.operation == Operation::TokenCount
 }
 
-async fn ask(
-    core: &Arc<Core>,
-    external: &External,
-    question: Question,
-    limit: Duration,
-    nth: usize,
-) -> Judged {
+async fn ask(core: &Core, external: &External, question: Question, limit: Duration, nth: usize) -> Judged {
     let started = core.ports.clock.now();
     let verdict = external.judge(&core.ports, &question, limit).await;
     let ms = crate::record::millis(started, core.ports.clock.now());
@@ -432,7 +443,7 @@ impl Guarding {
     }
 
     /// Judges a whole answer. True: it is another than it was.
-    pub(super) async fn answer(&mut self, core: &Arc<Core>, response: &mut chat::Response) -> bool {
+    pub(super) async fn answer(&mut self, core: &Core, response: &mut chat::Response) -> bool {
         let mut changed = self.case.response(response, self.json);
         let services: Vec<usize> = self.case.services().map(|(nth, _)| nth).collect();
         for nth in services {

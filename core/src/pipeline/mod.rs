@@ -34,6 +34,7 @@ mod stakes;
 mod stream;
 mod tally;
 mod task;
+mod trial;
 mod waiting;
 mod ways;
 mod whom;
@@ -62,6 +63,7 @@ pub use lane::Lane;
 pub use receive::{Asking, collect, key_text, token};
 pub use residency::Pins;
 pub use stakes::limits_of;
+pub use trial::{Said, Tried, trial};
 
 /// The gateway, in a few lines. The last, settling, is tied to the end of the answer's body.
 ///

@@ -4,21 +4,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::header::{HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::documents::{self, unfit};
+use super::guards::{asking, head};
 use super::{keys, read, reply};
-use crate::api::Route;
-use crate::api::route::Responses;
 use crate::domain::RequestId;
-use crate::pipeline::{self, Asking, Explanation, Question};
+use crate::pipeline::{self, Explanation, Question};
 use crate::port::Body;
 use crate::refusal::Refusal;
-use gatelet_wire::dialect::Addressed;
-use gatelet_wire::{DialectId, Operation};
 
 /// A request to be explained.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -75,9 +72,7 @@ pub(super) async fn explain(call: &Call<'_>, body: Body) -> Result<Response<Body
     });
     body.extend(model.map(|model| ("model".to_owned(), Value::String(model))));
     let path = path.as_deref().unwrap_or("/v1/chat/completions");
-    let wrong = || unfit("path", "expected the path of an operation, such as `/v1/chat/completions`");
-    let mut parts =
-        Request::builder().method(Method::POST).uri(path).body(()).map_err(|_| wrong())?.into_parts().0;
+    let mut parts = head(path)?;
     for (name, value) in headers {
         let known = name.to_ascii_lowercase().starts_with("x-gatelet-");
         let header = HeaderName::try_from(&name).ok().filter(|_| known);
@@ -86,16 +81,7 @@ pub(super) async fn explain(call: &Call<'_>, body: Body) -> Result<Response<Body
             pair.ok_or_else(|| unfit("headers", "expected headers that begin with `x-gatelet-`"))?;
         parts.headers.insert(name, value);
     }
-    let uri = parts.uri.clone();
-    let asking = match Route::of(uri.path(), uri.query(), &parts.headers) {
-        Route::Ask(asking) => asking,
-        Route::Responses(Responses::Create) => Asking {
-            operation: Operation::Chat,
-            dialect: DialectId::OpenaiResponses,
-            addressed: Addressed::default(),
-        },
-        _ => return Err(wrong()),
-    };
+    let asking = asking(&parts)?;
     let mut chance = [0; 16];
     call.core.ports.chance.fill(&mut chance);
     let question = Question {

@@ -10,6 +10,7 @@ mod credentials;
 mod dependents;
 mod documents;
 mod explain;
+mod guards;
 mod keys;
 mod once;
 #[cfg(feature = "schema")]
@@ -125,6 +126,7 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::Describe => Ok(openapi()),
         Answer::Explain => explain::explain(call, body).await,
         Answer::PurgeCache => cache::purge(call, read(parts, body).await?).await,
+        Answer::TestGuard => guards::test(call, id, read(parts, body).await?).await,
         Answer::Tick => {
             let ticked = super::tick(call.core).await?;
             Ok(reply(

@@ -8,7 +8,9 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
-use super::{archive, bulk, cache, credentials, dependents, explain, keys, requests, scopes, targets};
+use super::{
+    archive, bulk, cache, credentials, dependents, explain, guards, keys, requests, scopes, targets,
+};
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
@@ -440,6 +442,14 @@ impl Types {
                     "Give answers that were kept to nobody any more; other processes follow within ten seconds.",
                     json!({ "type": "object", "required": ["purged"], "additionalProperties": false,
                         "properties": { "purged": { "type": "string" } } }),
+                )
+            },
+            Answer::TestGuard => Contract {
+                body: Some(self.reads::<guards::Wish>()),
+                ..ok(
+                    "testGuard",
+                    "What a guard, or those of a group, would say of a text or of a request; services are asked, and nothing is sent on.",
+                    self.writes::<guards::View>(),
                 )
             },
             Answer::Tick => ok(

@@ -64,6 +64,7 @@ pub(super) enum Answer {
     Describe,
     Explain,
     PurgeCache,
+    TestGuard,
     Tick,
 }
 
@@ -178,6 +179,7 @@ pub(super) static ROUTES: &[Row] = &[
     row(Method::GET, "openapi.json", About::One(Resource::Interface), Verb::Read, &[], Answer::Describe),
     row(Method::POST, "explain", KEY, Verb::Read, ONE, Answer::Explain),
     row(Method::POST, "cache/purge", About::One(Resource::Gateway), Verb::Run, ONE, Answer::PurgeCache),
+    row(Method::POST, "guards/{id}/test", About::One(Resource::Gateway), Verb::Run, &[], Answer::TestGuard),
     row(Method::POST, "tick", About::One(Resource::Gateway), Verb::Run, &[], Answer::Tick),
 ];
 
