@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Call;
 use crate::host::{Host, Key, Kind};
+use crate::scenario::guards;
 use crate::sdk::{Sdk, Vendor};
 use crate::upstream::{Dialect, Upstream};
 
@@ -175,6 +176,7 @@ pub fn config(upstream: &Upstream) -> String {
     let refused_account = account("vertex-refused");
     let project = format!("{base}/v1/projects/p-1/locations/us-east5");
     let place = upstream.place();
+    let guards = guards::config(upstream);
     format!(
         r#"# Scenarios fail their own targets on purpose, and often.
 health: {{ faults: 50 }}
@@ -285,6 +287,6 @@ models:
     retries: 0
 # So little that what is large comes from the host's store.
 cache: {{ memory: 64KB }}
-"#
+{guards}"#
     )
 }

@@ -326,8 +326,8 @@ pub struct PurgeWish {
 pub enum Guards {
     /// Whether they say of each case of a file what is expected; nothing is sent on. Exit code 1 where they do not
     Test {
-        /// JSON: [{"guard": "pii", "text": "I am ada@example.com", "on": "input", "expect": {"outcome": "masked",
-        /// "found": ["email"], "sent": "I am [EMAIL_1]", "hides": ["ada@"]}}]; in place of `text` a `request` with its `path`
+        /// A list in JSON of cases: `guard`, `text` with `on` and `tool` or `request` with `path`, and `expect`, of which
+        /// `outcome`, `found` (kinds), `sent` and `hides` (texts that are not sent) are compared
         file: PathBuf,
     },
 }

@@ -1,4 +1,4 @@
-//! Measures over files: `cargo run --release -p gatelet-detect --example measure -- speed|secrets|injection FILE...`
+//! Measures over files: `cargo run --release -p gatelet-detect --example measure -- speed|secrets|injection|personal FILE...`
 //!
 //! `secrets` prints what is found in source code, a hit a megabyte; `injection` reads lines of JSON with `text`, `label`,
 //! `source`, `split`, as `train/collect.py` writes them, and prints the rates of the held-out ones by source.
@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use gatelet_detect::{Kinds, injection, scan};
+use gatelet_detect::{Kind, Kinds, injection, scan};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,6 +19,7 @@ fn main() {
         "speed" => speed(&texts.collect::<Vec<_>>()),
         "secrets" => secrets(&texts.collect::<Vec<_>>()),
         "injection" => texts.for_each(|text| attempts(&text)),
+        "personal" => texts.for_each(|text| personal(&text)),
         other => println!("no measure {other}"),
     }
 }
@@ -63,6 +64,60 @@ fn secrets(texts: &[String]) {
     #[expect(clippy::cast_precision_loss, reason = "sizes of files")]
     let megabytes = bytes as f64 / 1e6;
     println!("{hits} hits in {megabytes:.1} MB: {:.2} a MB", f64::from(hits) / megabytes);
+}
+
+/// Kinds that have a form of their own: what is found of others is not counted as wrong.
+const FORMED: [Kind; 11] = [
+    Kind::Email,
+    Kind::Phone,
+    Kind::Card,
+    Kind::Iban,
+    Kind::Ip,
+    Kind::Mac,
+    Kind::Ssn,
+    Kind::NationalId,
+    Kind::Passport,
+    Kind::Medical,
+    Kind::BankAccount,
+];
+
+/// What is found of values whose places are known, as `tests/guards/generate.py` writes them: a line of JSON for each kind and
+/// locale with how many there are, how many of them were found, and how many findings lie elsewhere.
+fn personal(lines: &str) {
+    let shown = std::env::var("MISSED").is_ok();
+    let wanted: Kinds = FORMED.into_iter().collect();
+    let mut groups: BTreeMap<(String, String), [usize; 3]> = BTreeMap::new();
+    for line in lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
+        let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let (kind, text) = (word("kind"), word("text"));
+        let found = scan(&text, wanted);
+        let spans: Vec<(usize, usize)> = (line["spans"].as_array().into_iter().flatten())
+            .filter_map(|span| Some((span[0].as_u64()?, span[1].as_u64()?)))
+            .filter_map(|(start, end)| Some((usize::try_from(start).ok()?, usize::try_from(end).ok()?)))
+            .collect();
+        // Nothing of the value may be left over.
+        let hit = |(start, end): &&(usize, usize)| {
+            found.iter().any(|one| one.kind.name() == kind && one.start <= *start && one.end >= *end)
+        };
+        let hits = spans.iter().filter(hit).count();
+        let apart = |one: &&gatelet_detect::Finding| {
+            !spans.iter().any(|(start, end)| one.start < *end && *start < one.end)
+        };
+        let wrong = found.iter().filter(apart).count();
+        if shown && (hits < spans.len() || wrong > 0) {
+            println!("{kind} {hits}/{} {wrong} {text:?} {found:?}", spans.len());
+        }
+        let group = groups.entry((kind, word("locale"))).or_default();
+        for (sum, more) in group.iter_mut().zip([spans.len(), hits, wrong]) {
+            *sum += more;
+        }
+    }
+    for ((kind, locale), [all, hits, wrong]) in groups {
+        println!(
+            "{}",
+            serde_json::json!({ "kind": kind, "locale": locale, "all": all, "found": hits, "wrong": wrong })
+        );
+    }
 }
 
 fn attempts(lines: &str) {

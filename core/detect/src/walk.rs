@@ -113,7 +113,8 @@ fn trigger(walk: &mut Walk<'_>, place: usize) -> usize {
         b':' if next == b'/' => personal::network::url(walk, place),
         b':' if next == b':' => personal::network::v6(walk, place),
         b'-' if next == b'-' => secret::block(walk, place),
-        b'+' | b'(' if next.is_ascii_digit() => personal::number::number(walk, place),
+        b'+' if next.is_ascii_digit() => personal::number::number(walk, place),
+        b'(' if personal::number::area(walk.text, place) => personal::number::number(walk, place),
         _ => place + 1,
     }
 }

@@ -26,6 +26,7 @@ mod clients;
 mod faults;
 mod fetch;
 mod google;
+pub(crate) mod guards;
 mod headers;
 mod keys;
 mod leaving;
@@ -80,6 +81,7 @@ pub fn all() -> Vec<Scenario> {
         responses::scenarios(),
         vendors::scenarios(),
         google::scenarios(),
+        guards::scenarios(),
         vertex::scenarios(),
         keys::scenarios(),
         limits::scenarios(),

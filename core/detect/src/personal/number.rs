@@ -77,13 +77,15 @@ pub(crate) fn number(walk: &mut Walk<'_>, start: usize) -> usize {
         for last in (first..count).rev() {
             let begin = if first == 0 { start } else { groups[first].start };
             if let Some(judged) = judge(walk, begin, groups[last].end, last - first + 1) {
-                walk.find(judged.kind, judged.label, begin, groups[last].end, judged.score);
-                taken = Some(last);
+                let end = groups[last].end;
+                let end = if judged.kind == Kind::Phone { extension(text, end) } else { end };
+                walk.find(judged.kind, judged.label, begin, end, judged.score);
+                taken = Some(end);
                 break;
             }
         }
-        if let Some(last) = taken {
-            return groups[last].end;
+        if let Some(end) = taken {
+            return end;
         }
         first += 1;
         while first < count && !groups[first].apart {
@@ -95,6 +97,24 @@ pub(crate) fn number(walk: &mut Walk<'_>, start: usize) -> usize {
         Some(group) if count == GROUPS => group.start.max(one),
         _ => groups.get(count - 1).map_or(one, |group| group.end).max(one),
     }
+}
+
+/// Where a phone's number ends with the extension behind it, if there is one: `x123`, ` ext. 123`, `#123`.
+fn extension(text: &[u8], end: usize) -> usize {
+    let mark = run(text, end, 1, |byte| byte == b' ');
+    let word = [&b"extension"[..], b"ext.", b"ext", b"x", b"#"]
+        .into_iter()
+        .find(|word| part(text, mark, mark + word.len()).eq_ignore_ascii_case(word));
+    let Some(word) = word else { return end };
+    let digits = run(text, mark + word.len(), 2, |byte| byte == b' ' || byte == b'.');
+    let over = run(text, digits, 7, |byte| byte.is_ascii_digit());
+    if over == digits || joins(at(text, over)) { end } else { over }
+}
+
+/// Whether a bracket holds an area code, `(030)`, and not a number as a whole.
+pub(crate) fn area(text: &[u8], bracket: usize) -> bool {
+    let end = run(text, bracket + 1, 6, |byte| byte.is_ascii_digit());
+    at(text, end) == b')'
 }
 
 /// Whether a number goes on to the left: `3.14`, `abc-123`, `1,234`.
@@ -191,7 +211,7 @@ fn card(walk: &Walk<'_>, digits: &Digits<'_>) -> Option<Judged> {
         3400..=3499 | 3700..=3799 => ("amex", length == 15),
         6011 | 6440..=6599 | 6220..=6229 => ("discover", (16..=19).contains(&length)),
         6200..=6299 | 8100..=8199 => ("unionpay", (16..=19).contains(&length)),
-        3528..=3589 | 2131 | 1800 => ("jcb", (15..=19).contains(&length)),
+        3500..=3599 | 2131 | 1800 => ("jcb", (15..=19).contains(&length)),
         3000..=3059 | 3095 | 3600..=3699 | 3800..=3999 => ("diners", (14..=19).contains(&length)),
         5000..=5099 | 5600..=5999 | 6000..=6999 => ("maestro", (12..=19).contains(&length)),
         _ => return None,

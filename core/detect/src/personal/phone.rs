@@ -9,11 +9,11 @@ pub(crate) fn phone(walk: &Walk<'_>, digits: &Digits<'_>) -> Option<Judged> {
     let values = digits.values();
     let count = values.len();
     let told = walk.told(Senses::PHONE, digits.start);
+    let abroad = !digits.plus && count >= 10 && values.starts_with(&[0, 0]);
     let score = if digits.plus {
         international(values).then_some(92)
-    } else if values.starts_with(&[0, 0]) && count >= 10 {
-        let known = international(values.get(2..)?);
-        (known && (told || digits.groups > 1)).then_some(82)
+    } else if abroad && international(values.get(2..)?) {
+        (told || digits.groups > 1).then_some(82)
     } else {
         national(digits, told)
     };

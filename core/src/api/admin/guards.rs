@@ -165,7 +165,7 @@ fn view(tried: Tried, is_request: bool) -> View {
     View {
         blocked: blocked.map(|(guard, message)| Blocked { guard: guard.to_string(), message }),
         verdicts: notes.into_iter().map(verdict).collect(),
-        findings: found.into_iter().map(finding).collect(),
+        findings: found.iter().map(finding).collect(),
         sent,
     }
 }
@@ -183,7 +183,7 @@ fn verdict(note: Note) -> Verdict {
     }
 }
 
-fn finding(found: Found) -> Finding {
+fn finding(found: &Found) -> Finding {
     Finding {
         guard: found.guard.to_string(),
         kind: found.kind.to_string(),

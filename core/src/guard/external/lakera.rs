@@ -48,8 +48,8 @@ pub(super) fn read(question: &Question, body: &Value) -> Result<Verdict, Malform
     for detector in detectors.iter().filter(|detector| detector["detected"] == true) {
         let kind = name(&detector["detector_type"]);
         // What has a place is told by that.
-        let placed = verdict.spans.iter().flat_map(|(_, found)| found).any(|found| found.kind == kind);
-        if !placed && !verdict.found.contains(&kind) {
+        let told = verdict.spans.iter().flat_map(|(_, found)| found).any(|found| found.kind == kind);
+        if !told && !verdict.found.contains(&kind) {
             verdict.found.push(kind);
         }
     }
