@@ -30,6 +30,9 @@ fn cards() {
     holds("card:378282246310005", &["card:378282246310005"]);
     holds("4111 1111 1111 1112 and 1234567890123456", &[]);
     holds("order 5 5500-0000-0000-0004 shipped", &["card:5500-0000-0000-0004"]);
+    holds("(4111 1111 1111 1111)", &["card:4111 1111 1111 1111"]);
+    holds("3512 9323 8865 7966", &["card:3512 9323 8865 7966"]);
+    holds("carte 060474077009", &["card:060474077009"]);
 }
 
 #[test]
@@ -39,6 +42,17 @@ fn banks() {
     holds("GB82WEST12345698765433", &[]);
     holds("Routing number 021000021", &["bank-account:021000021"]);
     holds("BIC: COBADEFFXXX", &["bank-account:COBADEFFXXX"]);
+}
+
+#[test]
+fn brackets_hide_nothing_and_extensions_belong_to_their_phones() {
+    holds("(124.207.188.147)", &["ip:124.207.188.147"]);
+    holds("(96:84:b6:52:88:38)", &["mac:96:84:b6:52:88:38"]);
+    holds("(2fbf:562a:bd54:2c7a:98e:cc8c:4e81:b42c)", &["ip:2fbf:562a:bd54:2c7a:98e:cc8c:4e81:b42c"]);
+    holds("call (401)961-0855x4289.", &["phone:(401)961-0855x4289"]);
+    holds("call 540.440.7277 ext. 737 now", &["phone:540.440.7277 ext. 737"]);
+    holds("call 540.440.7277 xylophones", &["phone:540.440.7277"]);
+    holds("Tel. (0069) 127419, Tél. 0156969295", &["phone:(0069) 127419", "phone:0156969295"]);
 }
 
 #[test]

@@ -214,6 +214,8 @@ fn card(walk: &Walk<'_>, digits: &Digits<'_>) -> Option<Judged> {
         3500..=3599 | 2131 | 1800 => ("jcb", (15..=19).contains(&length)),
         3000..=3059 | 3095 | 3600..=3699 | 3800..=3999 => ("diners", (14..=19).contains(&length)),
         5000..=5099 | 5600..=5999 | 6000..=6999 => ("maestro", (12..=19).contains(&length)),
+        // Mobile numbers of France begin so, too: a word must say that it is a card.
+        604 if walk.told(Senses::CARD, digits.start) => ("maestro", (12..=19).contains(&length)),
         _ => return None,
     };
     if !long || !check::luhn(values) {
