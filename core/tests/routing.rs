@@ -41,6 +41,7 @@ models:
   long: { targets: [ one/m, two/m ], retries: 0, fallbacks: [last], fallbacks_on: { context_window: [wide], content_policy: [lax] } }
   wide: { targets: [ three/wide ], retries: 0 }
   lax: { targets: [ three/lax ], retries: 0 }
+  drawn: { strategy: weighted, affinity: [session, prefix], targets: [ one/m, two/m, three/m ], retries: 0 }
   learns: { strategy: adaptive, targets: [ one/m, two/m ], retries: 0 }
 health: { faults: 3, out: 10s, longest: 1m, ramp: 10s }
 "#;
@@ -431,4 +432,45 @@ fn what_one_instance_has_met_another_hears_by_the_ledger_call_that_it_makes_anyw
     assert_eq!(ask(&other, &key, "ordered", 1).0, counts(&[("one", 1)]));
     assert_eq!(target(&world.again(""), "one/m")["standing"], "in");
     assert_eq!(target(&world, "one/m")["standing"], "returning");
+}
+
+#[test]
+fn what_belongs_together_goes_to_one_target() {
+    let (world, key) = world(&[], overloaded);
+    let (_, other_key) = world.key(&json!({}));
+    let send = |key: &str, session: Option<&str>, prompt: &str| {
+        let mut request =
+            openai(key, &json!({ "model": "drawn", "messages": [{ "role": "user", "content": prompt }] }));
+        if let Some(session) = session {
+            request.headers_mut().insert("x-gatelet-session", session.parse().unwrap());
+        }
+        assert_eq!(world.send(request).status(), 200);
+        world.handles.upstream.asked().last().unwrap().uri.host().unwrap().to_owned()
+    };
+    let mut homes = std::collections::BTreeSet::new();
+    let mut apart = 0;
+    for number in 0..30 {
+        let session = format!("session-{number}");
+        let home = send(&key, Some(&session), "hi");
+        for turn in ["and", "so", "on"] {
+            assert_eq!(send(&key, Some(&session), turn), home);
+        }
+        apart += usize::from(send(&other_key, Some(&session), "hi") != home);
+        homes.insert(home);
+    }
+    assert!(homes.len() == 3 && apart > 5, "another key's session is another: {homes:?} {apart}");
+    // A long beginning draws, whoever says it; a short one does not, and nor does what comes after.
+    let mut homes = std::collections::BTreeSet::new();
+    for number in 0..30 {
+        let prompt = format!("{number} {}", "long ".repeat(900));
+        let home = send(&key, None, &prompt);
+        assert_eq!(send(&other_key, None, &format!("{prompt} and more")), home);
+        homes.insert(home);
+    }
+    assert_eq!(homes.len(), 3);
+    let short: std::collections::BTreeSet<String> = (0..30).map(|_| send(&key, None, "hi")).collect();
+    assert_eq!(short.len(), 3);
+    let records = world.records();
+    let by = |word: &str| records.iter().filter(|record| record["strategy"] == word).count();
+    assert_eq!((by("session"), by("prefix"), by("weighted")), (150, 60, 30));
 }

@@ -98,8 +98,8 @@ pub(super) async fn admit<'a>(
                 marks.fell_to = cheaper.is_some().then_some(wanted);
                 books.queued(waiting.spread(core, &stakes, &caller, &headroom).await);
                 let plan = own.unwrap_or(plan);
-                let plan = order(core, &policy, &received, &model, plan, asked.likely_tokens);
-                books.teaches(&model);
+                let plan = order(core, &policy, &received, &caller, &model, plan, asked.likely_tokens);
+                books.teaches(&model, plan.pulled);
                 return Ok(Admitted {
                     received,
                     caller,

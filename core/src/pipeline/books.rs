@@ -238,9 +238,10 @@ impl Books {
     }
 
     /// A model whose strategy learns is told how its attempts end.
-    pub(super) fn teaches(&mut self, model: &Model) {
+    /// `pulled`: what drew the request to its first target in place of the strategy.
+    pub(super) fn teaches(&mut self, model: &Model, pulled: Option<&'static str>) {
         self.learner = (model.strategy == Strategy::Adaptive).then(|| model.name.clone());
-        self.record.strategy = (model.targets.len() > 1).then(|| model.strategy.name());
+        self.record.strategy = (model.targets.len() > 1).then(|| pulled.unwrap_or(model.strategy.name()));
     }
 
     /// The request waited at limits.

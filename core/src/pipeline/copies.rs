@@ -99,14 +99,14 @@ async fn unbilled<'a>(
     let sealing = &core.settings.sealing;
     let own = core.credentials.own(&core.ports, sealing, &caller.key.shard, &accounts, &plan).await?;
     let likely = received.arrived.body.len() as u64 / 4;
-    let plan = order(core, &policy, &received, &model, own.unwrap_or(plan), likely);
+    let plan = order(core, &policy, &received, &caller, &model, own.unwrap_or(plan), likely);
     let hold = HoldId::from(&received.arrived.id);
     let mut books = Books::open(core.clone(), &received, &caller, Vec::new(), hold);
     let units = received.outline.as_deref().map(|outline| outline.known_units).unwrap_or_default();
     books.held(&received, likely, units);
     books.pinned(&Pins::of(&policy, &caller));
     books.customer(stakes.customer.clone());
-    books.teaches(&model);
+    books.teaches(&model, plan.pulled);
     Ok(Admitted {
         received,
         caller,

@@ -210,7 +210,7 @@ impl Explanation {
             let name = model.name.as_str();
             let able = candidates(&policy, &received, &arrived.caller, name, &model).unwrap_or_default();
             let likely = arrived.body.len() as u64 / 4;
-            let plan = order(core, &policy, &received, &model, able, likely);
+            let plan = order(core, &policy, &received, &arrived.caller, &model, able, likely);
             Some((model, plan))
         };
         let Some((model, plan)) = planned.or_else(refused) else { return };

@@ -24,6 +24,7 @@ mod idiom;
 mod knobs;
 mod lane;
 mod native;
+mod pull;
 mod receive;
 mod relay;
 mod residency;

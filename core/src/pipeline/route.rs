@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::facts;
+use super::pull::{Pull, mixed};
 use super::receive::Received;
 use crate::domain::{Caller, Money, Timestamp};
 use crate::policy::{Fallbacks, Model, ModelName, Policy, Resolution, Target, Wrong};
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) context_window: VecDeque<Turn>,
     /// The same, once a target has said that its rules forbid the request.
     pub(super) content_policy: VecDeque<Turn>,
+    /// What drew it to its first target; none: nothing did.
+    pub(super) pulled: Option<&'static str>,
 }
 
 /// One target's turn.
@@ -150,6 +153,7 @@ pub(super) fn order(
     core: &Core,
     policy: &Policy,
     received: &Received<'_>,
+    caller: &Caller,
     model: &Model,
     able: Vec<Arc<Target>>,
     likely_input: u64,
@@ -158,12 +162,14 @@ pub(super) fn order(
     if able.len() < 2 {
         return Plan::of(able);
     }
-    let mut orders = Orders { core, policy, received, able: &able, likely_input, rng: chance(core) };
+    let pull = Pull::of(received, caller, model);
+    let mut orders = Orders { core, policy, received, able: &able, likely_input, pull, rng: chance(core) };
     let Fallbacks { general, context_window, content_policy } = &model.fallbacks;
     let plan = Plan {
         asked: orders.of(Some(model), general),
         context_window: orders.of(None, context_window),
         content_policy: orders.of(None, content_policy),
+        pulled: pull.map(|pull| pull.by),
     };
     if plan.asked.is_empty() {
         // None of the model's own can take the request: what is left can.
@@ -179,6 +185,7 @@ struct Orders<'a> {
     /// Those that can do what the request asks for.
     able: &'a [Arc<Target>],
     likely_input: u64,
+    pull: Option<Pull>,
     rng: Rng,
 }
 
@@ -201,8 +208,12 @@ impl Orders<'_> {
             for place in &members {
                 legs[*place] = number;
             }
-            let asks =
-                Asks { received: self.received, strategy: leg.strategy, likely_input: self.likely_input };
+            let asks = Asks {
+                received: self.received,
+                strategy: leg.strategy,
+                likely_input: self.likely_input,
+                pull: self.pull,
+            };
             let candidates: Vec<Candidate> = members
                 .iter()
                 .filter_map(|place| self.able.get(*place))
@@ -230,6 +241,7 @@ struct Asks<'a> {
     received: &'a Received<'a>,
     strategy: Strategy,
     likely_input: u64,
+    pull: Option<Pull>,
 }
 
 impl Asks<'_> {
@@ -248,6 +260,7 @@ impl Asks<'_> {
                 Some(arms) => arms.draw(target.seen_as(), rng),
                 None => rng.f64(),
             }),
+            pull: self.pull.map(|pull| mixed(pull.number, target.seen_as().as_bytes())),
         }
     }
 

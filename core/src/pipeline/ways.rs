@@ -50,12 +50,17 @@ pub(super) fn ways(board: &Board, model: &Model, plan: &Plan, now: Timestamp) ->
         (Some("context_window"), &plan.context_window, model.fallbacks.context_window.iter().collect()),
         (Some("content_policy"), &plan.content_policy, model.fallbacks.content_policy.iter().collect()),
     ];
+    let by = plan.pulled.map_or(model.strategy.name(), |pulled| match pulled {
+        "session" => "its session",
+        _ => "the beginning of its prompt",
+    });
     let mut ways = Vec::new();
     for (only_on, turns, names) in lists {
         for turn in turns {
             let of = names.get(turn.leg).map_or_else(String::new, ToString::to_string);
-            let several = turns.iter().filter(|other| other.leg == turn.leg).count() > 1;
-            ways.push(Way::of(board, model, turn, of, only_on, several, now));
+            let own = only_on.is_none() && turn.leg == 0;
+            let several = own && turns.iter().filter(|other| other.leg == 0).count() > 1;
+            ways.push(Way::of(board, turn, of, own, only_on, several.then_some(by), now));
         }
     }
     ways
@@ -94,11 +99,11 @@ impl Sieve<'_> {
 impl Way {
     fn of(
         board: &Board,
-        model: &Model,
         turn: &Turn,
         of: String,
+        own: bool,
         only_on: Option<&'static str>,
-        several: bool,
+        by: Option<&'static str>,
         now: Timestamp,
     ) -> Self {
         let target = &turn.target;
@@ -109,7 +114,6 @@ impl Way {
             standing => standing,
         };
         drop(seen);
-        let own = of == model.name.as_str();
         let mut why = match (only_on, own) {
             (Some("context_window"), _) => format!("`{of}` takes what is too long for the others"),
             (Some(_), _) => format!("`{of}` takes what the rules of others forbid"),
@@ -119,8 +123,8 @@ impl Way {
         if target.place.level > 0 {
             let _ = write!(why, ", of level {}", target.place.level);
         }
-        if several && own {
-            let _ = write!(why, ", put in order by {}", model.strategy.name());
+        if let Some(by) = by {
+            let _ = write!(why, ", put in order by {by}");
         }
         match standing {
             Standing::In { share } if share < 1.0 => {

@@ -366,7 +366,7 @@ pub(super) fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, 
     headers
 }
 
-const MODEL: [&str; 12] = [
+const MODEL: [&str; 13] = [
     "targets",
     "strategy",
     "fallbacks",
@@ -379,6 +379,7 @@ const MODEL: [&str; 12] = [
     "cache",
     "guards",
     "copies",
+    "affinity",
 ];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {

@@ -9,6 +9,28 @@ use super::routing::mille;
 pub struct Extras {
     /// Where copies of its requests go.
     pub copies: Vec<CopyTo>,
+    /// What draws its requests to one of its targets, the first of them that a request has.
+    pub affinity: Vec<Affinity>,
+}
+
+/// What draws requests to one of several targets that are equally good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// The session that the request names.
+    Session,
+    /// The beginning of its prompt, which that target's cache may hold.
+    Prefix,
+}
+
+impl Affinity {
+    pub const ALL: [Self; 2] = [Self::Session, Self::Prefix];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Prefix => "prefix",
+        }
+    }
 }
 
 /// A copy of some requests goes to another model, whose answers nobody gets.
@@ -39,7 +61,14 @@ pub(super) fn extras(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Extras, V
     }
     let copies: Vec<(CopyTo, Spot)> = listed.iter().filter_map(|at| copy(reader, at)).collect();
     let names = copies.iter().map(|(copy, spot)| (copy.model.clone(), spot.clone())).collect();
-    (Extras { copies: copies.into_iter().map(|(copy, _)| copy).collect() }, names)
+    let affinity = fields.get("affinity").map(At::list).unwrap_or_default();
+    let words = Affinity::ALL.map(Affinity::name).join(", ");
+    let affinity = affinity.iter().filter_map(|at| {
+        let named = |text: &str| Affinity::ALL.into_iter().find(|affinity| affinity.name() == text);
+        reader.parsed(at, &format!("one of {words}"), named)
+    });
+    let affinity = affinity.collect();
+    (Extras { copies: copies.into_iter().map(|(copy, _)| copy).collect(), affinity }, names)
 }
 
 fn copy(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(CopyTo, Spot)> {

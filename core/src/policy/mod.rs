@@ -32,7 +32,7 @@ use std::sync::{Arc, RwLock};
 pub use alert::{Channel, Event, Mailer, Way};
 pub use cache::{CacheBounds, Caching, Control, Share};
 pub use content::{Contents, Mode};
-pub use extras::{CopyTo, Extras};
+pub use extras::{Affinity, CopyTo, Extras};
 pub use fetch::Fetch;
 pub use guard::{Guards, Whom};
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};

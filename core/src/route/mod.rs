@@ -5,6 +5,7 @@ mod board;
 mod breaker;
 mod condition;
 mod decayed;
+mod pull;
 mod retries;
 mod strategy;
 mod vitals;
@@ -55,6 +56,8 @@ pub struct Candidate {
     pub vitals: Vitals,
     /// What a strategy that learns has drawn for it: the more, the better. Zero for all others.
     pub drawn: f64,
+    /// A number that is the same whenever what draws the request meets this target; none: nothing draws it.
+    pub pull: Option<u64>,
 }
 
 /// One step of a plan.
@@ -82,6 +85,7 @@ pub fn order(
     // One target has no order, and most models have one.
     if candidates.len() > 1 {
         strategy.score(candidates, now, rng, &mut scores);
+        pull::score(strategy, candidates, &mut scores);
     }
     let mut steps: Vec<Step> = candidates
         .iter()

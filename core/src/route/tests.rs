@@ -16,6 +16,7 @@ fn candidate() -> Candidate {
         output: 100,
         vitals: Vitals::default(),
         drawn: 0.0,
+        pull: None,
     }
 }
 
@@ -479,4 +480,32 @@ fn a_clock_that_is_far_ahead_is_not_believed() {
     let notice = Notice { target: "p/m".into(), at: after(7_200.0), faults: 5, stands };
     two.boards[0].hear(&[notice], NOW);
     assert_eq!(two.standing(0, NOW), IN);
+}
+
+#[test]
+fn what_belongs_together_stays_together_by_weight_and_only_what_a_target_had_moves_when_it_is_out() {
+    let mut candidates = [weighing(3), weighing(1), weighing(1)];
+    let numbers = |conversation: u64| {
+        [7_u64, 11, 13].map(|target| {
+            let mut rng = Rng::with_seed(conversation.wrapping_mul(1_000_003).wrapping_add(target));
+            rng.u64(..)
+        })
+    };
+    let mut rng = Rng::with_seed(1);
+    let mut chosen = |candidates: &mut [Candidate; 3], conversation: u64| {
+        for (candidate, number) in candidates.iter_mut().zip(numbers(conversation)) {
+            candidate.pull = Some(number);
+        }
+        first(Strategy::Weighted, candidates, &mut rng)
+    };
+    let homes: Vec<usize> = (0..10_000).map(|one| chosen(&mut candidates, one)).collect();
+    let counts = [0, 1, 2].map(|target| homes.iter().filter(|home| **home == target).count());
+    assert!((5_800..6_200).contains(&counts[0]) && (1_800..2_200).contains(&counts[1]), "{counts:?}");
+    for _ in 0..5 {
+        candidates[0].vitals.ended(Ended::Failed(Blame::Provider), NOW, &Rules::default());
+    }
+    for (one, home) in homes.iter().enumerate() {
+        let now = chosen(&mut candidates, one as u64);
+        assert!(now != 0 && (*home == 0 || now == *home), "{one}: {home} -> {now}");
+    }
 }
