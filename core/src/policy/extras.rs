@@ -64,8 +64,8 @@ pub(super) fn extras(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Extras, V
     let affinity = fields.get("affinity").map(At::list).unwrap_or_default();
     let words = Affinity::ALL.map(Affinity::name).join(", ");
     let affinity = affinity.iter().filter_map(|at| {
-        let named = |text: &str| Affinity::ALL.into_iter().find(|affinity| affinity.name() == text);
-        reader.parsed(at, &format!("one of {words}"), named)
+        let known = |text: &str| Affinity::ALL.into_iter().find(|affinity| affinity.name() == text);
+        reader.parsed(at, &format!("one of {words}"), known)
     });
     let affinity = affinity.collect();
     (Extras { copies: copies.into_iter().map(|(copy, _)| copy).collect(), affinity }, names)
