@@ -90,6 +90,8 @@ pub struct Ticked {
     pub told: usize,
     /// Requests that sinks were told of, each counted for each sink.
     pub passed_on: usize,
+    /// Targets that were checked.
+    pub checked: usize,
 }
 
 impl Core {

@@ -205,3 +205,68 @@ fn copies_are_a_share_bounded_in_number_and_bound_by_pins_and_hurt_nobody() {
         (200, &"1".parse().unwrap())
     );
 }
+
+fn ticks(world: &World) -> Vec<String> {
+    let before = hosts(world).len();
+    futures_executor::block_on(world.gateway.tick()).unwrap();
+    hosts(world)[before..].to_vec()
+}
+
+#[test]
+fn targets_are_checked_though_nobody_asks_and_callers_need_not_try_what_is_out() {
+    const CHECKED: &str = r#"
+providers:
+  one: { dialect: openai, base: "http://one.example/v1", key: secret-1 }
+  two: { dialect: anthropic, base: "http://two.example", key: secret-2 }
+models:
+  m: { targets: [one/m, two/n], retries: 0 }
+health: { faults: 2, out: 20s, ramp: 10s, checks: [ { targets: ["one/*"], every: 30s, get: /models }, { targets: [two/n], every: 10s } ] }
+"#;
+    let world = World::of(CHECKED);
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.always(|request, _| {
+        Ok(match request.uri().path() {
+            "/v1/models" => whole(200, &json!({ "data": [] })),
+            "/v1/messages" => whole(200, &world::message("ok", 1, 1)),
+            other => panic!("{other}"),
+        })
+    });
+    assert_eq!(ticks(&world), ["one", "two"]);
+    assert_eq!(ticks(&world), Vec::<String>::new(), "not again at once");
+    let asked = world.handles.upstream.asked();
+    assert_eq!(asked[0].method, "GET");
+    assert!(String::from_utf8_lossy(asked[1].body.as_deref().unwrap()).contains("Say ok."));
+    world.handles.clock.advance(Duration::from_secs(10));
+    assert_eq!(ticks(&world), ["two"]);
+    // Two checks that fail put it out; then it is left alone, and the first that goes well lets it in again.
+    world.handles.upstream.always(|_, _| Ok(says(500)));
+    for _ in 0..2 {
+        world.handles.clock.advance(Duration::from_secs(30));
+        assert_eq!(ticks(&world), ["one", "two"]);
+    }
+    let standing = |world: &World, name: &str| {
+        let (_, page) = world.admin("GET", "/admin/v1/targets", &json!({}));
+        let targets = page["targets"].as_array().unwrap();
+        let target = targets.iter().find(|target| target["target"] == name).unwrap();
+        target["standing"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((standing(&world, "one/m"), standing(&world, "two/n")), ("out".to_owned(), "out".to_owned()));
+    world.handles.clock.advance(Duration::from_secs(10));
+    assert_eq!(ticks(&world), Vec::<String>::new());
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 1, 1))));
+    world.handles.clock.advance(Duration::from_secs(10));
+    assert_eq!(ticks(&world), ["one", "two"]);
+    assert_eq!(standing(&world, "one/m"), "returning");
+    assert_eq!(world.send(openai(&key, &question("m", false))).status(), 200);
+    assert!(requests(&world).len() == 1, "checks are in no records");
+    let wrong = CHECKED.replace("targets: [two/n]", "targets: [two/x]").replace("every: 30s", "every: 1s");
+    let host = gatelet_core::policy::Host {
+        variable: &|_| None,
+        ollama: false,
+        registry: gatelet_core::registry::Registry::full(),
+    };
+    let problems = gatelet_core::policy::Policy::read("gatelet.yaml", &wrong, &host).unwrap_err().to_string();
+    for said in ["no target `two/x`", "a duration of at least 10s"] {
+        assert!(problems.contains(said), "{problems}");
+    }
+}

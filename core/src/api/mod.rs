@@ -92,12 +92,13 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
     let fed = !sinks.is_empty();
     // Who has no sinks looks once whether there were some.
     let was_fed = core.fed.swap(fed, Ordering::Relaxed);
-    for shard in core.ports.ledger.shards().await? {
+    let shards = core.ports.ledger.shards().await?;
+    for shard in &shards {
         if was_fed && !fed {
-            sink::close(&core.ports, &shard).await?;
+            sink::close(&core.ports, shard).await?;
         }
-        let begin = if fed { feed::end(&*core.ports.store, &shard).await? } else { 0 };
-        match record::drain(&core.ports, &shard, fed).await {
+        let begin = if fed { feed::end(&*core.ports.store, shard).await? } else { 0 };
+        match record::drain(&core.ports, shard, fed).await {
             Ok(count) => ticked.archived += count,
             // So many drain at this moment that one of them lost every race: what it left is with the others, or still waits.
             Err(fault) if fault.kind == FaultKind::Conflict => {
@@ -107,20 +108,21 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
         }
         if fed {
             // Who hears of it later does not hold up who archives.
-            match Box::pin(pass_on(core, sinks, &shard, begin)).await {
+            match Box::pin(pass_on(core, sinks, shard, begin)).await {
                 Ok(count) => ticked.passed_on += count,
                 Err(fault) => core.ports.log.failed("records were not passed on", &fault),
             }
         }
-        forget(core, &shard).await?;
+        forget(core, shard).await?;
         if looks {
             // Who is not told today is told tomorrow; records do not wait for that.
-            match Box::pin(alerts(core, policy.channels(), &shard)).await {
+            match Box::pin(alerts(core, policy.channels(), shard)).await {
                 Ok(told) => ticked.told += told,
                 Err(fault) => core.ports.log.failed("alerts were not looked for", &fault),
             }
         }
     }
+    ticked.checked = pipeline::check_targets(core, &shards).await;
     Ok(ticked)
 }
 

@@ -535,7 +535,13 @@ fn unproven(target: &Target, unproven: &Unproven) -> Failed {
 }
 
 /// An answer with an error's status.
-async fn refused(core: &Arc<Core>, target: &Target, status: u16, headers: &HeaderMap, body: Body) -> Failed {
+pub(super) async fn refused(
+    core: &Core,
+    target: &Target,
+    status: u16,
+    headers: &HeaderMap,
+    body: Body,
+) -> Failed {
     let body = collect(body, headers, ERROR_LIMIT).await.unwrap_or_default();
     let dialect = target.provider.dialect.dialect();
     let name = dialect.error_header().and_then(|header| headers.get(header)?.to_str().ok());

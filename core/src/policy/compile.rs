@@ -9,7 +9,7 @@ use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEnt
 use super::model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts, Wildcard, WildcardTarget};
 use super::read::{At, Reader, Spot};
 use super::resolve::{known, target};
-use super::{Host, Policy, Problems, Provider, Retries, node, residency, rings};
+use super::{Host, Policy, Problems, Provider, Retries, check, node, residency, rings};
 use crate::registry::{Catalogue, near_names};
 use crate::route::{Place, Strategy};
 
@@ -78,6 +78,8 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         None => policy.wildcards = providers.values().flatten().cloned().map(whole).collect(),
     }
     residency::check(reader, &policy, &document.residency);
+    check::known(reader, &policy, &document.checks);
+    policy.checks = document.checks.into_iter().map(|(check, _)| check).collect();
     policy.pins = document.residency.into_iter().map(|(pin, _)| pin).collect();
     policy.guards = guards.done();
     sort_by(&mut policy.wildcards, |one, other| other.prefix.len().cmp(&one.prefix.len()));

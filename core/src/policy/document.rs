@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use super::alert::{self, Channel, Event, Mailer, Way};
 use super::cache::{CacheBounds, Caching, bounds, caching};
+use super::check::Check;
 #[cfg(test)]
 use super::content::CONTENT;
 use super::content::{Contents, contents};
@@ -43,6 +44,8 @@ pub(super) struct Document {
     pub(super) fetch: FetchEntry,
     pub(super) proxies: Vec<Cidr>,
     pub(super) health: Rules,
+    /// With the places of the names of targets.
+    pub(super) checks: Vec<(Check, Vec<Spot>)>,
     pub(super) alerts: Vec<Channel>,
     pub(super) sinks: Vec<Sink>,
     pub(super) contents: Contents,
@@ -160,6 +163,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
     let Some(fields) = reader.fields(root, &SECTIONS, &LATER_SECTIONS) else { return Document::default() };
     let mut entries = |section: &str| Some(reader.entries(fields.get(section)?).unwrap_or_default());
     let (provider_entries, model_entries) = (entries("providers"), entries("models"));
+    let (health, checks) = fields.get("health").map(|at| health(reader, at)).unwrap_or_default();
     Document {
         providers: provider_entries
             .map(|entries| entries.iter().filter_map(|(id, at)| provider(reader, id, at)).collect()),
@@ -167,7 +171,8 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
             .map(|entries| entries.iter().filter_map(|(name, at)| model(reader, name, at)).collect()),
         key_limits: fields.get("limits").and_then(|at| limits(reader, at)).unwrap_or_default(),
         fetch: fields.get("fetch").and_then(|at| fetching(reader, at)).unwrap_or_default(),
-        health: fields.get("health").map(|at| health(reader, at)).unwrap_or_default(),
+        health,
+        checks,
         proxies: fields.get("trusted_proxies").map(|at| proxies(reader, at)).unwrap_or_default(),
         imported_keys: fields.get("imported_keys").and_then(|at| boolean(reader, at)).unwrap_or_default(),
         cache: fields.get("cache").map(|at| bounds(reader, at)).unwrap_or_default(),

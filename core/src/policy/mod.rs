@@ -6,6 +6,7 @@
 
 mod alert;
 mod cache;
+mod check;
 mod compile;
 mod content;
 mod declare;
@@ -31,6 +32,7 @@ use std::sync::{Arc, RwLock};
 
 pub use alert::{Channel, Event, Mailer, Way};
 pub use cache::{CacheBounds, Caching, Control, Share};
+pub use check::{Check, Probe};
 pub use content::{Contents, Mode};
 pub use extras::{Affinity, CopyTo, Extras};
 pub use fetch::Fetch;
@@ -64,6 +66,7 @@ pub struct Policy {
     key_limits: Limits,
     imported_keys: bool,
     health: Rules,
+    checks: Vec<Check>,
     cache: CacheBounds,
     /// Some model's answers are kept.
     caches: bool,

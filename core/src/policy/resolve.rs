@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gatelet_wire::{DialectId, Edit, Json};
 use http::Uri;
 
+use super::check::Check;
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::residency::region_of;
 use super::{
@@ -144,6 +145,11 @@ impl Policy {
     /// When targets go out, and for how long.
     pub fn health(&self) -> &Rules {
         &self.health
+    }
+
+    /// Which targets are checked without being asked for, how, and how often.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
     }
 
     /// Who is pinned to which regions and providers.

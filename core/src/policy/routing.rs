@@ -1,5 +1,6 @@
 //! By what targets are chosen, and when they are left alone, as the document says it.
 
+use super::check::{Check, checks};
 use super::document::duration;
 use super::model::ModelName;
 use super::read::{At, Fields, Reader, Spot, unknown};
@@ -47,12 +48,13 @@ pub(super) fn place(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Place {
     }
 }
 
-const HEALTH: [&str; 5] = ["faults", "out", "longest", "ramp", "retry_percent"];
+const HEALTH: [&str; 6] = ["faults", "out", "longest", "ramp", "retry_percent", "checks"];
 
-/// When targets go out, and for how long.
-pub(super) fn health(reader: &mut Reader<'_>, at: &At<'_>) -> Rules {
+/// When targets go out, and for how long; and which are checked without being asked for.
+pub(super) fn health(reader: &mut Reader<'_>, at: &At<'_>) -> (Rules, Vec<(Check, Vec<Spot>)>) {
     let usual = Rules::default();
-    let Some(fields) = reader.fields(at, &HEALTH, &[]) else { return usual };
+    let Some(fields) = reader.fields(at, &HEALTH, &[]) else { return (usual, Vec::new()) };
+    let checks = fields.get("checks").map(|at| checks(reader, at)).unwrap_or_default();
     let count = |text: &str| text.parse().ok().filter(|count| (1..=1_000).contains(count));
     let faults =
         fields.get("faults").and_then(|at| reader.parsed(at, "a whole number from 1 to 1000", count));
@@ -62,7 +64,8 @@ pub(super) fn health(reader: &mut Reader<'_>, at: &At<'_>) -> Rules {
     let (out, longest) = (time("out").unwrap_or(usual.out), time("longest").unwrap_or(usual.longest));
     let ramp = time("ramp").unwrap_or(usual.ramp);
     let retry_mille = mille(reader, &fields, "retry_percent").unwrap_or(usual.retry_mille);
-    Rules { faults: faults.unwrap_or(usual.faults), out, longest: longest.max(out), ramp, retry_mille }
+    let faults = faults.unwrap_or(usual.faults);
+    (Rules { faults, out, longest: longest.max(out), ramp, retry_mille }, checks)
 }
 
 /// Rules in their order.

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::adaptive::{Arms, Outcome};
 use super::breaker::Rules;
 use super::vitals::{Ended, Vitals};
-use crate::domain::{Notice, ShardId, Timestamp};
+use crate::domain::{Blame, Notice, ShardId, Timestamp};
 
 /// Bounded: callers choose names, and each may be a target's.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Board {
     news: Mutex<HashMap<ShardId, Vec<Notice>>>,
     /// Whether there is any: mostly there is none.
     any: AtomicBool,
+    /// When targets were checked last without being asked for.
+    checks: Mutex<HashMap<Arc<str>, Timestamp>>,
 }
 
 #[derive(Debug, Default)]
@@ -54,11 +57,49 @@ impl Board {
         }
         let notice = vitals.breaker.notice(target, now);
         drop(seen);
+        self.tell(shard, notice);
+    }
+
+    fn tell(&self, shard: &ShardId, notice: Notice) {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
         let told = news.entry(shard.clone()).or_default();
         told.retain(|earlier| earlier.target != notice.target);
         told.push(notice);
         self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a target was not checked for so long; then it counts as checked now.
+    pub fn check_due(&self, target: &Arc<str>, every: Duration, now: Timestamp) -> bool {
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        if checks.get(target).is_some_and(|last| *last <= now && now.since(*last) < every) {
+            return false;
+        }
+        if checks.len() >= Self::MOST {
+            checks.clear();
+        }
+        checks.insert(target.clone(), now);
+        true
+    }
+
+    pub fn check_began(&self, target: &Arc<str>, now: Timestamp) {
+        let mut seen = self.read();
+        let rules = seen.rules;
+        seen.vitals(target).breaker.began(now, &rules);
+    }
+
+    /// How a check has ended; none: well. That lets in what was out, and else says nothing: callers ask for more.
+    pub fn checked(&self, shards: &[ShardId], target: &Arc<str>, fault: Option<Blame>, now: Timestamp) {
+        let mut seen = self.read();
+        let rules = seen.rules;
+        let breaker = &mut seen.vitals(target).breaker;
+        if fault.is_none() && breaker.blame().is_none() || !breaker.ended(fault, now, &rules) {
+            return;
+        }
+        let notice = breaker.notice(target, now);
+        drop(seen);
+        for shard in shards {
+            self.tell(shard, notice.clone());
+        }
     }
 
     /// What other instances are to be told by the transaction that is made now.
