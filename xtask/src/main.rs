@@ -16,6 +16,7 @@ mod project;
 mod setup;
 mod size;
 mod test;
+mod trim;
 mod worker;
 mod zones;
 

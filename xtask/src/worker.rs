@@ -21,7 +21,7 @@ use anyhow::{Context, Result, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::project::{cargo, root, run as finish, target};
-use crate::{order, setup};
+use crate::{order, setup, trim};
 
 /// Functions that are called once stay functions unless they are tiny: compression finds one again beside those that it
 /// resembles, not in the middle of its caller. A fiftieth less to upload. LLVM weighs each instruction against a bonus of
@@ -55,7 +55,8 @@ pub(crate) fn run(_arguments: &[String]) -> Result<()> {
 
 fn bindings(wasm: &Path, out: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(wasm).out_name("index").typescript(false).remove_name_section(true);
+    let trimmed = trim::trimmed(&fs::read(wasm).with_context(|| wasm.display().to_string())?)?;
+    bindgen.input_bytes("index", trimmed).typescript(false).remove_name_section(true);
     // What lets `entry.mjs` start afresh after a trap in wasm instead of failing until the isolate is replaced.
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
     bindgen.module(true)?;
