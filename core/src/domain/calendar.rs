@@ -252,7 +252,8 @@ mod tests {
 
         #[test]
         fn whatever_the_other_calendar_does_not_read_is_not_read(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?Z") {
-            let other = text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_micros(at.as_microsecond()));
+            let micros = |at: jiff::Timestamp| i64::try_from(at.as_nanosecond().div_euclid(1_000)).unwrap();
+            let other = text.parse().ok().map(|at| Timestamp::from_micros(micros(at)));
             let shown = other.filter(|at| SHOWN.contains(&at.seconds()));
             prop_assert_eq!(rfc3339(&text), shown, "{}", text);
         }

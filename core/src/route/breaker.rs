@@ -136,10 +136,14 @@ impl Breaker {
     pub fn standing(&self, now: Timestamp, rules: &Rules) -> Standing {
         match self.state {
             State::In => Standing::In { share: 1.0 },
-            State::Out { until, .. } if now >= until => Standing::Probe,
+            // Nothing is out for longer: the clock has been put back.
+            State::Out { until, .. } if now >= until || until > now.after(rules.longest) => Standing::Probe,
             State::Out { until, blame } => Standing::Out { until, blame },
-            State::Probing { since, .. } if now.since(since) >= PROBE => Standing::Probe,
+            State::Probing { since, .. } if now.since(since) >= PROBE || since > now.after(AHEAD) => {
+                Standing::Probe
+            }
             State::Probing { since, blame } => Standing::Out { until: since.after(PROBE), blame },
+            State::Returning { since } if since > now.after(AHEAD) => Standing::In { share: 1.0 },
             State::Returning { since } => {
                 let back = now.since(since).as_secs_f64() / rules.ramp.as_secs_f64().max(0.001);
                 Standing::In { share: (FIRST_SHARE + (1.0 - FIRST_SHARE) * back).min(1.0) }

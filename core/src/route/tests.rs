@@ -509,3 +509,29 @@ fn what_belongs_together_stays_together_by_weight_and_only_what_a_target_had_mov
         assert!(now != 0 && (*home == 0 || now == *home), "{one}: {home} -> {now}");
     }
 }
+
+#[test]
+fn a_clock_that_jumps_ahead_and_is_put_back_keeps_no_target_out_and_no_quota_used_up() {
+    let rules = Rules::default();
+    let day = Duration::from_hours(24);
+    let mut seen = Vitals::default();
+    let ahead = NOW.after(day);
+    for _ in 0..5 {
+        seen.began(ahead, &rules);
+        seen.ended(Ended::Failed(Blame::Provider), ahead, &rules);
+    }
+    assert!(matches!(seen.breaker.standing(ahead, &rules), Standing::Out { .. }));
+    assert_eq!(seen.breaker.standing(NOW, &rules), Standing::Probe, "an hour before it went out");
+    let quota = Quota { requests: Some(5), tokens: None };
+    assert!(seen.window.share(quota, ahead) >= 1.0 && seen.window.share(quota, NOW) == 0.0);
+    // Its probe begins ahead, or its return does.
+    let probed = ahead.after(rules.longest);
+    seen.began(probed, &rules);
+    assert!(matches!(seen.breaker.standing(probed, &rules), Standing::Out { .. }));
+    assert_eq!(seen.breaker.standing(NOW, &rules), Standing::Probe);
+    seen.ended(answered(1.0), probed, &rules);
+    assert!(matches!(seen.breaker.standing(probed, &rules), Standing::In { share } if share < 1.0));
+    assert_eq!(seen.breaker.standing(NOW, &rules), Standing::In { share: 1.0 });
+    seen.began(NOW, &rules);
+    assert!((seen.window.share(quota, NOW) - 0.2).abs() < 1e-9, "what is counted now counts");
+}

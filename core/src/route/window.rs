@@ -27,7 +27,8 @@ struct Counts {
 impl Window {
     pub(super) fn add(&mut self, requests: u64, tokens: u64, now: Timestamp) {
         let minute = now.seconds().div_euclid(60);
-        if minute > self.minute {
+        // Who is a minute ahead may be another thread; who is further ahead had another clock.
+        if minute > self.minute || minute < self.minute.saturating_sub(1) {
             let next = self.minute.saturating_add(1) == minute;
             self.before = if next { self.now } else { Counts::default() };
             self.now = Counts::default();
@@ -41,7 +42,7 @@ impl Window {
     pub fn counts(&self, now: Timestamp) -> (f64, f64) {
         let minute = now.seconds().div_euclid(60);
         let (this, before) = match minute.saturating_sub(self.minute) {
-            ..=0 => (self.now, self.before),
+            -1..=0 => (self.now, self.before),
             1 => (Counts::default(), self.now),
             _ => (Counts::default(), Counts::default()),
         };
