@@ -30,7 +30,8 @@ const BASE: &[(&str, &[&str])] = &[
     // How targets are ordered: the policy says by what, the pipeline asks.
     ("route", &["domain"]),
     // What may not go in or come out: the policy defines guards, refusals and records say what they found, the pipeline asks.
-    ("guard", &["domain", "port", "exchange"]),
+    // Services are opened as providers are: by the registry's credentials.
+    ("guard", &["domain", "port", "exchange", "registry"]),
     ("policy", &["domain", "port", "registry", "route", "guard"]),
     ("refusal", &["domain", "port", "guard"]),
 ];

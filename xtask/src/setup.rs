@@ -19,12 +19,18 @@ pub(crate) fn run(_arguments: &[String]) -> Result<()> {
     python_packages("requirements.txt", "venv", "python")?;
     // It wants other versions of the packages that are tested themselves.
     python_packages("requirements-litellm.txt", "venv-litellm", "python-litellm")?;
+    guard_packages()?;
     api_packages()
 }
 
 /// What judges the admin API.
 pub(crate) fn api_packages() -> Result<()> {
     python_packages("requirements-api.txt", "venv-api", "python-api")
+}
+
+/// What makes sentences for the detectors, and a real analyzer to be asked.
+pub(crate) fn guard_packages() -> Result<()> {
+    python_packages("requirements-guards.txt", "venv-guards", "python-guards")
 }
 
 /// Only what the Worker needs: no Python.
