@@ -1,5 +1,7 @@
 //! One text on its way past the guards.
 
+use gatelet_wire::sort::sort_by;
+
 use super::Action;
 use super::case::Case;
 use super::note::Direction;
@@ -85,7 +87,7 @@ impl Channel {
 
     fn act(&mut self, settled: usize, case: &mut Case, out: &mut String) {
         // By where they begin, so that it makes no difference when each was found.
-        self.found.sort_by(|(nth, one), (other_nth, other)| {
+        sort_by(&mut self.found, |(nth, one), (other_nth, other)| {
             let key =
                 |nth: usize, finding: &Finding| (finding.span.start, nth, usize::MAX - finding.span.end);
             key(*nth, one).cmp(&key(*other_nth, other))

@@ -1,6 +1,7 @@
 //! Whole texts past the guards, of requests and of answers alike.
 
 use gatelet_wire::chat;
+use gatelet_wire::sort::sort_by;
 
 use super::case::Case;
 use super::channel::Channel;
@@ -213,7 +214,9 @@ impl Case {
         }
         for (place, mut findings) in spans {
             let Some(slot) = places.get_mut(place) else { continue };
-            findings.sort_by_key(|finding| (finding.span.start, usize::MAX - finding.span.end));
+            sort_by(&mut findings, |one, other| {
+                (one.span.start, other.span.end).cmp(&(other.span.start, one.span.end))
+            });
             self.reading(numbers.get(place).copied());
             let text = slot.read();
             let mut out = String::new();

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatelet_wire::sort::sort_by;
+
 use super::json::escape;
 use super::scan::{Scanner, Span};
 use super::words::{WordMachine, WordRules, Words};
@@ -77,7 +79,7 @@ impl UnmaskChannel {
 
     fn pass(&mut self, settled: usize, out: &mut String) {
         let mut found = std::mem::take(&mut self.found);
-        found.sort_by_key(|span| (span.start, usize::MAX - span.end));
+        sort_by(&mut found, |one, other| (one.start, other.end).cmp(&(other.start, one.end)));
         for span in found {
             if span.start >= settled {
                 self.found.push(span);
