@@ -31,7 +31,7 @@ fn said(external: &External, question: &Question, body: &Value) -> Result<Verdic
 }
 
 fn found(external: &External, question: &Question, body: &Value) -> Vec<String> {
-    said(external, question, body).unwrap().found.iter().map(|kind| kind.to_string()).collect()
+    said(external, question, body).unwrap().found.iter().map(ToString::to_string).collect()
 }
 
 const HELLO: &str = "Grüße an ada@example.com";
