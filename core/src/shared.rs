@@ -38,6 +38,8 @@ pub struct Core {
     pub(crate) credentials: Credentials,
     /// When alerts were looked for last, in seconds.
     pub(crate) alerted: AtomicI64,
+    /// When it was looked for what is to leave the archive, in seconds.
+    pub(crate) tidied: AtomicI64,
     /// Whether there were sinks at the last tick; nobody knows at the first.
     pub(crate) fed: AtomicBool,
     /// Entries of the audit that were made here.
@@ -114,6 +116,7 @@ impl Core {
             denied: Denied::default(),
             credentials: Credentials::default(),
             alerted: AtomicI64::default(),
+            tidied: AtomicI64::default(),
             fed: AtomicBool::new(true),
             audited: AtomicU32::default(),
             demo,

@@ -1,4 +1,4 @@
-//! The archive in an S3 bucket: three calls, signed by hand, since the service's SDK is larger than all of the gateway.
+//! The archive in an S3 bucket: four calls, signed by hand, since the service's SDK is larger than all of the gateway.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -114,6 +114,19 @@ impl Archive for Bucket {
             StatusCode::NOT_FOUND if !says(&answer, "NoSuchBucket") => Ok(None),
             _ => Err(refused(OPERATION, &answer)),
         }
+    }
+
+    async fn replace(&self, name: &str, bytes: Option<Bytes>) -> Result<(), Fault> {
+        const OPERATION: &str = "archive.replace";
+        let path = format!("/{}", utf8_percent_encode(name, NAME));
+        let answer = match bytes {
+            Some(bytes) => {
+                let headers = [("content-type", "application/gzip")];
+                self.call(OPERATION, Method::PUT, &path, &headers, bytes).await?
+            }
+            None => self.call(OPERATION, Method::DELETE, &path, &[], Bytes::new()).await?,
+        };
+        if answer.status().is_success() { Ok(()) } else { Err(refused(OPERATION, &answer)) }
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {

@@ -47,9 +47,10 @@ impl Folder {
         Ok(self.root.join(path))
     }
 
-    fn write_now(&self, path: &Path, bytes: &[u8]) -> io::Result<Written> {
+    /// `replaces`: whatever has the name.
+    fn write_now(&self, path: &Path, bytes: &[u8], replaces: bool) -> io::Result<Written> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        if path.try_exists()? {
+        if !replaces && path.try_exists()? {
             return Ok(Written::Existed);
         }
         let folder = path.parent().unwrap_or(&self.root);
@@ -60,7 +61,7 @@ impl Folder {
         // Whoever wrote this forgets its source next: it has to be on the disk before.
         file.sync_all()?;
         let naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
-        if path.try_exists()? {
+        if !replaces && path.try_exists()? {
             fs::remove_file(&unfinished)?;
             return Ok(Written::Existed);
         }
@@ -69,6 +70,22 @@ impl Folder {
         File::open(folder)?.sync_all()?;
         Ok(Written::New)
     }
+
+    fn remove_now(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        // Folders that are empty now go, too; one that is not stays, which is no error.
+        let mut folder = path.parent();
+        while let Some(empty) = folder.filter(|folder| *folder != self.root) {
+            if fs::remove_dir(empty).is_err() {
+                break;
+            }
+            folder = empty.parent();
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -76,7 +93,17 @@ impl Archive for Folder {
     async fn write(&self, name: &str, bytes: Bytes) -> Result<Written, Fault> {
         let path = self.path(name)?;
         let folder = self.clone();
-        aside("archive.write", move || folder.write_now(&path, &bytes)).await
+        aside("archive.write", move || folder.write_now(&path, &bytes, false)).await
+    }
+
+    async fn replace(&self, name: &str, bytes: Option<Bytes>) -> Result<(), Fault> {
+        let path = self.path(name)?;
+        let folder = self.clone();
+        aside("archive.replace", move || match bytes {
+            Some(bytes) => folder.write_now(&path, &bytes, true).map(drop),
+            None => folder.remove_now(&path),
+        })
+        .await
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, Fault> {

@@ -145,6 +145,13 @@ pub enum Command {
         #[command(subcommand)]
         command: Guards,
     },
+    /// What requests said and were answered, where that is kept
+    Content {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        command: Content,
+    },
     /// What admins did, and what was refused to them
     Audit {
         #[command(flatten)]
@@ -293,6 +300,17 @@ pub enum Credentials {
     Delete { id: String },
     /// Seal all with the newest of the gateway's sealing keys
     Reseal,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Content {
+    /// Delete what somebody's requests said and were answered until now, but for what is on legal hold; records stay
+    Erase {
+        /// Whose: customer/ann, or an org/…, team/…, project/…, user/… or key/…
+        of: String,
+    },
+    /// What was asked to be deleted, and whether it is
+    Erasures,
 }
 
 #[derive(Debug, Subcommand)]

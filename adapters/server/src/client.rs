@@ -3,6 +3,7 @@
 mod audit;
 mod books;
 mod cache;
+mod content;
 mod credentials;
 mod explain;
 mod guards;
@@ -17,6 +18,7 @@ mod wish;
 pub use audit::audit;
 pub use books::spend;
 pub use cache::cache;
+pub use content::content;
 pub use credentials::credentials;
 pub use explain::explain;
 pub use guards::guards;

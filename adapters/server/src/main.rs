@@ -44,6 +44,7 @@ fn main() -> ExitCode {
             client::score(&remote, &id, &name, &value, comment.as_deref())
         }
         Some(Command::Credentials { remote, command }) => client::credentials(&remote, command),
+        Some(Command::Content { remote, command }) => client::content(&remote, &command),
         Some(Command::Cache { remote, command }) => client::cache(&remote, &command),
         Some(Command::Targets { remote, words, out }) => client::targets(&remote, &words, out),
         Some(Command::Guards { remote, command }) => client::guards(&remote, &command),

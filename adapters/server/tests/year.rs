@@ -26,6 +26,9 @@ impl Archive for Nowhere {
     async fn read(&self, _: &str) -> Result<Option<Bytes>, Fault> {
         Ok(None)
     }
+    async fn replace(&self, _: &str, _: Option<Bytes>) -> Result<(), Fault> {
+        Ok(())
+    }
     async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }

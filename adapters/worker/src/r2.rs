@@ -25,6 +25,14 @@ impl Records {
         Ok(Some(body.bytes().await.map_err(fault)?.into()))
     }
 
+    async fn replace(&self, name: &str, bytes: Option<Bytes>) -> Result<(), Fault> {
+        let done = match bytes {
+            Some(bytes) => self.0.put(name, bytes.to_vec()).execute().await.map(drop),
+            None => self.0.delete(name).await,
+        };
+        done.map_err(|error| fault("archive.replace", &error))
+    }
+
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         /// The most that R2 lists at once.
         const PAGE: usize = 1_000;
@@ -58,6 +66,10 @@ impl Archive for Records {
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, Fault> {
         js::js(Self::read(self, name)).await
+    }
+
+    async fn replace(&self, name: &str, bytes: Option<Bytes>) -> Result<(), Fault> {
+        js::js(Self::replace(self, name, bytes)).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {

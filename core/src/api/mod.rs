@@ -81,12 +81,18 @@ pub(crate) async fn answer(
 pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
     /// Between two looks for alerts, in seconds: a server ticks every second.
     const PAUSE: i64 = 5;
+    /// Between two looks for what is to leave the archive.
+    const TIDY: i64 = 30;
     let mut ticked = Ticked::default();
     let policy = core.policy();
     let now = core.ports.clock.now().seconds();
     let looks = !policy.channels().is_empty() && now - core.alerted.load(Ordering::Relaxed) >= PAUSE;
     if looks {
         core.alerted.store(now, Ordering::Relaxed);
+    }
+    let tidies = now - core.tidied.load(Ordering::Relaxed) >= TIDY;
+    if tidies {
+        core.tidied.store(now, Ordering::Relaxed);
     }
     let sinks = policy.sinks();
     let fed = !sinks.is_empty();
@@ -111,6 +117,14 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
             match Box::pin(pass_on(core, sinks, shard, begin)).await {
                 Ok(count) => ticked.passed_on += count,
                 Err(fault) => core.ports.log.failed("records were not passed on", &fault),
+            }
+        }
+        if tidies {
+            match Box::pin(record::tidy::tidy(&core.ports, shard, policy.retention())).await {
+                Ok(0) => {}
+                // There may be more.
+                Ok(_) => core.tidied.store(0, Ordering::Relaxed),
+                Err(fault) => core.ports.log.failed("what is over was not deleted", &fault),
             }
         }
         forget(core, shard).await?;

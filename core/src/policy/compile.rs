@@ -59,6 +59,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         channels: document.alerts,
         sinks: document.sinks,
         contents: document.contents,
+        retention: document.retention,
         fetch,
         registry,
         ..Policy::default()

@@ -25,6 +25,9 @@ use super::recourse::{self, Retries};
 #[cfg(test)]
 use super::residency::PIN;
 use super::residency::{Pin, residency};
+#[cfg(test)]
+use super::retention::RETENTION;
+use super::retention::{Retention, retention};
 use super::routing::{health, names, place, rules, strategy};
 use super::sink::{Sink, sinks};
 use crate::domain::account::{AtLimit, Budget, Limits};
@@ -49,6 +52,7 @@ pub(super) struct Document {
     pub(super) alerts: Vec<Channel>,
     pub(super) sinks: Vec<Sink>,
     pub(super) contents: Contents,
+    pub(super) retention: Retention,
     pub(super) residency: Vec<(Pin, Spot)>,
     pub(super) cache: CacheBounds,
     pub(super) guards: guard::Reading,
@@ -140,7 +144,7 @@ pub(super) struct TargetEntry {
     pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "providers",
     "models",
     "guards",
@@ -152,6 +156,7 @@ const SECTIONS: [&str; 13] = [
     "alerts",
     "sinks",
     "content",
+    "retention",
     "residency",
     "cache",
 ];
@@ -179,6 +184,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
         sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
         contents: fields.get("content").map(|at| contents(reader, at)).unwrap_or_default(),
+        retention: fields.get("retention").map(|at| retention(reader, at)).unwrap_or_default(),
         residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
         guards: fields.get("guards").map(|at| guard::guards(reader, at)).unwrap_or_default(),
     }
@@ -755,6 +761,7 @@ pub(super) fn known_keys() -> Vec<&'static str> {
         &ALERT,
         &PIN,
         &CONTENT,
+        &RETENTION,
         &["header", "prefix", "key"],
     ];
     [fixed.concat(), meters()].concat()

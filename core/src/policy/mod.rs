@@ -23,6 +23,7 @@ mod read;
 mod recourse;
 mod residency;
 mod resolve;
+mod retention;
 mod rings;
 mod routing;
 mod sink;
@@ -42,6 +43,7 @@ pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
 pub use recourse::{Retries, Wrong};
 pub use residency::Pin;
+pub use retention::{Retention, whose};
 pub use sink::{Sink, SinkWay};
 
 use crate::domain::Cidr;
@@ -78,6 +80,8 @@ pub struct Policy {
     sinks: Vec<Sink>,
     /// Of whose requests prompts and answers are kept.
     contents: Contents,
+    /// For how long the archive keeps what.
+    retention: Retention,
     /// None: nothing is fetched.
     fetch: Option<Fetch>,
     /// Who is pinned to where.

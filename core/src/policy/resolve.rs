@@ -9,7 +9,8 @@ use super::check::Check;
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::residency::region_of;
 use super::{
-    CacheBounds, Channel, Contents, Fetch, Guards, Passthrough, Pin, Policy, Provider, Resolution, Sink,
+    CacheBounds, Channel, Contents, Fetch, Guards, Passthrough, Pin, Policy, Provider, Resolution, Retention,
+    Sink,
 };
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
@@ -165,6 +166,11 @@ impl Policy {
     /// Of whose requests prompts and answers are kept.
     pub fn contents(&self) -> &Contents {
         &self.contents
+    }
+
+    /// For how long the archive keeps what.
+    pub fn retention(&self) -> &Retention {
+        &self.retention
     }
 
     /// Who is told of each request.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::spend::Rollup;
-use super::{audit, content};
+use super::{audit, content, tidy};
 use crate::domain::account::Op;
 use crate::domain::{ShardId, Timestamp};
 use crate::port::{Entry, Fault, FaultKind, Ports, Transaction, feed};
@@ -47,6 +47,7 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
         let counted = sums.count(hour.div_euclid(24), &batch);
         batch.truncate(counted);
         contents.retain(|(nth, _)| *nth < counted);
+        tidy::withhold(ports, shard, &mut contents).await?;
         settle_again(ports, shard, &batch).await?;
         let packed = pack(ports, &mut batch.iter().map(|entry| &*entry.line)).await?;
         let name = name(hour, shard, &batch);

@@ -6,6 +6,7 @@ mod drain;
 mod line;
 pub mod search;
 pub mod spend;
+pub mod tidy;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

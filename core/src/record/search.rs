@@ -119,7 +119,7 @@ pub async fn search(
             cursor.hour -= 24;
             continue;
         }
-        let names = names(ports, shard, cursor.hour, &mut lists).await?;
+        let names = names(ports, shard, "v1/", cursor.hour, &mut lists).await?;
         let mut rest: Vec<&String> = names.iter().collect();
         if let Some(name) = &cursor.name {
             rest.retain(|other| *other < name || (*other == name && cursor.line > 0));
@@ -170,7 +170,7 @@ pub async fn show(ports: &Ports, shard: &ShardId, id: &str, content: bool) -> Re
     let mut lists = 0;
     let spans =
         |name: &&String| span(name).is_some_and(|(first, last)| first <= moment + 999 && moment <= last);
-    let names = names(ports, shard, moment.div_euclid(HOUR_MICROS), &mut lists).await?;
+    let names = names(ports, shard, "v1/", moment.div_euclid(HOUR_MICROS), &mut lists).await?;
     for name in names.iter().filter(spans).rev().take(OBJECTS) {
         if let Some(mut shown) = shown(&read(ports, name).await?, id) {
             if content && shown.request.contains(super::content::MARK) {
@@ -273,15 +273,21 @@ async fn is_empty(ports: &Ports, hour: i64) -> Result<bool, Fault> {
 }
 
 /// The hour since 1970 that an object's folder names.
-fn hour_of(name: &str) -> Option<i64> {
+pub(super) fn hour_of(name: &str) -> Option<i64> {
     let (date, rest) = name.strip_prefix("v1/date=")?.split_once("/hour=")?;
     let hour: i64 = rest.get(..2)?.parse().ok()?;
     Some(Timestamp::parse(&format!("{date}T00:00:00Z"))?.micros() / HOUR_MICROS + hour)
 }
 
-/// The names of an hour's objects of a shard, in order.
-async fn names(ports: &Ports, shard: &ShardId, hour: i64, lists: &mut usize) -> Result<Vec<String>, Fault> {
-    let prefix = format!("v1/{}/{shard}-", folder(hour));
+/// The names of an hour's objects of a shard, in order: those that begin with `of`.
+pub(super) async fn names(
+    ports: &Ports,
+    shard: &ShardId,
+    of: &str,
+    hour: i64,
+    lists: &mut usize,
+) -> Result<Vec<String>, Fault> {
+    let prefix = format!("{of}{}/{shard}-", folder(hour));
     let mut names: Vec<String> = Vec::new();
     for _ in 0..LISTS_OF_HOUR {
         let page = ports.archive.list(&prefix, names.last().map(String::as_str), NAMES).await?;

@@ -12,6 +12,7 @@ use crate::check_eq;
 super::rules![gatelet_core::port::Archive:
     what_is_written_is_read,
     a_name_keeps_what_was_written_first,
+    what_is_replaced_is_read_and_what_is_removed_is_not,
     names_are_listed_in_order_after_a_name,
     of_many_writers_of_one_name_one_is_new,
 ];
@@ -30,6 +31,22 @@ async fn a_name_keeps_what_was_written_first(archive: Arc<dyn Archive>) -> Resul
     check_eq!(archive.write(name, Bytes::from_static(b"first")).await?, Written::New);
     check_eq!(archive.write(name, Bytes::from_static(b"second")).await?, Written::Existed);
     check_eq!(archive.read(name).await?, Some(Bytes::from_static(b"first")));
+    Ok(())
+}
+
+/// What may not stay is written anew, or is gone; twice is as once.
+async fn what_is_replaced_is_read_and_what_is_removed_is_not(archive: Arc<dyn Archive>) -> Result<()> {
+    let name = "v1/date=2026-11-25/hour=01/replaced.ndjson.gz";
+    archive.write(name, Bytes::from_static(b"first")).await?;
+    for _ in 0..2 {
+        archive.replace(name, Some(Bytes::from_static(b"second"))).await?;
+        check_eq!(archive.read(name).await?, Some(Bytes::from_static(b"second")));
+    }
+    for _ in 0..2 {
+        archive.replace(name, None).await?;
+        check_eq!(archive.read(name).await?, None);
+    }
+    check_eq!(archive.list("v1/date=2026-11-25/", None, 10).await?, Vec::<String>::new());
     Ok(())
 }
 

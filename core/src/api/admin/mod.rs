@@ -9,6 +9,7 @@ mod ceilings;
 mod credentials;
 mod dependents;
 mod documents;
+mod erasures;
 mod explain;
 mod guards;
 mod keys;
@@ -122,6 +123,8 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::ListRequests => requests::list(call).await,
         Answer::ShowRequest => requests::show(call, id).await,
         Answer::Score => requests::score(call, id, body).await,
+        Answer::Erase => erasures::create(call, read(parts, body).await?).await,
+        Answer::ListErasures => erasures::list(call).await,
         Answer::Targets => targets::list(call).await,
         Answer::Describe => Ok(openapi()),
         Answer::Explain => explain::explain(call, body).await,

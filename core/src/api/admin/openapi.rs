@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
 use super::{
-    archive, bulk, cache, credentials, dependents, explain, guards, keys, requests, scopes, targets,
+    archive, bulk, cache, credentials, dependents, erasures, explain, guards, keys, requests, scopes, targets,
 };
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
@@ -422,6 +422,21 @@ impl Types {
                     line("score"),
                 )
             },
+            Answer::Erase => Contract {
+                body: Some(self.reads::<erasures::Wish>()),
+                status: 202,
+                ..ok(
+                    "erase",
+                    "Delete what somebody's requests said and were answered until now, but for what is on legal hold. Begins after a minute; records stay.",
+                    erasure(),
+                )
+            },
+            Answer::ListErasures => ok(
+                "listErasures",
+                "Deletions of content that were asked for, the oldest first.",
+                json!({ "type": "object", "required": ["erasures"], "additionalProperties": false,
+                    "properties": { "erasures": { "type": "array", "items": erasure() } } }),
+            ),
             Answer::Targets => {
                 let page = self.page::<targets::View>("targets");
                 ok("targets", "Targets that were asked, which of them are out, and why.", page)
@@ -710,6 +725,13 @@ fn counted() -> Value {
 fn line(kind: &str) -> Value {
     let schema: Value = serde_json::from_str(include_str!("../../record/schema.json")).unwrap_or_default();
     schema["$defs"][kind].clone()
+}
+
+fn erasure() -> Value {
+    json!({ "type": "object", "required": ["id", "of", "until", "done"], "additionalProperties": false, "properties": {
+        "id": { "type": "string" }, "of": { "type": "string", "description": "Whose content, such as `customer/ann`." },
+        "until": { "type": "string", "format": "date-time", "description": "What came until then." },
+        "done": { "type": "boolean" } } })
 }
 
 fn trail() -> Value {

@@ -60,6 +60,8 @@ pub(super) enum Answer {
     ListRequests,
     ShowRequest,
     Score,
+    Erase,
+    ListErasures,
     Targets,
     Describe,
     Explain,
@@ -168,6 +170,8 @@ pub(super) static ROUTES: &[Row] = &[
     row(Method::GET, "requests", RECORD, Verb::Read, REQUESTS, Answer::ListRequests),
     row(Method::GET, "requests/{id}", RECORD, Verb::Read, ONE, Answer::ShowRequest),
     row(Method::POST, "requests/{id}/scores", RECORD, Verb::Create, ONE, Answer::Score),
+    row(Method::POST, "erasures", About::One(Resource::Content), Verb::Delete, ONE, Answer::Erase),
+    row(Method::GET, "erasures", About::One(Resource::Archive), Verb::Read, ONE, Answer::ListErasures),
     row(
         Method::GET,
         "targets",

@@ -336,6 +336,15 @@ impl Archive for MemoryArchive {
         Ok(lock(&self.blobs).get(name).cloned())
     }
 
+    async fn replace(&self, name: &str, bytes: Option<Bytes>) -> Result<(), Fault> {
+        let mut blobs = lock(&self.blobs);
+        match bytes {
+            Some(bytes) => blobs.insert(name.to_owned(), bytes),
+            None => blobs.remove(name),
+        };
+        Ok(())
+    }
+
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         let blobs = lock(&self.blobs);
         Ok(names(&blobs, prefix, after).into_iter().take(limit).cloned().collect())
