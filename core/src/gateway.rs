@@ -124,7 +124,7 @@ enum Words {
 impl Words {
     fn of(route: &Route<'_>) -> Self {
         match route {
-            Route::Admin(_) => Self::Admin,
+            Route::Admin(_) | Route::Metrics => Self::Admin,
             other => Self::Vendor(other.dialect()),
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bytes::Bytes;
+
 use crate::cache::Cache;
 use crate::credential::Credentials;
 use crate::demo::Demo;
@@ -38,6 +40,8 @@ pub struct Core {
     pub(crate) credentials: Credentials,
     /// When alerts were looked for last, in seconds.
     pub(crate) alerted: AtomicI64,
+    /// What `/metrics` said last, and in which second.
+    pub(crate) told: Mutex<Option<(i64, Bytes)>>,
     /// When it was looked for what is to leave the archive, in seconds.
     pub(crate) tidied: AtomicI64,
     /// Whether there were sinks at the last tick; nobody knows at the first.
@@ -116,6 +120,7 @@ impl Core {
             denied: Denied::default(),
             credentials: Credentials::default(),
             alerted: AtomicI64::default(),
+            told: Mutex::default(),
             tidied: AtomicI64::default(),
             fed: AtomicBool::new(true),
             audited: AtomicU32::default(),

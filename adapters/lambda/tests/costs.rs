@@ -16,6 +16,7 @@ use gatelet_core::domain::account::Grant;
 use gatelet_core::domain::{HoldId, Money, RequestId, ScopeKind, ShardId, Timestamp};
 use gatelet_core::port::{Body, Fault, Ledger, Reach, Upstream};
 use gatelet_core::record::{self, Attempt, Record};
+use gatelet_core::registry::Parts;
 use gatelet_lambda::{Aws, Table, TableLedger};
 use gatelet_tests::conformance::nested::{self, Nested};
 use gatelet_tests::host::cloud::{Cloud, NAME};
@@ -194,6 +195,8 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         usage_estimated: false,
         cost: Money::from_nanos(428_700 + 150 * round as u64),
         cost_stated: false,
+        price: Some(0x1234_5678),
+        cost_parts: Parts([7, 0, 0, 30, 0, 0].map(Money::from_nanos)),
         total_ms: record::millis(started, ended),
         first_content_ms: Some(record::millis(started, ended) / 2.0),
         loss: Vec::new(),

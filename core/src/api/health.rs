@@ -1,5 +1,6 @@
 //! Whether we live, and whether we can serve.
 
+use futures_util::future::join_all;
 use http::{Response, StatusCode};
 use serde_json::json;
 
@@ -38,14 +39,22 @@ pub(super) async fn ready(core: &Core) -> Result<Response<Body>, Refusal> {
     Ok(reply(status, &body))
 }
 
-/// Each sink, and whether it takes what it is told.
+/// Shards whose sinks are looked at; where there are more, of the first of them.
+const MOST_SHARDS: usize = 64;
+
+/// Each sink, and whether it takes what it is told of every shard.
 async fn sinks(core: &Core) -> Vec<(String, bool)> {
     let policy = core.policy();
     if policy.sinks().is_empty() {
         return Vec::new();
     }
-    let standing = sink::standing(&core.ports, &core.settings.shard).await.unwrap_or_default();
-    let fine = |name: &str| standing.get(name).is_none_or(|place| !place.is_down());
+    let mut shards = core.ports.ledger.shards().await.unwrap_or_default();
+    shards.truncate(MOST_SHARDS);
+    let standing = join_all(shards.iter().map(|shard| sink::standing(&core.ports, shard))).await;
+    // A document that cannot be read says nothing of a sink.
+    let standing: Vec<_> = standing.into_iter().filter_map(Result::ok).collect();
+    let down = |name: &str| standing.iter().any(|all| all.get(name).is_some_and(sink::Place::is_down));
+    let fine = |name: &str| !down(name);
     policy.sinks().iter().map(|sink| (sink.name.to_string(), fine(&sink.name))).collect()
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub use admin::openapi;
 mod health;
 mod litellm;
+mod metrics;
 mod models;
 mod responses;
 mod route;
@@ -69,6 +70,10 @@ pub(crate) async fn answer(
             Box::pin(models::show(core, now, &parts, dialect, &model)).await
         }
         Route::Live => Ok(live()),
+        Route::Metrics => {
+            only(&parts.method, &Method::GET)?;
+            Box::pin(metrics::show(core, now, &parts)).await
+        }
         Route::Ready => Box::pin(health::ready(core)).await,
         Route::Admin(rest) => Box::pin(admin::answer(core, now, &parts, body, &rest)).await,
         Route::Litellm(segments) => Box::pin(litellm::answer(core, now, &parts, body, &segments)).await,

@@ -32,6 +32,7 @@ pub(crate) enum Route<'a> {
     Version,
     Live,
     Ready,
+    Metrics,
     /// What follows `/admin/v1`.
     Admin(Vec<&'a str>),
     /// One of LiteLLM's management routes, in segments.
@@ -135,6 +136,7 @@ impl<'a> Route<'a> {
             ["v1", "models", model @ ..] | ["models", model @ ..] => Self::Model(vendor(), model.join("/")),
             ["health", "live"] => Self::Live,
             ["health", "ready"] => Self::Ready,
+            ["metrics"] => Self::Metrics,
             ["admin", "v1", rest @ ..] => Self::Admin(rest.to_vec()),
             [] => Self::Hello,
             ["anthropic", ..] => Self::Nowhere(DialectId::Anthropic),
@@ -190,9 +192,13 @@ impl<'a> Route<'a> {
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Nowhere(dialect) => *dialect,
             Self::Responses(_) => DialectId::OpenaiResponses,
             Self::Show => DialectId::Ollama,
-            Self::Version | Self::Live | Self::Ready | Self::Admin(_) | Self::Litellm(_) | Self::Hello => {
-                DialectId::Openai
-            }
+            Self::Version
+            | Self::Live
+            | Self::Ready
+            | Self::Metrics
+            | Self::Admin(_)
+            | Self::Litellm(_)
+            | Self::Hello => DialectId::Openai,
         }
     }
 }

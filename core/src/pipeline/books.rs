@@ -23,6 +23,7 @@ use crate::policy::{Model, ModelName, Target};
 use crate::port::{Defer, Entry, Fault, Transaction};
 use crate::record::{self, Attempt, Record, millis};
 use crate::refusal::Refusal;
+use crate::registry::Parts;
 use crate::route::{Blame, Ended, Outcome, Strategy};
 use crate::shared::Core;
 
@@ -124,6 +125,8 @@ impl Books {
             usage_estimated: false,
             cost: Money::ZERO,
             cost_stated: false,
+            price: None,
+            cost_parts: Parts::default(),
             total_ms: 0.0,
             first_content_ms: None,
             loss: Vec::new(),
@@ -520,9 +523,13 @@ impl Books {
         }
         // What its provider says is what will be paid, be it more than was held.
         self.record.cost_stated = self.tally.stated.is_some();
-        self.record.cost = self.tally.stated.unwrap_or_else(|| {
-            price.map_or(Money::ZERO, |price| price.at(self.record.at).cost(&usage, tier))
-        });
+        let price = price.map(|price| price.at(self.record.at));
+        self.record.cost =
+            self.tally.stated.unwrap_or_else(|| price.map_or(Money::ZERO, |price| price.cost(&usage, tier)));
+        if let Some(price) = price.filter(|_| self.tally.stated.is_none()) {
+            self.record.price = Some(price.version());
+            self.record.cost_parts = price.parts(&usage, tier);
+        }
         if let Some(unbilled) = &mut self.record.unbilled {
             *unbilled = std::mem::replace(&mut self.record.cost, Money::ZERO);
         }

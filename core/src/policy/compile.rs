@@ -60,6 +60,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         sinks: document.sinks,
         contents: document.contents,
         retention: document.retention,
+        metrics: document.metrics,
         fetch,
         registry,
         ..Policy::default()

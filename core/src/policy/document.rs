@@ -15,6 +15,9 @@ use super::declare::is_place;
 use super::extras::{Extras, extras};
 use super::fetch::{self, Fetch};
 use super::guard;
+#[cfg(test)]
+use super::metrics::METRICS;
+use super::metrics::{Metrics, metrics};
 use super::model::{ModelName, Timeouts};
 use super::price::price;
 #[cfg(test)]
@@ -53,6 +56,7 @@ pub(super) struct Document {
     pub(super) sinks: Vec<Sink>,
     pub(super) contents: Contents,
     pub(super) retention: Retention,
+    pub(super) metrics: Metrics,
     pub(super) residency: Vec<(Pin, Spot)>,
     pub(super) cache: CacheBounds,
     pub(super) guards: guard::Reading,
@@ -144,7 +148,7 @@ pub(super) struct TargetEntry {
     pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "providers",
     "models",
     "guards",
@@ -157,6 +161,7 @@ const SECTIONS: [&str; 14] = [
     "sinks",
     "content",
     "retention",
+    "metrics",
     "residency",
     "cache",
 ];
@@ -184,6 +189,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         alerts: fields.get("alerts").map(|at| alerts(reader, at)).unwrap_or_default(),
         sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
         contents: fields.get("content").map(|at| contents(reader, at)).unwrap_or_default(),
+        metrics: fields.get("metrics").map(|at| metrics(reader, at)).unwrap_or_default(),
         retention: fields.get("retention").map(|at| retention(reader, at)).unwrap_or_default(),
         residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
         guards: fields.get("guards").map(|at| guard::guards(reader, at)).unwrap_or_default(),
@@ -762,6 +768,7 @@ pub(super) fn known_keys() -> Vec<&'static str> {
         &PIN,
         &CONTENT,
         &RETENTION,
+        &METRICS,
         &["header", "prefix", "key"],
     ];
     [fixed.concat(), meters()].concat()

@@ -14,6 +14,7 @@ mod document;
 mod extras;
 mod fetch;
 mod guard;
+mod metrics;
 mod model;
 mod node;
 mod price;
@@ -38,6 +39,7 @@ pub use content::{Contents, Mode};
 pub use extras::{Affinity, CopyTo, Extras};
 pub use fetch::Fetch;
 pub use guard::{Guards, Whom};
+pub use metrics::Metrics;
 pub use model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts};
 pub use problem::{Problem, Problems};
 pub use provider::{Passthrough, Provider};
@@ -80,6 +82,7 @@ pub struct Policy {
     sinks: Vec<Sink>,
     /// Of whose requests prompts and answers are kept.
     contents: Contents,
+    metrics: Metrics,
     /// For how long the archive keeps what.
     retention: Retention,
     /// None: nothing is fetched.

@@ -9,8 +9,8 @@ use super::check::Check;
 use super::model::{Model, ModelName, Target, Wildcard, WildcardTarget};
 use super::residency::region_of;
 use super::{
-    CacheBounds, Channel, Contents, Fetch, Guards, Passthrough, Pin, Policy, Provider, Resolution, Retention,
-    Sink,
+    CacheBounds, Channel, Contents, Fetch, Guards, Metrics, Passthrough, Pin, Policy, Provider, Resolution,
+    Retention, Sink,
 };
 use crate::domain::account::Limits;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
@@ -166,6 +166,11 @@ impl Policy {
     /// Of whose requests prompts and answers are kept.
     pub fn contents(&self) -> &Contents {
         &self.contents
+    }
+
+    /// Who may read `/metrics`, and what is told apart there.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// For how long the archive keeps what.

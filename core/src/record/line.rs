@@ -36,8 +36,10 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         attempts,
         usage,
         usage_estimated,
-        cost,
-        cost_stated,
+        cost: _,
+        cost_stated: _,
+        price: _,
+        cost_parts: _,
         total_ms,
         first_content_ms,
         loss,
@@ -91,10 +93,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.begin(",\"attempts\":").json(attempts);
     line.usage(usage);
     line.begin(",\"usage_estimated\":").json(usage_estimated);
-    line.begin(",\"cost\":").shown(cost);
-    if *cost_stated {
-        line.begin(",\"cost_stated\":").json(cost_stated);
-    }
+    costs(record, &mut line);
     line.begin(",\"total_ms\":").json(total_ms);
     line.begin(",\"first_content_ms\":").json(first_content_ms);
     line.list(",\"loss\":", loss);
@@ -111,6 +110,24 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         line.begin(",\"guards\":").json(guards);
     }
     line.begin("}");
+}
+
+/// What it cost, by which price, and of what that is made.
+fn costs(record: &Record, line: &mut Line<'_>) {
+    line.begin(",\"cost\":").shown(&record.cost);
+    if record.cost_stated {
+        line.begin(",\"cost_stated\":").json(&record.cost_stated);
+    }
+    if let Some(version) = record.price {
+        line.begin(",\"price\":").shown(&format_args!("{version:08x}"));
+    }
+    for (place, (name, money)) in record.cost_parts.iter().enumerate() {
+        line.begin(if place == 0 { ",\"cost_parts\":{" } else { "," }).plain(name);
+        line.begin(":").shown(&money);
+    }
+    if record.cost_parts.iter().next().is_some() {
+        line.begin("}");
+    }
 }
 
 /// How it went on its way.

@@ -16,6 +16,7 @@ use gatelet_wire::Usage;
 use crate::domain::{Money, RequestId, ShardId, Timestamp, Trace};
 use crate::guard::Note;
 use crate::port::Entry;
+use crate::registry::Parts;
 
 pub use drain::drain;
 
@@ -71,6 +72,12 @@ pub struct Record {
     /// The provider said the cost; else it is the usage by the price.
     #[cfg_attr(test, serde(skip_serializing_if = "std::ops::Not::not"))]
     pub cost_stated: bool,
+    /// The version of the price by which it is charged: the same as long as none of its rates changes.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none", serialize_with = "tests::version"))]
+    pub price: Option<u32>,
+    /// Of what the cost is made.
+    #[cfg_attr(test, serde(skip_serializing_if = "tests::is_nothing", serialize_with = "tests::parts"))]
+    pub cost_parts: Parts,
     /// Milliseconds from the first byte to the end.
     pub total_ms: f64,
     /// Milliseconds to the first piece of content; none: there was none.

@@ -24,6 +24,20 @@ pub(super) fn trace<S: serde::Serializer>(trace: &Option<Trace>, serializer: S) 
     map.end()
 }
 
+/// As eight digits.
+#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "the form that serde calls")]
+pub(super) fn version<S: serde::Serializer>(version: &Option<u32>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{:08x}", version.unwrap_or_default()))
+}
+
+pub(super) fn is_nothing(parts: &Parts) -> bool {
+    parts.iter().next().is_none()
+}
+
+pub(super) fn parts<S: serde::Serializer>(parts: &Parts, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(parts.iter().map(|(name, money)| (name, money.to_string())))
+}
+
 pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Record {
     Record {
         guards: if count.is_multiple_of(3) { vec![note(text, time)] } else { Vec::new() },
@@ -53,6 +67,12 @@ pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Rec
         usage_estimated: count.is_multiple_of(3),
         cost: Money::from_nanos(count),
         cost_stated: count > 0,
+        price: count.is_multiple_of(2).then_some(u32::try_from(count >> 32).unwrap()),
+        cost_parts: Parts(if count.is_multiple_of(2) {
+            [0, count, 0, 1, count / 3, 0].map(Money::from_nanos)
+        } else {
+            Default::default()
+        }),
         total_ms: time,
         first_content_ms: count.is_multiple_of(5).then_some(time),
         loss: list.to_vec(),

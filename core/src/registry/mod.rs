@@ -20,7 +20,7 @@ pub use credential::{Credential, NotAHeader};
 pub use gatelet_catalogue::{Capabilities, Capability, Day, Meter, Mode, NotACatalogue, Per, picos};
 use gatelet_catalogue::{Entry, Table};
 pub use near::near_names;
-pub use price::{Bound, Price, Rates, Tiers};
+pub use price::{Bound, Parts, Price, Rates, Tiers};
 pub use provider::{Model, Provider};
 pub(crate) use table::NATIVE;
 pub use table::PLACES;

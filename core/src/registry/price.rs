@@ -19,6 +19,20 @@ pub struct Price {
     later: Box<[(Day, Self)]>,
 }
 
+/// Of what a cost is made, in the order of [`Parts::NAMES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts(pub [Money; 6]);
+
+impl Parts {
+    /// `other`: searches, pictures, seconds, fees for the request and the like.
+    pub const NAMES: [&str; 6] = ["input", "cache_read", "cache_write", "output", "reasoning", "other"];
+
+    /// Those that are anything.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Money)> {
+        Self::NAMES.into_iter().zip(self.0).filter(|(_, money)| *money > Money::ZERO)
+    }
+}
+
 /// Rates that a price names, in pico-dollars for one unit of each meter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rates(Vec<(Meter, Rate)>);
@@ -96,6 +110,40 @@ impl Price {
     /// that the price does not know costs what the standard service costs.
     pub fn cost(&self, usage: &Usage, service: Option<&str>) -> Money {
         self.bill(usage, &[], service)
+    }
+
+    /// Of what the cost is made: parts that add up to what [`cost`](Self::cost) says, to the nano-dollar.
+    pub fn parts(&self, usage: &Usage, service: Option<&str>) -> Parts {
+        let schedule = service.and_then(|name| self.service(name)).unwrap_or(&self.standard);
+        let picos = schedule.rates_for(usage.input_total()).parts(usage);
+        let (mut sum, mut before) = (0_u128, 0);
+        Parts(picos.map(|part| {
+            // What is rounded up once is parted as it grows.
+            sum = sum.saturating_add(part);
+            let all = Money::from_picos_up(sum).nanos();
+            let own = all.saturating_sub(before);
+            before = all;
+            Money::from_nanos(own)
+        }))
+    }
+
+    /// Tells this price from another: another number means other rates. FNV-1a of all that it names.
+    pub fn version(&self) -> u32 {
+        let mut hash = 0x811c_9dc5_u32;
+        let mut push = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+            }
+        };
+        for (service, mark, rates) in self.sets() {
+            push(service.unwrap_or_default().as_bytes());
+            push(&mark.unwrap_or_default().to_le_bytes());
+            for (meter, rate) in rates {
+                push(meter.word().as_bytes());
+                push(&rate.picos().to_le_bytes());
+            }
+        }
+        hash
     }
 
     /// As [`cost`](Self::cost), for a call that used more than the tokens of `usage`: pictures, pages, queries,
@@ -309,23 +357,37 @@ impl Resolved {
     /// Each token once: the input kinds of [`Usage`] exclude each other, and reasoning is taken out of output. In
     /// pico-dollars.
     fn tokens(&self, usage: &Usage) -> u128 {
+        self.parts(usage).into_iter().fold(0, u128::saturating_add)
+    }
+
+    /// The same in parts, as [`Parts`] names them.
+    fn parts(&self, usage: &Usage) -> [u128; 6] {
         let reasoning = usage.reasoning.min(usage.output);
-        let parts = [
-            self.input.times(usage.input),
+        let sum = |parts: &[u128]| parts.iter().copied().fold(0, u128::saturating_add);
+        [
+            sum(&[
+                self.input.times(usage.input),
+                self.audio_input.times(usage.audio_input),
+                self.image_input.times(usage.image_input),
+            ]),
             self.cache_read.times(usage.cache_read),
-            self.cache_write_5m.times(usage.cache_write_5m),
-            self.cache_write_1h.times(usage.cache_write_1h),
-            self.cache_write_12h.times(usage.cache_write_12h),
-            self.audio_input.times(usage.audio_input),
-            self.image_input.times(usage.image_input),
-            self.output.times(usage.output - reasoning),
+            sum(&[
+                self.cache_write_5m.times(usage.cache_write_5m),
+                self.cache_write_1h.times(usage.cache_write_1h),
+                self.cache_write_12h.times(usage.cache_write_12h),
+            ]),
+            sum(&[
+                self.output.times(usage.output - reasoning),
+                self.audio_output.times(usage.audio_output),
+                self.image_output.times(usage.image_output),
+            ]),
             self.reasoning.times(reasoning),
-            self.audio_output.times(usage.audio_output),
-            self.image_output.times(usage.image_output),
-            self.web_search.times(usage.web_searches),
-            self.request.times(1),
-        ];
-        parts.into_iter().fold(self.units(&usage.units), u128::saturating_add)
+            sum(&[
+                self.web_search.times(usage.web_searches),
+                self.request.times(1),
+                self.units(&usage.units),
+            ]),
+        ]
     }
 
     /// What is counted otherwise than in tokens, in pico-dollars.

@@ -125,7 +125,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn permit(principal: Principal, resource: Resource, verb: Verb) -> Result<Permit, Refusal> {
+pub(super) fn permit(principal: Principal, resource: Resource, verb: Verb) -> Result<Permit, Refusal> {
     let role = principal.role().name();
     let refusal = Refusal::Forbidden { role, verb: verb.name(), resource: resource.name() };
     principal.permit(resource, verb).ok_or(refusal)

@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 
 use super::reply;
 use crate::domain::key::KeyState;
-use crate::domain::{Principal, Timestamp};
+use crate::domain::{Principal, Resource, Timestamp, Verb};
 use crate::pipeline;
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -63,6 +63,18 @@ pub(super) async fn answer(
         audit::refused(core, now, parts, Some(&principal), refusal).await;
     }
     answered
+}
+
+/// Whether whoever calls may do something to the gateway as a whole.
+pub(super) async fn judged(
+    core: &Core,
+    now: Timestamp,
+    parts: &Parts,
+    resource: Resource,
+    verb: Verb,
+) -> Result<(), Refusal> {
+    let principal = call::principal(core, now, parts, &[]).await?;
+    call::permit(principal, resource, verb).map(drop)
 }
 
 async fn permitted(

@@ -708,6 +708,11 @@ fn counted() -> Value {
         "cost" => "US dollars, exact to the nano-dollar.",
         "reasoning" => "Tokens: a part of `output`. All other kinds of tokens exclude one another.",
         "web_searches" => "Searches.",
+        "total_ms" => "Milliseconds from the first byte to the end, of all of them.",
+        "overhead_us" => "Microseconds up to the first content that were neither a provider's nor a limit's.",
+        "answered" => "Requests with content in their answers.",
+        "first_content_ms" => "Milliseconds until the first content, of all of those.",
+        within if within.starts_with("first_within") => "Those whose first content came within that time.",
         "over_budget" => "Refusals because a budget was spent.",
         _ => "Tokens.",
     };

@@ -11,6 +11,8 @@
 //! - tokens by kind, each exclusive of the others, but `reasoning`, which is a part of `output`.
 //! - `over_budget`: refusals because a budget was spent.
 //! - `cost` in nano-dollars.
+//! - time: `total_ms` of all; of those that had content (`answered`), the time until the first of it, and how many had it within some
+//!   marks; `overhead_us`, the gateway's own.
 
 mod pack;
 mod question;
@@ -30,7 +32,7 @@ pub use question::{By, MOST_READS, Question, Report, Row, date, month_begins, re
 pub(super) use rollup::Rollup;
 
 /// What is counted, as reports name it. Kept in this order: new ones go to the end.
-pub const COUNTERS: [&str; 18] = [
+pub const COUNTERS: [&str; 28] = [
     "requests",
     "refusals",
     "failures",
@@ -49,11 +51,26 @@ pub const COUNTERS: [&str; 18] = [
     "image_output",
     "web_searches",
     "over_budget",
+    "total_ms",
+    "overhead_us",
+    "answered",
+    "first_content_ms",
+    "first_within_500ms",
+    "first_within_1s",
+    "first_within_2s",
+    "first_within_5s",
+    "first_within_10s",
+    "first_within_30s",
 ];
+/// Marks of the time until the first content, in milliseconds: those of the last of [`COUNTERS`].
+const MARKS: [u64; 6] = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 /// Where `cost` stands among [`COUNTERS`].
 pub const COST: usize = 6;
 /// The first of the tokens among [`COUNTERS`].
 const TOKENS: usize = 7;
+const OVER_BUDGET: usize = 17;
+/// The first of the times among [`COUNTERS`].
+const TIMES: usize = 18;
 
 /// One number for each of [`COUNTERS`].
 pub type Sums = [u64; COUNTERS.len()];
@@ -78,6 +95,7 @@ impl<'a> Use<'a> {
         let (mut kind, mut target, mut outcome) = (None, None, None);
         let (mut attempts, mut cost) = (0, None);
         let (mut usage, mut tags, mut nobodys) = (None, None, false);
+        let mut times = Times::default();
         let mut fields = [const { None }; FIELDS.len()];
         each_field(line, &mut |name, value| match name {
             "kind" => kind = Some(value),
@@ -88,6 +106,9 @@ impl<'a> Use<'a> {
             "unbilled" => nobodys = true,
             "usage" => usage = Some(value),
             "tags" => tags = Some(value),
+            "total_ms" => times.total = micros(&value),
+            "overhead_ms" => times.overhead = micros(&value),
+            "first_content_ms" => times.first = Some(micros(&value)),
             // A caller may ask for any name; what a provider was asked for is what it bills.
             "model" => {}
             name => {
@@ -108,8 +129,40 @@ impl<'a> Use<'a> {
             tags.map_or_else(|| Some(Vec::new()), |tags| gatelet_wire::json::from_str(&tags).ok())?;
         tags.sort_unstable();
         tags.dedup();
-        Some(Self { day, fields, tags, sums: sums(attempts, &outcome?, cost?, &usage?)? })
+        let mut sums = sums(attempts, &outcome?, cost?, &usage?)?;
+        times.add(&mut sums);
+        Some(Self { day, fields, tags, sums })
     }
+}
+
+/// How long a request took, in microseconds.
+#[derive(Debug, Default)]
+struct Times {
+    total: u64,
+    overhead: u64,
+    first: Option<u64>,
+}
+
+impl Times {
+    fn add(&self, sums: &mut Sums) {
+        let mut counts = [self.total / 1_000, self.overhead, 0, 0, 0, 0, 0, 0, 0, 0];
+        if let Some(first) = self.first {
+            let first = first / 1_000;
+            (counts[2], counts[3]) = (1, first);
+            for (count, mark) in counts.iter_mut().skip(4).zip(MARKS) {
+                *count = u64::from(first <= mark);
+            }
+        }
+        for (sum, count) in sums.iter_mut().skip(TIMES).zip(counts) {
+            *sum = count;
+        }
+    }
+}
+
+/// Milliseconds with a point in them, as microseconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "floats are clamped")]
+fn micros(text: &str) -> u64 {
+    gatelet_wire::json::number(text).map_or(0, |millis| (millis * 1_000.0).round() as u64)
 }
 
 fn sums(attempts: u64, outcome: &str, cost: Money, usage: &str) -> Option<Sums> {
@@ -135,7 +188,7 @@ fn sums(attempts: u64, outcome: &str, cost: Money, usage: &str) -> Option<Sums> 
             *sum = sum.saturating_add(value.parse().unwrap_or(0));
         }
     })?;
-    if let Some(over) = sums.last_mut() {
+    if let Some(over) = sums.get_mut(OVER_BUDGET) {
         *over = u64::from(outcome == "budget_spent");
     }
     Some(sums)
