@@ -116,7 +116,7 @@ impl Settings<'_> {
     /// A number, or a text that is one.
     fn number(&self, name: &str) -> Option<f64> {
         let value = self.0.get(name)?;
-        value.as_f64().or_else(|| value.as_str()?.trim_end_matches('%').parse().ok())
+        value.as_f64().or_else(|| gatelet_wire::json::number(value.as_str()?.trim_end_matches('%')))
     }
 
     fn list(&self, name: &str) -> Vec<String> {
