@@ -146,13 +146,17 @@ async fn a_hundred_megabytes_are_refused_without_being_read(world: Arc<World>) -
     let (key, path) = (world.host.open_key().await?, "/v1/chat/completions");
     // A patient client sends a little and waits: what is announced is refused before it is there. A function URL reads first.
     if world.host.kind != Kind::Lambda {
-        // The runtime of Workers, as it runs on a developer's machine, may close such a connection before its answer has
-        // left: what came to nothing is asked again.
-        let mut tries = if world.host.kind == Kind::Worker { 5 } else { 1 };
+        // `wrangler dev` stands before the Worker with a proxy, itself a Worker in another workerd, which is still uploading when
+        // ours answers without reading on and closes. Of 1,500 such requests on a busy machine that proxy let nine end without a
+        // byte and answered one with a 500 of its own ("Error inside ProxyWorker … Network connection lost" in its log), though
+        // the Worker's 413 had come; asked at its own port the Worker answered all of 1,500. So what the proxy loses is asked
+        // again, and whatever the Worker says must be the refusal.
+        let mut tries = if world.host.kind == Kind::Worker { 3 } else { 1 };
         let status = loop {
             tries -= 1;
             match flood(world.host.address(), path, &key.secret, LENGTH, 32 << 10).await {
                 Err(_) if tries > 0 => {}
+                Ok((500, _)) if tries > 0 && world.host.log().contains("Error inside ProxyWorker") => {}
                 answered => break answered?.0,
             }
         };
