@@ -3,6 +3,8 @@
 
 mod world;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_executor::block_on;
@@ -197,4 +199,85 @@ fn alerts_are_judged_field_by_field() {
     let policy = Policy::read("gatelet.yaml", ALERTS, &host).unwrap();
     let shown = format!("{policy:?}");
     assert!(!shown.contains("shared-secret") && !shown.contains("secret-path") && !shown.contains("sg-key"));
+}
+
+#[test]
+fn every_kind_is_told_in_every_way() {
+    let ways = r#"
+  - { kind: webhook, url: "https://hooks.example.com/in" }
+  - { kind: slack, url: "https://slack.example.com/secret-path" }
+  - { kind: sendgrid, key: sg-key, from: a@example.com, to: [b@example.com, c@example.com] }
+  - { kind: resend, key: re-key, from: a@example.com, to: [b@example.com] }
+"#;
+    let config = ALERTS.split_once("alerts:").unwrap().0.to_owned() + "alerts:" + ways;
+    let world = World::of(&config);
+    world.handles.clock.advance(Duration::from_hours(3));
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = fails.clone();
+    world.handles.upstream.always(move |request, _| {
+        let status = if failing.load(Ordering::SeqCst) { 500 } else { 200 };
+        Ok(match request.uri().host() {
+            Some("127.0.0.1") => whole(status, &completion("hi", 7, 3)),
+            _ => Response::new(Body::Empty),
+        })
+    });
+    let ask = |key: &str| {
+        let body = json!({ "model": "plain", "max_tokens": 3, "messages": [{ "role": "user", "content": "hello" }] });
+        let answer = world.send(openai(key, &body));
+        let status = answer.status().as_u16();
+        read(answer);
+        status
+    };
+    let (_, little) = world.key(&json!({ "limits": { "budget": ["0.0002 USD / day"] } }));
+    assert_eq!(ask(&little), 200);
+    world.key(&json!({ "expires": "2026-01-05T00:00:00Z" }));
+    let both = json!({ "budget": ["0.0005 USD / day"], "soft_budget": ["0.0001 USD / day"] });
+    let (_, spender) = world.key(&json!({ "limits": both }));
+    assert!((0..20).any(|_| ask(&spender) == 402));
+    let (_, plain) = world.key(&json!({}));
+    let mut seen = 0;
+    let mut told = Vec::new();
+    for minute in 0..20 {
+        tick(&world);
+        told.extend(sent(&world, &mut seen));
+        fails.store(minute > 1, Ordering::SeqCst);
+        for _ in 0..3 {
+            ask(&plain);
+        }
+    }
+    // What a webhook is told is told to all others under the same id.
+    let notices = told.iter().filter(|(host, ..)| host == "hooks.example.com").map(|(.., notice, _)| notice);
+    let notices: Vec<&Value> = notices.collect();
+    let mut events: Vec<&str> = notices.iter().map(|notice| notice["event"].as_str().unwrap()).collect();
+    events.sort_unstable();
+    events.dedup();
+    let kinds = ["hard_limit", "key_expiring", "projected_overspend", "provider_failing", "soft_limit"];
+    assert_eq!(events, kinds);
+    for notice in notices {
+        let (id, text) = (notice["id"].as_str().unwrap(), &notice["text"]);
+        let subject = json!(format!(
+            "Gatelet: {} of {}",
+            notice["event"].as_str().unwrap(),
+            notice["of"].as_str().unwrap()
+        ));
+        let of = |wanted: &str| {
+            let mut found = told.iter().filter(|(host, headers, ..)| {
+                host == wanted && headers["idempotency-key"].to_str().unwrap() == id
+            });
+            let one = found.next().unwrap_or_else(|| panic!("{wanted} was not told of {notice}"));
+            assert!(found.next().is_none(), "{wanted} was told twice of {notice}");
+            one
+        };
+        assert_eq!(of("slack.example.com").2, json!({ "text": text }));
+        let (_, headers, mail, _) = of("api.resend.com");
+        assert_eq!(headers["authorization"], "Bearer re-key");
+        let expected =
+            json!({ "from": "a@example.com", "to": ["b@example.com"], "subject": subject, "text": text });
+        assert_eq!(*mail, expected);
+        let (_, headers, mail, _) = of("api.sendgrid.com");
+        assert_eq!(headers["authorization"], "Bearer sg-key");
+        let to = json!([{ "to": [{ "email": "b@example.com" }, { "email": "c@example.com" }] }]);
+        assert_eq!((&mail["personalizations"], &mail["subject"]), (&to, &subject));
+        assert_eq!(mail["content"], json!([{ "type": "text/plain", "value": text }]));
+    }
 }
