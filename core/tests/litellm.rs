@@ -190,6 +190,38 @@ models: { plain: { targets: [ { model: up/model-o, price: { input: "1", output: 
 }
 
 #[test]
+fn what_was_spent_there_counts_here_from_the_start() {
+    let world = World::new();
+    post(&world, "/team/new", &json!({ "team_id": "t", "max_budget": 9.0, "spend": 1.5 }));
+    post(&world, "/user/new", &json!({ "user_id": "u", "spend": 0.0, "auto_create_key": false }));
+    let asked =
+        json!({ "team_id": "t", "max_budget": 0.01, "budget_duration": "30d", "spend": 1.234_567_890_1e-2 });
+    let made = post(&world, "/key/generate", &asked);
+    assert_eq!(made["spend"], 0.012_345_679);
+    let key = made["key"].as_str().unwrap();
+    let (status, refused) = ask(&world, key);
+    assert_eq!((status, &refused["error"]["code"]), (402, &json!("budget_spent")), "{refused}");
+    let shown = |path: &str| world.admin("GET", &format!("/admin/v1/{path}"), &json!({})).1;
+    let team = shown("teams/t");
+    assert_eq!((&team["opening"], &team["usage"]["spent"]), (&json!("1.5"), &json!("1.5")));
+    assert_eq!(shown("users/u")["opening"], Value::Null);
+    let key = shown(&format!("keys/{}", made["token"].as_str().unwrap()));
+    assert_eq!(key["usage"]["budget"][0]["spent"], "0.012345679");
+    // No report tells of what was spent elsewhere, and nobody says later what the beginning was.
+    assert_eq!(shown("spend?by=team")["rows"], json!([]));
+    for (path, body, status) in [
+        ("/admin/v1/teams", json!({ "id": "v", "opening": "-1" }), 400),
+        ("/admin/v1/teams", json!({ "id": "v", "opening": 1 }), 400),
+        ("/admin/v1/teams", json!({ "id": "v", "opening": "0.0000000001" }), 400),
+        ("/admin/v1/templates", json!({ "id": "v", "opening": "1" }), 422),
+        ("/team/update", json!({ "team_id": "t", "spend": 0.1 }), 400),
+    ] {
+        assert_eq!(world.admin("POST", path, &body).0, status, "{path} {body}");
+    }
+    assert_eq!(world.admin("PATCH", "/admin/v1/teams/t", &json!({ "opening": "0" })).0, 400);
+}
+
+#[test]
 fn models_budgets_by_name_and_limits_of_single_models_are_carried() {
     let world = World::new();
     post(

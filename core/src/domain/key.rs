@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::account::Limits;
 use super::id::crockford;
 use super::scope::{Scope, ScopeKind};
-use super::{AccountId, Residency, Role, Secret, ShardId, Span, Timestamp};
+use super::{AccountId, Money, Residency, Role, Secret, ShardId, Span, Timestamp};
 
 /// `gk_<shard>_<id>_<secret><checksum>`: names its shard, so that no look-up is needed to find its accounts, and
 /// carries a checksum, so that garbage is refused without a read.
@@ -213,6 +213,9 @@ pub struct Key {
     pub sources: Option<Vec<String>>,
     #[serde(default)]
     pub limits: Limits,
+    /// What was spent elsewhere before it was made: its account begins with that spent.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub opening: Money,
     /// What it may use of single models, by the names that it asks for, beside its limits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub model_limits: BTreeMap<String, Limits>,
@@ -342,6 +345,7 @@ impl Key {
             routes: None,
             sources: None,
             limits: Limits::default(),
+            opening: Money::ZERO,
             model_limits: BTreeMap::new(),
             session_limits: None,
             customers: None,

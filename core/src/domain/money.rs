@@ -25,6 +25,11 @@ impl Money {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// By reference, as serde asks.
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
     /// What is left of `self` after `other`; nothing when `other` is more.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Limits;
 use super::ceilings::Ceilings;
 use super::key::Customers;
-use super::{AccountId, Residency, ShardId, Timestamp};
+use super::{AccountId, Money, Residency, ShardId, Timestamp};
 
 /// What has limits and books of its own. Every request is charged to all that it is of, and passes only if all allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +162,9 @@ pub struct Scope {
     pub name: Option<String>,
     #[serde(default)]
     pub limits: Limits,
+    /// What was spent elsewhere before it was made: its account begins with that spent.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub opening: Money,
     /// The template that its limits were copied from when it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
@@ -212,6 +215,7 @@ impl Scope {
             org: None,
             name: None,
             limits: Limits::NONE,
+            opening: Money::ZERO,
             template: None,
             models: None,
             customers: None,

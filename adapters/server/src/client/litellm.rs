@@ -1,5 +1,6 @@
 //! `gatelet import litellm-rows`: organisations, budgets, teams, users, customers and keys out of LiteLLM's database, made at
-//! a running gateway. What was made already stays as it is, so that an import that broke off is run again.
+//! a running gateway. What was made already stays as it is, so that an import that broke off is run again. What they have spent of
+//! budgets that have not renewed since counts here in all that they have, from the start.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -7,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use gatelet_core::api::says_nothing;
+use gatelet_core::domain::Timestamp;
+use gatelet_core::port::Clock as _;
+use gatelet_tokio::SystemClock;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -159,6 +163,14 @@ impl Report {
             let Some(value) = row.remove(*column).filter(|value| !value.is_null()) else { continue };
             body.insert((*column).to_owned(), plain(column, value));
         }
+        if let Some(spend) = row.remove("spend").filter(|spend| !says_nothing(spend)) {
+            let renewed = has_renewed(&row);
+            if table == Table::Budget || renewed {
+                *self.left.entry(format!("{}.spend", table.name())).or_default() += 1;
+            } else {
+                body.insert("spend".to_owned(), spend);
+            }
+        }
         for (column, value) in row {
             if !BOOKKEEPING.contains(&column.as_str()) && !says_nothing(&value) {
                 *self.left.entry(format!("{}.{column}", table.name())).or_default() += 1;
@@ -192,11 +204,8 @@ impl Report {
         }
         let mut told = std::io::stderr();
         for (column, count) in &self.left {
-            let advice = if column.split_once('.').is_some_and(|(_, column)| column == "spend") {
-                ": budgets begin anew"
-            } else {
-                ""
-            };
+            let spend = column.split_once('.').is_some_and(|(_, column)| column == "spend");
+            let advice = if spend { ": their budgets have renewed since" } else { "" };
             writeln!(told, "not carried: {column} of {count} rows{advice}")?;
         }
         for line in &self.failed {
@@ -207,6 +216,13 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Whether the period is over in which it was spent, so that nothing of it counts any more.
+fn has_renewed(row: &Row) -> bool {
+    let reset = row.get("budget_reset_at").filter(|value| !value.is_null());
+    let reset = reset.and_then(|value| Timestamp::parse(plain("expires", value.clone()).as_str()?));
+    reset.is_some_and(|reset| reset <= SystemClock.now())
 }
 
 /// Rows of a file: a list, lists by table, or a row a line.

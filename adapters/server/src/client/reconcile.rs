@@ -239,6 +239,9 @@ fn booked(
     for account in accounts[plural].as_array().into_iter().flatten() {
         let id = account["id"].as_str().unwrap_or_default();
         let spent: Money = account["usage"]["spent"].as_str().unwrap_or_default().parse()?;
+        // Of what was spent elsewhere there is no record here.
+        let opening = account["opening"].as_str().map(str::parse::<Money>).transpose()?;
+        let spent = spent.minus(opening.unwrap_or_default());
         let unnamed = kind == "org" && id == DEFAULT_ORG;
         let named = if unnamed { String::new() } else { id.to_owned() };
         let archived = archive.get(&(kind, named)).copied().unwrap_or_default().cost;

@@ -13,7 +13,7 @@ use super::documents::{self, Place, check_metadata, check_name, invalid, merge, 
 use super::{amend, named, once, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SECRET, SigningSecret};
-use crate::domain::{AccountId, Cidr, Residency, Role, Scope, ScopeKind, ShardId, Span, Timestamp};
+use crate::domain::{AccountId, Cidr, Money, Residency, Role, Scope, ScopeKind, ShardId, Span, Timestamp};
 use crate::pipeline::approach;
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -127,6 +127,9 @@ pub(super) struct Creation {
     role: Option<Role>,
     /// Whose limits it gets.
     template: Option<String>,
+    /// US dollars that were spent elsewhere before: they count in all its budgets, as if they were spent now.
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[0-9]{1,10}(\\.[0-9]{1,9})?$")))]
+    opening: Money,
     /// It gets a pair for clients of AWS.
     aws: bool,
     /// The SHA-256 of a token that another gateway has made, in hexadecimal: that opens it, where the configuration has
@@ -186,6 +189,8 @@ pub(super) struct View<'a> {
     routes: Option<&'a [String]>,
     sources: Option<&'a [String]>,
     limits: &'a Limits,
+    /// US dollars that were spent elsewhere before it was made: what is used has them in it. None: nothing.
+    opening: Option<Money>,
     model_limits: &'a BTreeMap<String, Limits>,
     session_limits: Option<&'a Limits>,
     customers: Option<&'a Customers>,
@@ -218,8 +223,8 @@ struct Access {
 
 /// `POST /admin/v1/keys`. The answer has the key itself in `key`: it is shown this once.
 pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Result<Response<Body>, Refusal> {
-    let Creation { shard: name, kind, role, template, aws, token_hash } =
-        once(&mut said, &["shard", "kind", "role", "template", "aws", "token_hash"])?;
+    let Creation { shard: name, kind, role, template, opening, aws, token_hash } =
+        once(&mut said, &["shard", "kind", "role", "template", "opening", "aws", "token_hash"])?;
     if said.contains_key("blocked") {
         return Err(invalid("blocked", "a key is made open"));
     }
@@ -241,8 +246,12 @@ pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Res
         let (token, secret) = KeyToken::mint(&shard, &chance);
         (token, Some(secret))
     };
-    let mut key =
-        Key { signing: aws.then(|| signing(call)), kind: kind.with(role)?, ..Key::new(token, call.now) };
+    let mut key = Key {
+        signing: aws.then(|| signing(call)),
+        kind: kind.with(role)?,
+        opening,
+        ..Key::new(token, call.now)
+    };
     let (org, limited) = (wish.org.clone(), wish.limits.is_some());
     apply(call, &mut key, wish)?;
     key.org = org_of(call, &key, org).await?;
@@ -589,6 +598,7 @@ pub(super) fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         routes: key.routes.as_deref(),
         sources: key.sources.as_deref(),
         limits: &key.limits,
+        opening: (!key.opening.is_zero()).then_some(key.opening),
         model_limits: &key.model_limits,
         session_limits: key.session_limits.as_ref(),
         customers: key.customers.as_ref(),

@@ -12,7 +12,7 @@ use super::documents::{self, Place, check_metadata, check_name, invalid, merge, 
 use super::{amend, dependents, named, once, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::Customers;
-use crate::domain::{Ceilings, Key, Residency, Scope, ScopeKind, ScopeState, ShardId, Timestamp};
+use crate::domain::{Ceilings, Key, Money, Residency, Scope, ScopeKind, ScopeState, ShardId, Timestamp};
 use crate::port::Body;
 use crate::refusal::Refusal;
 
@@ -62,6 +62,10 @@ pub(super) struct Creation {
     /// Whose limits it gets.
     #[serde(default)]
     template: Option<String>,
+    /// US dollars that were spent elsewhere before: they count in all its budgets, as if they were spent now.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[0-9]{1,10}(\\.[0-9]{1,9})?$")))]
+    opening: Money,
 }
 
 /// A scope as the admin API shows it. Moments are RFC 3339, money is decimal strings.
@@ -75,6 +79,8 @@ pub(super) struct View<'a> {
     name: Option<&'a str>,
     state: ScopeState,
     limits: &'a Limits,
+    /// US dollars that were spent elsewhere before it was made: what is used has them in it. None: nothing.
+    opening: Option<Money>,
     template: Option<&'a str>,
     models: Option<&'a [String]>,
     customers: Option<&'a Customers>,
@@ -95,7 +101,7 @@ pub(super) async fn create(
     kind: ScopeKind,
     mut said: Map<String, Value>,
 ) -> Result<Response<Body>, Refusal> {
-    let Creation { id, org, template } = once(&mut said, &["id", "org", "template"])?;
+    let Creation { id, org, template, opening } = once(&mut said, &["id", "org", "template", "opening"])?;
     if said.contains_key("blocked") {
         return Err(invalid("blocked", "it is made open"));
     }
@@ -105,6 +111,9 @@ pub(super) async fn create(
     }
     if kind == ScopeKind::Organisation && org.is_some() {
         return Err(unfit("org", "an organisation belongs to none"));
+    }
+    if kind == ScopeKind::Template && !opening.is_zero() {
+        return Err(unfit("opening", "a template has no books"));
     }
     let shard = call.shard()?;
     let org = match id.split_once('/').filter(|_| kind == ScopeKind::Member) {
@@ -117,7 +126,7 @@ pub(super) async fn create(
     };
     let place = place(shard.clone(), kind, &id);
     wish.limits = documents::limits(call, &shard, wish.limits, template.as_deref()).await?;
-    let mut scope = Scope { org, template, ..Scope::new(kind, id, shard, call.now) };
+    let mut scope = Scope { org, template, opening, ..Scope::new(kind, id, shard, call.now) };
     apply(call, &mut scope, wish)?;
     let account = documents::make(call, &place, Holder::Scope(scope)).await?;
     shown(StatusCode::CREATED, &account, kind, call.now)
@@ -274,6 +283,7 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         name: scope.name.as_deref(),
         state: scope.state,
         limits: &scope.limits,
+        opening: (!scope.opening.is_zero()).then_some(scope.opening),
         template: scope.template.as_deref(),
         models: scope.models.as_deref(),
         customers: scope.customers.as_ref(),

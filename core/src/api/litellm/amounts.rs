@@ -65,6 +65,13 @@ pub(super) fn limits(fields: &mut Fields, standing: Option<&Value>) -> Result<Ma
     Ok(limits)
 }
 
+/// What was spent before, as our field of it.
+pub(super) fn opening(fields: &mut Fields) -> Result<Option<(String, Value)>, Refusal> {
+    let Some(spend) = fields.take("spend") else { return Ok(None) };
+    let opening = dollars("spend", &spend)?;
+    Ok((opening != "0").then(|| ("opening".to_owned(), json!(opening))))
+}
+
 /// Limits of single models, of each of their fields a map by model.
 pub(super) fn by_model(fields: &mut Fields) -> Result<Map<String, Value>, Refusal> {
     let mut limits: Map<String, Value> = Map::new();

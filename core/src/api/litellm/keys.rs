@@ -46,6 +46,7 @@ async fn generate(ours: &Ours<'_>, mut fields: Fields) -> Result<Value, Refusal>
     if let Some(template) = fields.text("budget_id")? {
         wish.insert("template".to_owned(), json!(template));
     }
+    wish.extend(amounts::opening(&mut fields)?);
     // Of a key that their database had: its hash.
     for (there, here) in [("token", "token_hash"), ("expires", "expires")] {
         if let Some(value) = fields.text(there)? {

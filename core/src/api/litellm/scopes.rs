@@ -157,6 +157,7 @@ async fn new(ours: &Ours<'_>, noun: &Noun, mut fields: Fields) -> Result<Value, 
     if let Some(template) = fields.text("budget_id")? {
         wish.insert("template".to_owned(), json!(template));
     }
+    wish.extend(amounts::opening(&mut fields)?);
     let mut metadata = metadata(&mut fields);
     metadata.extend(fields.keep(noun.kept));
     wish.insert("metadata".to_owned(), Value::Object(metadata));

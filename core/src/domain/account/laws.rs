@@ -11,10 +11,10 @@ use super::*;
 use crate::domain::{HoldId, Rate};
 
 /// A Wednesday in the middle of a month, a second before a full minute.
-const START: i64 = 1_763_561_519;
+pub(super) const START: i64 = 1_763_561_519;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// Microseconds.
     Wait(i64),
     Reserve {
@@ -51,7 +51,7 @@ fn waits() -> impl Strategy<Value = i64> {
     ]
 }
 
-fn steps(most_percent: u64) -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps(most_percent: u64) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => waits().prop_map(Step::Wait),
         6 => (0..60_u64, 0..400_u64, 0..200_u64, 0..6_000_u64, any::<bool>(), prop_oneof![1..90_i64, Just(7_200)])
@@ -66,7 +66,7 @@ fn steps(most_percent: u64) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+pub(super) fn limits() -> impl Strategy<Value = Limits> {
     let period = prop::sample::select(vec![
         "hour",
         "day",
@@ -408,7 +408,7 @@ impl History {
     }
 }
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config { cases: 400, failure_persistence: None, ..Config::default() }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Invariant: for every hard budget, at every moment, `spent + held <= limit`, as long as what was held was an upper
 //! bound of what was used and was settled before it expired, and as long as the limit is not lowered below what is spent (by an
-//! admin, or by an [`Increase`] that lapses). Where the truth was more, it is charged all the same, and
+//! admin, by an [`Increase`] that lapses, or by what was spent elsewhere before, [`Document::opening`]). Where the truth was more, it is charged all the same, and
 //! the next request sees it.
 
 mod budget;
@@ -20,6 +20,8 @@ mod tally;
 mod transact;
 mod window;
 
+#[cfg(test)]
+mod absent_laws;
 #[cfg(test)]
 mod increase_laws;
 #[cfg(test)]
@@ -182,8 +184,13 @@ impl Account {
     }
 
     fn write(&mut self, document: Box<Document>) -> Grant {
+        let opening = if self.document.is_none() { document.opening() } else { Money::ZERO };
         self.document = Some(document);
         self.track();
+        // Of the periods of now: when it was spent nobody knows any more.
+        if !opening.is_zero() {
+            self.charge(opening);
+        }
         Grant::Written
     }
 
@@ -205,7 +212,7 @@ impl Account {
         for period in std::iter::once(Period::Total).chain(budgets.map(|budget| budget.period)) {
             if tallies.iter().all(|tally| tally.period != period) {
                 let known = before.iter().position(|tally| tally.period == period);
-                let mut tally = known.map_or_else(|| Tally::new(period), |place| before.swap_remove(place));
+                let mut tally = known.map_or_else(|| Tally::new(period), |place| before.remove(place));
                 tally.advance(self.seen.seconds());
                 tallies.push(tally);
             }

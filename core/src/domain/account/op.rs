@@ -122,6 +122,14 @@ impl Document {
         }
     }
 
+    /// What an account begins with when this is written to it as its first: spent elsewhere before.
+    pub fn opening(&self) -> Money {
+        match &self.holder {
+            Holder::Key(key) => key.opening,
+            Holder::Scope(scope) => scope.opening,
+        }
+    }
+
     /// Whether it lets anyone in at `now`.
     pub fn is_open(&self, now: Timestamp) -> bool {
         match &self.holder {

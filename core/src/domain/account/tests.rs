@@ -449,3 +449,32 @@ fn two_hundred_callers_use_a_budget_up_and_never_more() {
     assert!(spent >= usd("0.0099"), "{spent}");
     assert!(spent <= usd("0.01"), "{spent}");
 }
+
+#[test]
+fn what_was_spent_elsewhere_counts_once_and_in_every_budget() {
+    let opened = |version: u64, opening: &str| {
+        let limits = limits(serde_json::json!({"budget": ["2 USD / day", "5 USD / total"]}));
+        let mut document = document(version, limits);
+        let Holder::Key(key) = &mut document.holder else { unreachable!() };
+        key.opening = usd(opening);
+        Op::Write { document: Box::new(document), expect: (version > 1).then(|| version - 1) }
+    };
+    let mut account = Account::default();
+    for _ in 0..2 {
+        assert_eq!(account.at(0, opened(1, "1.5")), Grant::Written);
+        let statement = account.statement(at(0));
+        let spent: Vec<Money> = statement.budget.iter().map(|line| line.spent).collect();
+        assert_eq!((spent, statement.spent), (vec![usd("1.5"); 2], usd("1.5")));
+    }
+    assert!(!held(&account.reserve(1, "a", "0.6")), "more than the day has left");
+    assert!(held(&account.reserve(1, "b", "0.5")));
+    assert_eq!(account.at(1, settle("b", "0.5")), Grant::Settled);
+    // Whatever is said of it later: it was the beginning.
+    assert_eq!(account.at(2, opened(2, "1.5")), Grant::Written);
+    assert_eq!(account.at(2, opened(3, "4")), Grant::Written);
+    assert_eq!(account.statement(at(2)).spent, usd("2"));
+    // The next day has it no more, the total has.
+    let statement = account.statement(at(86_400));
+    let spent: Vec<Money> = statement.budget.iter().map(|line| line.spent).collect();
+    assert_eq!(spent, [Money::ZERO, usd("2")]);
+}
