@@ -272,3 +272,95 @@ health: { faults: 1 }
     let told = explained(&world, &wish);
     assert_eq!((told["admitted"] == true, plan(&told).len()), (false, 4), "{told}");
 }
+
+#[test]
+fn calls_of_a_providers_own_interface_are_explained_as_they_are_made() {
+    let world = World::new();
+    let budget = json!({ "limits": { "budget": ["1 USD / day"] } });
+    let messages = json!([{ "role": "user", "content": "one two" }]);
+    // No cap is put into what goes on as it is.
+    let uncapped = json!({ "model": "model-q", "messages": messages });
+    let chat = json!({ "model": "model-q", "max_completion_tokens": 5, "messages": messages });
+    // What the key is, what it asks for, whether it is admitted, and what it may cost at most.
+    let cases = [
+        (json!({}), "PATCH", "/up-openai/v1/files/x?after=1", None, true, "0"),
+        (budget.clone(), "POST", "/up-openai/v1/batches", None, false, "0"),
+        (budget.clone(), "GET", "/search/find?q=a", None, true, "0.01"),
+        (json!({ "limits": { "budget": ["0.009 USD / day"] } }), "GET", "/search/find", None, false, "0.01"),
+        (budget.clone(), "GET", "/gratis/x", None, true, "0"),
+        (json!({ "limits": { "rpm": 0 } }), "GET", "/gratis/x", None, false, "0"),
+        (json!({ "models": ["plain"] }), "GET", "/gratis/x", None, false, "0"),
+        (json!({ "routes": ["chat"] }), "GET", "/gratis/x", None, false, "0"),
+        (budget.clone(), "POST", "/up-openai/v1/chat/completions", Some(uncapped), false, ""),
+        (budget, "POST", "/up-openai/v1/chat/completions", Some(chat), true, ""),
+        (json!({}), "GET", "/up-openai/../../etc", None, false, ""),
+        (json!({}), "GET", "/nobody/x", None, false, ""),
+    ];
+    for (wish, method, path, body, admitted, cost) in cases {
+        let (id, secret) = world.key(&wish);
+        let before = books(&world, &id);
+        let question = json!({ "key": id, "method": method, "path": path, "request": body });
+        let (status, told) = world.admin("POST", "/admin/v1/explain", &question);
+        assert_eq!(books(&world, &id), before, "{path}: it was only explained");
+        world.handles.upstream.push_response(world::whole(200, &json!({})));
+        let sent = http::Request::builder()
+            .method(method)
+            .uri(format!("http://gate{path}"))
+            .header("authorization", format!("Bearer {secret}"))
+            .header("content-type", "application/json")
+            .body(body.map_or(gatelet_core::port::Body::Empty, |body| body.to_string().into_bytes().into()))
+            .unwrap();
+        let answer = world.send(sent);
+        let passed = answer.status() == 200;
+        assert_eq!(passed, admitted, "{wish} {path}: {}", answer.status());
+        if status == 422 {
+            assert_eq!((path, answer.status().as_u16()), ("/nobody/x", 404), "{told}");
+            continue;
+        }
+        assert_eq!((status, &told["admitted"]), (200, &json!(admitted)), "{wish} {path}: {told}");
+        if !passed {
+            assert_eq!(told["refusals"][0]["status"], answer.status().as_u16(), "{wish} {path}: {told}");
+            assert_eq!(told["refusals"][0]["code"], read_json(answer)["error"]["code"], "{wish} {path}");
+        }
+        if !told["tries"][0].is_null() && !cost.is_empty() {
+            assert_eq!(told["tries"][0]["cost"], cost, "{wish} {path}: {told}");
+        }
+        if passed {
+            let operation = if path.ends_with("completions") { "chat" } else { "native" };
+            assert_eq!(told["operation"], operation, "{path}");
+            assert!(told["plan"][0]["target"].as_str().unwrap().starts_with(path.split('/').nth(1).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn a_form_is_explained_by_its_fields_and_the_length_of_its_file() {
+    let world = World::new();
+    // At the lowest rate 750,000 bytes are a thousand seconds, which cost a tenth of a dollar.
+    let asked = |budget: &str, file: Value| {
+        let (id, _) = world.key(&json!({ "limits": { "budget": [budget] } }));
+        let form = json!({ "model": "ear", "language": "de" });
+        let wish = json!({ "key": id, "path": "/v1/audio/transcriptions", "form": form, "file": file });
+        let told = explained(&world, &wish);
+        assert_eq!((&told["operation"], &told["model"]), (&json!("transcription"), &json!("ear")), "{told}");
+        (told["admitted"] == true, told["tries"][0]["cost"].as_str().unwrap().parse::<f64>().unwrap())
+    };
+    let (admitted, cost) = asked("1 USD / day", json!(750_000));
+    assert!(admitted && (0.1..0.101).contains(&cost), "{cost}");
+    let (admitted, cost) = asked("0.01 USD / day", json!(750_000));
+    assert!(!admitted && (0.1..0.101).contains(&cost), "{cost}");
+    let (admitted, cost) = asked("0.01 USD / day", Value::Null);
+    assert!(admitted && cost < 0.001, "{cost}");
+    let (id, _) = world.key(&json!({}));
+    let path = "/v1/audio/transcriptions";
+    for (wish, param) in [
+        (json!({ "key": id, "path": path, "file": 5 }), "file"),
+        (json!({ "key": id, "path": path, "form": { "model": "ear" }, "request": {} }), "form"),
+        (json!({ "key": id, "form": { "model": "plain" } }), "form"),
+        (json!({ "key": id, "path": path, "form": { "a\r\nb": "x" } }), "form"),
+        (json!({ "key": id, "method": "GET", "model": "plain" }), "method"),
+    ] {
+        let (status, problem) = world.admin("POST", "/admin/v1/explain", &wish);
+        assert_eq!((status, &problem["param"]), (422, &json!(param)), "{wish}: {problem}");
+    }
+}

@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use nouns::{
-    Bulk, Creation, KeyFilters, Keys, LimitWish, More, Noun, ScopeFilters, ScopeWish, Scopes, Version, Wish,
+    Bulk, CeilingWish, Creation, KeyFilters, Keys, LimitWish, More, Noun, ScopeFilters, ScopeWish, Scopes,
+    Version, Wish,
 };
 
 /// Gatelet, the AI gateway: one address in front of every model, with keys, budgets and books.
@@ -266,9 +267,15 @@ pub struct ExplainWish {
     /// A file with the request's body; without it a conversation of one empty message
     #[arg(long, value_name = "FILE")]
     pub request: Option<PathBuf>,
-    /// The path that it would be sent to; without it /v1/chat/completions
+    /// A field of the form that its body is, or its file, such as file=@speech.wav, of which only the length counts; once for each
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "request")]
+    pub form: Vec<String>,
+    /// The path that it would be sent to, one of a provider's own interface (/<provider>/...) too; without it /v1/chat/completions
     #[arg(long, value_name = "PATH")]
     pub path: Option<String>,
+    /// How it would be sent, to a provider's own interface; without it POST
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
     /// A header that it would have, such as "x-gatelet-customer: ada"; once for each
     #[arg(long, value_name = "HEADER")]
     pub header: Vec<String>,

@@ -10,14 +10,16 @@ use serde::Serialize;
 use super::Approach;
 use super::admit::{self, admit};
 use super::authenticate::{self, authenticate};
-use super::receive::{Arrived, Asking, Came};
+use super::native::Native;
+use super::receive::{Arrived, Asking, Came, Upload};
 use super::route::order;
 use super::ways::{Absent, Way, absent, ways};
 use super::whom::candidates;
 use crate::domain::account::{Grant, Limits, Statement};
 use crate::domain::{Caller, KeyToken, Money, Proof, RequestId, Scope, Timestamp};
-use crate::port::Peer;
+use crate::policy::Provider;
 use crate::port::rehearsal::{Rehearsal, Try};
+use crate::port::{Body, Peer};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -26,9 +28,14 @@ use crate::shared::Core;
 pub struct Question {
     pub caller: Arc<Caller>,
     pub asking: Asking,
+    /// Of a provider's own interface: whose, and what follows its name in the path.
+    pub native: Option<(Arc<Provider>, String)>,
     /// Its address and headers.
     pub parts: Parts,
+    /// The body, or what is read of it where there is [more](Question::more).
     pub body: Bytes,
+    /// A file follows, of which only the length that the headers announce counts.
+    pub more: bool,
     /// From where; none: from the first of the key's sources.
     pub source: Option<IpAddr>,
 }
@@ -124,7 +131,7 @@ struct Refuses {
 
 /// Tries a request.
 pub async fn explain(core: &Core, id: RequestId, now: Timestamp, question: Question) -> Explanation {
-    let Question { caller, asking, mut parts, body, source } = question;
+    let Question { caller, asking, native, mut parts, body, more, source } = question;
     let (ports, stage) = Rehearsal::of(&core.ports, now);
     let core = Arc::new(core.on(ports));
     let key = &caller.key;
@@ -153,7 +160,13 @@ pub async fn explain(core: &Core, id: RequestId, now: Timestamp, question: Quest
         told.refuse(&refusal, &id, now);
     }
     let token = KeyToken { shard: key.shard.clone(), id: key.id.clone(), hash: key.hash.clone() };
-    let came = Came::whole(Proof::Token(token), caller.clone(), &parts, body);
+    let upload = if more { Upload::of(Body::Empty) } else { Upload::default() };
+    // No query has a hash in place of a key.
+    let native = native.map(|(provider, rest)| Native::read(provider, &rest, &parts, &key.hash)).transpose();
+    let came = native.and_then(|native| {
+        let came = Came::whole(Proof::Token(token), caller.clone(), &parts, body)?;
+        Ok(came.with(native, upload))
+    });
     let arrived = came.and_then(|came| Arrived::of(id.clone(), now, asking, came, parts));
     match &arrived {
         Ok(arrived) => told.try_out(&core, arrived, &stage, now).await,

@@ -86,7 +86,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    fn of(body: Body) -> Self {
+    pub(super) fn of(body: Body) -> Self {
         Self { body: Mutex::new(Some(body)), spent: AtomicBool::new(false) }
     }
 
@@ -195,6 +195,11 @@ impl Came {
     ) -> Result<Self, Refusal> {
         let knobs = Knobs::read(&parts.headers, parts.uri.query())?;
         Ok(Self { proof, caller, body, upload: Upload::default(), native: None, knobs })
+    }
+
+    /// The same, of a provider's own interface, or with more of the body to come.
+    pub(super) fn with(self, native: Option<Native>, upload: Upload) -> Self {
+        Self { native, upload, ..self }
     }
 }
 

@@ -12,9 +12,11 @@ use crate::cli::{ExplainWish, Remote};
 
 pub fn explain(remote: &Remote, wish: &ExplainWish) -> Result<()> {
     let admin = Admin::of(remote)?;
-    let ExplainWish { key, model, request, path, header, source } = wish;
+    let ExplainWish { key, model, request, form, path, method, header, source } = wish;
     let mut body = Map::new();
-    for (name, value) in [("key", key), ("model", model), ("path", path), ("source", source)] {
+    for (name, value) in
+        [("key", key), ("model", model), ("path", path), ("method", method), ("source", source)]
+    {
         body.extend(value.clone().map(|value| (name.to_owned(), Value::String(value))));
     }
     if let Some(file) = request {
@@ -23,6 +25,24 @@ pub fn explain(remote: &Remote, wish: &ExplainWish) -> Result<()> {
         let said: Map<String, Value> = serde_json::from_str(&text)
             .map_err(|error| WrongUsage(format!("{}: expected a JSON object: {error}", file.display())))?;
         body.insert("request".to_owned(), Value::Object(said));
+    }
+    let mut fields = Map::new();
+    for said in form {
+        let (name, value) = said.split_once('=').ok_or_else(|| {
+            WrongUsage(format!(
+                "--form takes a name and a value, such as model=openai/whisper-1, not {said:?}"
+            ))
+        })?;
+        match value.strip_prefix('@') {
+            Some(file) => {
+                let of = std::fs::metadata(file).with_context(|| format!("cannot read {file}"))?;
+                body.insert("file".to_owned(), of.len().into());
+            }
+            None => drop(fields.insert(name.to_owned(), Value::String(value.to_owned()))),
+        }
+    }
+    if !form.is_empty() {
+        body.insert("form".to_owned(), Value::Object(fields));
     }
     let mut headers = Map::new();
     for said in header {
