@@ -4,10 +4,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -128,23 +131,20 @@ const WORDS: &str =
 const SLOW_WORDS: &str =
     r#"{"model":"demo/echo","stream":true,"messages":[{"role":"user","content":"/slow one two three"}]}"#;
 
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 /// All records in the archive of a data folder.
 fn records(data: &Path) -> Vec<Value> {
-    fn walk(folder: &Path, found: &mut Vec<Value>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-                continue;
-            }
-            let mut lines = String::new();
-            let file = std::fs::File::open(path).unwrap();
-            flate2::read::MultiGzDecoder::new(file).read_to_string(&mut lines).unwrap();
-            found.extend(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
-        }
-    }
     let mut found = Vec::new();
-    walk(&data.join("archive"), &mut found);
+    for file in files(&data.join("archive")) {
+        let mut lines = String::new();
+        MultiGzDecoder::new(std::fs::File::open(file).unwrap()).read_to_string(&mut lines).unwrap();
+        found.extend(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+    }
     found.retain(|record| record["kind"] == "request");
     found
 }
@@ -688,6 +688,30 @@ fn books_are_shown_compared_and_verified_from_the_command_line() {
     let compared = run(&["reconcile"]);
     assert_eq!(compared.status.code(), Some(1), "{compared:?}");
     assert!(text(&compared.stdout).contains("team/search"), "{compared:?}");
+    // And whoever changes an entry in it, leaves one out, or makes one up.
+    let pages = files(&archive.join("audit"));
+    assert!(!pages.is_empty());
+    for page in &pages {
+        let packed = std::fs::read(page).unwrap();
+        let mut whole = String::new();
+        MultiGzDecoder::new(&*packed).read_to_string(&mut whole).unwrap();
+        let last = whole.lines().last().unwrap();
+        for (changed, told) in [
+            (whole.replace("\"verb\":\"create\"", "\"verb\":\"delete\""), "changed"),
+            (whole.replace(&format!("{last}\n"), ""), "taken it away"),
+            (whole.clone() + &last.replace("\"seq\":", "\"seq\":9") + "\n", "entries are missing"),
+        ] {
+            assert_ne!(changed, whole, "{whole}");
+            let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+            packer.write_all(changed.as_bytes()).unwrap();
+            std::fs::write(page, packer.finish().unwrap()).unwrap();
+            let verified = run(&["audit", "verify"]);
+            assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+            assert!(text(&verified.stderr).contains(told), "{told}: {verified:?}");
+        }
+        std::fs::write(page, packed).unwrap();
+    }
+    assert!(run(&["audit", "verify"]).status.success());
     std::fs::rename(archive.join("audit"), folder.path().join("audit")).unwrap();
     let verified = run(&["audit", "verify"]);
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
@@ -699,6 +723,7 @@ fn rows_of_litellm_are_imported_and_their_keys_go_on_working() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("gatelet.yaml"), "imported_keys: true\n").unwrap();
     let rows = r#"{"LiteLLM_TeamTable":[{"team_id":"t-1","team_alias":"Search","max_budget":5.0,"spend":1.5,"models":[],"blocked":false}],
+      "LiteLLM_EndUserTable":[{"user_id":"ada","blocked":false,"spend":2.0,"budget_reset_at":"2026-01-01 00:00:00"}],
       "LiteLLM_VerificationToken":[{"token":"dd65e03569cfa4fa17f41cc914529f60fa210b46a7ee8647c7c2f1ed5844a3ea","key_alias":"old","team_id":"t-1","expires":"2099-01-01 00:00:00",
       "models":["demo/*"],"metadata":"{\"a\": 1}","router_settings":{"num_retries":1}}]}"#;
     std::fs::write(folder.path().join("rows.json"), rows).unwrap();
@@ -712,13 +737,22 @@ fn rows_of_litellm_are_imported_and_their_keys_go_on_working() {
     let first = import();
     let (out, told) = (text(&first.stdout), text(&first.stderr));
     assert!(first.status.success(), "{out}{told}");
-    assert_eq!(out, "made 1 keys\nmade 1 teams\n");
-    assert!(told.contains("teams.spend of 1 rows: budgets begin anew"), "{told}");
+    assert_eq!(out, "made 1 customers\nmade 1 keys\nmade 1 teams\n");
+    assert!(told.contains("customers.spend of 1 rows: their budgets have renewed since"), "{told}");
     assert!(told.contains("keys.router_settings of 1 rows"), "{told}");
     let body = r#"{"model":"demo/echo","messages":[{"role":"user","content":"hello"}]}"#;
     let answer = gateway.ask("POST", "/v1/chat/completions", "sk-1234567890abcdef", body);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let again = import();
     assert!(again.status.success(), "{}", text(&again.stderr));
-    assert_eq!(text(&again.stdout), "1 keys were there already\n1 teams were there already\n");
+    assert_eq!(
+        text(&again.stdout),
+        "1 customers were there already\n1 keys were there already\n1 teams were there already\n"
+    );
+    // What was spent there is spent, once, and the archive need not know of it.
+    let shown = gateway.command(folder.path(), &["teams", "show", "t-1", "--json"]);
+    let team: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((&team["opening"], &team["usage"]["spent"]), (&"1.5".into(), &"1.5".into()), "{team}");
+    let compared = gateway.command(folder.path(), &["reconcile"]);
+    assert!(compared.status.success(), "{compared:?}");
 }

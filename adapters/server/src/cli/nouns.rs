@@ -79,6 +79,9 @@ pub enum Scopes {
         /// The template whose limits it gets
         #[arg(long, value_name = "ID")]
         template: Option<String>,
+        /// What was spent elsewhere before, in US dollars: it counts in all its budgets
+        #[arg(long, value_name = "USD")]
+        opening: Option<String>,
         #[command(flatten)]
         wish: ScopeWish,
     },
@@ -223,7 +226,32 @@ pub struct ScopeWish {
     #[command(flatten)]
     pub limits: LimitWish,
     #[command(flatten)]
+    pub ceilings: CeilingWish,
+    #[command(flatten)]
     pub more: More,
+}
+
+/// What keys of a team or an organisation may be that others make.
+#[derive(Debug, Args)]
+pub struct CeilingWish {
+    /// The limits of its keys that say nothing, such as "rpm:60,budget:5 USD / day"
+    #[arg(long, value_name = "LIMITS")]
+    pub default_limits: Option<String>,
+    /// The most that limits of its keys may be
+    #[arg(long, value_name = "LIMITS")]
+    pub max_limits: Option<String>,
+    /// A model that its keys may name, or a pattern; once for each
+    #[arg(long = "key-model", value_name = "MODEL")]
+    pub key_models: Vec<String>,
+    /// How long its keys may live, such as 90d
+    #[arg(long, value_name = "TIME")]
+    pub max_expiry: Option<String>,
+    /// What its keys must have: alias, user, project, tags, expires, sources or metadata.NAME; once for each
+    #[arg(long = "require", value_name = "FIELD")]
+    pub required: Vec<String>,
+    /// A tag that its keys and their requests may have; once for each
+    #[arg(long = "allowed-tag", value_name = "TAG")]
+    pub allowed_tags: Vec<String>,
 }
 
 /// What both keys and others have.
@@ -235,6 +263,15 @@ pub struct More {
     /// The template that end users are made of when they are first seen
     #[arg(long, value_name = "ID")]
     pub customer_template: Option<String>,
+    /// A name for a model, of a key or a team, such as fast=openai/gpt-4o-mini; without a model it is taken away. Once for each
+    #[arg(long = "model-alias", value_name = "NAME=MODEL")]
+    pub model_aliases: Vec<String>,
+    /// A region that requests may go to, such as eu*; once for each. Without it every one
+    #[arg(long = "region", value_name = "REGION")]
+    pub regions: Vec<String>,
+    /// A provider that requests may go to; once for each. Without it every one
+    #[arg(long = "provider", value_name = "PROVIDER")]
+    pub providers: Vec<String>,
     /// Anything of yours, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub metadata: Option<String>,
@@ -255,6 +292,9 @@ pub struct Creation {
     /// The template whose limits it gets
     #[arg(long, value_name = "ID")]
     pub template: Option<String>,
+    /// What was spent elsewhere before, in US dollars: it counts in all its budgets
+    #[arg(long, value_name = "USD")]
+    pub opening: Option<String>,
     /// Make a pair for clients of AWS, too
     #[arg(long)]
     pub aws: bool,
@@ -346,6 +386,9 @@ pub struct LimitWish {
     /// Money that may be passed, but not silently; once for each
     #[arg(long, value_name = "BUDGET")]
     pub soft_budget: Vec<String>,
+    /// More money for a while, such as "2 USD / day until 2026-12-31T00:00:00Z"; once for each
+    #[arg(long, value_name = "BUDGET until MOMENT")]
+    pub increase: Vec<String>,
     /// What becomes of a request that these refuse: refuse, "wait 10", "throttle 10" (seconds), or "cheaper MODEL,MODEL"
     #[arg(long, value_name = "WHAT")]
     pub at_limit: Option<String>,

@@ -65,8 +65,9 @@ pub fn scopes(remote: &Remote, kind: ScopeKind, command: Scopes) -> Result<()> {
         }
     };
     match command {
-        Scopes::Create { id, org, template, wish } => {
-            noun.shown(Method::POST, "", Some(wish::new_scope(id, org, template, wish)?))
+        Scopes::Create { id, org, template, opening, wish } => {
+            let once = [("id", Some(id)), ("org", org), ("template", template), ("opening", opening)];
+            noun.shown(Method::POST, "", Some(wish::new_scope(once, wish)?))
         }
         Scopes::List(filters) => noun.list(&of_scopes(&filters)),
         Scopes::Show { id } => noun.shown(Method::GET, &named(&id)?, None),

@@ -4,13 +4,13 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::{COUNTS, WrongUsage};
-use crate::cli::{Creation, LimitWish, More, ScopeWish, Wish};
+use crate::cli::{CeilingWish, Creation, LimitWish, More, ScopeWish, Wish};
 
 type Fields = Map<String, Value>;
 
 /// A key that is to be made.
 pub(super) fn new_key(creation: Creation, wish: Wish) -> Result<Value> {
-    let Creation { kind, role, template, aws, token_hash } = creation;
+    let Creation { kind, role, template, opening, aws, token_hash } = creation;
     let mut fields = Fields::new();
     texts(
         &mut fields,
@@ -18,6 +18,7 @@ pub(super) fn new_key(creation: Creation, wish: Wish) -> Result<Value> {
             ("kind", kind),
             ("role", role.map(|role| role.replace('-', "_"))),
             ("template", template),
+            ("opening", opening),
             ("token_hash", token_hash),
         ],
     );
@@ -36,14 +37,9 @@ pub(super) fn key(wish: Wish) -> Result<Value> {
 }
 
 /// A team or the like that is to be made.
-pub(super) fn new_scope(
-    id: String,
-    org: Option<String>,
-    template: Option<String>,
-    wish: ScopeWish,
-) -> Result<Value> {
+pub(super) fn new_scope(once: [(&str, Option<String>); 4], wish: ScopeWish) -> Result<Value> {
     let mut fields = Fields::new();
-    texts(&mut fields, [("id", Some(id)), ("org", org), ("template", template)]);
+    texts(&mut fields, once);
     said_of_scope(&mut fields, wish)?;
     Ok(creation_of(fields))
 }
@@ -107,10 +103,22 @@ fn said_of_key(fields: &mut Fields, wish: Wish) -> Result<()> {
 }
 
 fn said_of_scope(fields: &mut Fields, wish: ScopeWish) -> Result<()> {
-    let ScopeWish { name, models, limits, more } = wish;
+    let ScopeWish { name, models, limits, ceilings, more } = wish;
     texts(fields, [("name", name)]);
     lists(fields, [("models", models)]);
     limit(fields, limits)?;
+    let CeilingWish { default_limits, max_limits, key_models, max_expiry, required, allowed_tags } = ceilings;
+    let mut ceilings = Fields::new();
+    for (name, said) in [("default_limits", default_limits), ("max_limits", max_limits)] {
+        if let Some(said) = said {
+            ceilings.insert(name.to_owned(), limits_of(&said)?);
+        }
+    }
+    texts(&mut ceilings, [("max_expiry", max_expiry)]);
+    lists(&mut ceilings, [("models", key_models), ("required", required), ("allowed_tags", allowed_tags)]);
+    if !ceilings.is_empty() {
+        fields.insert("ceilings".to_owned(), Value::Object(ceilings));
+    }
     add(fields, more)
 }
 
@@ -158,6 +166,7 @@ fn limit(fields: &mut Fields, wish: LimitWish) -> Result<(), WrongUsage> {
         parallel,
         budget,
         soft_budget,
+        increase,
         at_limit,
         shadow,
     } = wish;
@@ -172,6 +181,11 @@ fn limit(fields: &mut Fields, wish: LimitWish) -> Result<(), WrongUsage> {
         if !budgets.is_empty() {
             limits.insert(name.to_owned(), list(budgets));
         }
+    }
+    if !increase.is_empty() {
+        let said = increase.iter().filter(|said| !said.is_empty());
+        let all = said.map(|said| increase_of(said)).collect::<Result<Vec<Value>, WrongUsage>>()?;
+        limits.insert("increase".to_owned(), Value::Array(all));
     }
     if let Some(at_limit) = at_limit {
         limits.insert("at_limit".to_owned(), at_limit_of(&at_limit)?);
@@ -225,6 +239,16 @@ fn limits_of(text: &str) -> Result<Value, WrongUsage> {
     Ok(Value::Object(limits))
 }
 
+/// `2 USD / day until 2026-12-31T00:00:00Z`.
+fn increase_of(text: &str) -> Result<Value, WrongUsage> {
+    let (budget, until) = text.split_once(" until ").ok_or_else(|| {
+        WrongUsage(format!(
+            "--increase takes a budget and a moment, such as \"2 USD / day until 2026-12-31T00:00:00Z\", not {text:?}"
+        ))
+    })?;
+    Ok(json!({ "budget": budget.trim(), "until": until.trim() }))
+}
+
 /// `refuse`, `wait 10`, `throttle 10`, or `cheaper openai/gpt-4o-mini,demo/echo`.
 fn at_limit_of(text: &str) -> Result<Value, WrongUsage> {
     let wrong = || {
@@ -247,7 +271,26 @@ fn at_limit_of(text: &str) -> Result<Value, WrongUsage> {
 }
 
 fn add(fields: &mut Fields, more: More) -> Result<()> {
-    let More { customers, customer_template, metadata, set } = more;
+    let More { customers, customer_template, model_aliases, regions, providers, metadata, set } = more;
+    let mut aliases = Fields::new();
+    for said in model_aliases {
+        let (name, model) = said.split_once('=').ok_or_else(|| {
+            WrongUsage(format!(
+                "--model-alias takes a name and a model, such as fast=demo/echo, not {said:?}"
+            ))
+        })?;
+        texts(&mut aliases, [(name, Some(model.to_owned()))]);
+    }
+    if !aliases.is_empty() {
+        fields.insert("aliases".to_owned(), Value::Object(aliases));
+    }
+    let mut pins = Fields::new();
+    lists(&mut pins, [("regions", regions), ("providers", providers)]);
+    if !pins.is_empty() {
+        // What pins nothing is no pin.
+        let none = pins.values().all(Value::is_null);
+        fields.insert("residency".to_owned(), if none { Value::Null } else { Value::Object(pins) });
+    }
     if customers.is_some() || customer_template.is_some() {
         let mut said = Fields::new();
         texts(&mut said, [("allow", customers), ("template", customer_template)]);
@@ -271,3 +314,6 @@ fn add(fields: &mut Fields, more: More) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
