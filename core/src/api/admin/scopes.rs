@@ -126,7 +126,7 @@ pub(super) async fn create(
     };
     let place = place(shard.clone(), kind, &id);
     wish.limits = documents::limits(call, &shard, wish.limits, template.as_deref()).await?;
-    let mut scope = Scope { org, template, opening, ..Scope::new(kind, id, shard, call.now) };
+    let mut scope = Scope { org, opening, template, ..Scope::new(kind, id, shard, call.now) };
     apply(call, &mut scope, wish)?;
     let account = documents::make(call, &place, Holder::Scope(scope)).await?;
     shown(StatusCode::CREATED, &account, kind, call.now)
