@@ -199,7 +199,7 @@ impl Came {
 
     /// The same, of a provider's own interface, or with more of the body to come.
     pub(super) fn with(self, native: Option<Native>, upload: Upload) -> Self {
-        Self { native, upload, ..self }
+        Self { upload, native, ..self }
     }
 }
 
