@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::json::is_null;
-use crate::peek::{push_key, push_string};
+use crate::json::{is_null, push_string};
+use crate::peek::push_key;
 use crate::piece::{Out, Piece, Pieces};
 use crate::{Fields, Json, Loss, Malformed, scan};
 

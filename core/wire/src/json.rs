@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2, memchr2_iter};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Malformed;
+use crate::{Malformed, scan};
 use objects::Objects;
 
 /// The deepest nesting that is read: below the limit of the JSON reader, so that whatever passes can be read whole.
@@ -47,15 +47,25 @@ fn depth(json: &[u8]) -> usize {
 }
 
 /// The place after the closing quote of the string whose content begins at `at`.
-fn string_end(json: &[u8], mut at: usize) -> usize {
-    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found + 1;
-        match json.get(at - 1) {
-            Some(b'\\') => at += 1,
-            _ => return at,
+fn string_end(json: &[u8], at: usize) -> usize {
+    quoted(json, at).map_or(json.len(), |(end, _)| end)
+}
+
+/// The same, and whether the string has escapes; none: it does not end.
+fn quoted(json: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut escaped = false;
+    loop {
+        // Most strings are short, and end before a searcher for long texts would have begun.
+        at = match scan::first_special(json, at)? {
+            Ok(place) => place,
+            Err(place) => place + memchr2(b'"', b'\\', json.get(place..)?)?,
+        };
+        match json.get(at)? {
+            b'"' => return Some((at + 1, escaped)),
+            b'\\' => (escaped, at) = (true, at + 2),
+            _ => at += 1,
         }
     }
-    json.len()
 }
 
 /// Reads a value; structs from objects alone. Everything is read by this one reader: each type is compiled once for each.
@@ -117,23 +127,39 @@ fn plain(json: &str) -> Option<&str> {
 ///
 /// What we wrote needs no judge: it has no spaces and no field twice, and its keys have no escapes. None: it is no such object.
 pub fn each_field<'a>(json: &'a str, take: &mut dyn FnMut(&'a str, Cow<'a, str>)) -> Option<()> {
-    let mut rest = json.strip_prefix('{')?;
-    while rest != "}" {
-        let (key, after) = rest.strip_prefix('"')?.split_once('"')?;
-        let after = after.strip_prefix(':')?;
-        let (value, after) = after.split_at_checked(length(after))?;
-        if value.starts_with('"') {
-            take(key, plain(value).map(Cow::Borrowed).or_else(|| escaped(value))?);
-        } else if value != "null" {
-            take(key, Cow::Borrowed(value));
-        }
-        rest = match after.strip_prefix(',') {
-            Some(rest) => rest,
-            None if after == "}" => after,
-            None => return None,
-        };
+    let bytes = json.as_bytes();
+    match bytes {
+        b"{}" => return Some(()),
+        [b'{', ..] => {}
+        _ => return None,
     }
-    Some(())
+    let mut at = 1;
+    loop {
+        let (after, _) = quoted(bytes, at + 1).filter(|_| bytes.get(at) == Some(&b'"'))?;
+        let key = json.get(at + 1..after - 1)?;
+        let start = after + 1;
+        if bytes.get(after) != Some(&b':') {
+            return None;
+        }
+        let end = if bytes.get(start)? == &b'"' {
+            let (end, escapes) = quoted(bytes, start + 1)?;
+            let plain = || json.get(start + 1..end - 1).map(Cow::Borrowed);
+            take(key, if escapes { escaped(json.get(start..end)?)? } else { plain()? });
+            end
+        } else {
+            let value = json.get(start..)?;
+            let value = value.get(..length(value))?;
+            if value != "null" {
+                take(key, Cow::Borrowed(value));
+            }
+            start + value.len()
+        };
+        match bytes.get(end)? {
+            b',' => at = end + 1,
+            b'}' if end + 1 == bytes.len() => return Some(()),
+            _ => return None,
+        }
+    }
 }
 
 /// How long the value is that `json` begins with.
@@ -150,6 +176,19 @@ fn length(json: &str) -> usize {
         }
     }
     at
+}
+
+/// Writes `text` as a JSON string.
+pub fn push_string(out: &mut Vec<u8>, text: &str) {
+    if scan::is_plain(text) {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
+    // Writing into memory does not fail.
+    let _infallible = serde_json::to_writer(out, text);
 }
 
 /// Whether `raw` is `null`.

@@ -3,8 +3,9 @@
 use serde_json::value::RawValue;
 
 use crate::chat::Extra;
+use crate::json::push_string;
 use crate::json::string;
-use crate::peek::{Fields, push_key, push_string};
+use crate::peek::{Fields, push_key};
 use crate::{DialectId, Json, Malformed, scan};
 
 /// One object that is being read, and where it stands.

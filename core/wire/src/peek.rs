@@ -8,7 +8,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::dialect::Addressed;
-use crate::json::{is_null, string, text};
+use crate::json::{is_null, push_string, string, text};
 use crate::measure::may_mean_media;
 use crate::piece::{Out, Piece, Pieces};
 use crate::{Malformed, scan};
@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// Those of [`Fields::read`].
     pub fn read_plain(body: &'a [u8]) -> Result<Self, Malformed> {
-        let quick = utf8(body).and_then(|body| Some((body, scan::object(body, scan::unwatched)?)));
+        let quick = utf8(body).and_then(|body| Some((body, scan::fields(body)?)));
         match quick {
             Some((body, items)) => Self::once(body, items, true),
             None => Self::parse(text(body)?, "body"),
@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// It is no object, or a field stands twice.
     pub fn of(raw: &'a RawValue, path: &str) -> Result<Self, Malformed> {
-        match scan::object(raw.get(), scan::unwatched) {
+        match scan::fields(raw.get()) {
             Some(items) => Self::once(raw.get(), items, true),
             None => Self::parse(raw.get(), path),
         }
@@ -180,12 +180,6 @@ fn utf8(body: &[u8]) -> Option<&str> {
 pub(crate) fn push_key(out: &mut Vec<u8>, key: &str) {
     push_string(out, key);
     out.push(b':');
-}
-
-/// Writes `text` as a JSON string.
-pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
-    // Writing into memory does not fail.
-    let _infallible = serde_json::to_writer(out, text);
 }
 
 struct Items<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);

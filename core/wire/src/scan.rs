@@ -20,6 +20,15 @@ pub(crate) type Items<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 ///
 /// `watch` sees every key of every object inside, and the text from its value on.
 pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(Key<'a>, &'a str)) -> Option<Items<'a>> {
+    outermost(json, watch)
+}
+
+/// The same for whom asks for no keys inside.
+pub(crate) fn fields(json: &str) -> Option<Items<'_>> {
+    outermost(json, Unwatched)
+}
+
+fn outermost<'a>(json: &'a str, watch: impl Watch<'a>) -> Option<Items<'a>> {
     let mut scan = Scan::new(json, watch);
     let mut items = Items::with_capacity(8);
     scan.expect(b'{')?;
@@ -46,13 +55,35 @@ pub(crate) fn object<'a>(json: &'a str, watch: impl FnMut(Key<'a>, &'a str)) -> 
     scan.ended().then_some(items)
 }
 
-/// For whom asks for no keys inside. It has a name, so that a scan without watching is compiled once.
-pub(crate) fn unwatched<'a>(_: Key<'a>, _: &'a str) {}
+/// Who sees every key of every object inside, and the text from its value on.
+trait Watch<'a> {
+    /// Whether it wants to; what nobody sees need not be cut out.
+    const SEES: bool;
+
+    fn see(&mut self, key: Key<'a>, rest: &'a str);
+}
+
+impl<'a, W: FnMut(Key<'a>, &'a str)> Watch<'a> for W {
+    const SEES: bool = true;
+
+    fn see(&mut self, key: Key<'a>, rest: &'a str) {
+        self(key, rest);
+    }
+}
+
+#[derive(Debug)]
+struct Unwatched;
+
+impl<'a> Watch<'a> for Unwatched {
+    const SEES: bool = false;
+
+    fn see(&mut self, _: Key<'a>, _: &'a str) {}
+}
 
 /// The items of the list that `json` is; none if it is no list, no JSON, or nests deeper than
 /// [`MOST_DEPTH`].
 pub(crate) fn list(json: &str) -> Option<Vec<&RawValue>> {
-    let mut scan = Scan::new(json, unwatched);
+    let mut scan = Scan::new(json, Unwatched);
     let mut items = Vec::new();
     scan.expect(b'[')?;
     if scan.next()? == b']' {
@@ -125,7 +156,7 @@ struct Scan<'a, W> {
     watch: W,
 }
 
-impl<'a, W: FnMut(Key<'a>, &'a str)> Scan<'a, W> {
+impl<'a, W: Watch<'a>> Scan<'a, W> {
     fn new(text: &'a str, watch: W) -> Self {
         Self { text, json: text.as_bytes(), at: 0, watch }
     }
@@ -164,8 +195,20 @@ impl<'a, W: FnMut(Key<'a>, &'a str)> Scan<'a, W> {
         };
         self.expect(b':')?;
         self.next()?;
-        (self.watch)(key, self.text.get(self.at..)?);
+        if W::SEES {
+            self.watch.see(key, self.text.get(self.at..)?);
+        }
         Some(key)
+    }
+
+    /// Takes the key of an object inside, and its colon.
+    fn inner_key(&mut self) -> Option<()> {
+        if W::SEES {
+            return self.key().map(drop);
+        }
+        self.expect(b'"')?;
+        self.string()?;
+        self.expect(b':')
     }
 
     /// Takes one value whole.
@@ -190,7 +233,7 @@ impl<'a, W: FnMut(Key<'a>, &'a str)> Scan<'a, W> {
                         depth += 1;
                         levels = (levels << 1) | u128::from(object);
                         if object {
-                            self.key()?;
+                            self.inner_key()?;
                         }
                         continue;
                     }
@@ -214,7 +257,7 @@ impl<'a, W: FnMut(Key<'a>, &'a str)> Scan<'a, W> {
                 self.at += 1;
                 match (byte, levels & 1 == 1) {
                     (b',', true) => {
-                        self.key()?;
+                        self.inner_key()?;
                         break;
                     }
                     (b',', false) => break,
@@ -364,23 +407,33 @@ const ONES: u64 = u64::MAX / 255;
 
 /// The place of the next quote, backslash or control character if it is near; else a place before which there is none.
 /// None where the text ends.
-fn first_special(json: &[u8], mut at: usize) -> Option<Result<usize, usize>> {
+pub(crate) fn first_special(json: &[u8], mut at: usize) -> Option<Result<usize, usize>> {
     const WORDS: usize = 2;
     for _ in 0..WORDS {
         let Some(word) = json.get(at..)?.first_chunk() else { break };
-        // In each byte the highest bit, where it is special; bytes after the first that is may have it for nothing.
-        // https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord
-        let word = u64::from_le_bytes(*word);
-        let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word;
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let found = (below(word, 0x20) | quote | backslash) & (ONES * 0x80);
+        let found = specials(u64::from_le_bytes(*word));
         if found != 0 {
             return Some(Ok(at + found.trailing_zeros() as usize / 8));
         }
         at += 8;
     }
     Some(Err(at))
+}
+
+/// In each byte the highest bit, where it is special; bytes after the first that is may have it for nothing.
+/// <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
+fn specials(word: u64) -> u64 {
+    let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word;
+    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+    let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+    (below(word, 0x20) | quote | backslash) & (ONES * 0x80)
+}
+
+/// Whether `text` can stand between quotes as it is.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let (words, rest) = text.as_bytes().as_chunks();
+    let special = |word: &[u8; 8]| specials(u64::from_le_bytes(*word)) != 0;
+    !words.iter().any(special) && !rest.iter().any(|byte| is_special(*byte))
 }
 
 /// Bytes that are looked at together.

@@ -9,8 +9,8 @@ use crate::chat::{Content, Response, Source, Stop, ToolKind};
 use crate::dialect::openai::write::tier;
 use crate::event::{Delta, Event, PartKind};
 use crate::fold::unfold;
+use crate::json::push_string;
 use crate::object::{ObjectWriter, object};
-use crate::peek::push_string;
 use crate::{Encoder, EncoderOptions, Json, Loss, PublicError, Usage};
 
 /// Writes one stream: the answer begins, then item by item what grows in it and what it was in the end, then the whole
