@@ -1,6 +1,7 @@
 //! Money in integers. Never a float.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// An amount in nano-dollars (10⁻⁹ USD). The largest is about 18 billion dollars; sums saturate there, which refuses
@@ -130,19 +131,42 @@ pub fn decimal(text: &str, places: u32) -> Option<u64> {
 /// A plain decimal in USD without trailing zeros, such as `0.0123`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Where the point stands: before it is room for the largest amount.
-        const POINT: usize = 11;
-        // By hand, because every answer and every record says what it cost.
+        let (text, place) = self.text();
+        f.write_str(std::str::from_utf8(text.get(place).unwrap_or_default()).unwrap_or_default())
+    }
+}
+
+/// Where the point stands in a text of [`Money`]: before it is room for the largest amount.
+const POINT: usize = 11;
+
+impl Money {
+    /// Its text, and where that stands. By hand, because every answer and every record says what it cost.
+    pub(crate) fn text(self) -> ([u8; 21], Range<usize>) {
+        const NANOS: u64 = 1_000_000_000;
         let mut text = *b"00000000000.000000000";
-        let mut rest = self.0;
-        for digit in text.iter_mut().rev().filter(|byte| **byte != b'.') {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        let (mut whole, mut parts) = (self.0 / NANOS, self.0 % NANOS);
+        let mut end = POINT;
+        if parts > 0 {
+            end = text.len();
+            while parts % 10 == 0 {
+                parts /= 10;
+                end -= 1;
+            }
+            for digit in text.iter_mut().take(end).skip(POINT + 1).rev() {
+                *digit = b'0' + (parts % 10) as u8;
+                parts /= 10;
+            }
         }
-        let first = text.iter().position(|byte| *byte != b'0').unwrap_or(POINT).min(POINT - 1);
-        let last = text.iter().rposition(|byte| *byte != b'0').unwrap_or(POINT);
-        let end = if last == POINT { POINT } else { last + 1 };
-        f.write_str(std::str::from_utf8(text.get(first..end).unwrap_or_default()).unwrap_or_default())
+        let mut first = POINT - 1;
+        for (place, digit) in text.iter_mut().enumerate().take(POINT).rev() {
+            first = place;
+            *digit = b'0' + (whole % 10) as u8;
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        (text, first..end)
     }
 }
 

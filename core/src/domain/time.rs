@@ -62,10 +62,11 @@ impl Timestamp {
 
     /// As a calendar in UTC shows it; what none can show is shown as 1970.
     pub fn utc(self) -> Civil {
-        const FIRST: Civil = Civil { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
         Civil::of(self).unwrap_or(FIRST)
     }
 }
+
+const FIRST: Civil = Civil { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
 
 /// RFC 3339 in UTC, to the second where there are no parts of one.
 impl std::fmt::Display for Timestamp {
@@ -77,13 +78,25 @@ impl std::fmt::Display for Timestamp {
 
 impl Timestamp {
     /// Its text and the text's length. Without the machinery of formatting, since every record says when it was.
-    fn text(self) -> ([u8; 27], usize) {
+    pub(crate) fn text(self) -> ([u8; 27], usize) {
         let shown = Civil::of(self);
-        let Civil { year, month, day, hour, minute, second } = self.utc();
-        let mut parts = shown.map_or(0, |_| self.0.rem_euclid(1_000_000));
+        let Civil { year, month, day, hour, minute, second } = shown.unwrap_or(FIRST);
+        let mut parts = if shown.is_some() { self.0.rem_euclid(1_000_000) } else { 0 };
         let mut text = *b"0000-00-00T00:00:00.000000Z";
-        for (last, number) in [(3, year), (6, month), (9, day), (12, hour), (15, minute), (18, second)] {
-            digits(&mut text, last, number.unsigned_abs());
+        let century = year / 100;
+        let pairs = [
+            (0, century),
+            (2, year - century * 100),
+            (5, month),
+            (8, day),
+            (11, hour),
+            (14, minute),
+            (17, second),
+        ];
+        for (first, pair) in pairs {
+            let pair = u8::try_from(pair).unwrap_or_default();
+            text[first] = b'0' + pair / 10;
+            text[first + 1] = b'0' + pair % 10;
         }
         if parts == 0 {
             text[19] = b'Z';

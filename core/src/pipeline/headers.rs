@@ -134,7 +134,9 @@ pub(super) fn missed(head: &mut Head) {
 }
 
 pub(super) fn cost(head: &mut Head, cost: Money) {
-    head.set(&COST, format_args!("{cost}"));
+    let (text, place) = cost.text();
+    head.room.extend_from_slice(text.get(place).unwrap_or_default());
+    head.made(&COST);
 }
 
 pub(super) fn loss(head: &mut Head, loss: &Loss) {

@@ -220,7 +220,7 @@ impl Page {
             return Ok(());
         }
         let name = format!("audit/v1/{shard}/{first:012}-{:012}.ndjson.gz", self.next_seq() - 1);
-        let packed = drain::pack(ports, &mut lines.iter().map(String::as_str)).await?;
+        let packed = drain::pack(ports, lines.iter().map(String::as_str)).await?;
         ports.archive.write(&name, packed).await.map(drop)
     }
 }

@@ -49,12 +49,12 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
         contents.retain(|(nth, _)| *nth < counted);
         tidy::withhold(ports, shard, &mut contents).await?;
         settle_again(ports, shard, &batch).await?;
-        let packed = pack(ports, &mut batch.iter().map(|entry| &*entry.line)).await?;
+        let packed = pack(ports, batch.iter().map(|entry| &*entry.line)).await?;
         let name = name(hour, shard, &batch);
         ports.archive.write(&name, packed).await?;
         let mut noted = name.clone();
         if !contents.is_empty() {
-            let packed = pack(ports, &mut contents.iter().map(|(_, line)| &**line)).await?;
+            let packed = pack(ports, contents.iter().map(|(_, line)| &**line)).await?;
             let name = content::name_of(&name);
             ports.archive.write(&name, packed).await?;
             noted = format!("{noted} {name}");
@@ -122,14 +122,15 @@ fn name(hour: i64, shard: &ShardId, batch: &[Entry]) -> String {
 }
 
 /// Lines as one object.
-pub(super) async fn pack(
-    ports: &Ports,
-    lines: &mut (dyn Iterator<Item = &str> + Send),
-) -> Result<Bytes, Fault> {
-    let mut all = String::new();
+pub(super) fn pack<'p>(
+    ports: &'p Ports,
+    lines: impl Iterator<Item = &'p str> + Clone,
+) -> impl Future<Output = Result<Bytes, Fault>> + Send {
+    // In one piece from the beginning: as it grew, megabytes would be copied, and memory for each size asked of the system.
+    let mut all = String::with_capacity(lines.clone().map(|line| line.len() + 1).sum());
     for line in lines {
         all.push_str(line);
         all.push('\n');
     }
-    ports.packer.pack(all.into()).await
+    ports.packer.pack(all.into())
 }

@@ -4,10 +4,11 @@
 //! long. Each function takes its record apart, so that none of its fields can be forgotten.
 
 use gatelet_wire::Usage;
+use gatelet_wire::json::push_string;
 use serde::Serialize;
 
 use super::{Attempt, Record};
-use crate::domain::RequestId;
+use crate::domain::{Money, RequestId, Timestamp};
 
 /// Writes one request's line, without the line feed.
 pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
@@ -65,10 +66,10 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         guards,
     } = record;
     let mut line = Line { out };
-    line.begin("{\"v\":").json(v);
+    line.begin("{\"v\":").count((*v).into());
     line.begin(",\"kind\":").plain(kind);
     line.begin(",\"id\":").text(id.as_str());
-    line.begin(",\"at\":").shown(at);
+    line.begin(",\"at\":").moment(*at);
     line.begin(",\"shard\":").text(shard.as_str());
     line.begin(",\"key\":").text(key);
     for (name, text) in [
@@ -87,18 +88,18 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.begin(",\"dialect\":").plain(dialect);
     line.begin(",\"model\":").text(model);
     line.begin(",\"target\":").maybe(target.as_deref());
-    line.begin(",\"stream\":").json(stream);
+    line.begin(",\"stream\":").flag(*stream);
     line.begin(",\"outcome\":").plain(outcome);
-    line.begin(",\"status\":").json(status);
-    line.begin(",\"attempts\":").json(attempts);
+    line.begin(",\"status\":").count((*status).into());
+    line.begin(",\"attempts\":").count((*attempts).into());
     line.usage(usage);
-    line.begin(",\"usage_estimated\":").json(usage_estimated);
+    line.begin(",\"usage_estimated\":").flag(*usage_estimated);
     costs(record, &mut line);
-    line.begin(",\"total_ms\":").json(total_ms);
-    line.begin(",\"first_content_ms\":").json(first_content_ms);
+    line.begin(",\"total_ms\":").millis(*total_ms);
+    line.begin(",\"first_content_ms\":").maybe_millis(*first_content_ms);
     line.list(",\"loss\":", loss);
     if let Some(cap) = output_cap {
-        line.begin(",\"output_cap\":").json(cap);
+        line.begin(",\"output_cap\":").count(*cap);
     }
     line.list(",\"soft_passed\":", soft_passed);
     line.list(",\"shadowed\":", shadowed);
@@ -138,21 +139,21 @@ fn course(record: &Record, line: &mut Line<'_>) {
     }
     line.word(",\"strategy\":", record.strategy);
     if let Some(millis) = &record.queue_ms {
-        line.begin(",\"queue_ms\":").json(millis);
+        line.begin(",\"queue_ms\":").millis(*millis);
     }
-    line.begin(",\"upstream_ms\":").json(&record.upstream_ms);
-    line.begin(",\"overhead_ms\":").json(&record.overhead_ms);
+    line.begin(",\"upstream_ms\":").millis(record.upstream_ms);
+    line.begin(",\"overhead_ms\":").millis(record.overhead_ms);
     line.word(",\"finish\":", record.finish);
     line.word(",\"fault\":", record.fault);
-    line.begin(",\"request_bytes\":").json(&record.request_bytes);
-    line.begin(",\"answer_bytes\":").json(&record.answer_bytes);
+    line.begin(",\"request_bytes\":").count(record.request_bytes);
+    line.begin(",\"answer_bytes\":").count(record.answer_bytes);
     line.word(",\"cache\":", record.cache);
     if let Some(saved) = &record.saved {
-        line.begin(",\"saved\":").shown(saved);
+        line.begin(",\"saved\":").money(*saved);
     }
     line.said(",\"copy_of\":", record.copy_of.as_ref().map(RequestId::as_str));
     if let Some(unbilled) = &record.unbilled {
-        line.begin(",\"unbilled\":").shown(unbilled);
+        line.begin(",\"unbilled\":").money(*unbilled);
     }
 }
 
@@ -176,20 +177,20 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
         fault,
     } = record;
     let mut line = Line { out };
-    line.begin("{\"v\":").json(v);
+    line.begin("{\"v\":").count((*v).into());
     line.begin(",\"kind\":").plain(kind);
     line.begin(",\"id\":").text(id.as_str());
-    line.begin(",\"at\":").shown(at);
-    line.begin(",\"attempt\":").json(attempt);
+    line.begin(",\"at\":").moment(*at);
+    line.begin(",\"attempt\":").count((*attempt).into());
     line.begin(",\"target\":").text(target);
     if let Some(region) = region {
         line.begin(",\"region\":").text(region);
     }
     line.begin(",\"lane\":").plain(lane);
-    line.begin(",\"status\":").json(status);
+    line.begin(",\"status\":").maybe_count(status.map(u64::from));
     line.begin(",\"outcome\":").plain(outcome);
-    line.begin(",\"head_ms\":").json(head_ms);
-    line.begin(",\"total_ms\":").json(total_ms);
+    line.begin(",\"head_ms\":").maybe_millis(*head_ms);
+    line.begin(",\"total_ms\":").millis(*total_ms);
     if let Some(billed) = billed {
         line.begin(",\"billed\":").text(billed);
     }
@@ -210,23 +211,96 @@ impl Line<'_> {
         self
     }
 
-    /// Numbers and the like. Writing into memory does not fail.
+    /// A whole number, most of which have one digit.
+    fn count(&mut self, mut number: u64) {
+        const LONGEST: usize = 20;
+        let mut digits = [b'0'; LONGEST];
+        let mut first = LONGEST;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+            first -= 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(digits.get(first..).unwrap_or_default());
+    }
+
+    fn maybe_count(&mut self, number: Option<u64>) {
+        match number {
+            Some(number) => self.count(number),
+            None => self.null(),
+        }
+    }
+
+    fn flag(&mut self, flag: bool) {
+        self.out.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+
+    fn null(&mut self) {
+        self.out.extend_from_slice(b"null");
+    }
+
+    /// Milliseconds, which were counted in microseconds: what a float's own writer would write, at a third of its price.
+    fn millis(&mut self, millis: f64) {
+        const MOST: f64 = 1e15;
+        let micros = millis * 1_000.0 + 0.5;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates; judged below"
+        )]
+        let whole = micros as u64;
+        #[expect(clippy::cast_precision_loss, reason = "it is judged here whether there was any")]
+        let same = (0.0..MOST).contains(&micros) && (whole as f64 / 1_000.0).to_bits() == millis.to_bits();
+        if !same {
+            return self.json(&millis);
+        }
+        self.count(whole / 1_000);
+        let parts = whole % 1_000;
+        let digits = [parts / 100, parts / 10, parts].map(|digits| b'0' + (digits % 10) as u8);
+        let length = digits.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+        self.out.push(b'.');
+        self.out.extend_from_slice(digits.get(..length).unwrap_or_default());
+    }
+
+    fn maybe_millis(&mut self, millis: Option<f64>) {
+        match millis {
+            Some(millis) => self.millis(millis),
+            None => self.null(),
+        }
+    }
+
+    fn moment(&mut self, at: Timestamp) {
+        let (text, length) = at.text();
+        self.quoted(text.get(..length).unwrap_or_default());
+    }
+
+    fn money(&mut self, money: Money) {
+        let (text, place) = money.text();
+        self.quoted(text.get(place).unwrap_or_default());
+    }
+
+    /// What there is nothing to escape in.
+    fn quoted(&mut self, text: &[u8]) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(text);
+        self.out.push(b'"');
+    }
+
+    /// Lists, and numbers of other kinds. Writing into memory does not fail.
     fn json(&mut self, value: &impl Serialize) {
         let _infallible = serde_json::to_writer(&mut *self.out, value);
     }
 
     fn text(&mut self, text: &str) {
-        if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-            return self.json(&text);
-        }
-        self.plain(text);
+        push_string(self.out, text);
     }
 
     /// A word of ours, in which there is nothing to escape.
     fn plain(&mut self, word: &str) {
-        self.out.push(b'"');
-        self.out.extend_from_slice(word.as_bytes());
-        self.out.push(b'"');
+        self.quoted(word.as_bytes());
     }
 
     /// A word of ours under its name; nothing if there is none.
@@ -246,7 +320,7 @@ impl Line<'_> {
     fn maybe(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
-            None => self.out.extend_from_slice(b"null"),
+            None => self.null(),
         }
     }
 
@@ -274,20 +348,20 @@ impl Line<'_> {
             web_searches,
             units,
         } = usage;
-        self.begin(",\"usage\":{\"input\":").json(input);
-        self.begin(",\"cache_read\":").json(cache_read);
-        self.begin(",\"cache_write_5m\":").json(cache_write_5m);
-        self.begin(",\"cache_write_1h\":").json(cache_write_1h);
-        self.begin(",\"cache_write_12h\":").json(cache_write_12h);
-        self.begin(",\"audio_input\":").json(audio_input);
-        self.begin(",\"image_input\":").json(image_input);
-        self.begin(",\"output\":").json(output);
-        self.begin(",\"reasoning\":").json(reasoning);
-        self.begin(",\"audio_output\":").json(audio_output);
+        self.begin(",\"usage\":{\"input\":").count(*input);
+        self.begin(",\"cache_read\":").count(*cache_read);
+        self.begin(",\"cache_write_5m\":").count(*cache_write_5m);
+        self.begin(",\"cache_write_1h\":").count(*cache_write_1h);
+        self.begin(",\"cache_write_12h\":").count(*cache_write_12h);
+        self.begin(",\"audio_input\":").count(*audio_input);
+        self.begin(",\"image_input\":").count(*image_input);
+        self.begin(",\"output\":").count(*output);
+        self.begin(",\"reasoning\":").count(*reasoning);
+        self.begin(",\"audio_output\":").count(*audio_output);
         if *image_output > 0 {
-            self.begin(",\"image_output\":").json(image_output);
+            self.begin(",\"image_output\":").count(*image_output);
         }
-        self.begin(",\"web_searches\":").json(web_searches);
+        self.begin(",\"web_searches\":").count(*web_searches);
         if !units.is_empty() {
             self.begin(",\"units\":").json(units);
         }

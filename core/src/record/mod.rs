@@ -8,7 +8,6 @@ pub mod search;
 pub mod spend;
 pub mod tidy;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use gatelet_wire::Usage;
@@ -198,10 +197,9 @@ pub fn entry(record: &Record, attempts: &[Attempt]) -> Entry {
 /// Sixteen digits of microseconds, a dash, and the request's id.
 fn entry_id(record: &Record) -> String {
     let id = record.id.as_str();
-    let mut text = String::with_capacity(17 + id.len());
-    // Writing into memory does not fail.
-    let _infallible = write!(text, "{:016}-{id}", record.at.micros());
-    text
+    let micros = record.at.micros().to_string();
+    let zeros = "0".repeat(16_usize.saturating_sub(micros.len()));
+    [&zeros, &micros, "-", id].concat()
 }
 
 /// Milliseconds from `start` to `end`, to the microsecond.

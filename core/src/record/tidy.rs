@@ -224,7 +224,7 @@ impl Round<'_> {
             return Ok(false);
         }
         let bytes: Option<Bytes> =
-            if left.is_empty() { None } else { Some(pack(ports, &mut left.into_iter()).await?) };
+            if left.is_empty() { None } else { Some(pack(ports, left.into_iter()).await?) };
         ports.archive.replace(name, bytes).await?;
         Ok(true)
     }

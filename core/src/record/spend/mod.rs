@@ -121,9 +121,18 @@ impl<'a> Use<'a> {
             return None;
         }
         if let Some(target) = target {
-            let (provider, model) = target.split_once('/').unwrap_or((&target, ""));
-            fields[PROVIDER] = Some(Cow::Owned(provider.to_owned()));
-            fields[MODEL] = (!model.is_empty()).then(|| Cow::Owned(model.to_owned()));
+            let (provider, model) = match target {
+                Cow::Borrowed(target) => {
+                    let (provider, model) = target.split_once('/').unwrap_or((target, ""));
+                    (Cow::Borrowed(provider), Cow::Borrowed(model))
+                }
+                Cow::Owned(target) => {
+                    let (provider, model) = target.split_once('/').unwrap_or((&target, ""));
+                    (Cow::Owned(provider.to_owned()), Cow::Owned(model.to_owned()))
+                }
+            };
+            fields[PROVIDER] = Some(provider);
+            fields[MODEL] = (!model.is_empty()).then_some(model);
         }
         let mut tags: Vec<String> =
             tags.map_or_else(|| Some(Vec::new()), |tags| gatelet_wire::json::from_str(&tags).ok())?;

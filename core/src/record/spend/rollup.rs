@@ -105,8 +105,8 @@ impl Rollup {
             }
             self.open.counted.push(Counted { id, gone: false });
             // The attempts stand before their request.
-            let request = entry.line.rsplit('\n').next();
-            if let Some(used) = request.and_then(|line| Use::of(day, line)) {
+            let from = memchr::memrchr(b'\n', entry.line.as_bytes()).map_or(0, |end| end + 1);
+            if let Some(used) = entry.line.get(from..).and_then(|line| Use::of(day, line)) {
                 self.open.cells.add(&used);
             }
         }
