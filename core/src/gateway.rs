@@ -15,6 +15,9 @@ use crate::settings::Settings;
 use crate::shared::{Core, Ticked};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-gatelet-request-id");
+/// What most vendors call it; to make a name costs as much as to set two headers.
+static VENDORS: [HeaderName; 2] =
+    [HeaderName::from_static("x-request-id"), HeaderName::from_static("request-id")];
 
 /// One gateway. Cheap to clone; all clones are the same one.
 #[derive(Clone, Debug)]
@@ -106,7 +109,11 @@ fn signed(mut response: Response<Body>, id: &RequestId, words: Words) -> Respons
     if let Ok(id) = HeaderValue::try_from(id.as_str()) {
         let headers = response.headers_mut();
         if let Words::Vendor(dialect) = words {
-            headers.insert(dialect.dialect().conventions().request_id, id.clone());
+            let name = dialect.dialect().conventions().request_id;
+            match VENDORS.iter().find(|known| known.as_str() == name) {
+                Some(known) => headers.insert(known, id.clone()),
+                None => headers.insert(name, id.clone()),
+            };
         }
         headers.insert(&REQUEST_ID, id);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gatelet_wire::dialect::Addressed;
 use gatelet_wire::{DialectId, Operation};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::litellm;
 use crate::pipeline::Asking;
@@ -15,6 +15,10 @@ use crate::shared::Core;
 
 mod aws;
 mod google;
+
+// Names that are made once: to make one costs more than to look for it.
+static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+static GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// What is asked for. Paths are those of the vendors' own SDKs, so that only the base URL changes.
 #[derive(Clone, Debug)]
@@ -59,8 +63,8 @@ pub(crate) enum Responses<'a> {
 impl<'a> Route<'a> {
     pub(crate) fn of(path: &'a str, query: Option<&str>, headers: &HeaderMap) -> Self {
         // A vendor's SDK sends this with every request, whatever its path.
-        let anthropic = headers.contains_key("anthropic-version");
-        let google = headers.contains_key("x-goog-api-key");
+        let anthropic = headers.contains_key(&ANTHROPIC_VERSION);
+        let google = headers.contains_key(&GOOGLE_KEY);
         let vendor = || match (anthropic, google) {
             (true, _) => DialectId::Anthropic,
             (false, true) => DialectId::Gemini,

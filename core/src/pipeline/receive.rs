@@ -143,8 +143,8 @@ pub(super) async fn arrive(
     let streamed = operation == Operation::Native;
     // What is to be signed must be there whole.
     let signs = native.as_ref().is_some_and(|native| native.provider.signs());
-    let boundary = content_type(&parts.headers).and_then(Form::boundary);
-    let boundary = boundary.filter(|_| operation.takes_forms() && !signs);
+    let forms = operation.takes_forms() && !signs;
+    let boundary = forms.then(|| content_type(&parts.headers).and_then(Form::boundary)).flatten();
     let (proof, caller, body, upload) = match (shown, boundary) {
         (Shown::Token(token), _) if streamed && !signs => {
             (Proof::Token(token), caller, Bytes::new(), Upload::of(body))
@@ -357,7 +357,8 @@ impl Arrived {
 
     /// What parts the form that the body is.
     pub(super) fn boundary(&self) -> Option<&str> {
-        content_type(&self.headers).and_then(Form::boundary).filter(|_| self.operation.takes_forms())
+        let forms = self.operation.takes_forms();
+        forms.then(|| content_type(&self.headers).and_then(Form::boundary)).flatten()
     }
 
     pub(super) fn read(&self) -> Result<Received<'_>, Refusal> {
