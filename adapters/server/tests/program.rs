@@ -42,7 +42,7 @@ impl Gateway {
         }
         let child = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
         let mut gateway = Self { child, address };
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         let listening = format!("listening address={address}");
         while !std::fs::read_to_string(folder.join("err")).unwrap().contains(&listening) {
             if let Some(status) = gateway.child.try_wait().unwrap() {
@@ -59,7 +59,7 @@ impl Gateway {
     }
 
     fn ended(mut self) -> ExitStatus {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
