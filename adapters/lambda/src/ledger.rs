@@ -8,14 +8,16 @@
 //! - **Segments.** Whoever's step makes the head long enough puts its steps away as a segment, with what came of each, and takes them
 //!   out of the head. Segments are where the outbox is read, and what is archived is noted in one item; the table takes old ones
 //!   out by itself.
-//! - **Accounts** are kept as items of their own every few hundred steps: those that changed. Who knows nothing yet reads those
-//!   that it meets, and the segments since.
+//! - **Accounts** are kept as items of their own every few hundred steps, and before a segment since is so old that the table may take
+//!   it out: those that changed. Who knows nothing yet reads those that it meets, and the segments since.
 //! - A head comes to be with the shard's first document, so forged keys leave nothing behind.
 //!
 //! All of this upkeep is idempotent, and conditional on nobody having done it; who dies in the middle of it leaves it to the next.
 
 mod items;
 mod outbox;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::collections::{HashMap, HashSet};
@@ -53,9 +55,11 @@ const SEAL_AGAIN: usize = 4;
 const SEAL_MOST: usize = 100;
 /// Steps after which accounts are kept.
 const KEEP_AFTER: u64 = 512;
-/// How long the table keeps a segment. It takes them out itself, which costs nothing; one whose entries are not archived yet is kept on by
-/// whoever drains.
+/// How long the table keeps a segment. It takes them out itself, which costs nothing. Whoever drains sees to it that none is missed:
+/// one whose entries are not archived yet is kept on, and accounts are kept before the first segment that they need is gone.
 const SEGMENT_LIVES: Duration = Duration::from_hours(14 * 24);
+/// How often a process looks how old the log of a shard is.
+const LOOK_AFTER: Duration = Duration::from_hours(1);
 /// A head this long means that nobody manages to put it away: better to do that first than to reach the 400 KB of an item.
 const LONGEST: u64 = 600;
 /// Entries that are read beyond what is asked: they stand in the order of their end, and are wanted in that of their beginning.
@@ -83,13 +87,20 @@ struct Inner {
     known: Mutex<HashMap<ShardId, Shared>>,
     /// What the outbox last told of.
     waiting: Mutex<HashMap<ShardId, Waiting>>,
+    /// The second from which on it looks again how old the log of a shard is.
+    looks: Mutex<HashMap<ShardId, u64>>,
 }
 
 impl TableLedger {
     /// `defer` runs the upkeep, which no answer waits for.
     pub fn new(table: Arc<Table>, defer: Arc<dyn Defer>) -> Self {
-        let inner =
-            Inner { table, listed: Mutex::default(), known: Mutex::default(), waiting: Mutex::default() };
+        let inner = Inner {
+            table,
+            listed: Mutex::default(),
+            known: Mutex::default(),
+            waiting: Mutex::default(),
+            looks: Mutex::default(),
+        };
         Self { inner: Arc::new(inner), defer }
     }
 }
@@ -196,6 +207,7 @@ impl Ledger for TableLedger {
         if !head.steps.is_empty() {
             self.inner.put_away(shard).await?;
         }
+        self.inner.keep_what_is_old(shard).await?;
         let waiting = self.inner.waiting(shard, limit.saturating_add(SLACK)).await?;
         let mut seen = HashSet::new();
         let mut entries: Vec<Entry> =

@@ -8,10 +8,10 @@ use gatelet_core::domain::{AccountId, ShardId};
 use gatelet_core::port::{Fault, FaultKind};
 
 use super::items::{account_pk, blob, first_of, head_key, head_of, log_pk, place, seconds, segment_of};
-use super::{Inner, SEAL_MOST, SEGMENT_LIVES, WRITES, already, done};
+use super::{Inner, LOOK_AFTER, SEAL_MOST, SEGMENT_LIVES, WRITES, already, done, lock};
 use crate::aws::fault;
 use crate::shard::{self, Head};
-use crate::table::{ALONE, Item, count, key, text, unmet};
+use crate::table::{ALONE, Item, count, key, number, text, unmet};
 
 impl Inner {
     /// Moves the head's first steps into a segment; answers the head that is left, or none where somebody else was first.
@@ -101,6 +101,26 @@ impl Inner {
             Err(error) if unmet(&error).is_some() => Ok(None),
             Err(error) => Err(fault("ledger.seal")(error)),
         }
+    }
+
+    /// Keeps the accounts of a shard in which little happens, before the table takes out a segment that still is all that is known of
+    /// them.
+    pub(super) async fn keep_what_is_old(&self, shard: &ShardId) -> Result<(), Fault> {
+        let now = seconds();
+        if lock(&self.looks).get(shard).is_some_and(|next| now < *next) {
+            return Ok(());
+        }
+        let Some(head) = self.head(shard).await? else { return Ok(()) };
+        if head.kept < head.first {
+            let oldest = self.log(shard, head.from, head.first, 1).await?;
+            let until = oldest.first().map(|item| number("ledger.keep", item, "until")).transpose()?;
+            if until.is_some_and(|until| until < now.saturating_add(SEGMENT_LIVES.as_secs() / 2)) {
+                // Looked at again with the next tick: somebody may have been in the way.
+                return self.keep(shard).await;
+            }
+        }
+        lock(&self.looks).insert(shard.clone(), now.saturating_add(LOOK_AFTER.as_secs()));
+        Ok(())
     }
 
     /// Keeps accounts that have changed since they were kept, and forgets segments that nobody needs then.
