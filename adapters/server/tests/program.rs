@@ -702,9 +702,9 @@ fn books_are_shown_compared_and_verified_from_the_command_line() {
             (whole.clone() + &last.replace("\"seq\":", "\"seq\":9") + "\n", "entries are missing"),
         ] {
             assert_ne!(changed, whole, "{whole}");
-            let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-            packer.write_all(changed.as_bytes()).unwrap();
-            std::fs::write(page, packer.finish().unwrap()).unwrap();
+            let mut anew = GzEncoder::new(Vec::new(), Compression::default());
+            anew.write_all(changed.as_bytes()).unwrap();
+            std::fs::write(page, anew.finish().unwrap()).unwrap();
             let verified = run(&["audit", "verify"]);
             assert_eq!(verified.status.code(), Some(1), "{verified:?}");
             assert!(text(&verified.stderr).contains(told), "{told}: {verified:?}");

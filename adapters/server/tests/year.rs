@@ -61,9 +61,9 @@ fn entry(number: u64, micros: i64) -> (Entry, u64) {
 }
 
 /// How long this thread has had a processor.
-fn worked() -> Duration {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
+fn worked() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn a_year_of_ten_million_requests_is_reported_in_less_than_a_second() {
             .map(|(name, value)| (By::named(name).unwrap(), vec![value.to_owned()]))
             .collect();
         let question = Question { days: days.clone(), by: named(&by), only, most: 100_000 };
-        let (asked, worked) = (Instant::now(), worked());
+        let (asked, worked) = (Instant::now(), worked().unwrap());
         let report = runtime.block_on(report(&ports, &shard, &question)).unwrap();
-        let (took, used) = (asked.elapsed(), self::worked().saturating_sub(worked));
+        let (took, used) = (asked.elapsed(), self::worked().unwrap().saturating_sub(worked));
         eprintln!(
             "by {by:?}: {took:.2?} ({used:.2?} of a processor), {} rows, {} documents read",
             report.rows.len(),
