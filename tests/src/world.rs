@@ -193,6 +193,9 @@ providers:
   vertex-anthropic: {{ base: "{project}", key: {claude_on_vertex}, region: us-east5, project: p-1 }}
   vertex-refused:   {{ like: vertex, base: "{project}", key: {refused_account}, region: us-east5, project: p-1 }}
   up-refusing:  {{ dialect: openai, base: "{refusing}/v1", key: {openai} }}
+  # Who listens there knows nothing of TLS.
+  up-insecure:  {{ dialect: openai, base: "https://{place}/v1", key: {openai} }}
+  up-nameless:  {{ dialect: openai, base: "http://nobody.invalid/v1", key: {openai} }}
 models:
   "command/*":
     targets: [ {{ model: up-cohere/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
@@ -260,6 +263,16 @@ models:
   "refused-spare/*":
     targets:
       - {{ model: up-refusing/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+    retries: 0
+  "insecure-spare/*":
+    targets:
+      - {{ model: up-insecure/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+    retries: 0
+  "nameless-spare/*":
+    targets:
+      - {{ model: up-nameless/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
       - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
     retries: 0
   refused:

@@ -64,6 +64,11 @@ static ROWS: &[Row] = &[
     row("an_unknown_model", "upstream_refused", || Play::json(404, &error("not_found_error"))),
     row("a_closed_connection", "upstream_unreachable", || Play::HangUp),
     Row { model: "refused-spare", ..row("a_refused_connection", "upstream_unreachable", || Play::HangUp) },
+    Row { model: "insecure-spare", ..row("a_failed_handshake", "upstream_unreachable", || Play::HangUp) },
+    Row {
+        model: "nameless-spare",
+        ..row("a_name_that_nobody_knows", "upstream_unreachable", || Play::HangUp)
+    },
     slow(row("silence_before_headers", "upstream_timeout", || Play::Silence)),
     slow(stream("silence_after_headers", "upstream_timeout", || {
         Reply::text(["never"]).usage(10, 1).ending_after(0, Ending::Silence).into()
@@ -117,7 +122,8 @@ async fn answered(world: Arc<World>, row: &Row) -> Result<()> {
     let key = world.host.key(json!({ "limits": { "budget": ["1 USD / day"] } })).await?;
     let script = format!("fault-{}", row.name.replace('_', "-"));
     let mut plays = vec![(row.play)()];
-    if row.model == "refused-spare" {
+    // Nobody hears what is sent there.
+    if row.model != "spare" {
         plays.clear();
     }
     plays.push(Reply::text(["sec", "ond"]).usage(10, 2).into());
