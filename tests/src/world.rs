@@ -298,8 +298,8 @@ models:
     targets: [ {{ model: up-openai/breaks-after-content, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     fallbacks: [ claude/never-reached ]
     retries: 0
-# So little that what is large comes from the host's store.
-cache: {{ memory: 64KB }}
+# So little memory that what is large comes from the host's store, and time enough for that on a busy machine.
+cache: {{ memory: 64KB, wait: 10s }}
 {guards}"#
     )
 }

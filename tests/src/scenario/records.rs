@@ -141,12 +141,16 @@ async fn a_request_is_found_again_shown_and_scored(world: Arc<World>) -> Result<
         shown["scores"].as_array().into_iter().flatten().map(|score| &score["name"]).collect();
     check_eq!(names, [&json!("round-false"), &json!("round-true")]);
     world.host.tick().await?;
-    let mut scored = 0;
+    let mut scored: Vec<Value> = Vec::new();
     for object in world.host.archive().await? {
-        let mine = |record: &&Value| record["kind"] == "score" && record["id"] == *id;
-        scored += object.records()?.iter().filter(mine).count();
+        for record in object.records()? {
+            // Where two ticks meet, a line may be archived twice; it is the same line.
+            if record["kind"] == "score" && record["id"] == *id && !scored.contains(&record) {
+                scored.push(record);
+            }
+        }
     }
-    check_eq!(scored, 2);
+    check_eq!(scored.len(), 2, "{scored:?}");
     Ok(())
 }
 
