@@ -98,7 +98,7 @@ impl World {
 
     /// The books once nothing is held any more.
     pub async fn closed_books(&self, key: &Key) -> Result<Books> {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_mins(1);
         loop {
             let books = self.books(key).await?;
             if books.held == 0 {
