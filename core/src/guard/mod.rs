@@ -27,6 +27,8 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 pub use case::{Blocked, Case, Found, Sampled};
 pub use external::External;
 pub use mask::{Masking, Style};
@@ -128,7 +130,10 @@ pub enum When {
 }
 
 /// A place in a conversation where text stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "GuardPlace"))]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum Site {
     /// What the model is told in turns.
     Input,

@@ -117,9 +117,8 @@ async fn judge<'a>(
     let outcome = judged(core, &mut admitted, &mut case, room).await;
     let refusal = match (outcome, case.blocked()) {
         (Err(refusal), _) => refusal,
-        (Ok(()), Some(blocked)) => Refusal::Guarded(Box::new(blocked.clone())),
-        (Ok(()), None) => {
-            let json = case_json(&admitted.received);
+        (Ok(_), Some(blocked)) => Refusal::Guarded(Box::new(blocked.clone())),
+        (Ok(json), None) => {
             case.at(Direction::In);
             let judging = beside(core, &case, &admitted.received);
             let beside =
@@ -161,31 +160,26 @@ fn texts(received: &Received<'_>) -> Option<Texts> {
     Texts::of(arrived.dialect, arrived.operation, &body)
 }
 
-fn case_json(received: &Received<'_>) -> bool {
-    match texts(received) {
-        Some(Texts::Chat(request)) => answers_json(&request),
-        Some(Texts::Plain(_)) | None => false,
-    }
-}
-
+/// Runs what judges before the call. Answers whether the answer's text is to be JSON.
 async fn judged<'a>(
     core: &Arc<Core>,
     admitted: &mut Admitted<'a>,
     case: &mut Case,
     room: &'a mut Option<Box<Arrived>>,
-) -> Result<(), Refusal> {
+) -> Result<bool, Refusal> {
     let received = &admitted.received;
     let Some(mut texts) = texts(received) else {
         case.unreadable("body");
         unreadable_answers(case, admitted);
-        return Ok(());
+        return Ok(false);
     };
+    let json = matches!(&texts, Texts::Chat(request) if answers_json(request));
     let changed = texts.judge(core, case, alone(received)).await;
     if case.blocked().is_none() {
         unreadable_answers(case, admitted);
     }
     if !changed || case.blocked().is_some() {
-        return Ok(());
+        return Ok(json);
     }
     let arrived = admitted.received.arrived;
     let body = texts.write(arrived.dialect, &arrived.body, case)?;
@@ -196,7 +190,7 @@ async fn judged<'a>(
     }
     let arrived: &'a Arrived = room.insert(Box::new(arrived.again(body.into())));
     admitted.received = arrived.read()?;
-    Ok(())
+    Ok(json)
 }
 
 impl Texts {

@@ -26,7 +26,7 @@ pub(super) struct Wish {
     /// A text.
     text: Option<String>,
     /// Where the text stands. None: the caller said it.
-    on: Option<Place>,
+    on: Option<Site>,
     /// The tool that is called, where the text is what it is called with (JSON).
     tool: Option<String>,
     /// The body of a request.
@@ -34,19 +34,6 @@ pub(super) struct Wish {
     /// Where that would be sent. None: `/v1/chat/completions`.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/[!-~]{0,1000}$")))]
     path: Option<String>,
-}
-
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "GuardPlace"))]
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Place {
-    Input,
-    Instructions,
-    Document,
-    ToolResults,
-    Output,
-    ToolArguments,
 }
 
 /// What became of it.
@@ -115,14 +102,7 @@ pub(super) async fn test(call: &Call<'_>, name: &str, wish: Wish) -> Result<Resp
 fn said(wish: Wish) -> Result<Said, Refusal> {
     match wish {
         Wish { text: Some(text), on, tool, request: None, path: None } => {
-            let site = match on.unwrap_or(Place::Input) {
-                Place::Input => Site::Input,
-                Place::Instructions => Site::Instructions,
-                Place::Document => Site::Document,
-                Place::ToolResults => Site::ToolResults,
-                Place::Output => Site::Output,
-                Place::ToolArguments => Site::ToolArguments,
-            };
+            let site = on.unwrap_or(Site::Input);
             Ok(Said::Text { text, site, tool: tool.unwrap_or_default() })
         }
         Wish { text: None, on: None, tool: None, request: Some(body), path } => {
