@@ -3,8 +3,15 @@
 
 mod world;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
 use gatelet_core::api::openapi::Route;
-use gatelet_core::domain::Role;
+use gatelet_core::domain::account::Account;
+use gatelet_core::domain::{AccountId, Role, ShardId};
+use gatelet_core::port::memory::{OverLedger, OverStore};
+use gatelet_core::port::{Fault, Ledger, Ports, Store};
 use serde_json::{Value, json};
 use world::{World, completion, openai, read_json, whole};
 
@@ -32,7 +39,10 @@ struct Teams {
 }
 
 fn teams() -> Teams {
-    let world = World::new();
+    teams_of(World::new())
+}
+
+fn teams_of(world: World) -> Teams {
     for team in ["mine", "theirs"] {
         made(&world, "/admin/v1/teams", &json!({ "id": team }));
     }
@@ -111,6 +121,68 @@ fn what_is_anothers_is_as_if_it_were_not_there() {
     assert_eq!(teams, ["mine", "mine"], "{page}");
     let (_, page) = call("GET", "/admin/v1/teams");
     assert_eq!(page["teams"].as_array().unwrap().len(), 1, "{page}");
+}
+
+/// How long an answer takes must not tell either: the same is read, and nothing more.
+#[test]
+fn what_is_anothers_takes_no_more_reading_than_what_is_not_there() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let counted = read.clone();
+    let Teams { world, admin, theirs, .. } = teams_of(World::with(|ports| Ports {
+        store: Arc::new(Counted { store: ports.store.clone(), calls: counted.clone() }),
+        ledger: Arc::new(Counted { store: ports.ledger.clone(), calls: counted }),
+        ..ports
+    }));
+    let calls = |method: &str, path: &str| {
+        let before = read.load(Ordering::Relaxed);
+        let (status, _) = world.call(&admin, method, path, &json!({}));
+        (status, read.load(Ordering::Relaxed) - before)
+    };
+    for (theirs, nobody) in [
+        (id(&theirs), "/admin/v1/keys/000000000000".to_owned()),
+        ("/admin/v1/teams/theirs".to_owned(), "/admin/v1/teams/nobody".to_owned()),
+    ] {
+        for method in ["GET", "PATCH", "DELETE"] {
+            // Once before, so that nothing is kept of the one and not of the other.
+            for path in [&theirs, &nobody] {
+                calls(method, path);
+            }
+            let seen = calls(method, &theirs);
+            assert_eq!(seen, calls(method, &nobody), "{method} {theirs}");
+            assert!(matches!(seen.0, 403 | 404), "{method} {theirs}: {}", seen.0);
+        }
+    }
+    assert!(read.load(Ordering::Relaxed) > 0);
+}
+
+/// A port, and how often it was asked.
+struct Counted<P: ?Sized> {
+    store: Arc<P>,
+    calls: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl OverStore for Counted<dyn Store> {
+    fn under(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    async fn turn(&self, _: &'static str, _: &[u8]) -> Result<(), Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl OverLedger for Counted<dyn Ledger> {
+    fn under(&self) -> &dyn Ledger {
+        &*self.store
+    }
+
+    async fn read(&self, shard: &ShardId, account: &AccountId) -> Result<Option<Account>, Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.store.read(shard, account).await
+    }
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub(super) fn check(scope: &Scope, ceilings: Option<&Ceilings>) -> Result<(), Re
             return Err(unfit(&param, "a budget that is in force has more for a while, a ceiling has not"));
         }
     }
-    check_models(ceilings.models.as_deref())?;
+    check_models("ceilings.models", ceilings.models.as_deref())?;
     if ceilings.required.len() > Ceilings::MOST_REQUIRED
         || !ceilings.required.iter().all(|name| name.len() <= 128 && Ceilings::may_require(name))
     {

@@ -258,13 +258,13 @@ pub(super) async fn limits(
     })
 }
 
-pub(super) fn check_models(models: Option<&[String]>) -> Result<(), Refusal> {
+pub(super) fn check_models(param: &str, models: Option<&[String]>) -> Result<(), Refusal> {
     let models = models.unwrap_or_default();
     if models.iter().any(|model| !(1..=256).contains(&model.chars().count())) {
-        return Err(invalid("models", "expected names or patterns of 1 to 256 characters"));
+        return Err(invalid(param, "expected names or patterns of 1 to 256 characters"));
     }
     if models.len() > 1_000 {
-        return Err(invalid("models", "expected at most 1000 models"));
+        return Err(invalid(param, "expected at most 1000 models"));
     }
     Ok(())
 }

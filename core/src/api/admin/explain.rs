@@ -84,6 +84,11 @@ pub(super) async fn explain(call: &Call<'_>, body: Body) -> Result<Response<Body
         let wrong = |_| unfit("method", "expected a method such as GET");
         parts.method = Method::from_bytes(method.as_bytes()).map_err(wrong)?;
     }
+    if let Some(model) = model.as_deref()
+        && !(1..=256).contains(&model.chars().count())
+    {
+        return Err(unfit("model", "expected a name of 1 to 256 characters"));
+    }
     for (name, value) in headers {
         let known = name.to_ascii_lowercase().starts_with("x-gatelet-");
         let header = HeaderName::try_from(&name).ok().filter(|_| known);

@@ -494,7 +494,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         blocked,
     } = wish;
     check_name("alias", alias.as_deref())?;
-    documents::check_models(models.as_deref())?;
+    documents::check_models("models", models.as_deref())?;
     if tags.len() > Key::MOST_TAGS
         || !tags.iter().all(|tag| tag.chars().count() <= 128 && ScopeKind::Tag.allows(tag))
     {

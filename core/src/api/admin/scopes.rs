@@ -240,7 +240,7 @@ fn apply(call: &Call<'_>, scope: &mut Scope, wish: Wish) -> Result<(), Refusal> 
     }
     ceilings::check(scope, ceilings.as_ref())?;
     check_name("name", name.as_deref())?;
-    documents::check_models(models.as_deref())?;
+    documents::check_models("models", models.as_deref())?;
     documents::check_customers(customers.as_ref())?;
     check_metadata(&metadata)?;
     scope.state = match (scope.state, blocked) {
