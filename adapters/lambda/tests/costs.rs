@@ -213,6 +213,8 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         content: None,
         cache: None,
         saved: None,
+        similarity: None,
+        lookup_for: None,
         copy_of: None,
         unbilled: None,
         guards: Vec::new(),

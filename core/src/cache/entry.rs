@@ -42,7 +42,7 @@ pub enum Form {
     Tape,
 }
 
-const MAGIC: &[u8; 4] = b"gac1";
+const MAGIC: [u8; 4] = *b"gac1";
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 const HEAD: usize = 4 + 4 + 32 + 4;
 
@@ -65,34 +65,40 @@ impl Label {
 impl Entry {
     /// The bytes under which a store keeps it by `name`. None: that cannot be written.
     pub fn write(&self, name: &Name) -> Option<Bytes> {
-        let label = postcard::to_allocvec(&self.label).ok()?;
-        let mut bytes = BytesMut::with_capacity(HEAD + label.len() + self.answer.len());
-        bytes.put_slice(MAGIC);
-        bytes.put_u32_le(0);
-        bytes.put_slice(name.bytes());
-        bytes.put_u32_le(u32::try_from(label.len()).ok()?);
-        bytes.put_slice(&label);
-        bytes.put_slice(&self.answer);
-        let sum = CRC.checksum(bytes.get(8..)?);
-        bytes.get_mut(4..8)?.copy_from_slice(&sum.to_le_bytes());
-        Some(bytes.freeze())
+        framed(MAGIC, name, &postcard::to_allocvec(&self.label).ok()?, &self.answer)
     }
 
     /// The entry that `bytes` are. None: they are not what was kept under this name, to the last bit.
     pub fn read(name: &Name, bytes: &Bytes) -> Option<Self> {
-        let head = bytes.get(..HEAD)?;
-        let (magic, head) = head.split_first_chunk::<4>()?;
-        let (sum, head) = head.split_first_chunk::<4>()?;
-        let (own, head) = head.split_first_chunk::<32>()?;
-        let length = usize::try_from(u32::from_le_bytes(*head.first_chunk::<4>()?)).ok()?;
-        let sound = magic == MAGIC
-            && own == name.bytes()
-            && CRC.checksum(bytes.get(8..)?) == u32::from_le_bytes(*sum);
-        if !sound {
-            return None;
-        }
-        let end = HEAD.checked_add(length)?;
-        let label = postcard::from_bytes(bytes.get(HEAD..end)?).ok()?;
-        Some(Self { label, answer: bytes.slice(end..) })
+        let (label, answer) = unframed(MAGIC, name, bytes)?;
+        Some(Self { label: postcard::from_bytes(&label).ok()?, answer })
     }
+}
+
+/// A head and what follows it, with the name under which they are kept and a checksum of all. None: the head is too long.
+pub(super) fn framed(magic: [u8; 4], name: &Name, head: &[u8], rest: &[u8]) -> Option<Bytes> {
+    let mut bytes = BytesMut::with_capacity(HEAD + head.len() + rest.len());
+    bytes.put_slice(&magic);
+    bytes.put_u32_le(0);
+    bytes.put_slice(name.bytes());
+    bytes.put_u32_le(u32::try_from(head.len()).ok()?);
+    bytes.put_slice(head);
+    bytes.put_slice(rest);
+    let sum = CRC.checksum(bytes.get(8..)?);
+    bytes.get_mut(4..8)?.copy_from_slice(&sum.to_le_bytes());
+    Some(bytes.freeze())
+}
+
+/// The head and the rest of what was [`framed`]. None: it is not what was kept under this name, to the last bit.
+pub(super) fn unframed(magic: [u8; 4], name: &Name, bytes: &Bytes) -> Option<(Bytes, Bytes)> {
+    let head = bytes.get(..HEAD)?;
+    let (own_magic, head) = head.split_first_chunk::<4>()?;
+    let (sum, head) = head.split_first_chunk::<4>()?;
+    let (own, head) = head.split_first_chunk::<32>()?;
+    let length = usize::try_from(u32::from_le_bytes(*head.first_chunk::<4>()?)).ok()?;
+    let sound = *own_magic == magic
+        && own == name.bytes()
+        && CRC.checksum(bytes.get(8..)?) == u32::from_le_bytes(*sum);
+    let end = HEAD.checked_add(length)?;
+    (sound && end <= bytes.len()).then(|| (bytes.slice(HEAD..end), bytes.slice(end..)))
 }

@@ -1,4 +1,4 @@
-//! Answers that are given again.
+//! Answers that are given again, to equal questions, and to those that mean the same ([`meaning`]).
 //!
 //! Two levels: this process's memory, bounded by its bytes, and what the host keeps for all processes
 //! ([`Answers`](crate::port::Answers)). Nothing but speed and cost depends on either: what cannot be read in time, or is not
@@ -6,6 +6,7 @@
 
 mod entry;
 mod flight;
+mod meaning;
 mod memory;
 mod name;
 mod purge;
@@ -22,6 +23,7 @@ use crate::port::{Fault, FaultKind, Ports};
 
 pub use entry::{Entry, Form, Label};
 pub use flight::Flight;
+pub use meaning::Vector;
 pub use name::{Name, Naming};
 pub use purge::{LONGEST, Purge};
 
@@ -31,6 +33,7 @@ pub struct Cache {
     memory: memory::Memory,
     flights: flight::Flights,
     purges: purge::Purges,
+    meanings: meaning::Meanings,
     /// The host's level failed: it is left alone until then, in microseconds since 1970.
     alone_until: AtomicI64,
     /// Requests that wait for another's answer.

@@ -6,6 +6,12 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Name([u8; 32]);
 
+impl From<[u8; 32]> for Name {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl Name {
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0

@@ -147,7 +147,9 @@ impl Books {
             residency: Vec::new(),
             cache: None,
             saved: None,
+            similarity: None,
             copy_of: None,
+            lookup_for: None,
             unbilled: None,
             guards: Vec::new(),
         };
@@ -219,6 +221,12 @@ impl Books {
         self.record.unbilled = (!billed).then_some(Money::ZERO);
     }
 
+    /// The request asks for a vector, by which another's answer is looked up.
+    pub(super) fn lookup_for(&mut self, of: RequestId, billed: bool) {
+        self.record.lookup_for = Some(of);
+        self.record.unbilled = (!billed).then_some(Money::ZERO);
+    }
+
     /// What guards said so far; of what they say again, the gravest word stays.
     pub(super) fn guarded(&mut self, notes: &[Note]) {
         for note in notes {
@@ -260,9 +268,11 @@ impl Books {
     }
 
     /// The answer of a target was there already: nobody was asked, and so much was saved.
-    pub(super) fn hit(&mut self, how: &'static str, target: &str, saved: Money, now: Timestamp) {
+    /// `alike`: the cosine of a question that is not this one.
+    pub(super) fn hit(&mut self, alike: Option<f64>, target: &str, saved: Money, now: Timestamp) {
         self.record.target = Some(target.into());
-        self.record.cache = Some(how);
+        self.record.cache = Some(if alike.is_some() { "semantic" } else { "hit" });
+        self.record.similarity = alike;
         self.record.saved = Some(saved);
         self.first_content(now);
     }

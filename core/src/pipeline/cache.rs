@@ -23,10 +23,11 @@ use super::headers::{self, Head};
 use super::receive::Received;
 use super::relay::finish;
 use super::residency::Pins;
+use super::semantic::{self, Place};
 use super::wish::Wish;
 use crate::cache::{Cache, Entry, Flight, Form, Label, Name, Naming};
 use crate::domain::{Caller, Timestamp};
-use crate::policy::{Caching, Model, Share, Target};
+use crate::policy::{Caching, Model, Semantic, Share, Target};
 use crate::port::Body;
 use crate::refusal::Refusal;
 use crate::shared::Core;
@@ -46,6 +47,8 @@ pub(super) struct Keeping {
     /// Others wait for it.
     _flight: Option<Flight>,
     answer: Option<(Form, Bytes)>,
+    /// Where the question stands among those that are compared by their meaning.
+    place: Option<Box<Place>>,
 }
 
 /// The longest wait for another's answer, between two looks.
@@ -74,7 +77,7 @@ pub(super) async fn look<'a>(
         return Ok(Looked::Ask(Box::new(admitted), None));
     }
     let name = name(&admitted.received, &admitted.caller, &admitted.model, caching.share, &wish);
-    let mut flight = None;
+    let (mut flight, mut place) = (None, None);
     if wish.reads {
         let patience = admitted.model.timeouts.first;
         let found = match found(core, &name).await {
@@ -99,9 +102,20 @@ pub(super) async fn look<'a>(
         };
         if let Some(entry) = found.filter(fresh) {
             match replay(&admitted.received, &entry) {
-                Some(again) => return Ok(Looked::Answered(give(core, admitted, &entry, again).await)),
+                Some(again) => return Ok(Looked::Answered(give(core, admitted, &entry, None, again).await)),
                 // It cannot be said in this dialect, or is none of ours: nobody asks for it again.
                 None => core.cache.forget(&name),
+            }
+        }
+        if let Some(semantic) = &caching.semantic {
+            place = Box::pin(placed(core, caching, semantic, &admitted, &wish)).await;
+            if let Some(place) = &place
+                && let Some((entry, alike)) = resembling(core, semantic, place).await
+                && fresh(&entry)
+                && let Some(again) = replay(&admitted.received, &entry)
+            {
+                let answer = give(core, admitted, &entry, Some(alike), again).await;
+                return Ok(Looked::Answered(answer));
             }
         }
     }
@@ -121,7 +135,15 @@ pub(super) async fn look<'a>(
             tags,
             form: Form::Tape,
         };
-        Box::new(Keeping { core: core.clone(), name, ttl: wish.ttl, label, _flight: flight, answer: None })
+        Box::new(Keeping {
+            core: core.clone(),
+            name,
+            ttl: wish.ttl,
+            label,
+            _flight: flight,
+            answer: None,
+            place,
+        })
     });
     Ok(Looked::Ask(Box::new(admitted), keeping))
 }
@@ -143,8 +165,55 @@ fn fits(received: &Received<'_>) -> bool {
     kind && arrived.native.is_none() && !arrived.upload.is_there()
 }
 
+/// Where the question stands among those that are compared by their meaning. None: it is not compared.
+async fn placed(
+    core: &Arc<Core>,
+    caching: &Caching,
+    semantic: &Semantic,
+    admitted: &Admitted<'_>,
+    wish: &Wish,
+) -> Option<Box<Place>> {
+    let Admitted { received, caller, model, .. } = admitted;
+    let request = said(received)?;
+    let naming = around(received, caller, model, caching.share, wish).with(b"meant");
+    semantic::place(core, semantic, &request, naming, received, caller).await.map(Box::new)
+}
+
+/// The answer to the nearest of the questions that are near enough, and the cosine.
+async fn resembling(core: &Arc<Core>, semantic: &Semantic, place: &Place) -> Option<(Arc<Entry>, f64)> {
+    /// So many answers may turn out to be gone.
+    const TRIES: usize = 3;
+    let policy = core.policy();
+    let bounds = policy.cache_bounds();
+    for _ in 0..TRIES {
+        let nearest = core.cache.nearest(&core.ports, bounds, place.space, &place.vector, semantic.threshold);
+        let (answer, alike) = nearest.await?;
+        if let Some(entry) = found(core, &answer).await {
+            // More digits say nothing.
+            return Some((entry, (f64::from(alike) * 10_000.0).round() / 10_000.0));
+        }
+        core.cache.disown(place.space, &answer);
+    }
+    None
+}
+
 /// The name of the answer: everything that it depends on, and nothing else.
 fn name(received: &Received<'_>, caller: &Caller, model: &Model, share: Share, wish: &Wish) -> Name {
+    let mut naming = around(received, caller, model, share, wish);
+    if let Some(request) = said(received) {
+        let mut naming = naming.with(b"said");
+        canon::request(&request, &mut |bytes| naming.push(bytes));
+        return naming.finish();
+    }
+    naming = naming.with(received.arrived.dialect.name().as_bytes());
+    for (field, value) in received.fields.iter().filter(|(field, _)| *field != "model") {
+        naming = naming.with(field.as_bytes()).with(value.get().as_bytes());
+    }
+    naming.finish()
+}
+
+/// What an answer depends on beside the request's body.
+fn around(received: &Received<'_>, caller: &Caller, model: &Model, share: Share, wish: &Wish) -> Naming {
     let arrived = received.arrived;
     let naming = Naming::default()
         .with(b"1")
@@ -155,16 +224,7 @@ fn name(received: &Received<'_>, caller: &Caller, model: &Model, share: Share, w
     for beta in arrived.headers.get_all("anthropic-beta") {
         naming = naming.with(beta.as_bytes());
     }
-    if let Some(request) = said(received) {
-        let mut naming = naming.with(b"said");
-        canon::request(&request, &mut |bytes| naming.push(bytes));
-        return naming.finish();
-    }
-    naming = naming.with(arrived.dialect.name().as_bytes());
-    for (field, value) in received.fields.iter().filter(|(field, _)| *field != "model") {
-        naming = naming.with(field.as_bytes()).with(value.get().as_bytes());
-    }
-    naming.finish()
+    naming
 }
 
 /// Whatever of the configuration changes what a model answers: the one place for it.
@@ -295,12 +355,19 @@ fn replay(received: &Received<'_>, entry: &Entry) -> Option<Again> {
 }
 
 /// Answers with what was kept. Nothing was asked, so nothing is charged; what that saved is written down.
-async fn give(core: &Arc<Core>, admitted: Admitted<'_>, entry: &Entry, again: Again) -> Response<Body> {
+/// `alike`: the cosine of the question to which it was given, if that is not this one.
+async fn give(
+    core: &Arc<Core>,
+    admitted: Admitted<'_>,
+    entry: &Entry,
+    alike: Option<f64>,
+    again: Again,
+) -> Response<Body> {
     let Admitted { received, mut books, headroom, marks, .. } = admitted;
     let Again { body, stream, loss } = again;
     books.marked(&marks);
     books.lost(&loss);
-    books.hit("hit", &entry.label.target, entry.label.cost(), core.ports.clock.now());
+    books.hit(alike, &entry.label.target, entry.label.cost(), core.ports.clock.now());
     books.sent(body.len());
     if let Some(keeper) = books.keeper() {
         keeper.answered(&body, stream);
@@ -308,7 +375,7 @@ async fn give(core: &Arc<Core>, admitted: Admitted<'_>, entry: &Entry, again: Ag
     let _ = books.close(Ending::done(200)).await;
     let mut head = Head::new();
     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
-    headers::again(&mut head, &entry.label.target, "hit", &marks);
+    headers::again(&mut head, &entry.label.target, alike, &marks);
     headers::loss(&mut head, &loss);
     headers::cost(&mut head, books.cost());
     headers::times(&mut head, core, &received, &books);
@@ -349,7 +416,7 @@ impl Keeping {
 
     /// Keeps the answer, which is whole and in the books.
     pub(super) fn keep(self, books: &Books, target: &str) {
-        let Self { core, name, ttl, mut label, _flight, answer } = self;
+        let Self { core, name, ttl, mut label, _flight, answer, place } = self;
         let Some((form, answer)) = answer else { return };
         // An answer that ended where a limit of this caller's cut it off is nobody else's.
         if books.cut_off() {
@@ -360,11 +427,15 @@ impl Keeping {
         if answer.len() > bounds.entry {
             return;
         }
-        label.until = core.ports.clock.now().after(ttl).micros();
+        let until = core.ports.clock.now().after(ttl);
+        label.until = until.micros();
         label.cost = books.cost().nanos();
         target.clone_into(&mut label.target);
         label.form = form;
         core.cache.put(&core.ports, bounds, name, Entry { label, answer });
+        if let Some(place) = place {
+            core.cache.remember(&core.ports, bounds, place.space, &place.vector, name, until);
+        }
     }
 }
 

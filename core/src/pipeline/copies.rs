@@ -70,7 +70,7 @@ async fn run(
     let admitted = if to.billed {
         Box::pin(admit(&core, Authenticated { received, caller })).await
     } else {
-        Box::pin(unbilled(&core, received, caller, &to)).await
+        Box::pin(unbilled(&core, received, caller, to.model.as_str())).await
     };
     // Who may not have it, or cannot pay it, has no copy.
     let Ok(mut admitted) = admitted else { return };
@@ -84,14 +84,14 @@ async fn run(
     }
 }
 
-/// A copy that is held and charged nowhere.
-async fn unbilled<'a>(
+/// A request that is held and charged nowhere.
+pub(super) async fn unbilled<'a>(
     core: &Arc<Core>,
     received: Received<'a>,
     caller: Arc<Caller>,
-    to: &CopyTo,
+    name: &str,
 ) -> Result<Admitted<'a>, Refusal> {
-    let (policy, name) = (core.policy(), to.model.as_str());
+    let policy = core.policy();
     let (model, plan) = found(core, &policy, &received, &caller, name)?;
     let guards = guard::chosen(&policy, &received, &caller, name)?;
     let stakes = Stakes::of(core, &received, &caller, name).await?;

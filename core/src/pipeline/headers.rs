@@ -23,6 +23,7 @@ static SHADOW_LIMIT: HeaderName = HeaderName::from_static("x-gatelet-shadow-limi
 static FELL_TO: HeaderName = HeaderName::from_static("x-gatelet-fell-to");
 static COST: HeaderName = HeaderName::from_static("x-gatelet-cost");
 static CACHE: HeaderName = HeaderName::from_static("x-gatelet-cache");
+static SIMILARITY: HeaderName = HeaderName::from_static("x-gatelet-cache-similarity");
 static LOSS: HeaderName = HeaderName::from_static("x-gatelet-loss");
 static GUARDS: HeaderName = HeaderName::from_static("x-gatelet-guards");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-gatelet-attempts");
@@ -121,10 +122,13 @@ fn passed(head: &mut Head, marks: &Marks) {
     head.words(&FELL_TO, marks.fell_to.as_deref().into_iter());
 }
 
-/// An answer that was kept: who gave it once, and how it was found.
-pub(super) fn again(head: &mut Head, target: &str, how: &'static str, marks: &Marks) {
+/// An answer that was kept: who gave it once, and how alike the question is to which it was given, if it is another.
+pub(super) fn again(head: &mut Head, target: &str, alike: Option<f64>, marks: &Marks) {
     head.words(&MODEL, std::iter::once(target));
-    head.map.insert(&CACHE, HeaderValue::from_static(how));
+    head.map.insert(&CACHE, HeaderValue::from_static(if alike.is_some() { "semantic" } else { "hit" }));
+    if let Some(alike) = alike {
+        head.set(&SIMILARITY, format_args!("{alike}"));
+    }
     passed(head, marks);
 }
 

@@ -30,6 +30,7 @@ mod receive;
 mod relay;
 mod residency;
 mod route;
+mod semantic;
 mod signed;
 mod sound;
 mod stakes;

@@ -345,6 +345,24 @@ impl Arrived {
         Box::new(copy)
     }
 
+    /// A request of its own that asks for the vector of what this one says.
+    pub(super) fn embedding(&self, id: RequestId, started: Timestamp, body: Bytes) -> Box<Self> {
+        let mut asking = Self {
+            id,
+            started,
+            operation: Operation::Embedding,
+            dialect: DialectId::Openai,
+            addressed: Addressed::default(),
+            native: None,
+            prompt: false,
+            cache: None,
+            ..self.again(body)
+        };
+        asking.knobs.timeout = None;
+        asking.knobs.strict = false;
+        Box::new(asking)
+    }
+
     /// How it came.
     pub(super) fn approach<'a>(&'a self, core: &'a Core) -> Approach<'a> {
         Approach::by(core, self.door, self.peer, &self.headers)

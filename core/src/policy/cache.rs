@@ -1,8 +1,11 @@
 //! Which answers are given again, to whom, and for how long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::read::{At, Reader};
+use super::model::ModelName;
+use super::read::{At, Reader, Spot};
+use super::semantic::{Semantic, semantic};
 use crate::domain::Span;
 
 /// How much is kept, and how long the host's level may take.
@@ -16,16 +19,24 @@ pub struct CacheBounds {
     pub store: bool,
     /// How long a request waits for that.
     pub wait: Duration,
+    /// Bytes of vectors in each process.
+    pub vectors: usize,
 }
 
 impl Default for CacheBounds {
     fn default() -> Self {
-        Self { memory: 32 << 20, entry: 1 << 20, store: true, wait: Duration::from_millis(250) }
+        Self {
+            memory: 32 << 20,
+            entry: 1 << 20,
+            store: true,
+            wait: Duration::from_millis(250),
+            vectors: 16 << 20,
+        }
     }
 }
 
 /// How a model's answers are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caching {
     /// How long an answer is given again.
     pub ttl: Duration,
@@ -36,6 +47,8 @@ pub struct Caching {
     pub on_request: bool,
     /// What callers may ask for.
     pub controls: Vec<Control>,
+    /// Questions that mean the same are one, too. None: only equal ones are.
+    pub semantic: Option<Arc<Semantic>>,
 }
 
 /// Who gets the same answer.
@@ -101,7 +114,7 @@ fn span(text: &str) -> Option<Duration> {
     Span::parse(text).map(Span::duration).filter(|time| !time.is_zero() && *time <= LONGEST)
 }
 
-const BOUNDS: [&str; 4] = ["memory", "entry", "store", "wait"];
+const BOUNDS: [&str; 5] = ["memory", "entry", "store", "wait", "vectors"];
 
 /// The section `cache`.
 pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
@@ -115,6 +128,7 @@ pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
     };
     let memory = size("memory", "a size up to 64GB, such as 64MB, or 0", 64 << 30);
     let entry = size("entry", "a size up to 16MB, such as 1MB", 16 << 20);
+    let vectors = size("vectors", "a size up to 64GB, such as 16MB, or 0", 64 << 30);
     let wait = fields.get("wait").and_then(|at| {
         let expected = "a duration from 1ms to 10s, such as 250ms";
         let within = |wait: &Duration| (1..=10_000).contains(&wait.as_millis());
@@ -127,6 +141,7 @@ pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
         entry: entry.unwrap_or(usual.entry),
         store: store.unwrap_or(usual.store),
         wait: wait.unwrap_or(usual.wait),
+        vectors: vectors.unwrap_or(usual.vectors),
     }
 }
 
@@ -139,19 +154,26 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
     count.checked_mul(1 << shift)
 }
 
-const CACHING: [&str; 5] = ["ttl", "max_ttl", "scope", "on_request", "controls"];
+const CACHING: [&str; 6] = ["ttl", "max_ttl", "scope", "on_request", "controls", "semantic"];
 
-/// A model's `cache`: a time, or keys and values.
-pub(super) fn caching(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Caching> {
+/// Every key of both sections, for the test that the reference explains it.
+#[cfg(test)]
+pub(super) fn known_keys() -> Vec<&'static str> {
+    [&BOUNDS[..], &CACHING].concat()
+}
+
+/// A model's `cache`: a time, or keys and values. With the model that embeds its questions, which need not be known.
+pub(super) fn caching(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(Caching, Option<(ModelName, Spot)>)> {
     let plain = |ttl| Caching {
         ttl,
         max_ttl: ttl,
         share: Share::default(),
         on_request: false,
         controls: Control::ALL.to_vec(),
+        semantic: None,
     };
     if at.is_scalar() {
-        return reader.parsed(at, SPAN, span).map(plain);
+        return reader.parsed(at, SPAN, span).map(|ttl| (plain(ttl), None));
     }
     let fields = reader.fields(at, &CACHING, &[])?;
     let Some(ttl) = fields.get("ttl") else {
@@ -171,11 +193,21 @@ pub(super) fn caching(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Caching> {
         let list = at.list();
         list.iter().filter_map(|at| reader.parsed(at, &format!("one of {words}"), control)).collect()
     });
-    Some(Caching {
+    let semantic = fields.get("semantic").and_then(|at| semantic(reader, at));
+    let (semantic, embedder) = match semantic {
+        Some((semantic, spot)) => {
+            let embedder = (semantic.model.clone(), spot);
+            (Some(semantic), Some(embedder))
+        }
+        None => (None, None),
+    };
+    let caching = Caching {
         max_ttl: max_ttl.max(ttl),
         share: share.unwrap_or_default(),
         on_request: on_request.unwrap_or_default(),
         controls: controls.unwrap_or_else(|| Control::ALL.to_vec()),
+        semantic,
         ..plain(ttl)
-    })
+    };
+    Some((caching, embedder))
 }

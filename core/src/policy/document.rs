@@ -131,6 +131,8 @@ pub(super) struct ModelEntry {
     pub(super) repeats: Option<u32>,
     pub(super) estimate: Option<u64>,
     pub(super) cache: Option<Caching>,
+    /// The model that its cache compares questions by.
+    pub(super) embedder: Option<(ModelName, Spot)>,
     pub(super) guards: Vec<(String, Spot)>,
 }
 
@@ -426,6 +428,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
         repeats: None,
         estimate: None,
         cache: None,
+        embedder: None,
         guards: Vec::new(),
     };
     if at.is_scalar() {
@@ -443,6 +446,7 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
     let particular = particular.and_then(|at| reader.fields(at, &["context_window", "content_policy"], &[]));
     let on = |fault: &str| particular.as_ref().and_then(|lists| lists.get(fault));
     let (extras, copied) = extras(reader, &fields);
+    let (cache, embedder) = fields.get("cache").and_then(|at| caching(reader, at)).unzip();
     let timeouts_given = fields.get("timeouts").map(|at| timeouts(reader, at));
     Some(ModelEntry {
         targets: targets.iter().filter_map(|at| target(reader, at)).collect(),
@@ -464,7 +468,8 @@ fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry>
             let count = |text: &str| text.parse().ok().filter(|count| *count >= 10);
             reader.parsed(at, "a whole number of at least 10", count)
         }),
-        cache: fields.get("cache").and_then(|at| caching(reader, at)),
+        cache,
+        embedder: embedder.flatten(),
         ..plain(Vec::new())
     })
 }

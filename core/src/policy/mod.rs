@@ -27,6 +27,7 @@ mod resolve;
 mod retention;
 mod rings;
 mod routing;
+mod semantic;
 mod sink;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ pub use provider::{Passthrough, Provider};
 pub use recourse::{Retries, Wrong};
 pub use residency::Pin;
 pub use retention::{Retention, whose};
+pub use semantic::Semantic;
 pub use sink::{Sink, SinkWay};
 
 use crate::domain::Cidr;

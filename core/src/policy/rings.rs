@@ -1,4 +1,4 @@
-//! Fallbacks and rules must lead somewhere, and not in a ring.
+//! Fallbacks, rules and other names of models must lead somewhere, and not in a ring.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ pub(super) fn check(reader: &mut Reader<'_>, entries: &[ModelEntry]) {
     });
     walk(reader, entries, "rules", |entry| entry.rules.iter().map(|(_, to)| to).collect());
     walk(reader, entries, "copies", |entry| entry.copied.iter().collect());
+    walk(reader, entries, "semantic caches", |entry| entry.embedder.iter().collect());
 }
 
 /// Where a model leads.

@@ -48,7 +48,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         soft_passed,
         shadowed,
         fell_to,
-        content,
+        content: _,
         trace: _,
         strategy: _,
         queue_ms: _,
@@ -58,10 +58,12 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         fault: _,
         request_bytes: _,
         answer_bytes: _,
-        residency,
+        residency: _,
         cache: _,
         saved: _,
+        similarity: _,
         copy_of: _,
+        lookup_for: _,
         unbilled: _,
         guards,
     } = record;
@@ -105,8 +107,6 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.list(",\"shadowed\":", shadowed);
     line.said(",\"fell_to\":", fell_to.as_deref());
     course(record, &mut line);
-    line.word(",\"content\":", *content);
-    line.list(",\"residency\":", residency);
     if !guards.is_empty() {
         line.begin(",\"guards\":").json(guards);
     }
@@ -148,13 +148,19 @@ fn course(record: &Record, line: &mut Line<'_>) {
     line.begin(",\"request_bytes\":").count(record.request_bytes);
     line.begin(",\"answer_bytes\":").count(record.answer_bytes);
     line.word(",\"cache\":", record.cache);
+    if let Some(similarity) = &record.similarity {
+        line.begin(",\"similarity\":").json(similarity);
+    }
     if let Some(saved) = &record.saved {
         line.begin(",\"saved\":").money(*saved);
     }
     line.said(",\"copy_of\":", record.copy_of.as_ref().map(RequestId::as_str));
+    line.said(",\"lookup_for\":", record.lookup_for.as_ref().map(RequestId::as_str));
     if let Some(unbilled) = &record.unbilled {
         line.begin(",\"unbilled\":").money(*unbilled);
     }
+    line.word(",\"content\":", record.content);
+    line.list(",\"residency\":", &record.residency);
 }
 
 /// Writes one attempt's line, without the line feed.

@@ -118,16 +118,22 @@ pub struct Record {
     pub request_bytes: u64,
     /// Of the answer's body, as far as it left.
     pub answer_bytes: u64,
-    /// `hit`: it was answered with an answer that was kept.
+    /// `hit`: it was answered with an answer that was kept; `semantic`: with that of a question that means the same.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub cache: Option<&'static str>,
+    /// How alike the two questions are: the cosine of their vectors.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub similarity: Option<f64>,
     /// USD that the kept answer had cost.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub saved: Option<Money>,
     /// The request that it is a copy of, made by the configuration.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub copy_of: Option<RequestId>,
-    /// USD that a copy which nobody pays for would have cost; none: it is paid for.
+    /// The request for which it asked for a vector, to look an answer up by what the question means.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub lookup_for: Option<RequestId>,
+    /// USD that a copy or a look-up which nobody pays for would have cost; none: it is paid for.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub unbilled: Option<Money>,
     /// `kept`: prompt and answer are in the archive beside it; `lost`: they should be, and the store would not take them.

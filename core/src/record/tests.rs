@@ -97,6 +97,8 @@ pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Rec
         residency: list.to_vec(),
         cache: count.is_multiple_of(2).then_some("hit"),
         saved: count.is_multiple_of(3).then(|| Money::from_nanos(count)),
+        similarity: count.is_multiple_of(5).then_some(0.9375),
+        lookup_for: count.is_multiple_of(5).then(|| RequestId::mint(Timestamp::EPOCH, [8; 16])),
         copy_of: count.is_multiple_of(3).then(|| RequestId::mint(Timestamp::EPOCH, [7; 16])),
         unbilled: count.is_multiple_of(3).then(|| Money::from_nanos(count)),
     }

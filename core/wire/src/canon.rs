@@ -33,14 +33,54 @@ pub fn request(request: &Request, out: &mut dyn FnMut(&[u8])) {
     canon.list(request.messages.iter(), Canon::message);
 }
 
-/// Writes all that `request` says but its conversation: what a question must have in common with another one that it merely
-/// resembles, before the other's answer may be given. Messages of the system belong to that.
-pub fn setting(request: &Request, out: &mut dyn FnMut(&[u8])) {
+/// Writes all that `request` says but the words of its last `turns`, and answers these: what a question must have in common
+/// with another one that it merely resembles, before the other's answer may be given. A turn begins where the user speaks.
+///
+/// None: what is said there is not text alone, or it is not the user who spoke last.
+pub fn around(request: &Request, turns: usize, out: &mut dyn FnMut(&[u8])) -> Option<String> {
+    let messages = &request.messages;
+    let speaks = |place: usize| messages.get(place).is_some_and(|message| message.role == Role::User);
+    speaks(messages.len().checked_sub(1)?).then_some(())?;
+    let begins = |place: &usize| speaks(*place) && !place.checked_sub(1).is_some_and(speaks);
+    let starts: Vec<usize> = (0..messages.len()).filter(begins).collect();
+    let start = starts.get(starts.len().saturating_sub(turns.max(1))).copied()?;
     let mut canon = Canon { out };
     canon.setting(request);
-    let system =
-        request.messages.iter().filter(|message| matches!(message.role, Role::System | Role::Developer));
-    canon.list(system, Canon::message);
+    canon.list(messages.iter().take(start), Canon::message);
+    let mut words = String::new();
+    for message in messages.iter().skip(start) {
+        match message.role {
+            Role::System | Role::Developer => {
+                canon.tag(0);
+                canon.message(message);
+            }
+            Role::User | Role::Assistant => {
+                canon.tag(if message.role == Role::User { 1 } else { 2 });
+                say(message, &mut words)?;
+            }
+        }
+    }
+    Some(words)
+}
+
+/// Adds the words of a message. None: it says something else.
+fn say(message: &Message, words: &mut String) -> Option<()> {
+    let Message { role: _, parts, name, extra } = message;
+    if name.is_some() || !extra.fields.is_empty() {
+        return None;
+    }
+    for Part { content, cache: _, extra } in parts {
+        match content {
+            Content::Text { text, citations } if citations.is_empty() && extra.fields.is_empty() => {
+                if !words.is_empty() {
+                    words.push('\n');
+                }
+                words.push_str(text);
+            }
+            _ => return None,
+        }
+    }
+    Some(())
 }
 
 struct Canon<'a> {

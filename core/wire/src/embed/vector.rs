@@ -25,6 +25,26 @@ impl Vector {
         }
     }
 
+    /// As numbers.
+    ///
+    /// # Errors
+    /// The list has something else than numbers in it, or the base64 is none, or none of whole floats.
+    pub fn floats(&self) -> Result<Vec<f32>, Malformed> {
+        match self {
+            Self::Numbers(json) => {
+                crate::json::from_str(json.as_str()).map_err(|_| wrong("a list of numbers"))
+            }
+            Self::Packed(packed) => {
+                let bytes = STANDARD.decode(packed).map_err(|_| wrong("base64"))?;
+                let (floats, rest) = bytes.as_chunks::<4>();
+                if !rest.is_empty() {
+                    return Err(wrong("base64 of 32-bit floats"));
+                }
+                Ok(floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
+            }
+        }
+    }
+
     /// As a list of numbers in JSON.
     ///
     /// # Errors
@@ -32,15 +52,7 @@ impl Vector {
     pub fn numbers(&self) -> Result<Json, Malformed> {
         match self {
             Self::Numbers(json) => Ok(json.clone()),
-            Self::Packed(packed) => {
-                let bytes = STANDARD.decode(packed).map_err(|_| wrong("base64"))?;
-                let (floats, rest) = bytes.as_chunks::<4>();
-                if !rest.is_empty() {
-                    return Err(wrong("base64 of 32-bit floats"));
-                }
-                let floats: Vec<f32> = floats.iter().map(|float| f32::from_le_bytes(*float)).collect();
-                Ok(Json::of(&floats))
-            }
+            Self::Packed(_) => Ok(Json::of(&self.floats()?)),
         }
     }
 
@@ -51,10 +63,8 @@ impl Vector {
     pub fn packed(&self) -> Result<String, Malformed> {
         match self {
             Self::Packed(packed) => Ok(packed.clone()),
-            Self::Numbers(json) => {
-                let floats: Vec<f32> =
-                    crate::json::from_str(json.as_str()).map_err(|_| wrong("a list of numbers"))?;
-                let bytes: Vec<u8> = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
+            Self::Numbers(_) => {
+                let bytes: Vec<u8> = self.floats()?.iter().flat_map(|float| float.to_le_bytes()).collect();
                 Ok(STANDARD.encode(bytes))
             }
         }
