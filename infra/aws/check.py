@@ -56,6 +56,9 @@ def main():
     assert {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"} <= permissions, permissions
     [table] = of("AWS::DynamoDB::Table")
     assert [(one["AttributeName"], one["KeyType"]) for one in table["KeySchema"]] == [("pk", "HASH"), ("sk", "RANGE")]
+    told = pathlib.Path(__file__).with_name("README.md").read_text()
+    alarms = [name for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    assert alarms and all(f"`{name}`" in told for name in alarms), f"not all of {alarms} are in infra/aws/README.md"
     for role in of("AWS::IAM::Role"):
         for policy in role.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
