@@ -320,57 +320,62 @@ impl<'a, W: Watch<'a>> Scan<'a, W> {
                 self.at = place + 1;
                 Some(false)
             }
-            Ok(place) | Err(place) => self.rest_of_string(place),
+            Ok(place) | Err(place) => {
+                let (end, escaped) = rest_of_string(self.json, place)?;
+                self.at = end;
+                Some(escaped)
+            }
         }
     }
+}
 
-    /// The same from `at` on, before which nothing is special.
-    fn rest_of_string(&mut self, mut at: usize) -> Option<bool> {
-        let (json, mut escaped) = (self.json, false);
-        while let Some(block) = json.get(at..).and_then(<[u8]>::first_chunk) {
-            let mut left = special(block);
-            if left == 0 {
-                at += BLOCK;
-                at += plain(json.get(at..)?);
+/// The end of a string before whose byte `at` nothing is special, after its closing quote, and whether it has escapes.
+///
+/// Long bodies spend their time here. As no part of [`Scan`], which is generic, it is compiled with this crate and as this crate
+/// is, not again with each that scans and as those are, some of them for size.
+fn rest_of_string(json: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut escaped = false;
+    while let Some(block) = json.get(at..).and_then(<[u8]>::first_chunk) {
+        let mut left = special(block);
+        if left == 0 {
+            at += BLOCK;
+            at += plain(json.get(at..)?);
+            continue;
+        }
+        let mut next = BLOCK;
+        while left != 0 {
+            let place = left.trailing_zeros() as usize;
+            if block[place] != b'\\' {
+                // What is neither is a control character, which must be written as an escape.
+                return (block[place] == b'"').then_some((at + place + 1, escaped));
+            }
+            escaped = true;
+            if block.get(place + 1).is_some_and(|byte| SHORT_ESCAPES[usize::from(*byte)]) {
+                // What is escaped ends nothing.
+                left &= AFTER_PAIR << place;
                 continue;
             }
-            let mut next = BLOCK;
-            while left != 0 {
-                let place = left.trailing_zeros() as usize;
-                if block[place] != b'\\' {
-                    self.at = at + place + 1;
-                    // What is neither is a control character, which must be written as an escape.
-                    return (block[place] == b'"').then_some(escaped);
-                }
-                escaped = true;
-                if block.get(place + 1).is_some_and(|byte| SHORT_ESCAPES[usize::from(*byte)]) {
-                    // What is escaped ends nothing.
-                    left &= AFTER_PAIR << place;
-                    continue;
-                }
-                let after = place + escape(json, at + place)?;
-                if after >= BLOCK {
-                    next = after;
-                    break;
-                }
-                left &= u64::MAX << after;
+            let after = place + escape(json, at + place)?;
+            if after >= BLOCK {
+                next = after;
+                break;
             }
-            at += next;
+            left &= u64::MAX << after;
         }
-        // Less than a block from the end of the whole text.
-        loop {
-            match *json.get(at)? {
-                b'"' => {
-                    self.at = at + 1;
-                    return Some(escaped);
-                }
-                b'\\' => {
-                    escaped = true;
-                    at += escape(json, at)?;
-                }
-                byte if byte < 0x20 => return None,
-                _ => at += 1,
+        at += next;
+    }
+    // Less than a block from the end of the whole text.
+    loop {
+        match *json.get(at)? {
+            b'"' => {
+                return Some((at + 1, escaped));
             }
+            b'\\' => {
+                escaped = true;
+                at += escape(json, at)?;
+            }
+            byte if byte < 0x20 => return None,
+            _ => at += 1,
         }
     }
 }
