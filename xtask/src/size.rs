@@ -116,7 +116,7 @@ fn server_binary() -> Result<Weight> {
     Ok(Weight { total, parts: Vec::new() })
 }
 
-fn built(package: &str, profile: &str, binary: &str) -> Result<PathBuf> {
+pub(crate) fn built(package: &str, profile: &str, binary: &str) -> Result<PathBuf> {
     let folder = target().join("sizes");
     finish(cargo().args(["build", "--package", package, "--profile", profile, "--target-dir"]).arg(&folder))?;
     Ok(folder.join(profile).join(binary))

@@ -1,5 +1,5 @@
-//! `cargo xtask bench [server|worker|admission] [--rounds N] [--long]`: what a request costs, beside what the least of proxies
-//! costs; and what admission alone takes.
+//! `cargo xtask bench [server|worker|lambda|admission] [--rounds N] [--long]`: what a request costs, beside what the least of proxies
+//! costs; how long a Lambda function takes to start; and what admission alone takes.
 //!
 //! Everything runs on this machine's loopback, and writes below cargo's target folder alone. Wall-clock figures of a
 //! busy machine mean little; processor time a request, as a ratio within one run, means most.
@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 mod admission;
 mod cold;
+mod lambda;
 mod load;
 mod machine;
 mod server;
@@ -27,6 +28,7 @@ struct Wish {
 enum Of {
     Server,
     Worker,
+    Lambda,
     Admission,
 }
 
@@ -37,12 +39,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         match argument {
             "worker" => wish.of = Of::Worker,
             "server" => wish.of = Of::Server,
+            "lambda" => wish.of = Of::Lambda,
             "admission" => wish.of = Of::Admission,
             "--long" => wish.long = true,
             "--rounds" => {
                 wish.rounds = arguments.next().and_then(|count| count.parse().ok()).context("--rounds N")?;
             }
-            _ => bail!("usage: cargo xtask bench [server|worker|admission] [--rounds N] [--long]"),
+            _ => bail!("usage: cargo xtask bench [server|worker|lambda|admission] [--rounds N] [--long]"),
         }
     }
     ensure!(wish.rounds > 0, "--rounds N: at least 1");
@@ -50,6 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     match wish.of {
         Of::Server => server::run(&wish),
         Of::Worker => worker::run(&wish),
+        Of::Lambda => lambda::run(&wish),
         Of::Admission => admission::run(),
     }
 }
