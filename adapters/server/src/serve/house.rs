@@ -24,6 +24,7 @@ pub(super) fn keep(
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("house".to_owned()).spawn(move || {
+        after_requests();
         runtime.block_on(async {
             let mut every = interval(Duration::from_millis(100));
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -45,6 +46,15 @@ pub(super) fn keep(
             }
         });
     })
+}
+
+/// A request that comes meanwhile goes first, also where one processor does everything; of a busy one a quarter is left for this
+/// thread, which is more than it needs.
+fn after_requests() {
+    // Elsewhere this would be of the whole process.
+    if cfg!(target_os = "linux") {
+        let _ = rustix::process::setpriority_process(None, 5);
+    }
 }
 
 /// A file that cannot be used changes nothing, and is complained of once.
