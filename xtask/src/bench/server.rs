@@ -36,6 +36,8 @@ enum Measure {
     /// The caller speaks the dialect of `OpenAI`, the upstream that of Anthropic.
     Translated,
     TranslatedStreams,
+    /// The same question again and again, whose answer is kept.
+    Kept,
 }
 
 /// Who is asked.
@@ -49,7 +51,7 @@ enum Side {
 
 const CHUNKS: f64 = 500.0;
 
-const MEASURES: [(Measure, &[Side], &str); 7] = [
+const MEASURES: [(Measure, &[Side], &str); 8] = [
     (
         Measure::Whole,
         &[Side::Floor, Side::Gatelet],
@@ -81,6 +83,7 @@ const MEASURES: [(Measure, &[Side], &str); 7] = [
         &[Side::Gatelet],
         "model=claude/chunks-500-0 stream=1 connections=64 requests=192 seconds=12",
     ),
+    (Measure::Kept, &[Side::Gatelet], "model=kept/chat connections=64 requests=50000 seconds=12"),
 ];
 
 type Samples = BTreeMap<(Measure, Side), Vec<Seen>>;
@@ -137,7 +140,7 @@ fn disturbance(samples: &Samples) -> String {
 }
 
 fn rows(samples: &Samples) -> Vec<Vec<String>> {
-    use Measure::{Calm, First, Large, Streams, Translated, TranslatedStreams, Whole};
+    use Measure::{Calm, First, Kept, Large, Streams, Translated, TranslatedStreams, Whole};
     let all = |measure, side, figure: fn(&Seen) -> f64| -> Vec<f64> {
         samples.get(&(measure, side)).map_or_else(Vec::new, |seen| seen.iter().map(figure).collect())
     };
@@ -171,6 +174,7 @@ fn rows(samples: &Samples) -> Vec<Vec<String>> {
     let chunk: fn(&Seen) -> f64 = |seen| seen.cpu / (seen.done * CHUNKS);
     vec![
         ratio("CPU a request, µs", Whole, Whole, request, "<= 2.00x"),
+        ratio("CPU a request that the cache answers, µs", Whole, Kept, request, "<= 80 µs"),
         ratio("requests/s on one core, 64 callers", Whole, Whole, |seen| seen.done / seen.seconds, ""),
         added("added at 200 requests/s, p50 ms", Calm, |seen| seen.p50, ""),
         added("added at 200 requests/s, p99 ms", Calm, |seen| seen.p99, ""),
@@ -317,6 +321,7 @@ pub(super) fn config(mock: u16) -> String {
 models:
   "bench/*": {{ targets: [{{ model: bench/*, price: {{ input: "0.15", output: "0.60" }} }}] }}
   "claude/*": {{ targets: [{{ model: claude/*, price: {{ input: "1", output: "5" }} }}] }}
+  "kept/*": {{ targets: [{{ model: bench/*, price: {{ input: "0.15", output: "0.60" }} }}], cache: 1d }}
 "#
     )
 }
@@ -338,7 +343,7 @@ pub(super) fn create_key(programs: &Programs, port: u16) -> Result<String> {
     let output = Command::new(&programs.gatelet)
         .args(["keys", "create", "--json", "--url", &format!("http://{}", at(port))])
         .args(["--alias", "bench", "--tag", "bench", "--rpm", "1000000000", "--tpm", "1000000000000"])
-        .args(["--parallel", "100000", "--model", "bench/*", "--model", "claude/*"])
+        .args(["--parallel", "100000", "--model", "bench/*", "--model", "claude/*", "--model", "kept/*"])
         .args(["--budget", "1000000 USD / day", "--budget", "10000000 USD / month"])
         .env("GATELET_ADMIN_KEY", ADMIN_KEY)
         .output()?;
