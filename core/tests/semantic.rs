@@ -3,8 +3,8 @@
 
 mod world;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_executor::block_on;
@@ -23,6 +23,7 @@ models:
   turns: { targets: [ one/m ], retries: 0, cache: { ttl: 10m, semantic: { model: meaning, threshold: 0.9, turns: 2 } } }
   wrong: { targets: [ one/m ], retries: 0, cache: { ttl: 10m, semantic: { model: meaningless } } }
   slow: { targets: [ one/m ], retries: 0, cache: { ttl: 10m, semantic: { model: silent, wait: 200ms } } }
+  elsewhere: { targets: [ one/m ], retries: 0, cache: { ttl: 10m, semantic: { model: meaning, threshold: 0.9, index: { kind: qdrant, url: "https://index.example", collection: c, key: secret-3 } } } }
   meaning: { targets: [ { model: vec/v, price: { input: "2", output: "0" } } ], retries: 0 }
   meaningless: { targets: [ vec/none ], retries: 0 }
   silent: { targets: [ vec/silent ], retries: 0 }
@@ -38,6 +39,29 @@ fn meaning(text: &str) -> [f64; 3] {
     }
 }
 
+/// An index elsewhere, which knows one point at a time and forgets none unless it is told to.
+#[derive(Default)]
+struct Points(Mutex<Option<Value>>);
+
+impl Points {
+    fn answer(&self, path: &str, body: &Value) -> Response<Body> {
+        let mut point = self.0.lock().unwrap();
+        match path {
+            "/collections/c/points" => *point = Some(body["points"][0].clone()),
+            "/collections/c/points/delete" => {
+                assert_eq!(point.take().unwrap()["id"], body["points"][0]);
+            }
+            "/collections/c/points/query" => {
+                let points: Vec<Value> =
+                    point.iter().map(|point| json!({ "score": 0.97, "payload": point["payload"] })).collect();
+                return whole(200, &json!({ "result": { "points": points } }));
+            }
+            _ => return whole(404, &json!({})),
+        }
+        whole(200, &json!({ "result": { "status": "acknowledged" }, "status": "ok" }))
+    }
+}
+
 struct Asked {
     models: AtomicUsize,
     vectors: AtomicUsize,
@@ -46,15 +70,19 @@ struct Asked {
 fn world() -> (World, Arc<Asked>) {
     let world = World::of(CONFIG);
     let asked = Arc::new(Asked { models: AtomicUsize::new(0), vectors: AtomicUsize::new(0) });
-    let count = asked.clone();
+    let (count, points) = (asked.clone(), Points::default());
     world.handles.upstream.always(move |request: Request<Body>, _| {
-        let vectors = request.uri().host().unwrap() == "vec.example";
+        let uri = request.uri().clone();
+        let vectors = uri.host().unwrap() == "vec.example";
         let bytes = match request.into_body() {
             Body::Full(bytes) => bytes.to_vec(),
             Body::Pieces(pieces) => pieces.concat(),
             _ => Vec::new(),
         };
         let body: Value = serde_json::from_slice(&bytes).unwrap();
+        if uri.host().unwrap() == "index.example" {
+            return Ok(points.answer(uri.path(), &body));
+        }
         if vectors {
             count.vectors.fetch_add(1, Ordering::SeqCst);
             return Ok(match body["model"].as_str() {
@@ -300,4 +328,40 @@ fn who_wants_no_old_answer_gets_none_of_another_question_either() {
     assert_eq!(said(with("max-age=90, no-store")).0, "semantic");
     world.handles.clock.advance(Duration::from_mins(10));
     assert_eq!(said(with("no-store")).0, "miss", "its time is over");
+}
+
+#[test]
+fn vectors_may_be_in_an_index_elsewhere() {
+    let (world, _) = world();
+    let (_, key) = world.key(&json!({}));
+    let (_, neighbour) = world.key(&json!({}));
+    let weather = question("elsewhere", "What is the weather?");
+    assert_eq!(said(world.send(openai(&key, &weather))), pair("miss", "answer 1"));
+    block_on(world.handles.defer.run_all());
+    let other = world.again("");
+    let response = other.send(openai(&key, &question("elsewhere", "How is the weather?")));
+    assert_eq!(response.headers()["x-gatelet-cache-similarity"], "0.97");
+    assert_eq!(said(response), pair("semantic", "answer 1"));
+    // Whatever the index says, an answer of another space is nobody's.
+    let asked = question("elsewhere", "How is the weather, then?");
+    assert_eq!(said(other.send(openai(&neighbour, &asked))), pair("miss", "answer 2"));
+    // Nobody has the answer any more, so the index is told to forget it.
+    world.handles.clock.advance(Duration::from_mins(11));
+    let mut no_store = openai(&neighbour, &question("elsewhere", "How was the weather?"));
+    no_store.headers_mut().insert("x-gatelet-cache", "no-store".parse().unwrap());
+    block_on(world.handles.defer.run_all());
+    let asked = world.handles.upstream.asked().len();
+    assert_eq!(said(world.send(no_store)).0, "miss");
+    block_on(world.handles.defer.run_all());
+    let paths: Vec<String> =
+        world.handles.upstream.asked()[asked..].iter().map(|asked| asked.uri.path().to_owned()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/embeddings",
+            "/collections/c/points/query",
+            "/v1/chat/completions",
+            "/collections/c/points/delete"
+        ]
+    );
 }

@@ -17,6 +17,15 @@ impl Name {
         &self.0
     }
 
+    /// What [`hex`](Self::hex) wrote.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits: Vec<u8> =
+            text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect::<Option<_>>()?;
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        Some(Self(bytes.try_into().ok().filter(|_| rest.is_empty())?))
+    }
+
     /// In hexadecimal, as stores know it.
     pub fn hex(&self) -> String {
         let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');

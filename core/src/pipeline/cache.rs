@@ -48,7 +48,7 @@ pub(super) struct Keeping {
     _flight: Option<Flight>,
     answer: Option<(Form, Bytes)>,
     /// Where the question stands among those that are compared by their meaning.
-    place: Option<Box<Place>>,
+    place: Option<(Box<Place>, Arc<Semantic>)>,
 }
 
 /// The longest wait for another's answer, between two looks.
@@ -108,8 +108,9 @@ pub(super) async fn look<'a>(
             }
         }
         if let Some(semantic) = &caching.semantic {
-            place = Box::pin(placed(core, caching, semantic, &admitted, &wish)).await;
-            if let Some(place) = &place
+            let placed = Box::pin(placed(core, caching, semantic, &admitted, &wish)).await;
+            place = placed.map(|place| (place, semantic.clone()));
+            if let Some((place, _)) = &place
                 && let Some((entry, alike)) = resembling(core, semantic, place).await
                 && fresh(&entry)
                 && let Some(again) = replay(&admitted.received, &entry)
@@ -186,13 +187,25 @@ async fn resembling(core: &Arc<Core>, semantic: &Semantic, place: &Place) -> Opt
     let policy = core.policy();
     let bounds = policy.cache_bounds();
     for _ in 0..TRIES {
-        let nearest = core.cache.nearest(&core.ports, bounds, place.space, &place.vector, semantic.threshold);
-        let (answer, alike) = nearest.await?;
+        let Place { space, vector } = place;
+        let (ports, least) = (&core.ports, semantic.threshold);
+        let nearest = match &semantic.index {
+            Some(index) => core.cache.nearest_in(ports, bounds, index, *space, vector, least).await,
+            None => core.cache.nearest(ports, bounds, *space, vector, least).await,
+        };
+        let (answer, alike) = nearest?;
         if let Some(entry) = found(core, &answer).await {
             // More digits say nothing.
             return Some((entry, (f64::from(alike) * 10_000.0).round() / 10_000.0));
         }
-        core.cache.disown(place.space, &answer);
+        match &semantic.index {
+            // It takes a while until it is gone there.
+            Some(index) => {
+                core.cache.disown_in(ports, index, answer);
+                return None;
+            }
+            None => core.cache.disown(*space, &answer),
+        }
     }
     None
 }
@@ -433,8 +446,12 @@ impl Keeping {
         target.clone_into(&mut label.target);
         label.form = form;
         core.cache.put(&core.ports, bounds, name, Entry { label, answer });
-        if let Some(place) = place {
-            core.cache.remember(&core.ports, bounds, place.space, &place.vector, name, until);
+        if let Some((place, semantic)) = place {
+            let (ports, Place { space, vector }) = (&core.ports, *place);
+            match &semantic.index {
+                Some(index) => core.cache.remember_in(ports, index, space, vector, name),
+                None => core.cache.remember(ports, bounds, space, &vector, name, until),
+            }
         }
     }
 }

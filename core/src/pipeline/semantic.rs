@@ -47,7 +47,7 @@ pub(super) async fn place(
     caller: &Arc<Caller>,
 ) -> Option<Place> {
     let words = canon::around(request, semantic.turns, &mut |bytes| naming.push(bytes))?;
-    let is_alone = core.cache.is_embedder_alone(semantic.model.as_str(), core.ports.clock.now());
+    let is_alone = core.cache.is_alone(semantic.model.as_str(), core.ports.clock.now());
     if words.trim().is_empty() || words.len() > LONGEST || is_alone {
         return None;
     }
@@ -128,7 +128,7 @@ fn is_the_models(refusal: &Refusal) -> bool {
 
 fn leave_alone(core: &Core, semantic: &Semantic, why: &str) {
     let until = core.ports.clock.now().after(ALONE);
-    core.cache.leave_embedder(semantic.model.as_str(), until);
+    core.cache.leave_alone(semantic.model.as_str(), until);
     let fault = Fault::new(FaultKind::Unavailable, "semantic", format!("{}: {why}", semantic.model));
     core.ports.log.failed("questions are not compared by their meaning for five seconds", &fault);
 }

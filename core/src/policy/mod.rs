@@ -47,7 +47,7 @@ pub use provider::{Passthrough, Provider};
 pub use recourse::{Retries, Wrong};
 pub use residency::Pin;
 pub use retention::{Retention, whose};
-pub use semantic::Semantic;
+pub use semantic::{Index, IndexKind, Semantic};
 pub use sink::{Sink, SinkWay};
 
 use crate::domain::Cidr;

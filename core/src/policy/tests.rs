@@ -684,3 +684,52 @@ providers:
     assert!(!provider.allow_private);
     assert!(matches!(policy.resolve("deepgram/nova-3"), super::Resolution::Unknown { .. }));
 }
+
+#[test]
+fn a_semantic_cache_and_its_index_are_read_and_their_mistakes_are_said() {
+    let of = |semantic: &str| {
+        format!(
+            "models: {{ m: {{ targets: openai/gpt-4o, cache: {{ ttl: 1m, semantic: {semantic} }} }}, v: openai/text-embedding-3-small }}\nproviders: {{ openai: {{ key: x }} }}"
+        )
+    };
+    let semantic =
+        |text: &str| found(&policy(&of(text)), "m").cache.clone().unwrap().semantic.clone().unwrap();
+    let plain = semantic("{ model: v }");
+    assert_eq!((plain.threshold, plain.turns, plain.billed), (0.95, 1, false));
+    assert!(plain.index.is_none());
+    let index =
+        |text: &str| semantic(&format!("{{ model: v, turns: 2, index: {text} }}")).index.clone().unwrap();
+    let qdrant = index("{ kind: qdrant, url: \"http://127.0.0.1:6333/\", private: true, collection: c }");
+    assert_eq!((&*qdrant.base, qdrant.private, qdrant.key.is_none()), ("http://127.0.0.1:6333", true, true));
+    let vectorize = index("{ kind: vectorize, account: a, index: i, key: k }");
+    assert_eq!(&*vectorize.base, "https://api.cloudflare.com/client/v4/accounts/a/vectorize/v2/indexes/i");
+    let s3 = index("{ kind: s3-vectors, region: eu-west-1, bucket: b, index: i, key: \"id:secret\" }");
+    assert_eq!(&*s3.base, "https://s3vectors.eu-west-1.api.aws");
+    for (wrong, said) in [
+        ("{}", "expected `model`"),
+        ("{ model: w }", "no model `w` in `models`"),
+        ("{ model: m }", "semantic caches lead in a ring: m -> m"),
+        ("{ model: v, threshold: 0.2 }", "expected a number from 0.5 to 1"),
+        ("{ model: v, threshold: NaN }", "expected a number from 0.5 to 1"),
+        ("{ model: v, turns: 0 }", "expected a whole number from 1 to 10"),
+        ("{ model: v, wait: 1h }", "expected a duration from 1ms to 30s"),
+        ("{ model: v, treshold: 1 }", "did you mean `threshold`?"),
+        ("{ model: v, index: { url: x } }", "expected `kind`"),
+        ("{ model: v, index: { kind: pinecone } }", "expected one of qdrant, vectorize, s3-vectors"),
+        ("{ model: v, index: { kind: qdrant, collection: c } }", "expected `url`"),
+        ("{ model: v, index: { kind: qdrant, collection: c, url: \"http://x\" } }", "begins with https://"),
+        ("{ model: v, index: { kind: qdrant, collection: a/b, url: \"https://x\" } }", "letters, digits"),
+        (
+            "{ model: v, index: { kind: qdrant, collection: c, url: \"https://x\", bucket: b } }",
+            "`bucket` means nothing",
+        ),
+        ("{ model: v, index: { kind: vectorize, account: a, index: i } }", "expected `key`"),
+        (
+            "{ model: v, index: { kind: s3-vectors, region: r, bucket: b, index: i, key: k } }",
+            "expected a pair",
+        ),
+    ] {
+        let problems = problems(&of(wrong));
+        assert!(problems.contains(said), "{wrong}: {problems}");
+    }
+}

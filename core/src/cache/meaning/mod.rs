@@ -6,7 +6,10 @@
 //! At the host a space is one segment that is written again with what is new, and others that were full and are never written
 //! again. Two processes that write at the same time lose each other's last additions there; each adds its own again with
 //! the next. What is lost costs a question, nothing else.
+//!
+//! An index elsewhere takes the place of both, where the configuration names one ([`outside`]).
 
+mod outside;
 mod segment;
 mod space;
 #[cfg(test)]
@@ -21,13 +24,14 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
 
+use self::outside::What;
 use self::segment::Segment;
 use self::space::Space;
 pub use self::vector::Vector;
 use super::{Cache, Name};
 use crate::domain::Timestamp;
-use crate::policy::CacheBounds as Bounds;
-use crate::port::Ports;
+use crate::policy::{CacheBounds as Bounds, Index};
+use crate::port::{Fault, Ports};
 
 /// The spaces that one process knows.
 #[derive(Debug, Default)]
@@ -37,7 +41,7 @@ pub(super) struct Meanings {
     turns: AtomicU64,
     /// All of them have at most so many bytes: what they had when they were counted, and what came since.
     bytes: AtomicUsize,
-    /// Models that gave no vector, and until when nobody asks them.
+    /// Models that gave no vector and indexes that failed, and until when nobody asks them.
     alone: Mutex<BTreeMap<Box<str>, Timestamp>>,
 }
 
@@ -138,14 +142,75 @@ impl Cache {
         rack.kept().unsealed.retain(|other| other != answer);
     }
 
-    /// A model that embeds is not asked until then.
-    pub fn leave_embedder(&self, model: &str, until: Timestamp) {
-        self.meanings.alone.lock().unwrap_or_else(PoisonError::into_inner).insert(model.into(), until);
+    /// As [`nearest`](Self::nearest), in an index elsewhere.
+    pub async fn nearest_in(
+        &self,
+        ports: &Ports,
+        bounds: &Bounds,
+        index: &Index,
+        space: Name,
+        vector: &Vector,
+        least: f32,
+    ) -> Option<(Name, f32)> {
+        if self.is_alone(&index.base, ports.clock.now()) {
+            return None;
+        }
+        let asked = outside::ask(ports, index, What::Nearest(&space, vector), bounds.wait).await;
+        let found = asked.unwrap_or_else(|fault| {
+            self.left(ports, index, &fault);
+            None
+        });
+        found.filter(|(_, cosine)| *cosine >= least)
     }
 
-    pub fn is_embedder_alone(&self, model: &str, now: Timestamp) -> bool {
+    /// As [`remember`](Self::remember), in an index elsewhere.
+    pub fn remember_in(
+        self: &Arc<Self>,
+        ports: &Ports,
+        index: &Arc<Index>,
+        space: Name,
+        vector: Vector,
+        answer: Name,
+    ) {
+        let (cache, ports, index) = (self.clone(), ports.clone(), index.clone());
+        let defer = ports.defer.clone();
+        defer.defer(Box::pin(async move {
+            cache.tell(&ports, &index, What::Put(&space, &vector, &answer)).await;
+        }));
+    }
+
+    /// As [`disown`](Self::disown), in an index elsewhere.
+    pub fn disown_in(self: &Arc<Self>, ports: &Ports, index: &Arc<Index>, answer: Name) {
+        let (cache, ports, index) = (self.clone(), ports.clone(), index.clone());
+        let defer = ports.defer.clone();
+        defer.defer(Box::pin(async move {
+            cache.tell(&ports, &index, What::Forget(&answer)).await;
+        }));
+    }
+
+    async fn tell(&self, ports: &Ports, index: &Index, what: What<'_>) {
+        const LIMIT: Duration = Duration::from_secs(10);
+        if self.is_alone(&index.base, ports.clock.now()) {
+            return;
+        }
+        if let Err(fault) = outside::ask(ports, index, what, LIMIT).await {
+            self.left(ports, index, &fault);
+        }
+    }
+
+    fn left(&self, ports: &Ports, index: &Index, fault: &Fault) {
+        self.leave_alone(&index.base, ports.clock.now().after(super::ALONE));
+        ports.log.failed("an index of vectors is left alone for five seconds", fault);
+    }
+
+    /// A model that embeds, or an index elsewhere, is not asked until then.
+    pub fn leave_alone(&self, whom: &str, until: Timestamp) {
+        self.meanings.alone.lock().unwrap_or_else(PoisonError::into_inner).insert(whom.into(), until);
+    }
+
+    pub fn is_alone(&self, whom: &str, now: Timestamp) -> bool {
         let alone = self.meanings.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        alone.get(model).is_some_and(|until| now < *until)
+        alone.get(whom).is_some_and(|until| now < *until)
     }
 
     /// Reads and writes at the host in the background, unless somebody does.

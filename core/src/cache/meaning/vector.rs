@@ -6,7 +6,11 @@ const MOST_NUMBERS: usize = 8_192;
 
 /// A vector of length one, filled up with noughts to whole lanes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Vector(Box<[f32]>);
+pub struct Vector {
+    numbers: Box<[f32]>,
+    /// So many are its own.
+    own: usize,
+}
 
 impl Vector {
     /// The direction of `numbers`. None: they have none, or are too many.
@@ -24,11 +28,16 @@ impl Vector {
             let scaled = (f64::from(*number) / length) as f32;
             *place = scaled;
         }
-        Some(Self(unit.into()))
+        Some(Self { numbers: unit.into(), own: numbers.len() })
     }
 
     pub fn numbers(&self) -> &[f32] {
-        &self.0
+        &self.numbers
+    }
+
+    /// Without what it was filled up with.
+    pub fn own(&self) -> &[f32] {
+        self.numbers.get(..self.own).unwrap_or_default()
     }
 }
 
