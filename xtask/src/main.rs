@@ -11,6 +11,7 @@ mod bench;
 mod catalogue;
 mod dev;
 mod fuzz_api;
+mod guards;
 mod order;
 mod project;
 mod setup;
@@ -58,6 +59,11 @@ const COMMANDS: &[Command] = &[
         name: "fuzz-api",
         does: "fuzz-api [EXAMPLES [SEED]]: thousands of calls of the admin API, made from its description",
         run: fuzz_api::run,
+    },
+    Command {
+        name: "guards",
+        does: "what the detectors find of generated data, false hits in source code, and speed",
+        run: guards::run,
     },
     Command { name: "size", does: "sizes of the artefacts, against their budgets", run: size::run },
 ];

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -31,6 +31,27 @@ pub(crate) fn api_packages() -> Result<()> {
 /// What makes sentences for the detectors, and a real analyzer to be asked.
 pub(crate) fn guard_packages() -> Result<()> {
     python_packages("requirements-guards.txt", "venv-guards", "python-guards")
+}
+
+/// The archives with the texts on which detectors are measured, and where they are. They are read and never installed: what they
+/// depend on is a hundred times as large.
+pub(crate) fn guard_texts() -> Result<PathBuf> {
+    let requirements = root().join("tests/requirements-guard-texts.txt");
+    let folder = root().join(".tools/guard-texts");
+    let stamp = Stamp::new("guard-texts", &[&requirements], "python3", &["--version"])?;
+    if !(stamp.holds() && folder.is_dir()) {
+        println!("fetching texts for the guards into .tools/guard-texts");
+        finish(
+            program("python3")
+                .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
+                .args(["--only-binary", ":all:", "--requirement"])
+                .arg(&requirements)
+                .arg("--dest")
+                .arg(&folder),
+        )?;
+        stamp.write()?;
+    }
+    Ok(folder)
 }
 
 /// Only what the Worker needs: no Python.
@@ -99,7 +120,7 @@ fn python_packages(requirements: &str, folder: &str, step: &str) -> Result<()> {
 
 /// Proof of an installation: a hash of the files that it was made from and of the installing tool's version.
 struct Stamp {
-    path: std::path::PathBuf,
+    path: PathBuf,
     value: String,
 }
 
