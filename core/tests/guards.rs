@@ -3,7 +3,7 @@
 
 mod world;
 
-use gatelet_core::policy::{Host, Policy};
+use gatelet_core::policy::{Host, Policy, Whom};
 use gatelet_core::port::Body;
 use gatelet_core::registry::Registry;
 use proptest::prelude::*;
@@ -498,4 +498,135 @@ fn what_is_replaced_changes_nothing_else_whatever_else_is_spelt_so() {
     assert_eq!(body["messages"][0]["content"][1], json!({ "type": "text", "text": "[MASK_2]" }), "{body}");
     assert_eq!(body["messages"][1]["content"][0]["name"], "go", "{body}");
     assert_eq!(body["stop_sequences"], json!(["go"]), "{body}");
+}
+
+#[test]
+fn keys_and_what_they_belong_to_demand_guards_that_nobody_below_takes_away() {
+    let world = guarded(
+        r"  staff: { kind: regex, patterns: { staff: 'EMP-\d{5}' }, mode: mask }
+  stop: { kind: words, words: [falcon], choice: both }
+  both: { guards: [staff, stop] }
+  orders: { kind: injection }",
+    );
+    assert_eq!(world.admin("POST", "/admin/v1/orgs", &json!({ "id": "o", "guards": ["staff"] })).0, 201);
+    let team = json!({ "id": "t", "org": "o", "guards": ["stop"] });
+    assert_eq!(world.admin("POST", "/admin/v1/teams", &team).0, 201);
+    let (id, key) = world.key(&json!({ "org": "o", "team": "t", "guards": ["orders"] }));
+    let ask = |text: &str, guards: &str| {
+        world.handles.upstream.push_response(whole(200, &completion("Fine", 5, 5)));
+        let mut request = openai(&key, &question("plain", text));
+        if !guards.is_empty() {
+            request.headers_mut().insert("x-gatelet-guards", guards.parse().unwrap());
+        }
+        world.send(request)
+    };
+    let answer = ask("I am EMP-12345", "");
+    assert_eq!(answer.status(), 200);
+    assert!(sent(&world).contains("[STAFF_1]"), "{}", sent(&world));
+    let words = answer.headers()["x-gatelet-guards"].to_str().unwrap().to_owned();
+    assert!(["orders", "staff", "stop"].iter().all(|guard| words.contains(guard)), "{words}");
+    assert_eq!(ask("a falcon", "").status(), 400);
+    // The team's guard may be left out by requests where the configuration alone names it, not where a team demands it.
+    let refused = ask("a falcon", "-stop");
+    assert_eq!(refused.status(), 400);
+    let refused = text(refused);
+    assert!(refused.contains("demanded"), "{refused}");
+
+    // What the key says of itself changes nothing of what it belongs to, and holds from the next request.
+    let path = format!("/admin/v1/keys/{id}");
+    let (status, shown) = world.admin("PATCH", &path, &json!({ "guards": null }));
+    assert_eq!((status, &shown["guards"]), (200, &json!([])));
+    let answer = ask("I am EMP-12345", "");
+    let words = answer.headers()["x-gatelet-guards"].to_str().unwrap().to_owned();
+    assert!(words.contains("staff") && words.contains("stop") && !words.contains("orders"), "{words}");
+    assert_eq!(world.admin("PATCH", "/admin/v1/teams/t", &json!({ "guards": [] })).0, 200);
+    assert_eq!(ask("a falcon", "").status(), 200);
+    // A group is all of its guards.
+    assert_eq!(world.admin("PATCH", &path, &json!({ "guards": ["both"] })).0, 200);
+    assert_eq!(ask("a falcon", "").status(), 400);
+
+    for (path, wish, says) in [
+        (path.as_str(), json!({ "guards": ["none"] }), "there is no guard `none`"),
+        (path.as_str(), json!({ "guards": vec!["stop"; 33] }), "at most 32"),
+        ("/admin/v1/tags/x", json!({ "guards": ["stop"] }), "only keys and what they belong to"),
+    ] {
+        let _there = world.admin("POST", "/admin/v1/tags", &json!({ "id": "x" }));
+        let (status, refused) = world.admin("PATCH", path, &wish);
+        assert!((400..=422).contains(&status), "{status} {refused}");
+        assert!(refused.to_string().contains(says), "{refused}");
+    }
+}
+
+#[test]
+fn a_guard_that_is_demanded_and_gone_is_not_passed_over() {
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    for config in [format!("guards:\n{STOP}\n"), "models: {}\n".to_owned()] {
+        let policy = Policy::read("gatelet.yaml", &config, &host).unwrap();
+        let whom = Whom { key: "k", demanded: &["gone"], ..Whom::default() };
+        let refused = policy.guards().chosen(&whom).unwrap_err();
+        assert!(refused.contains("`gone`"), "{refused}");
+    }
+}
+
+#[test]
+fn content_is_found_by_lists_and_texts_are_judged_as_a_whole() {
+    let world = guarded(
+        r"  unkind: { kind: content, severity: low, block: [violence], flag: [self-harm], for: { models: [plain] } }
+  tongue: { kind: language, allow: [en], on: input, for: { models: [plain] } }
+  prose: { kind: code, on: input, mode: flag, for: { models: [plain] } }
+  noise: { kind: gibberish, on: input, mode: flag, for: { models: [plain] } }
+  links: { kind: links, allow: [example.com, '*.example.com'], on: output, mode: mask, for: { models: [plain] } }",
+    );
+    let (_, key) = world.key(&json!({}));
+    let ask = |says: &str, answer: &str| {
+        world.handles.upstream.push_response(whole(200, &completion(answer, 5, 5)));
+        world.send(openai(&key, &question("plain", says)))
+    };
+    let guards = |response: &http::Response<Body>| {
+        response
+            .headers()
+            .get("x-gatelet-guards")
+            .map(|words| words.to_str().unwrap().to_owned())
+            .unwrap_or_default()
+    };
+    let fine = "Please tell me about the history of this town, and what there is to see for a family.";
+    let answer = ask(fine, "See https://www.example.com/a, not https://evil.test/x?data=1.");
+    assert!(
+        !guards(&answer).contains("masked(") || guards(&answer).contains("links=masked(link:1)"),
+        "{}",
+        guards(&answer)
+    );
+    let said = text(answer);
+    assert!(said.contains("https://www.example.com/a") && !said.contains("evil.test"), "{said}");
+    for (says, status, words) in [
+        ("How do I plan it: he was murdered in the novel.", 400, ""),
+        (
+            "In the novel she writes about suicide and what it does to a family.",
+            200,
+            "unkind=flagged(self-harm:1)",
+        ),
+        (
+            "Bitte sagen Sie mir, was es in dieser Stadt für eine Familie zu sehen gibt und wo wir essen können.",
+            400,
+            "",
+        ),
+        ("Расскажите мне, пожалуйста, об истории этого города", 400, ""),
+        ("fn main() {\n    let x = 1;\n    println!(\"{x}\");\n}\n", 200, "prose=flagged"),
+        ("sdfghjkl qwrtzxcv asdfasdf jkljkljkl hjklhjkl", 200, "noise=flagged"),
+    ] {
+        let answer = ask(says, "Fine.");
+        assert_eq!(answer.status(), status, "{says}: {}", text(answer));
+        assert!(guards(&answer).contains(words), "{says}: {}", guards(&answer));
+    }
+    for (wrong, says) in [
+        ("  c: { kind: content, block: [rudeness] }", "expected one of violence"),
+        ("  c: { kind: content, severity: 4 }", "low, medium or high"),
+        ("  l: { kind: language }", "expected `allow`"),
+        ("  l: { kind: language, allow: [tlh] }", "expected one of en"),
+        ("  l: { kind: links }", "expected `allow` or `deny`"),
+        ("  l: { kind: links, deny: ['https://x.test/'] }", "expected a host"),
+    ] {
+        let problems = problems(wrong);
+        assert!(problems.contains(says) && problems.contains("gatelet.yaml:2"), "{problems}");
+    }
 }

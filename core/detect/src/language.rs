@@ -77,6 +77,16 @@ pub fn identify(text: &str) -> Option<Identified> {
     Some(Identified { language: *Language::ALL.get(best)?, score: u8::try_from(score).unwrap_or(99) })
 }
 
+/// Whether most letters of a text are of another script than the languages here, and there are enough of them to say so.
+pub fn is_of_another_script(text: &str) -> bool {
+    let (mut own, mut other) = (0_u32, 0_u32);
+    for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
+        // Latin with its extensions.
+        if u32::from(letter) < 0x250 { own += 1 } else { other += 1 }
+    }
+    other >= 8 && other > own
+}
+
 fn words_of(text: &str) -> impl Iterator<Item = &[u8]> {
     let bytes = text.as_bytes();
     bytes

@@ -44,9 +44,25 @@ pub struct Finding {
 ///
 /// Kinds of [`Family::Injection`] are not looked for: they have [`injection::judge`].
 pub fn scan(text: &str, wanted: Kinds) -> Vec<Finding> {
-    let mut found = walk::walk(text, wanted);
+    let mut found = walk::walk(text, wanted, wanted);
     settle(&mut found);
     found
+}
+
+/// What [`scan`] finds of each of several sets, in one walk: each set's findings do not overlap. The sets have no family in common,
+/// so that what one of them wants hides nothing from another.
+pub fn scan_each(text: &str, sets: &[Kinds]) -> Vec<Vec<Finding>> {
+    if let [wanted] = sets {
+        return vec![scan(text, *wanted)];
+    }
+    let all = sets.iter().fold(Kinds::NONE, |all, set| all.union(*set));
+    let found = walk::walk(text, all, Kinds::NONE);
+    let of = |set: &Kinds| {
+        let mut own: Vec<Finding> = found.iter().filter(|one| set.has(one.kind)).copied().collect();
+        settle(&mut own);
+        own
+    };
+    sets.iter().map(of).collect()
 }
 
 /// Sorts, and leaves of overlapping findings the surest.

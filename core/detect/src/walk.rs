@@ -28,6 +28,8 @@ impl Word {
 pub(crate) struct Walk<'text> {
     pub(crate) text: &'text [u8],
     pub(crate) wanted: Kinds,
+    /// Kinds over whose findings the walk goes on: nobody looks for anything inside of them.
+    over: Kinds,
     /// Where the last word of each remembered sense ended, plus one; 0: never.
     seen: [usize; REMEMBERED],
     pub(crate) found: Vec<Finding>,
@@ -67,6 +69,11 @@ impl Walk<'_> {
         }
     }
 
+    /// Where to go on behind a finding of a kind; none: with what else may begin where it does.
+    pub(crate) fn past(&self, kind: Kind, end: usize) -> Option<usize> {
+        self.over.has(kind).then_some(end)
+    }
+
     fn remember(&mut self, senses: Senses, end: usize) {
         let mut bits = senses.0 & ((1 << REMEMBERED) - 1);
         while bits != 0 {
@@ -80,10 +87,10 @@ impl Walk<'_> {
 
 const NAMES: Kinds = Kinds::NONE.with(Kind::Person).with(Kind::Organisation).with(Kind::Place);
 
-pub(crate) fn walk(text: &str, wanted: Kinds) -> Vec<Finding> {
+pub(crate) fn walk(text: &str, wanted: Kinds, over: Kinds) -> Vec<Finding> {
     let bytes = text.as_bytes();
     let mut walk =
-        Walk { text: bytes, wanted, seen: [0; REMEMBERED], found: Vec::new(), last: Word::default() };
+        Walk { text: bytes, wanted, over, seen: [0; REMEMBERED], found: Vec::new(), last: Word::default() };
     let mut names = wanted.meets(NAMES).then(Names::default);
     let mut place = 0;
     while place < bytes.len() {
@@ -121,10 +128,10 @@ fn trigger(walk: &mut Walk<'_>, place: usize) -> usize {
 
 /// A word, and what begins with it. Returns where to go on.
 fn word(walk: &mut Walk<'_>, names: Option<&mut Names>, start: usize) -> usize {
-    let mut word = cut(walk.text, start);
+    let (mut word, hash) = cut(walk.text, start);
     walk.last = word;
     if word.digits == 0 && word.len() <= LONGEST {
-        word.senses = words::senses(words::hash(part(walk.text, start, word.end)));
+        word.senses = words::senses(hash);
         walk.remember(word.senses, word.end);
         walk.last = word;
     }
@@ -154,22 +161,23 @@ fn word(walk: &mut Walk<'_>, names: Option<&mut Names>, start: usize) -> usize {
     word.end
 }
 
-fn cut(text: &[u8], start: usize) -> Word {
+/// A word and its hash, as [`words::hash`] makes it.
+fn cut(text: &[u8], start: usize) -> (Word, u64) {
     let mut word = Word { start, end: start, ..Word::default() };
+    let (mut hash, mut before) = (words::SEED, 0);
     while let Some(&byte) = text.get(word.end) {
         match class(byte) {
-            Class::Letter => word.end += 1,
-            Class::Digit => {
-                word.digits += 1;
-                word.end += 1;
-            }
+            Class::Letter => {}
+            Class::Digit => word.digits += 1,
             // A second byte never begins a sign.
             Class::Beyond if byte < 0xc0 || sign(part(text, word.end, text.len())).is_none() => {
                 word.beyond += 1;
-                word.end += 1;
             }
             Class::Beyond | Class::Other | Class::Trigger => break,
         }
+        hash = words::step(hash, byte, before);
+        before = byte;
+        word.end += 1;
     }
-    word
+    (word, words::finish(hash))
 }

@@ -99,7 +99,13 @@ const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/words.bin"));
 /// Longer words mean nothing, and are not hashed whole.
 pub(crate) const LONGEST: usize = 32;
 
+/// Words of attempts to take a model's instructions away.
+pub(crate) const ORDERS: Senses =
+    Senses::FORGETS.or(Senses::EARLIER).or(Senses::ORDERS).or(Senses::SHOWS).or(Senses::SYSTEM);
+
 struct Table {
+    /// A bit for each of [`ORDERS`]' words, by a part of its hash: nearly all words have none.
+    orders: [u64; 128],
     /// A word's hash and where its senses are; 0 is an empty place.
     places: Vec<(u32, u16)>,
     senses: Vec<Senses>,
@@ -108,15 +114,35 @@ struct Table {
 
 /// What a word means, by its hash.
 pub(crate) fn senses(hash: u64) -> Senses {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(Table::build).find(hash)
+    Table::get().find(hash)
+}
+
+/// What a word means that is one of [`ORDERS`], by its hash; nothing of others.
+pub(crate) fn orders(hash: u64) -> Senses {
+    let table = Table::get();
+    let (place, bit) = Table::order(hash);
+    if table.orders.get(place).is_none_or(|bits| bits & bit == 0) {
+        return Senses::NONE;
+    }
+    let senses = table.find(hash);
+    if senses.meets(ORDERS) { senses } else { Senses::NONE }
 }
 
 impl Table {
+    fn get() -> &'static Self {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        TABLE.get_or_init(Table::build)
+    }
+
+    fn order(hash: u64) -> (usize, u64) {
+        ((hash >> 46) as usize & 127, 1 << (hash >> 40 & 63))
+    }
+
     fn build() -> Self {
         // Half of a word is its neighbour's, so this is some three times as many places as words.
         let size = (PACKED.len() / 4 * 3).next_power_of_two();
-        let mut table = Self { places: vec![(0, 0); size], senses: vec![Senses::NONE], mask: size - 1 };
+        let mut table =
+            Self { orders: [0; 128], places: vec![(0, 0); size], senses: vec![Senses::NONE], mask: size - 1 };
         each(PACKED, |sense, word| table.insert(hash(word), Senses::named(sense)));
         table
     }
@@ -125,8 +151,14 @@ impl Table {
         let place = self.place(hash);
         let Some(&(_, old)) = self.places.get(place) else { return };
         let all = self.senses.get(usize::from(old)).copied().unwrap_or_default().or(sense);
-        // There are some hundred combinations: a list is enough.
-        let index = self.senses.iter().position(|known| *known == all).unwrap_or_else(|| {
+        if sense.meets(ORDERS) {
+            let (place, bit) = Self::order(hash);
+            if let Some(bits) = self.orders.get_mut(place) {
+                *bits |= bit;
+            }
+        }
+        // There are some hundred combinations, and mostly it is the one that the word before had.
+        let index = self.senses.iter().rposition(|known| *known == all).unwrap_or_else(|| {
             self.senses.push(all);
             self.senses.len() - 1
         });
@@ -183,7 +215,7 @@ fn tag(hash: u64) -> u32 {
 
 pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// One byte more of a word, small letters as capitals. UTF-8's second bytes of `À` to `Þ` come out as those of `à` to `þ`.
+/// One byte more of a word, capitals as small letters. UTF-8's second bytes of `À` to `Þ` come out as those of `à` to `þ`.
 pub(crate) fn step(hash: u64, byte: u8, before: u8) -> u64 {
     let byte = match byte {
         b'A'..=b'Z' => byte | 32,

@@ -90,6 +90,12 @@ impl Caller {
         names.map(String::as_str)
     }
 
+    /// The guards that the key and what it belongs to demand, by name. Each only adds: nothing takes away what another demands.
+    pub fn guards(&self) -> impl Iterator<Item = &str> {
+        let scopes = self.documents().filter_map(Document::scope);
+        self.key.guards.iter().chain(scopes.flat_map(|scope| &scope.guards)).map(String::as_str)
+    }
+
     /// With newer documents; none: it belongs to something else by now, or is gone.
     #[must_use]
     pub fn with(&self, newer: Vec<Stood>) -> Option<Self> {

@@ -231,6 +231,9 @@ pub struct Key {
     /// Where its requests may go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residency: Option<Residency>,
+    /// Guards of the policy, or groups of them, that judge its requests beside those that the policy itself names for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
@@ -351,6 +354,7 @@ impl Key {
             customers: None,
             aliases: BTreeMap::new(),
             residency: None,
+            guards: Vec::new(),
             tags: Vec::new(),
             metadata: serde_json::Map::new(),
             state: KeyState::Active,

@@ -180,6 +180,9 @@ pub struct Scope {
     /// Where its requests may go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residency: Option<Residency>,
+    /// Guards of the policy, or groups of them, that judge the requests of all its keys, whatever those say themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<String>,
     /// What keys may be that others make: of teams and organisations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceilings: Option<Ceilings>,
@@ -221,6 +224,7 @@ impl Scope {
             customers: None,
             aliases: BTreeMap::new(),
             residency: None,
+            guards: Vec::new(),
             ceilings: None,
             metadata: serde_json::Map::new(),
             state: ScopeState::Active,

@@ -5,13 +5,15 @@ use gatelet_wire::sort::sort_by;
 use super::Action;
 use super::case::Case;
 use super::note::Direction;
-use super::scan::{Finding, Scan};
+use super::scan::{Board, Finding, Scan};
 
 /// A text that comes in pieces and leaves in pieces: what is safe leaves at once, and what may yet become part of
 /// something waits.
 #[derive(Debug)]
 pub(super) struct Channel {
     readers: Vec<Reader>,
+    /// What guards share, and whether the text waits for what it says.
+    boards: Vec<(bool, Board)>,
     /// What has not left.
     pending: String,
     /// Where it begins.
@@ -29,20 +31,30 @@ struct Reader {
     scan: Scan,
 }
 
+/// Adds to what is shared. Who only watches must not let others' text wait, and the other way round.
+fn share(boards: &mut Vec<(bool, Board)>, holds: bool, board: Board) {
+    let mut left = Some(board);
+    for (_, known) in boards.iter_mut().filter(|(other, _)| *other == holds) {
+        left = left.and_then(|board| known.join(board));
+    }
+    boards.extend(left.map(|board| (holds, board)));
+}
+
 impl Channel {
     pub(super) fn new(readers: Vec<(usize, bool, Scan)>) -> Self {
-        let readers = readers.into_iter().map(|(guard, holds, scan)| Reader { guard, holds, scan });
-        Self {
-            readers: readers.collect(),
-            pending: String::new(),
-            base: 0,
-            found: Vec::new(),
-            changed: false,
+        let mut own = Vec::new();
+        let mut boards: Vec<(bool, Board)> = Vec::new();
+        for (guard, holds, scan) in readers {
+            match scan.into_board(guard) {
+                Ok(board) => share(&mut boards, holds, board),
+                Err(scan) => own.push(Reader { guard, holds, scan }),
+            }
         }
+        Self { readers: own, boards, pending: String::new(), base: 0, found: Vec::new(), changed: false }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.readers.is_empty()
+        self.readers.is_empty() && self.boards.is_empty()
     }
 
     /// Bytes that wait.
@@ -57,13 +69,16 @@ impl Channel {
         }
         self.pending.push_str(text);
         self.read(|scan, found| scan.push(text, found));
-        let holding = self.readers.iter().filter(|reader| reader.holds);
-        let settled = holding.map(|reader| reader.scan.settled()).min();
+        self.boards.iter_mut().for_each(|(_, board)| board.push(text, &mut self.found));
+        let holding = self.readers.iter().filter(|reader| reader.holds).map(|reader| reader.scan.settled());
+        let boards = self.boards.iter().filter(|(holds, _)| *holds).map(|(_, board)| board.settled());
+        let settled = holding.chain(boards).min();
         self.pass(settled.unwrap_or(usize::MAX), case, out);
     }
 
     pub(super) fn finish(&mut self, case: &mut Case, out: &mut String) {
         self.read(Scan::finish);
+        self.boards.iter_mut().for_each(|(_, board)| board.finish(&mut self.found));
         self.pass(usize::MAX, case, out);
     }
 

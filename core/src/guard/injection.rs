@@ -17,7 +17,7 @@ pub(super) struct InjectionMachine {
 }
 
 /// Bytes that are judged together: several of the classifier's windows.
-const BLOCK: usize = 4_096;
+const BLOCK: usize = 8_192;
 /// Bytes of a block that the next one begins with: more than one window of words.
 const OVERLAP: usize = 1_024;
 

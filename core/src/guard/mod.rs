@@ -5,11 +5,14 @@
 //! a machine that takes text in pieces: whole texts go through the same machines in one piece, so that a stream, however
 //! it is cut, is judged as the whole would be. [`Case`] is one request's: its guards, what they found, and what they hid.
 
+mod block;
 mod case;
 mod channel;
+mod content;
 pub mod external;
 mod injection;
 mod json;
+mod links;
 mod mask;
 mod note;
 mod pattern;
@@ -29,8 +32,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use block::Whole;
 pub use case::{Blocked, Case, Found, Sampled};
 pub use external::External;
+pub use links::Hosts;
 pub use mask::{Masking, Style};
 pub use note::{Direction, Note, Outcome};
 pub use pattern::Pattern;

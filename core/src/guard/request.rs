@@ -120,7 +120,7 @@ impl Case {
             if let Check::Texts(detector) = &rule.check
                 && rule.reads(before.site, self.direction)
                 && detector.reads(before.site)
-                && !matches!(detector, Detector::Length(..))
+                && !matches!(detector, Detector::Length(..) | Detector::Whole(..))
             {
                 let over = |span: &super::Span| span.start < tail.len() && span.end > tail.len();
                 let all =

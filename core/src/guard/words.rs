@@ -104,6 +104,23 @@ impl Words {
 }
 
 impl Tree {
+    /// Where a letter of ASCII leads that nothing precedes; 0: nowhere.
+    fn begins(&self, byte: u8) -> u32 {
+        let small = if self.folds { byte.to_ascii_lowercase() } else { byte };
+        self.root.get(usize::from(small)).copied().unwrap_or(0)
+    }
+
+    /// Whether a term ends with a letter, or may have one behind it that begins with this byte.
+    fn goes_on(&self, node: u32, byte: u8) -> bool {
+        let Some(node) = self.nodes.get(node as usize).filter(|node| !node.term && byte.is_ascii()) else {
+            return true;
+        };
+        let small = char::from(if self.folds { byte.to_ascii_lowercase() } else { byte });
+        let ways = self.ways.get(node.first as usize..(node.first + node.count) as usize);
+        // What folds to a letter of ASCII is no ASCII itself: `K` of kelvin.
+        ways.unwrap_or_default().iter().any(|(letter, _)| *letter == small)
+    }
+
     fn find_ways_back(&mut self) {
         let mut open = VecDeque::from([0_u32]);
         while let Some(at) = open.pop_front() {
@@ -160,17 +177,15 @@ pub struct WordMachine {
 
 impl Scanner for WordMachine {
     fn push(&mut self, text: &str, out: &mut Vec<Span>) {
-        for letter in text.chars() {
-            if self.node == 0 && self.ended.is_empty() && letter.is_ascii() {
-                // Most letters begin no term.
-                let small = if self.tree.folds { letter.to_ascii_lowercase() } else { letter };
-                if self.tree.root.get(small as usize) == Some(&0) {
-                    self.last = Some(letter);
-                    self.at += 1;
-                    continue;
-                }
+        let mut rest = text;
+        loop {
+            if self.node == 0 && self.ended.is_empty() {
+                rest = self.skip(rest);
             }
+            let mut letters = rest.chars();
+            let Some(letter) = letters.next() else { break };
             self.step(letter, out);
+            rest = letters.as_str();
         }
     }
 
@@ -185,6 +200,30 @@ impl Scanner for WordMachine {
 }
 
 impl WordMachine {
+    /// Goes on to where a term may begin: most letters begin none, and most that do are followed by another one.
+    fn skip<'t>(&mut self, text: &'t str) -> &'t str {
+        let bytes = text.as_bytes();
+        let mut joined = self.last.is_some_and(is_word);
+        let begins = |joined: bool, byte: u8, next: Option<&u8>| {
+            let child = self.tree.begins(byte);
+            child != 0
+                && !(joined && self.tree.whole)
+                && next.is_none_or(|next| self.tree.goes_on(child, *next))
+        };
+        let mut skipped = 0;
+        while let Some(&byte) = bytes.get(skipped).filter(|byte| byte.is_ascii()) {
+            if begins(joined, byte, bytes.get(skipped + 1)) {
+                break;
+            }
+            joined = is_word(char::from(byte));
+            skipped += 1;
+        }
+        let (passed, rest) = text.split_at_checked(skipped).unwrap_or((text, ""));
+        self.last = passed.chars().next_back().or(self.last);
+        self.at += passed.len();
+        rest
+    }
+
     fn step(&mut self, letter: char, out: &mut Vec<Span>) {
         if self.tree.whole && is_word(letter) {
             self.ended.clear();

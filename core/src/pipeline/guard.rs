@@ -68,7 +68,8 @@ pub(super) fn chosen(
 ) -> Result<Vec<Arc<Guard>>, Refusal> {
     let guards = policy.guards();
     let asks = received.arrived.knobs.guards.as_deref();
-    if guards.is_empty() && asks.is_none() {
+    let demanded: Vec<&str> = caller.guards().collect();
+    if guards.is_empty() && asks.is_none() && demanded.is_empty() {
         return Ok(Vec::new());
     }
     let key = &caller.key;
@@ -80,9 +81,11 @@ pub(super) fn chosen(
         tags: &key.tags,
         more_tags: &received.arrived.knobs.tags,
         model,
+        demanded: &demanded,
         asks,
     };
-    let refused = |problem| Refusal::Invalid { param: "x-gatelet-guards".to_owned(), problem };
+    let param = if asks.is_some() { "x-gatelet-guards" } else { "guards" };
+    let refused = |problem| Refusal::Invalid { param: param.to_owned(), problem };
     guards.chosen(&whom).map_err(refused)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
+use super::detector::{board, content, language, links, patterns, score, whole, words};
 use super::document::duration;
 use super::node;
 use super::read::{At, Fields, Reader, Spot};
@@ -15,7 +16,7 @@ use crate::domain::Secret;
 use crate::guard::external::SERVICES;
 use crate::guard::{
     Action, Attached, Check, Choice, Detector, External, Guard, Masking, Pattern, Permit, Sites, Style,
-    TEMPLATES, ToolRule, ToolRules, When, WordRules, Words,
+    TEMPLATES, ToolRule, ToolRules, When, Whole,
 };
 
 /// All guards of a policy.
@@ -37,6 +38,8 @@ pub struct Whom<'a> {
     pub tags: &'a [String],
     pub more_tags: &'a [String],
     pub model: &'a str,
+    /// What the key and those that it belongs to demand, by name.
+    pub demanded: &'a [&'a str],
     /// What the request asks for, in the words of its header: names, with a `-` before those that it wants to do without.
     pub asks: Option<&'a str>,
 }
@@ -56,11 +59,15 @@ impl Guards {
 
     /// The guards that a name means: one, or those of a group.
     pub fn named(&self, name: &str) -> Option<Vec<Arc<Guard>>> {
+        Some(self.members(name)?.into_iter().filter_map(|name| self.get(name).cloned()).collect())
+    }
+
+    /// The names of the guards that a name means.
+    fn members(&self, name: &str) -> Option<Vec<&str>> {
         if let Some(guard) = self.get(name) {
-            return Some(vec![guard.clone()]);
+            return Some(vec![&*guard.name]);
         }
-        let group = self.groups.get(name)?;
-        Some(group.iter().filter_map(|name| self.get(name).cloned()).collect())
+        Some(self.groups.get(name)?.iter().map(|name| &**name).collect())
     }
 
     /// The guards of one request, in their order.
@@ -68,7 +75,16 @@ impl Guards {
     /// # Errors
     /// What the request asks for and may not have, in a sentence.
     pub fn chosen(&self, whom: &Whom<'_>) -> Result<Vec<Arc<Guard>>, String> {
+        let mut demanded: Vec<&str> = Vec::new();
         let mut chosen: Vec<bool> = self.list.iter().map(|guard| whom.is_of(&guard.attached)).collect();
+        for name in whom.demanded {
+            // What was there when it was demanded and is gone is not passed over.
+            let Some(named) = self.members(name) else { return Err(demands_none(name)) };
+            demanded.extend(named);
+        }
+        for (guard, chosen) in self.list.iter().zip(&mut chosen) {
+            *chosen |= demanded.contains(&&*guard.name);
+        }
         for word in whom.asks.into_iter().flat_map(|asks| asks.split(',')).map(str::trim) {
             let (name, wanted) = match word.strip_prefix('-') {
                 Some(name) => (name.trim(), false),
@@ -83,6 +99,12 @@ impl Guards {
                     continue;
                 };
                 let Some(now) = chosen.get_mut(place).filter(|now| **now != wanted) else { continue };
+                if !wanted && demanded.contains(&&*guard.name) {
+                    return Err(format!(
+                        "the guard `{}` is demanded by the key, or by what it belongs to",
+                        guard.name
+                    ));
+                }
                 let may = if wanted { guard.choice.adds() } else { guard.choice.drops() };
                 if !may {
                     let verb = if wanted { "asked for" } else { "left out" };
@@ -94,6 +116,12 @@ impl Guards {
         let chosen = self.list.iter().zip(chosen).filter(|(_, chosen)| *chosen);
         Ok(chosen.map(|(guard, _)| guard.clone()).collect())
     }
+}
+
+fn demands_none(name: &str) -> String {
+    format!(
+        "the key, or what it belongs to, demands a guard `{name}`, and there is none of that name any more"
+    )
 }
 
 impl Whom<'_> {
@@ -125,7 +153,7 @@ const COMMON: [&str; 17] = [
     "sample", "replace", "restore", "salt", "for", "choice",
 ];
 /// What is of one kind or of a few.
-const OWN: [&str; 17] = [
+const OWN: [&str; 20] = [
     "message",
     "patterns",
     "words",
@@ -139,6 +167,9 @@ const OWN: [&str; 17] = [
     "flag",
     "shadow",
     "score",
+    "severity",
+    "allow",
+    "deny",
     "rules",
     "otherwise",
     "url",
@@ -146,18 +177,18 @@ const OWN: [&str; 17] = [
 ];
 const FOR: [&str; 5] = ["organisations", "teams", "keys", "tags", "models"];
 const RULE: [&str; 4] = ["tool", "arguments", "permit", "set"];
-const PATTERN: [&str; 3] = ["pattern", "mode", "longest"];
+pub(super) const PATTERN: [&str; 3] = ["pattern", "mode", "longest"];
 
-const KINDS: &str = "regex, words, length, pii, secrets, injection, tools, or a service";
+const KINDS: &str = "regex, words, length, pii, secrets, injection, content, language, code, gibberish, links, tools, or a service";
 
 /// A definition and those that it is like, the nearest first.
-struct Chain<'n> {
+pub(super) struct Chain<'n> {
     fields: Vec<Fields<'n>>,
-    spot: Spot,
+    pub(super) spot: Spot,
 }
 
 impl<'n> Chain<'n> {
-    fn get(&self, key: &str) -> Option<&At<'n>> {
+    pub(super) fn get(&self, key: &str) -> Option<&At<'n>> {
         self.fields.iter().find_map(|fields| fields.get(key))
     }
 }
@@ -380,6 +411,15 @@ fn check(
             Some(Check::Texts(Detector::Length("length".into(), most)))
         }
         "pii" | "secrets" => Some(Check::Texts(board(reader, kind, chain, actions))),
+        "content" => Some(Check::Texts(content(reader, chain, actions))),
+        "language" => {
+            let at = needed(reader, chain, "allow", "languages, such as en")?;
+            let languages = at.list().iter().filter_map(|at| language(reader, at)).collect();
+            Some(whole("language", Whole::Language(languages)))
+        }
+        "code" => Some(whole("code", Whole::Code(score(reader, chain).unwrap_or(50)))),
+        "gibberish" => Some(whole("gibberish", Whole::Gibberish(score(reader, chain).unwrap_or(50)))),
+        "links" => links(reader, chain).map(Check::Texts),
         "injection" => {
             let least = score(reader, chain).unwrap_or(Detector::INJECTION);
             Some(Check::Texts(Detector::Injection(least)))
@@ -397,7 +437,7 @@ fn check(
     }
 }
 
-fn needed<'c, 'n>(
+pub(super) fn needed<'c, 'n>(
     reader: &mut Reader<'_>,
     chain: &'c Chain<'n>,
     key: &str,
@@ -408,111 +448,6 @@ fn needed<'c, 'n>(
         reader.note(&chain.spot, format!("expected `{key}`: {what}"));
     }
     at
-}
-
-fn patterns(
-    reader: &mut Reader<'_>,
-    name: &Arc<str>,
-    chain: &Chain<'_>,
-    actions: &mut Vec<(Arc<str>, Action)>,
-) -> Option<Vec<(Arc<str>, Pattern)>> {
-    const MOST: usize = 200;
-    let at = needed(reader, chain, "patterns", "regular expressions, by the names of what they find")?;
-    let entries: Vec<(Arc<str>, At<'_>)> = if at.is_scalar() || at.is_list() {
-        at.list().into_iter().map(|at| (name.clone(), at)).collect()
-    } else {
-        reader.entries(at)?.into_iter().map(|(name, at)| (name.into(), at)).collect()
-    };
-    if entries.is_empty() || entries.len() > MOST {
-        reader.note(&at.spot, format!("expected from 1 to {MOST} patterns"));
-        return None;
-    }
-    let mut patterns = Vec::new();
-    for (kind, at) in entries {
-        let (text, spot, longest) = if at.is_scalar() {
-            (reader.verbatim(&at)?, at.spot.clone(), None)
-        } else {
-            let fields = reader.fields(&at, &PATTERN, &[])?;
-            let Some(text) = fields.get("pattern") else {
-                reader.note(&at.spot, "expected `pattern`");
-                return None;
-            };
-            let modes = "block, mask, flag or shadow";
-            if let Some(mode) = fields.get("mode").and_then(|at| reader.parsed(at, modes, Action::read)) {
-                actions.push((kind.clone(), mode));
-            }
-            let bytes =
-                |text: &str| text.parse().ok().filter(|most| (1..=Pattern::MOST_LONGEST).contains(most));
-            let expected = format!("a number of bytes from 1 to {}", Pattern::MOST_LONGEST);
-            let longest = fields.get("longest").and_then(|at| reader.parsed(at, &expected, bytes));
-            (reader.verbatim(text)?, text.spot.clone(), longest)
-        };
-        match Pattern::read(&text, longest.unwrap_or(Pattern::LONGEST)) {
-            Ok(pattern) => patterns.push((kind, pattern)),
-            Err(problem) => reader.note(&spot, format!("not a pattern that can be looked for: {problem}")),
-        }
-    }
-    Some(patterns)
-}
-
-fn words(reader: &mut Reader<'_>, name: &Arc<str>, chain: &Chain<'_>) -> Option<Detector> {
-    let at = needed(reader, chain, "words", "a list of terms")?;
-    let list = at.list();
-    let terms: Vec<String> = list.iter().filter_map(|at| reader.text(at, "a term")).collect();
-    let letters: usize = terms.iter().map(String::len).sum();
-    if terms.is_empty() || terms.len() > Words::MOST_TERMS || letters > Words::MOST_LETTERS {
-        let most = (Words::MOST_TERMS, Words::MOST_LETTERS);
-        reader.note(&at.spot, format!("expected from 1 to {} terms of {} bytes in all", most.0, most.1));
-        return None;
-    }
-    if let Some(long) = terms.iter().position(|term| term.len() > Words::LONGEST || term.is_empty()) {
-        let spot = list.get(long).map_or_else(|| at.spot.clone(), |at| at.spot.clone());
-        reader.note(&spot, format!("expected a term of 1 to {} bytes", Words::LONGEST));
-        return None;
-    }
-    let mut flag = |key: &str| {
-        chain.get(key).and_then(|at| reader.parsed(at, "true or false", |text| text.parse().ok()))
-    };
-    let rules =
-        WordRules { folds: flag("ignore_case").unwrap_or(true), whole: flag("whole_words").unwrap_or(true) };
-    let kind = chain.get("name").and_then(|at| reader.text(at, "a name for what is found"));
-    let kind = kind.map_or_else(|| name.clone(), Into::into);
-    Some(Detector::Words(kind, Words::new(terms.iter().map(String::as_str), rules)))
-}
-
-/// What the gateway itself can find.
-fn board(
-    reader: &mut Reader<'_>,
-    family: &str,
-    chain: &Chain<'_>,
-    actions: &mut Vec<(Arc<str>, Action)>,
-) -> Detector {
-    let known: Vec<&str> = Detector::board_kinds(family);
-    let expected = format!("one of {}", known.join(", "));
-    let mut wanted: Vec<&'static str> = Vec::new();
-    let lists = [
-        ("kinds", None),
-        ("block", Some(Action::Block)),
-        ("mask", Some(Action::Mask)),
-        ("flag", Some(Action::Flag)),
-        ("shadow", Some(Action::Shadow)),
-    ];
-    for (key, action) in lists {
-        for at in chain.get(key).map(At::list).unwrap_or_default() {
-            let named = |text: &str| Detector::board_kind(family, text);
-            let Some(kind) = reader.parsed(&at, &expected, named) else { continue };
-            wanted.push(kind);
-            actions.extend(action.map(|action| (Arc::from(kind), action)));
-        }
-    }
-    let least = score(reader, chain).unwrap_or(50);
-    Detector::board(family, &wanted, least)
-}
-
-fn score(reader: &mut Reader<'_>, chain: &Chain<'_>) -> Option<u8> {
-    let at = chain.get("score")?;
-    let percent = |text: &str| text.trim_end_matches('%').parse::<u8>().ok().filter(|score| *score <= 100);
-    reader.parsed(at, "how sure it must be, from 0% to 100%", percent)
 }
 
 fn tool_rules(reader: &mut Reader<'_>, chain: &Chain<'_>) -> Option<ToolRules> {

@@ -10,6 +10,7 @@ mod check;
 mod compile;
 mod content;
 mod declare;
+mod detector;
 mod document;
 mod extras;
 mod fetch;

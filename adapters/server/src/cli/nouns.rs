@@ -272,6 +272,9 @@ pub struct More {
     /// A provider that requests may go to; once for each. Without it every one
     #[arg(long = "provider", value_name = "PROVIDER")]
     pub providers: Vec<String>,
+    /// A guard that judges its requests beside those that the configuration demands; once for each. Empty: none of its own
+    #[arg(long = "guard", value_name = "GUARD")]
+    pub guards: Vec<String>,
     /// Anything of yours, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub metadata: Option<String>,

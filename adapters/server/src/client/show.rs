@@ -40,9 +40,10 @@ fn titles(names: &[&str]) -> Vec<String> {
 
 /// One key with each of its limits.
 pub(super) fn key(key: &Value) -> String {
-    let mut rows = fields(key, &["models", "tags"]);
+    let mut rows = fields(key, &["models", "tags", "guards"]);
     rows.insert(3.min(rows.len()), pair("models", models_of(key)));
     rows.push(pair("tags", list(&key["tags"])));
+    rows.push(pair("guards", list(&key["guards"])));
     of_limits(&mut rows, key);
     table(&rows)
 }

@@ -271,7 +271,8 @@ fn at_limit_of(text: &str) -> Result<Value, WrongUsage> {
 }
 
 fn add(fields: &mut Fields, more: More) -> Result<()> {
-    let More { customers, customer_template, model_aliases, regions, providers, metadata, set } = more;
+    let More { customers, customer_template, model_aliases, regions, providers, guards, metadata, set } =
+        more;
     let mut aliases = Fields::new();
     for said in model_aliases {
         let (name, model) = said.split_once('=').ok_or_else(|| {
@@ -291,6 +292,7 @@ fn add(fields: &mut Fields, more: More) -> Result<()> {
         let none = pins.values().all(Value::is_null);
         fields.insert("residency".to_owned(), if none { Value::Null } else { Value::Object(pins) });
     }
+    lists(fields, [("guards", guards)]);
     if customers.is_some() || customer_template.is_some() {
         let mut said = Fields::new();
         texts(&mut said, [("allow", customers), ("template", customer_template)]);

@@ -19,8 +19,8 @@ const LONGEST: usize = 24;
 /// A word as it was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token {
-    /// FNV-1a of its letters.
-    hash: u64,
+    /// The features of the word, of it behind the one before, and behind the two before.
+    buckets: [u16; 3],
     pub(super) senses: Senses,
     start: usize,
     end: usize,
@@ -35,7 +35,7 @@ fn constant(place: usize) -> f32 {
 
 /// Judges by windows; the worst one is the text's.
 pub(super) fn judge(text: &str, source: Source) -> Judgement {
-    let mut scorer = Scorer { seen: vec![0; BUCKETS / 64], used: Vec::with_capacity(3 * WINDOW) };
+    let mut scorer = Scorer { seen: [0; BUCKETS / 64] };
     let mut worst = (f32::NEG_INFINITY, "classifier", 0, text.len());
     let mut window: Vec<Token> = Vec::with_capacity(WINDOW);
     let mut fresh = 0;
@@ -71,117 +71,170 @@ pub(super) fn judge(text: &str, source: Source) -> Judgement {
 
 struct Scorer {
     /// A bit for each bucket that the window has.
-    seen: Vec<u64>,
-    used: Vec<u16>,
+    seen: [u64; BUCKETS / 64],
 }
 
 impl Scorer {
     /// The weights' sum over the distinct features, by the root of how many there are.
     fn linear(&mut self, window: &[Token]) -> f32 {
-        let (mut one, mut two) = (0_u64, 0_u64);
-        let mut sum = 0_i32;
-        for token in window {
-            let hash = token.hash;
-            sum += self.take(hash);
-            if one != 0 {
-                sum += self.take(one.wrapping_mul(3).wrapping_add(hash));
+        let (mut sum, mut count) = (0, 0_u16);
+        // What stands before the window is none of its features.
+        for (place, token) in window.iter().enumerate() {
+            for bucket in token.buckets.iter().take(place + 1) {
+                let (bits, bit) = self.bit(*bucket);
+                if *bits & bit == 0 {
+                    *bits |= bit;
+                    count += 1;
+                    sum += WEIGHTS
+                        .get(12 + usize::from(*bucket))
+                        .map_or(0, |weight| i32::from(weight.cast_signed()));
+                }
             }
-            if two != 0 {
-                sum += self.take(two.wrapping_mul(5).wrapping_add(one.wrapping_mul(3)).wrapping_add(hash));
-            }
-            (two, one) = (one, hash);
         }
-        let count = u16::try_from(self.used.len()).unwrap_or(u16::MAX).max(12);
-        for bucket in self.used.drain(..) {
-            if let Some(bits) = self.seen.get_mut(usize::from(bucket) / 64) {
-                *bits = 0;
+        for token in window {
+            for bucket in token.buckets {
+                *self.bit(bucket).0 = 0;
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "at most 288 weights of eight bits")]
         let sum = sum as f32;
-        sum * constant(0) / f32::from(count).sqrt() + constant(1)
+        sum * constant(0) / f32::from(count.max(12)).sqrt() + constant(1)
     }
 
-    /// A feature's weight the first time that it comes.
-    fn take(&mut self, hash: u64) -> i32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the bucket")]
-        let bucket = words::finish(hash) as u16;
-        let bit = 1 << (bucket % 64);
-        match self.seen.get_mut(usize::from(bucket) / 64) {
-            Some(bits) if *bits & bit == 0 => {
-                *bits |= bit;
-                self.used.push(bucket);
-                WEIGHTS.get(12 + usize::from(bucket)).map_or(0, |weight| i32::from(weight.cast_signed()))
-            }
+    fn bit(&mut self, bucket: u16) -> (&mut u64, u64) {
+        // There are as many as sixteen bits can say.
+        (&mut self.seen[usize::from(bucket) / 64], 1 << (bucket % 64))
+    }
+}
+
+/// FNV-1a, one byte more.
+fn more(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// What ASCII is read as, as [`read`] says it; 0: a gap.
+const ASCII: [u8; 128] = {
+    let mut table = [0; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'\'' => byte,
+            b'A'..=b'Z' => byte | 32,
             _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// The word that is being read.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// Its letters as they are meant, as far as they fit.
+    word: [u8; LONGEST],
+    length: usize,
+    /// All its bytes; more than fit is only counted.
+    whole: usize,
+    hash: u64,
+    start: usize,
+    digits: usize,
+    letters: usize,
+    /// All so far is ASCII.
+    latin: bool,
+}
+
+impl Reading {
+    const NEW: Self = Self {
+        word: [0; LONGEST],
+        length: 0,
+        whole: 0,
+        hash: words::SEED,
+        start: 0,
+        digits: 0,
+        letters: 0,
+        latin: true,
+    };
+
+    fn add(&mut self, piece: &[u8], place: usize) {
+        if self.whole == 0 {
+            self.start = place;
         }
+        self.whole += piece.len();
+        if self.length + piece.len() <= LONGEST && self.length + piece.len() == self.whole {
+            for byte in piece {
+                if let Some(slot) = self.word.get_mut(self.length) {
+                    *slot = *byte;
+                }
+                self.length += 1;
+                self.hash = more(self.hash, *byte);
+            }
+        }
+    }
+
+    fn add_ascii(&mut self, byte: u8, place: usize) {
+        self.digits += usize::from(byte.is_ascii_digit());
+        self.letters += usize::from(byte.is_ascii_lowercase());
+        self.add(&[byte], place);
+    }
+
+    /// The word's hash as a feature, and what it means.
+    fn close(&self) -> (u64, Senses) {
+        let word = self.word.get(..self.length).unwrap_or_default();
+        if self.digits > 0 && self.letters > 0 {
+            // `1gn0r3` is read as `ignore` if that is a word of an attempt.
+            let hash = word.iter().fold(words::SEED, |hash, byte| more(hash, leet(*byte)));
+            let senses = words::orders(words::finish(hash));
+            if senses != Senses::NONE {
+                return (hash, senses);
+            }
+        }
+        let number = self.letters == 0 && self.digits == self.length;
+        let hash = if number { more(words::SEED, b'0') } else { self.hash };
+        (hash, words::orders(words::finish(hash)))
     }
 }
 
 /// Reads words of letters and digits as they are meant.
 fn read_words(text: &str, mut each: impl FnMut(Token)) {
-    let mut word = [0_u8; LONGEST];
-    let (mut length, mut start, mut digits, mut letters, mut latin) = (0, 0, 0, 0, true);
-    let mut whole = 0_usize;
-    let mut close = |word: &[u8], whole: usize, start: usize, end: usize, digits: usize, letters: usize| {
-        if whole > 0 {
-            each(token(word, start, end, digits, letters));
+    // The hashes of the two words before.
+    let (mut one, mut two) = (0_u64, 0_u64);
+    let mut close = |reading: &mut Reading, end: usize| {
+        if reading.whole > 0 {
+            let (hash, senses) = reading.close();
+            let pair = one.wrapping_mul(3).wrapping_add(hash);
+            let triple = two.wrapping_mul(5).wrapping_add(pair);
+            #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the bucket")]
+            let buckets = [hash, pair, triple].map(|hash| words::finish(hash) as u16);
+            each(Token { buckets, senses, start: reading.start, end });
+            (two, one) = (one, hash);
         }
+        // Its letters need not be wiped.
+        *reading = Reading { word: reading.word, ..Reading::NEW };
     };
-    for (place, letter) in text.char_indices() {
-        let mut bytes = [0; 4];
-        let piece: &[u8] = match read(letter, latin && letters > 0) {
-            Read::Nothing => continue,
-            Read::Gap => {
-                close(word.get(..length).unwrap_or_default(), whole, start, place, digits, letters);
-                (length, digits, letters, latin, whole) = (0, 0, 0, true, 0);
-                continue;
+    let mut reading = Reading::NEW;
+    let mut place = 0;
+    while let Some(&byte) = text.as_bytes().get(place) {
+        if let Some(&meant) = ASCII.get(usize::from(byte)) {
+            if meant == 0 {
+                close(&mut reading, place);
+            } else {
+                reading.add_ascii(meant, place);
             }
-            Read::Ascii(byte) => {
-                digits += usize::from(byte.is_ascii_digit());
-                letters += usize::from(byte.is_ascii_lowercase());
-                bytes[0] = byte;
-                &bytes[..1]
-            }
+            place += 1;
+            continue;
+        }
+        let Some(letter) = text.get(place..).and_then(|rest| rest.chars().next()) else { break };
+        match read(letter, reading.latin && reading.letters > 0) {
+            Read::Nothing => {}
+            Read::Gap => close(&mut reading, place),
+            Read::Ascii(byte) => reading.add_ascii(byte, place),
             Read::Letter(letter) => {
-                latin = false;
-                letters += 1;
-                letter.encode_utf8(&mut bytes).as_bytes()
-            }
-        };
-        if whole == 0 {
-            start = place;
-        }
-        whole += piece.len();
-        if length + piece.len() <= LONGEST && length + piece.len() == whole {
-            for byte in piece {
-                if let Some(slot) = word.get_mut(length) {
-                    *slot = *byte;
-                }
-                length += 1;
+                reading.latin = false;
+                reading.letters += 1;
+                reading.add(letter.encode_utf8(&mut [0; 4]).as_bytes(), place);
             }
         }
+        place += letter.len_utf8();
     }
-    close(word.get(..length).unwrap_or_default(), whole, start, text.len(), digits, letters);
-}
-
-fn token(word: &[u8], start: usize, end: usize, digits: usize, letters: usize) -> Token {
-    let plain = |word: &[u8]| {
-        word.iter()
-            .fold(words::SEED, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
-    };
-    if digits > 0 && letters > 0 {
-        // `1gn0r3` is read as `ignore` if that is a word of an attempt.
-        let mut read = [0; LONGEST];
-        for (slot, byte) in read.iter_mut().zip(word) {
-            *slot = leet(*byte);
-        }
-        let hash = plain(read.get(..word.len()).unwrap_or_default());
-        let senses = words::senses(words::finish(hash));
-        if senses.meets(rules::WORDS) {
-            return Token { hash, senses, start, end };
-        }
-    }
-    let hash = if letters == 0 && digits == word.len() { plain(b"0") } else { plain(word) };
-    Token { hash, senses: words::senses(words::finish(hash)), start, end }
+    close(&mut reading, text.len());
 }

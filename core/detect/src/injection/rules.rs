@@ -4,16 +4,15 @@ use super::Source;
 use super::classify::Token;
 use crate::words::Senses;
 
-/// Words by which an attempt is known.
-pub(super) const WORDS: Senses =
-    Senses::FORGETS.or(Senses::EARLIER).or(Senses::ORDERS).or(Senses::SHOWS).or(Senses::SYSTEM);
-
 /// What a window's words add, and by which rule.
 pub(super) fn more(window: &[Token], source: Source) -> (f32, &'static str) {
     let weight = match source {
         Source::User => 1.0,
         Source::Outside => 1.6,
     };
+    if !window.iter().any(|token| token.senses.meets(Senses::ORDERS)) {
+        return (0.0, "classifier");
+    }
     let (mut forgets, mut earlier, mut shows, mut system) = (usize::MAX, usize::MAX, usize::MAX, usize::MAX);
     for (place, token) in window.iter().enumerate() {
         let near = |seen: usize, reach: usize| seen != usize::MAX && place - seen <= reach;
@@ -54,11 +53,8 @@ const MARKS: &[&str] = &[
 /// What such marks add: an outsider has no use for them.
 pub(super) fn format(text: &str, source: Source) -> f32 {
     let bytes = text.as_bytes();
-    let marked = bytes.iter().enumerate().any(|(place, byte)| {
-        matches!(byte, b'<' | b'[')
-            && MARKS
-                .iter()
-                .any(|mark| bytes.get(place..).is_some_and(|rest| rest.starts_with(mark.as_bytes())))
+    let marked = memchr::memchr2_iter(b'<', b'[', bytes).any(|place| {
+        MARKS.iter().any(|mark| bytes.get(place..).is_some_and(|rest| rest.starts_with(mark.as_bytes())))
     });
     match (marked, source) {
         (true, Source::Outside) => 2.0,

@@ -8,6 +8,9 @@ type Unwrapped = (String, &'static str, usize, usize);
 /// What is looked at in one text; a longer wrapping is judged by its beginning.
 const MOST: usize = 16 * 1024;
 
+/// Shorter runs of base64 hold no order.
+const SHORTEST: usize = 24;
+
 /// The texts inside of a text. Their lengths together are bounded.
 pub(super) fn unwrap(text: &str) -> Vec<Unwrapped> {
     let mut found = Vec::new();
@@ -35,15 +38,17 @@ fn head(text: &str, most: usize) -> &str {
 /// Runs of base64 that say something in ASCII.
 fn pieces(text: &str, found: &mut Vec<Unwrapped>) {
     let bytes = text.as_bytes();
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/_-".contains(byte);
     let (mut place, mut spent) = (0, 0);
     while place < bytes.len() && spent < MOST {
-        let length = bytes
-            .get(place..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || b"+/_-".contains(byte))
-            .count();
-        if length >= 24 {
+        // Of most places the next letters are not enough: the last that is none says how far to go on.
+        let next = bytes.get(place..place + SHORTEST).unwrap_or_default();
+        if let Some(gap) = next.iter().rposition(|byte| !letter(byte)) {
+            place += gap + 1;
+            continue;
+        }
+        let length = bytes.get(place..).unwrap_or_default().iter().take_while(|byte| letter(byte)).count();
+        if length >= SHORTEST {
             let run = bytes.get(place..place + length.min(MOST)).unwrap_or_default();
             // Words in small letters are not base64; nor are numbers.
             let upper = run.iter().take(64).filter(|byte| byte.is_ascii_uppercase()).count();
@@ -79,6 +84,10 @@ fn signs(text: &str) -> Option<&'static str> {
             singles += 1;
         }
         if !(6..=13).contains(&word.len()) {
+            continue;
+        }
+        // The letters that these words begin with.
+        if !word.first().is_some_and(|first| b"cdefilmqstv".contains(&(first | 32))) {
             continue;
         }
         let is = |known: &&[u8]| word.eq_ignore_ascii_case(known);

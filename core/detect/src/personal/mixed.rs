@@ -41,7 +41,7 @@ pub(crate) fn word(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
     let found = found.or_else(|| told(walk, word, value));
     let (kind, label, end, score) = found?;
     walk.find(kind, label, word.start, end, score);
-    walk.wanted.has(kind).then_some(end)
+    walk.past(kind, end)
 }
 
 /// Called at a word without digits: what begins with letters and goes on behind a space.
@@ -255,7 +255,7 @@ pub(crate) fn lettered_end(walk: &mut Walk<'_>, start: usize, one: usize) -> Opt
             return None;
         };
     walk.find(Kind::NationalId, label, start, end, 88);
-    walk.wanted.has(Kind::NationalId).then_some(end)
+    walk.past(Kind::NationalId, end)
 }
 
 /// `A` a letter, `9` a digit, all else itself.

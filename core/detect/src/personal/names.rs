@@ -26,6 +26,10 @@ impl Names {
     pub(crate) fn word(&mut self, walk: &mut Walk<'_>, word: &Word) {
         let text = walk.text;
         let capital = word.digits == 0 && capital(text, word.start);
+        if self.count == 0 && !capital {
+            self.previous = word.senses;
+            return;
+        }
         let joined = self.last().is_some_and(|last| links(part(text, last.end, word.start), last));
         let particle = word.senses.meets(Senses::PARTICLE) && !capital && joined;
         if !joined || !(capital || particle) {

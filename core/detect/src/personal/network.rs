@@ -177,7 +177,7 @@ pub(crate) fn url(walk: &mut Walk<'_>, colon: usize) -> usize {
     };
     let score = if web || password.len() >= 4 { 90 } else { 70 };
     walk.find(kind, label, start, whole, score);
-    if walk.wanted.has(kind) { whole } else { first }
+    walk.past(kind, whole).unwrap_or(first)
 }
 
 /// What stands for a password in documents and templates: `<password>`, `${PASSWORD}`, `xxx`, `…`.

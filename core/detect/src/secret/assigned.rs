@@ -39,7 +39,12 @@ const NAMES: &[&[u8]] = &[
 /// Called at a word. Cheap where no `=` or `:` follows it.
 pub(super) fn assigned(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
     let text = walk.text;
-    if !matches!(word.len(), 3..=64) || word.beyond > 8 {
+    let assigns = match at(text, word.end) {
+        b'=' | b':' | b'"' | b'\'' => true,
+        b' ' => matches!(at(text, word.end + 1), b'=' | b':' | b' '),
+        _ => false,
+    };
+    if !assigns || !matches!(word.len(), 3..=64) || word.beyond > 8 {
         return None;
     }
     let (sign, quoted) = sign(text, word.end)?;
@@ -70,7 +75,7 @@ pub(super) fn assigned(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
         name.windows(4).any(|window| window == b"pass" || window == b"wort") || name.ends_with(b"pwd");
     let score = judge(value, in_quotes, password)?;
     walk.find(Kind::Entropy, if password { "password" } else { "assigned-secret" }, start, end, score);
-    walk.wanted.has(Kind::Entropy).then_some(end)
+    walk.past(Kind::Entropy, end)
 }
 
 /// Where the value begins behind `=`, `:`, `=>` or `:=`, a closing quote before it allowed.

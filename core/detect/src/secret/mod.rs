@@ -96,6 +96,18 @@ const FIRST: [u16; 257] = {
     first
 };
 
+/// For each first byte the second ones that rows have, a bit each by their last six bits; all of them where one has no second.
+const SECOND: [u64; 256] = {
+    let mut second = [0; 256];
+    let mut row = 0;
+    while row < table::FORMATS.len() {
+        let prefix = table::FORMATS[row].prefix.as_bytes();
+        second[prefix[0] as usize] |= if prefix.len() > 1 { 1 << (prefix[1] & 63) } else { u64::MAX };
+        row += 1;
+    }
+    second
+};
+
 /// Called at a word that nothing precedes. Returns where to go on if it is a secret.
 pub(crate) fn token(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
     if !walk.wanted.meets(Kinds::SECRETS) {
@@ -105,23 +117,23 @@ pub(crate) fn token(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
     let rest = part(text, word.start, text.len());
     let first = usize::from(*rest.first()?);
     let second = rest.get(1).copied().unwrap_or(0);
-    for row in
-        table::FORMATS.get(usize::from(FIRST[first])..usize::from(FIRST[first + 1])).unwrap_or_default()
-    {
+    let any = SECOND[first] >> (second & 63) & 1 == 1;
+    let rows = usize::from(FIRST[first])..usize::from(FIRST[first + 1]);
+    for row in table::FORMATS.get(rows).filter(|_| any).unwrap_or_default() {
         let prefix = row.prefix.as_bytes();
         if prefix.get(1).is_some_and(|byte| *byte != second) || !rest.starts_with(prefix) {
             continue;
         }
         if let Some((end, score)) = row.judge(text, word.start + prefix.len()) {
             walk.find(Kind::Secret, row.name, word.start, end, score);
-            return walk.wanted.has(Kind::Secret).then_some(end);
+            return walk.past(Kind::Secret, end);
         }
     }
     if rest.starts_with(b"eyJ")
         && let Some(end) = jwt(text, word.start)
     {
         walk.find(Kind::Jwt, "jwt", word.start, end, 95);
-        return walk.wanted.has(Kind::Jwt).then_some(end);
+        return walk.past(Kind::Jwt, end);
     }
     other(walk, word).or_else(|| assigned::assigned(walk, word))
 }
@@ -130,7 +142,7 @@ impl Format {
     fn judge(&self, text: &[u8], start: usize) -> Option<(usize, u8)> {
         let mut end = run(text, start, self.most + 1, |byte| self.letters.has(byte));
         // A sentence's full stop, a path's end.
-        while end > start && matches!(at(text, end - 1), b'.' | b'-' | b'/') {
+        while end - start > self.least && matches!(at(text, end - 1), b'.' | b'/') {
             end -= 1;
         }
         let length = end - start;
@@ -142,7 +154,9 @@ impl Format {
             let (body, check) = body.split_at(30);
             return Some((end, if crc32_base62(body, check) { 99 } else { 60 })).filter(|_| drawn(body));
         }
-        drawn(body).then_some((end, 95))
+        // Twenty letters of base64 have no digit once in thirty times: behind a long prefix they need none.
+        let unordered = || entropy(body) >= 390 && !body.windows(8).any(run_of_order);
+        (drawn(body) || (self.prefix.len() > 4 && unordered())).then_some((end, 95))
     }
 }
 
@@ -194,7 +208,7 @@ fn other(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
     };
     let (end, label) = end?;
     walk.find(Kind::Secret, label, word.start, end, 92);
-    walk.wanted.has(Kind::Secret).then_some(end)
+    walk.past(Kind::Secret, end)
 }
 
 /// RFC 7519 in its compact form: three parts, the first an object of JSON with `alg`.

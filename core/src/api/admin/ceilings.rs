@@ -126,6 +126,20 @@ pub(super) fn check_residency(residency: Option<&Residency>) -> Result<(), Refus
     Ok(())
 }
 
+/// Checks guards that somebody demands: what is new among them is one that there is.
+pub(super) fn check_guards(call: &Call<'_>, guards: &[String], before: &[String]) -> Result<(), Refusal> {
+    const MOST: usize = 32;
+    if guards.len() > MOST {
+        return Err(invalid("guards", "expected at most 32 names of guards"));
+    }
+    let policy = call.core.policy();
+    let unknown = |name: &&String| !before.contains(name) && policy.guards().named(name).is_none();
+    match guards.iter().find(unknown) {
+        Some(name) => Err(unfit("guards", format!("there is no guard `{}`", name.escape_debug()))),
+        None => Ok(()),
+    }
+}
+
 /// Checks names that somebody gives to models.
 pub(super) fn check_aliases(aliases: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let named = |name: &String| ScopeKind::Model.allows(name);

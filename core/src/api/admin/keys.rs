@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, shard_named};
-use super::ceilings::{Above, check_aliases, check_increases, check_residency};
+use super::ceilings::{Above, check_aliases, check_guards, check_increases, check_residency};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{amend, named, once, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
@@ -71,6 +71,12 @@ pub(super) struct Wish {
     aliases: BTreeMap<String, String>,
     /// Regions and providers that its requests may go to, beside what it belongs to says.
     residency: Option<Residency>,
+    /// Guards of the policy that judge its requests, beside those that the policy and what it belongs to demand.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(max = 32), inner(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9._-]+$")))
+    )]
+    guards: Vec<String>,
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -107,6 +113,7 @@ impl Wish {
             rotate_every: key.rotate_every,
             aliases: key.aliases.clone(),
             residency: key.residency.clone(),
+            guards: key.guards.clone(),
             tags: key.tags.clone(),
             metadata: key.metadata.clone(),
             blocked: key.state == KeyState::Blocked,
@@ -196,6 +203,7 @@ pub(super) struct View<'a> {
     customers: Option<&'a Customers>,
     aliases: &'a BTreeMap<String, String>,
     residency: Option<&'a Residency>,
+    guards: &'a [String],
     tags: &'a [String],
     metadata: &'a Map<String, Value>,
     expires: Option<String>,
@@ -489,6 +497,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
         rotate_every,
         aliases,
         residency,
+        guards,
         tags,
         metadata,
         blocked,
@@ -510,6 +519,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     }
     check_aliases(&aliases)?;
     check_residency(residency.as_ref())?;
+    check_guards(call, &guards, &key.guards)?;
     let limits = limits.unwrap_or_else(|| call.core.policy().key_limits().clone());
     check_increases("limits", &limits, &key.limits, call.now)?;
     let none = Limits::NONE;
@@ -555,6 +565,7 @@ fn apply(call: &Call<'_>, key: &mut Key, wish: Wish) -> Result<(), Refusal> {
     key.customers = customers;
     key.aliases = aliases;
     key.residency = residency;
+    key.guards = guards;
     key.tags = tags;
     key.metadata = metadata;
     key.expires = expires;
@@ -604,6 +615,7 @@ pub(super) fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         customers: key.customers.as_ref(),
         aliases: &key.aliases,
         residency: key.residency.as_ref(),
+        guards: &key.guards,
         tags: &key.tags,
         metadata: &key.metadata,
         expires: key.expires.map(|at| at.to_string()),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::ceilings::{self, check_aliases, check_increases, check_residency};
+use super::ceilings::{self, check_aliases, check_guards, check_increases, check_residency};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
 use super::{amend, dependents, named, once, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
@@ -43,6 +43,12 @@ pub(super) struct Wish {
     aliases: BTreeMap<String, String>,
     /// Regions and providers that requests of its keys may go to: of organisations, teams, projects and users.
     residency: Option<Residency>,
+    /// Guards of the policy that judge the requests of all its keys: of organisations, teams, projects and users.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(max = 32), inner(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9._-]+$")))
+    )]
+    guards: Vec<String>,
     /// What keys of it may be that others make: of teams and organisations.
     ceilings: Option<Ceilings>,
     metadata: Map<String, Value>,
@@ -86,6 +92,7 @@ pub(super) struct View<'a> {
     customers: Option<&'a Customers>,
     aliases: &'a BTreeMap<String, String>,
     residency: Option<&'a Residency>,
+    guards: &'a [String],
     ceilings: Option<&'a Ceilings>,
     metadata: &'a Map<String, Value>,
     created: String,
@@ -177,6 +184,7 @@ pub(super) async fn update(
             customers: scope.customers.clone(),
             aliases: scope.aliases.clone(),
             residency: scope.residency.clone(),
+            guards: scope.guards.clone(),
             ceilings: scope.ceilings.clone(),
             metadata: scope.metadata.clone(),
             blocked: scope.state == ScopeState::Blocked,
@@ -227,13 +235,18 @@ fn place(shard: ShardId, kind: ScopeKind, id: &str) -> Place {
 
 /// Checks an admin's wish and puts it into a scope.
 fn apply(call: &Call<'_>, scope: &mut Scope, wish: Wish) -> Result<(), Refusal> {
-    let Wish { name, limits, models, customers, aliases, residency, ceilings, metadata, blocked } = wish;
+    let Wish { name, limits, models, customers, aliases, residency, guards, ceilings, metadata, blocked } =
+        wish;
     let limits = limits.unwrap_or_default();
     check_increases("limits", &limits, &scope.limits, call.now)?;
     check_aliases(&aliases)?;
     check_residency(residency.as_ref())?;
     if residency.is_some() && !Key::BELONGS.contains(&scope.kind) {
         return Err(unfit("residency", "only keys and what they belong to have it"));
+    }
+    check_guards(call, &guards, &scope.guards)?;
+    if !guards.is_empty() && !Key::BELONGS.contains(&scope.kind) {
+        return Err(unfit("guards", "only keys and what they belong to have them"));
     }
     if scope.kind != ScopeKind::Team && !aliases.is_empty() {
         return Err(unfit("aliases", "only teams and keys have them"));
@@ -256,6 +269,7 @@ fn apply(call: &Call<'_>, scope: &mut Scope, wish: Wish) -> Result<(), Refusal> 
     scope.customers = customers;
     scope.aliases = aliases;
     scope.residency = residency;
+    scope.guards = guards;
     scope.ceilings = ceilings;
     scope.metadata = metadata;
     Ok(())
@@ -289,6 +303,7 @@ fn view(account: &Account, now: Timestamp) -> Option<View<'_>> {
         customers: scope.customers.as_ref(),
         aliases: &scope.aliases,
         residency: scope.residency.as_ref(),
+        guards: &scope.guards,
         ceilings: scope.ceilings.as_ref(),
         metadata: &scope.metadata,
         created: scope.created.to_string(),

@@ -14,6 +14,8 @@ pub(super) struct Program {
     bounded: bool,
     /// Whether a match can begin with this byte; those above 127 stand for all other characters.
     first: [bool; 256],
+    /// Whether a match that has begun can go on with this byte, or end before it.
+    second: [bool; 256],
 }
 
 #[derive(Debug)]
@@ -32,7 +34,8 @@ const MOST_STEPS: usize = 4_000;
 impl Program {
     pub(super) fn of(node: &Node, longest: usize) -> Result<Self, String> {
         let bounded = node.most_letters().is_some_and(|letters| letters.saturating_mul(4) <= longest);
-        let mut program = Self { steps: Vec::new(), longest, bounded, first: [false; 256] };
+        let mut program =
+            Self { steps: Vec::new(), longest, bounded, first: [false; 256], second: [true; 256] };
         program.add(node)?;
         program.push(Step::Match)?;
         program.begin();
@@ -114,31 +117,59 @@ impl Program {
         Ok(())
     }
 
-    /// Finds out with what a match can begin: places are taken to be anywhere.
+    /// Finds out with what a match can begin, and go on.
     fn begin(&mut self) {
+        let begins = self.letters(vec![0]);
         let mut first = [false; 256];
-        let mut seen = vec![false; self.steps.len()];
-        let mut open = vec![0_u32];
-        while let Some(at) = open.pop() {
-            let at = at as usize;
-            if seen.get(at).copied().unwrap_or(true) {
-                continue;
-            }
-            seen[at] = true;
-            let next = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
-            match self.steps.get(at) {
-                Some(Step::One(set)) => {
-                    for (byte, can) in (0_u8..=255).zip(&mut first) {
-                        *can |= byte >= 128 || set.has(char::from(byte));
-                    }
-                }
-                Some(Step::At(_)) => open.push(next),
-                Some(Step::Fork(one, other)) => open.extend([*one, *other]),
-                Some(Step::Jump(to)) => open.push(*to),
-                Some(Step::Match) | None => {}
+        let mut later = Vec::new();
+        for at in begins.iter().flatten() {
+            if let Some(Step::One(set)) = self.steps.get(*at as usize) {
+                take(set, &mut first);
+                later.push(at + 1);
             }
         }
         self.first = first;
+        // A match of one letter goes on with anything.
+        if let Some(follows) = self.letters(later) {
+            let mut second = [false; 256];
+            for at in follows {
+                if let Some(Step::One(set)) = self.steps.get(at as usize) {
+                    take(set, &mut second);
+                }
+            }
+            self.second = second;
+        }
+    }
+
+    /// The steps that want a letter, behind these: places are taken to be anywhere. None: a match may end there.
+    fn letters(&self, mut open: Vec<u32>) -> Option<Vec<u32>> {
+        let mut seen = vec![false; self.steps.len()];
+        let mut found = Vec::new();
+        let mut ends = false;
+        while let Some(at) = open.pop() {
+            if std::mem::replace(seen.get_mut(at as usize).unwrap_or(&mut true), true) {
+                continue;
+            }
+            match self.steps.get(at as usize) {
+                Some(Step::One(_)) => found.push(at),
+                Some(Step::At(_)) => open.push(at.saturating_add(1)),
+                Some(Step::Fork(one, other)) => open.extend([*one, *other]),
+                Some(Step::Jump(to)) => open.push(*to),
+                Some(Step::Match) => ends = true,
+                None => {}
+            }
+        }
+        (!ends).then_some(found)
+    }
+
+    /// Whether nothing begins with the first of these bytes, by that and the second one.
+    fn passes(&self, bytes: &[u8]) -> bool {
+        let can = |table: &[bool; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or(true);
+        match bytes {
+            [one, other, ..] => !can(&self.first, *one) || (one.is_ascii() && !can(&self.second, *other)),
+            [one] => !can(&self.first, *one),
+            [] => false,
+        }
     }
 
     /// Whether a match can be of no length.
@@ -158,6 +189,13 @@ impl Program {
             }
         }
         false
+    }
+}
+
+/// Notes the bytes with which a set's letters begin.
+fn take(set: &Set, bytes: &mut [bool; 256]) {
+    for (byte, can) in (0_u8..=255).zip(bytes) {
+        *can |= byte >= 128 || set.has(char::from(byte));
     }
 }
 
@@ -331,9 +369,10 @@ impl Scanner for Machine {
             if self.threads.is_empty() {
                 self.settle(out);
                 // Nothing has begun: on to where something can.
-                let can = |byte: u8| self.program.first.get(usize::from(byte)).copied().unwrap_or(true);
                 // A byte inside of a character is above 127 too, so that what is found is where one begins.
-                let skipped = rest.bytes().position(can).unwrap_or(rest.len());
+                let bytes = rest.as_bytes();
+                let nothing = |at: &usize| bytes.get(*at..).is_some_and(|rest| self.program.passes(rest));
+                let skipped = (0..bytes.len()).find(|at| !nothing(at)).unwrap_or(bytes.len());
                 let (passed, more) = rest.split_at_checked(skipped).unwrap_or((rest, ""));
                 self.before = passed.chars().next_back().or(self.before);
                 self.at += passed.len();

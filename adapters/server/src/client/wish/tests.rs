@@ -80,7 +80,7 @@ const LIMITS: [&str; 30] = [
     "--shadow",
     "true",
 ];
-const MORE: [&str; 12] = [
+const MORE: [&str; 16] = [
     "--customers",
     "known",
     "--customer-template",
@@ -91,6 +91,10 @@ const MORE: [&str; 12] = [
     "eu*",
     "--provider",
     "openai",
+    "--guard",
+    "pii",
+    "--guard",
+    "secrets",
     "--metadata",
     r#"{"a":1}"#,
 ];
@@ -153,6 +157,7 @@ fn every_field_of_a_key_has_a_flag() {
     assert_eq!(made["role"], "team_admin");
     assert_eq!(made["aliases"], json!({ "fast": "demo/echo" }));
     assert_eq!(made["residency"], json!({ "regions": ["eu*"], "providers": ["openai"] }));
+    assert_eq!(made["guards"], json!(["pii", "secrets"]));
     assert_eq!(made["opening"], "1.5");
 }
 
