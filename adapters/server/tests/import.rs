@@ -59,3 +59,60 @@ fn what_is_no_configuration_is_said_to_be_none() {
         assert!(output.status.code() == Some(1) && told.contains(expected), "{text}: {told}");
     }
 }
+
+#[test]
+fn what_is_said_of_faults_by_their_kinds_is_carried() {
+    let folder = tempfile::tempdir().unwrap();
+    let (theirs, ours) = (folder.path().join("litellm.yaml"), folder.path().join("gatelet.yaml"));
+    let text = "
+model_list:
+  - { model_name: a, litellm_params: { model: openai/gpt-4o, num_retries: 4 } }
+  - { model_name: b, litellm_params: { model: openai/gpt-4o-mini } }
+  - { model_name: c, litellm_params: { model: openai/gpt-4o } }
+router_settings:
+  num_retries: 1
+  retry_policy: { RateLimitErrorRetries: 3, InternalServerErrorRetries: 2, ServiceUnavailableErrorRetries: 99, AuthenticationErrorRetries: 5, BadRequestErrorRetries: 0 }
+  model_group_retry_policy: { b: { TimeoutErrorRetries: 0 }, nobody: { TimeoutErrorRetries: 1 } }
+  allowed_fails_policy: { InternalServerErrorAllowedFails: 20, TimeoutErrorAllowedFails: 12, RateLimitErrorAllowedFails: 10000 }
+  cooldown_time: 30
+litellm_settings: { allowed_fails: 3 }
+";
+    std::fs::write(&theirs, text).unwrap();
+    let output = import(&[theirs.to_str().unwrap(), "--output", ours.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stderr).unwrap();
+    for (place, left) in [
+        ("retry_policy.AuthenticationErrorRetries", true),
+        ("retry_policy.BadRequestErrorRetries", false),
+        ("model_group_retry_policy.nobody", true),
+        ("allowed_fails_policy", true),
+        ("cooldown_time", false),
+        ("RateLimitErrorRetries", false),
+    ] {
+        assert_eq!(told.contains(place), left, "{place}: {told}");
+    }
+    let written: serde_json::Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(&ours).unwrap()).unwrap();
+    let retries = |model: &str| written["models"][model]["retries"].clone();
+    assert_eq!(
+        retries("a"),
+        serde_json::json!({ "rate_limit": 3, "timeout": 4, "provider": 10, "network": 4 })
+    );
+    assert_eq!(
+        retries("b"),
+        serde_json::json!({ "rate_limit": 1, "timeout": 0, "provider": 1, "network": 1 })
+    );
+    assert_eq!(
+        retries("c"),
+        serde_json::json!({ "rate_limit": 3, "timeout": 1, "provider": 10, "network": 1 })
+    );
+    assert_eq!(written["health"], serde_json::json!({ "faults": 13, "out": "30s" }));
+    let mut check = Command::new(env!("CARGO_BIN_EXE_gatelet"));
+    let checked = check
+        .args(["check", ours.to_str().unwrap()])
+        .env_clear()
+        .env("OPENAI_API_KEY", "k")
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}

@@ -3,6 +3,7 @@
 //! Whatever is understood is taken out of the document; what is still there at the end is what was not carried, and is
 //! told, each with the reason or the way to have it. Source of the names: LiteLLM 1.106.
 
+mod faults;
 mod provider;
 
 use std::path::{Path, PathBuf};
@@ -146,6 +147,11 @@ impl<'a> Conversion<'a> {
         for settings in [&mut router, &mut litellm] {
             self.fall_back_by_default(settings);
         }
+        self.retry_by_fault(&mut router);
+        let mut health = Fields::new();
+        for settings in [&mut router, &mut litellm] {
+            self.leave_alone(settings, &mut health);
+        }
         self.aliases(&mut router);
         for (name, value) in taken_map(&mut document, "environment_variables") {
             // An empty value there is nothing to set.
@@ -162,6 +168,9 @@ impl<'a> Conversion<'a> {
         let mut ours = Fields::new();
         ours.insert("providers".to_owned(), Value::Object(self.providers.entries));
         ours.insert("models".to_owned(), Value::Object(self.models));
+        if !health.is_empty() {
+            ours.insert("health".to_owned(), Value::Object(health));
+        }
         // A tree of plain values can always be written.
         let document = serde_saphyr::to_string(&ours).unwrap_or_default() + "\n";
         Imported { document, left: self.left, variables: self.providers.variables }
@@ -361,17 +370,18 @@ fn knobs(fields: &mut Fields) -> (Option<Value>, Option<Value>) {
         const DAY: f64 = 86_400.0;
         let seconds = fields.remove(there).and_then(|value| value.as_f64());
         if let Some(seconds) = seconds.filter(|seconds| *seconds > 0.0) {
-            let seconds = seconds.min(DAY);
-            let whole = seconds.fract() == 0.0;
-            let time =
-                if whole { format!("{seconds}s") } else { format!("{}ms", (seconds * 1_000.0).round()) };
-            timeouts.entry(here).or_insert(Value::String(time));
+            timeouts.entry(here).or_insert(json!(duration(seconds.min(DAY))));
         }
     }
     (
         retries.map(|retries| json!(retries.min(MOST_RETRIES))),
         (!timeouts.is_empty()).then_some(Value::Object(timeouts)),
     )
+}
+
+/// As our documents write it.
+fn duration(seconds: f64) -> String {
+    if seconds.fract() == 0.0 { format!("{seconds}s") } else { format!("{}ms", (seconds * 1_000.0).round()) }
 }
 
 fn price(params: &mut Fields, info: &mut Fields) -> Fields {
