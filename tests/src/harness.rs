@@ -1,6 +1,7 @@
 //! Runs every scenario on every host: each is a line of output, `host/name_of_the_scenario`.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,10 @@ pub fn run(kinds: &[Kind]) -> ExitCode {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
+    // With `-- fault_` it is the whole table.
+    if let Some(table) = scenario::chaos::table() {
+        let _ = writeln!(std::io::stdout(), "{table}");
+    }
     // Worlds are dropped inside the runtime: their processes are stopped here, not left behind.
     let _inside = runtime.enter();
     drop(worlds);

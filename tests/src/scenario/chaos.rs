@@ -1,7 +1,9 @@
 //! The table of faults: what a target may do wrong, and that its caller sees nothing of it while another can answer. One
 //! scenario a fault, so that the list of names is the table.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -103,6 +105,38 @@ static ROWS: &[Row] = &[
     }),
 ];
 
+/// What became of each fault on each host, by what its scenario saw.
+static SEEN: Mutex<BTreeMap<(&str, String), Seen>> = Mutex::new(BTreeMap::new());
+
+/// One cell of the table, after all that the scenario expects of it has held.
+#[derive(Clone)]
+struct Seen {
+    status: u16,
+    attempts: String,
+    took: Duration,
+    /// Nano-dollars.
+    charged: u64,
+    /// Of each attempt's record: its outcome, and whether its provider may bill it.
+    recorded: String,
+}
+
+/// The table of what was seen, a line for each fault and host; none: no such scenario has passed.
+pub(crate) fn table() -> Option<String> {
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut table = String::from(
+        "| fault | host | caller reads | attempts | took | charged (USD) | records of the attempts |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | --- |\n",
+    );
+    for ((fault, host), Seen { status, attempts, took, charged, recorded }) in seen.iter() {
+        let (took, charged) = (took.as_millis(), format!("0.{charged:09}"));
+        let _ = writeln!(
+            table,
+            "| {fault} | {host} | {status} | {attempts} | {took} ms | {charged} | {recorded} |"
+        );
+    }
+    (!seen.is_empty()).then_some(table)
+}
+
 pub(super) fn scenarios() -> Vec<Scenario> {
     let rows = ROWS.iter().map(|row| {
         Scenario::new(format!("fault_{}_is_answered_by_the_next_target", row.name), move |world| {
@@ -138,7 +172,8 @@ async fn answered(world: Arc<World>, row: &Row) -> Result<()> {
     check_eq!(answer.header("x-gatelet-model"), Some(format!("up-anthropic/{script}").as_str()));
     ensure!(answer.text().contains("sec"), "{}", answer.text());
     ensure!(took >= row.within && took < row.within + WORK, "it took {took:?}");
-    check_eq!(world.closed_books(&key).await?.spent, cost(10, 2));
+    let charged = world.closed_books(&key).await?.spent;
+    check_eq!(charged, cost(10, 2));
     let id = answer.header("x-gatelet-request-id").context("no request id")?;
     let records = recorded(&world, id, 3).await?;
     let mut attempts: Vec<&Value> = records.iter().filter(|record| record["kind"] == "attempt").collect();
@@ -147,6 +182,19 @@ async fn answered(world: Arc<World>, row: &Row) -> Result<()> {
     check_eq!(attempts[0]["outcome"], json!(row.outcome), "{}", attempts[0]);
     check_eq!(attempts[0]["billed"] == json!("unknown"), row.billed, "{}", attempts[0]);
     check_eq!(attempts[1]["outcome"], json!("answered"));
+    let shown = |attempt: &&Value| {
+        let billed = attempt["billed"].as_str().map(|word| format!(" (billed: {word})"));
+        format!("{}{}", attempt["outcome"].as_str().unwrap_or("?"), billed.unwrap_or_default())
+    };
+    let seen = Seen {
+        status: answer.status,
+        attempts: answer.header("x-gatelet-attempts").unwrap_or_default().to_owned(),
+        took,
+        charged,
+        recorded: attempts.iter().map(shown).collect::<Vec<_>>().join(", "),
+    };
+    let cell = (row.name, world.host.kind.to_string());
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(cell, seen);
     Ok(())
 }
 
