@@ -603,6 +603,46 @@ fn guards_are_held_to_the_cases_of_a_file() {
 }
 
 #[test]
+fn targets_are_shown_with_why_they_are_out() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens at the port of discarding.
+    let config = "
+health: { faults: 1, out: 5m }
+providers: { nobody: { dialect: openai, base: \"http://127.0.0.1:9/v1\" } }
+models: { echo: demo/echo, other: { targets: nobody/other, retries: 0 } }
+";
+    std::fs::write(folder.path().join("gatelet.yaml"), config).unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |arguments: &[&str]| {
+        let output = gateway.command(folder.path(), arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        text(&output.stdout).to_owned()
+    };
+    assert!(run(&["targets"]).contains("a target is known once it was asked"));
+    let made = run(&["keys", "create", "--json"]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    for (model, status) in [("echo", "200"), ("other", "502")] {
+        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]}}"#);
+        let answer = gateway.ask("POST", "/v1/chat/completions", made["key"].as_str().unwrap(), &body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    let all = run(&["targets"]);
+    let line =
+        |name: &str| all.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{all}"));
+    assert!(line("demo/echo").contains(" in "), "{all}");
+    let out = line("nobody/other");
+    assert!(out.contains(" out ") && out.contains("network at fault, until 2"), "{all}");
+    let only = run(&["targets", "--out"]);
+    assert!(only.contains("nobody/other") && !only.contains("demo/echo"), "{only}");
+    assert!(!run(&["targets", "ECHO"]).contains("nobody/other"));
+    let json: Value = serde_json::from_str(&run(&["targets", "--out", "--json"])).unwrap();
+    assert_eq!(
+        (&json["targets"][0]["target"], &json["targets"][0]["fault"]),
+        (&"nobody/other".into(), &"network".into())
+    );
+}
+
+#[test]
 fn providers_and_models_are_listed_and_searched_without_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let said = |arguments: &[&str], success: bool| {
