@@ -198,3 +198,120 @@ fn who_may_be_called_is_found_behind_any_number_of_those_who_may_not() {
     let (status, answer, asked) = ask(&world, &key, "many");
     assert_eq!((status, hosts(&asked)), (200, vec!["eu"]), "{answer}");
 }
+
+const PLACES: &str = r#"
+providers:
+  eu: { dialect: openai, base: "http://eu.example/v1", key: secret-2, region: eu-west-1 }
+models:
+  m: { targets: [ eu/m ], retries: 0, cache: 10m }
+sinks:
+  inside: { kind: webhook, url: "https://inside.example/in", region: eu-central-1, content: true }
+  outside: { kind: webhook, url: "https://outside.example/in", region: us-east-1, content: true }
+  unknown: { kind: webhook, url: "https://unknown.example/in", content: true }
+content: { keep: full, region: CONTENT }
+cache: { region: CACHE }
+"#;
+
+/// A world whose archive and cache are there.
+fn places(content: &str, cache: &str) -> World {
+    let world = World::of(&PLACES.replace("CONTENT", content).replace("CACHE", cache));
+    world.handles.upstream.always(|request, _| match request.uri().host().unwrap() {
+        "eu.example" => Ok(whole(200, &completion("the answer", 5, 1))),
+        _ => Ok(whole(200, &json!({}))),
+    });
+    world
+}
+
+/// What each sink has heard, in all.
+fn heard(world: &World, sink: &str) -> String {
+    let asked = world.handles.upstream.asked();
+    let to = asked.iter().filter(|one| one.uri.host().unwrap().starts_with(sink));
+    to.map(|one| String::from_utf8_lossy(one.body.as_deref().unwrap_or_default()).into_owned()).collect()
+}
+
+fn request(world: &World) -> Value {
+    world.records().into_iter().find(|record| record["kind"] == "request").unwrap()
+}
+
+#[test]
+fn a_pinned_request_is_told_to_sinks_inside_alone_and_its_record_says_so() {
+    let world = places("eu-west-1", "us-east-1");
+    let (_, key) = world.key(&json!({ "residency": { "regions": ["eu*"] } }));
+    for _ in 0..2 {
+        assert_eq!(hosts(&ask(&world, &key, "m").2), ["eu"], "nothing is kept outside");
+    }
+    let record = request(&world);
+    let id = record["id"].as_str().unwrap();
+    assert_eq!(record["kept_in"], json!(["sinks/inside (eu-central-1)", "content (eu-west-1)"]), "{record}");
+    assert_eq!(
+        record["left_out"],
+        json!(["sinks/outside (us-east-1)", "sinks/unknown", "cache (us-east-1)"])
+    );
+    let (status, score) = world.admin(
+        "POST",
+        &format!("/admin/v1/requests/{id}/scores"),
+        &json!({ "name": "good", "value": 1 }),
+    );
+    assert_eq!(status, 201, "{score}");
+    world.records();
+    world.handles.clock.advance(std::time::Duration::from_secs(60));
+    world.records();
+    let inside = heard(&world, "inside");
+    assert!(inside.contains(id) && inside.contains("the answer") && inside.contains("\"good\""), "{inside}");
+    for sink in ["outside", "unknown"] {
+        assert_eq!(heard(&world, sink), "", "{sink}");
+    }
+    // Of who is not pinned everybody hears.
+    let (_, free) = world.key(&json!({}));
+    ask(&world, &free, "m");
+    let records = world.records();
+    let record = records.iter().rfind(|record| record["kind"] == "request").unwrap();
+    assert!(record.get("kept_in").is_none() && record.get("left_out").is_none(), "{record}");
+    for sink in ["inside", "outside", "unknown"] {
+        assert!(heard(&world, sink).contains(record["id"].as_str().unwrap()), "{sink}");
+    }
+}
+
+#[test]
+fn nothing_that_a_pinned_request_said_is_kept_outside() {
+    for (region, kept) in [("us-east-1", false), ("eu-west-1", true)] {
+        let world = places(region, region);
+        let (_, key) = world.key(&json!({ "residency": { "regions": ["eu*"] } }));
+        ask(&world, &key, "m");
+        let (_, _, asked) = ask(&world, &key, "m");
+        assert_eq!(asked.is_empty(), kept, "{region}: the cache");
+        let record = request(&world);
+        assert_eq!(record.get("content").is_some(), kept, "{record}");
+        let place = json!(format!("content ({region})"));
+        let list = if kept { "kept_in" } else { "left_out" };
+        assert!(record[list].as_array().unwrap().contains(&place), "{record}");
+    }
+}
+
+#[test]
+fn a_sink_that_moves_hears_nothing_of_what_was_pinned_before() {
+    let world = places("eu-west-1", "eu-west-1");
+    let (_, key) = world.key(&json!({ "residency": { "regions": ["eu*"] } }));
+    // So that they have a place in the feed.
+    world.records();
+    ask(&world, &key, "m");
+    let moved = PLACES
+        .replace("eu-central-1", "eu-north-1")
+        .replace("CONTENT", "eu-west-1")
+        .replace("CACHE", "eu-west-1");
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    world.gateway.replace_policy(Policy::read("gatelet.yaml", &moved, &host).unwrap());
+    world.records();
+    assert_eq!(heard(&world, "inside"), "");
+}
+
+#[test]
+fn a_region_is_a_name() {
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    let wrong = PLACES.replace("CONTENT", "\"eu*\"").replace("CACHE", "\"\"");
+    let problems = Policy::read("gatelet.yaml", &wrong, &host).unwrap_err().to_string();
+    for place in ["content.region", "cache.region"] {
+        assert!(problems.contains(place), "{problems}");
+    }
+    assert!(problems.contains("the name of a region"), "{problems}");
+}

@@ -36,6 +36,11 @@ impl Residency {
         region.is_some_and(|region| pinned.iter().any(|pin| Self::covers(pin, region)))
     }
 
+    /// A place where something is kept, as records name it: `cache (eu-west-1)`.
+    pub fn place(name: &str, region: Option<&str>) -> String {
+        region.map_or_else(|| name.to_owned(), |region| format!("{name} ({region})"))
+    }
+
     /// Whether a pin names a region.
     pub fn covers(pin: &str, region: &str) -> bool {
         match pin.strip_suffix('*') {

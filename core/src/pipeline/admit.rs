@@ -10,7 +10,6 @@ use super::bound::{Asked, bound};
 use super::guard;
 use super::native::Native;
 use super::receive::Received;
-use super::residency::Pins;
 use super::route::{Plan, order, ruled};
 use super::stakes::Stakes;
 use super::waiting::Waiting;
@@ -92,7 +91,6 @@ pub(super) async fn admit<'a>(
                 let capped = received.asked.max_output.is_none() && asked.limited;
                 let output_cap = capped.then_some(output_tokens / u64::from(received.asked.choices));
                 books.held(&received, asked.likely_tokens, asked.known_units);
-                books.pinned(&Pins::of(&policy, &caller));
                 marks.soft_passed = soft_passed;
                 marks.shadowed = shadowed;
                 marks.fell_to = cheaper.is_some().then_some(wanted);

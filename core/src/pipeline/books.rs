@@ -11,7 +11,7 @@ use gatelet_wire::{Loss, Operation, Units};
 
 use super::content::{Keeper, written};
 use super::receive::Received;
-use super::residency::Pins;
+use super::residency::{Kept, Pins};
 use super::route::blame;
 use super::sound::{self, Sound};
 use super::tally::Tally;
@@ -98,6 +98,14 @@ impl Books {
         hold: HoldId,
     ) -> Box<Self> {
         let key = &caller.key;
+        let policy = core.policy();
+        let pins = Pins::of(&policy, caller);
+        let keeper = Keeper::of(&core, received, caller);
+        let content = keeper.as_ref().map(|_| ("content".to_owned(), policy.contents().region()));
+        let sinks = policy.sinks().iter();
+        let sinks = sinks.map(|sink| (format!("sinks/{}", sink.name), sink.region.as_deref()));
+        let kept = pins.kept(sinks.chain(content));
+        let keeper = keeper.filter(|_| pins.keep_in(policy.contents().region()));
         let record = Record {
             v: record::VERSION,
             kind: "request",
@@ -144,7 +152,9 @@ impl Books {
             request_bytes: received.arrived.body.len() as u64,
             answer_bytes: 0,
             content: None,
-            residency: Vec::new(),
+            residency: pins.words(),
+            kept_in: kept.inside,
+            left_out: kept.left_out,
             cache: None,
             saved: None,
             similarity: None,
@@ -153,7 +163,6 @@ impl Books {
             unbilled: None,
             guards: Vec::new(),
         };
-        let keeper = Keeper::of(&core, received, caller);
         Box::new(Self {
             core,
             keeper,
@@ -210,9 +219,10 @@ impl Books {
         self.record.fell_to.clone_from(&marks.fell_to);
     }
 
-    /// Where the request may go.
-    pub(super) fn pinned(&mut self, pins: &Pins<'_>) {
-        self.record.residency = pins.words();
+    /// Where something of the request may be kept, and where not.
+    pub(super) fn kept(&mut self, kept: Kept) {
+        self.record.kept_in.extend(kept.inside);
+        self.record.left_out.extend(kept.left_out);
     }
 
     /// The request is a copy of another. One that nobody pays for costs nothing; what it would have cost is written down.

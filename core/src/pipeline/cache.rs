@@ -61,7 +61,7 @@ const MOST_WAITING: usize = 1_000;
 pub(super) async fn look<'a>(
     core: &Arc<Core>,
     caching: &Caching,
-    admitted: Admitted<'a>,
+    mut admitted: Admitted<'a>,
 ) -> Result<Looked<'a>, Refusal> {
     let wish = match Wish::read(admitted.received.arrived, caching) {
         Ok(wish) => wish,
@@ -71,12 +71,17 @@ pub(super) async fn look<'a>(
             return Err(refusal);
         }
     };
-    // Of a caller who is pinned to places nothing is kept: nobody says where the host keeps it.
-    let pinned = !Pins::of(&core.policy(), &admitted.caller).is_empty();
-    if pinned || !wish.uses || !fits(&admitted.received) {
+    if !wish.uses || !fits(&admitted.received) {
         return Ok(Looked::Ask(Box::new(admitted), None));
     }
-    let name = name(&admitted.received, &admitted.caller, &admitted.model, caching.share, &wish);
+    let policy = core.policy();
+    let pins = Pins::of(&policy, &admitted.caller);
+    let region = policy.cache_bounds().region.as_deref();
+    admitted.books.kept(pins.kept(std::iter::once(("cache".to_owned(), region))));
+    if !pins.keep_in(region) {
+        return Ok(Looked::Ask(Box::new(admitted), None));
+    }
+    let name = name(&admitted.received, &admitted.caller, &pins, &admitted.model, caching.share, &wish);
     let (mut flight, mut place) = (None, None);
     if wish.reads {
         let patience = admitted.model.timeouts.first;
@@ -176,7 +181,9 @@ async fn placed(
 ) -> Option<Box<Place>> {
     let Admitted { received, caller, model, .. } = admitted;
     let request = said(received)?;
-    let naming = around(received, caller, model, caching.share, wish).with(b"meant");
+    let policy = core.policy();
+    let pins = Pins::of(&policy, caller);
+    let naming = around(received, caller, &pins, model, caching.share, wish).with(b"meant");
     semantic::place(core, semantic, &request, naming, received, caller).await.map(Box::new)
 }
 
@@ -211,8 +218,15 @@ async fn resembling(core: &Arc<Core>, semantic: &Semantic, place: &Place) -> Opt
 }
 
 /// The name of the answer: everything that it depends on, and nothing else.
-fn name(received: &Received<'_>, caller: &Caller, model: &Model, share: Share, wish: &Wish) -> Name {
-    let mut naming = around(received, caller, model, share, wish);
+fn name(
+    received: &Received<'_>,
+    caller: &Caller,
+    pins: &Pins<'_>,
+    model: &Model,
+    share: Share,
+    wish: &Wish,
+) -> Name {
+    let mut naming = around(received, caller, pins, model, share, wish);
     if let Some(request) = said(received) {
         let mut naming = naming.with(b"said");
         canon::request(&request, &mut |bytes| naming.push(bytes));
@@ -226,7 +240,14 @@ fn name(received: &Received<'_>, caller: &Caller, model: &Model, share: Share, w
 }
 
 /// What an answer depends on beside the request's body.
-fn around(received: &Received<'_>, caller: &Caller, model: &Model, share: Share, wish: &Wish) -> Naming {
+fn around(
+    received: &Received<'_>,
+    caller: &Caller,
+    pins: &Pins<'_>,
+    model: &Model,
+    share: Share,
+    wish: &Wish,
+) -> Naming {
     let arrived = received.arrived;
     let naming = Naming::default()
         .with(b"1")
@@ -234,6 +255,10 @@ fn around(received: &Received<'_>, caller: &Caller, model: &Model, share: Share,
         .with(wish.namespace.as_deref().unwrap_or_default().as_bytes())
         .with(arrived.operation.name().as_bytes());
     let mut naming = behind(model, naming);
+    // What a target outside has answered is given to nobody who may not ask it.
+    for pin in pins.words() {
+        naming = naming.with(pin.as_bytes());
+    }
     for beta in arrived.headers.get_all("anthropic-beta") {
         naming = naming.with(beta.as_bytes());
     }

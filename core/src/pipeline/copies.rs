@@ -14,7 +14,6 @@ use super::books::{Books, Marks};
 use super::guard;
 use super::receive::{Arrived, Received};
 use super::relay::attempts;
-use super::residency::Pins;
 use super::route::order;
 use super::stakes::Stakes;
 use crate::domain::account::Headroom;
@@ -104,7 +103,6 @@ pub(super) async fn unbilled<'a>(
     let mut books = Books::open(core.clone(), &received, &caller, Vec::new(), hold);
     let units = received.outline.as_deref().map(|outline| outline.known_units).unwrap_or_default();
     books.held(&received, likely, units);
-    books.pinned(&Pins::of(&policy, &caller));
     books.customer(stakes.customer.clone());
     books.teaches(&model, plan.pulled);
     Ok(Admitted {

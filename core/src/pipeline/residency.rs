@@ -14,6 +14,13 @@ pub struct Pins<'a> {
     pins: Vec<&'a Residency>,
 }
 
+/// Places that may keep something of a request, and those that may not.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub inside: Vec<String>,
+    pub left_out: Vec<String>,
+}
+
 impl<'a> Pins<'a> {
     pub fn of(policy: &'a Policy, caller: &'a Caller) -> Self {
         let configured = policy.pins().iter().filter(|pin| pin.is_of(&caller.key)).map(|pin| &pin.residency);
@@ -35,6 +42,20 @@ impl<'a> Pins<'a> {
     /// outside, where regions are pinned.
     pub fn keep_in(&self, region: Option<&str>) -> bool {
         self.pins.iter().all(|pin| pin.allows_region(region))
+    }
+
+    /// What of a request may be kept at these places, by their names and regions, and what may not: as its record shows it, and
+    /// as sinks go by it. Nothing is said of what is not pinned.
+    pub fn kept<'p>(&self, places: impl Iterator<Item = (String, Option<&'p str>)>) -> Kept {
+        let mut kept = Kept::default();
+        if self.pins.is_empty() {
+            return kept;
+        }
+        for (name, region) in places {
+            let list = if self.keep_in(region) { &mut kept.inside } else { &mut kept.left_out };
+            list.push(Residency::place(&name, region));
+        }
+        kept
     }
 
     /// Each as the record shows it.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::model::ModelName;
 use super::read::{At, Reader, Spot};
+use super::residency::region;
 use super::semantic::{Semantic, semantic};
 use crate::domain::Span;
 
 /// How much is kept, and how long the host's level may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheBounds {
     /// Bytes in each process.
     pub memory: usize,
@@ -21,6 +22,8 @@ pub struct CacheBounds {
     pub wait: Duration,
     /// Bytes of vectors in each process.
     pub vectors: usize,
+    /// Where that and the processes are; none: nobody knows.
+    pub region: Option<Box<str>>,
 }
 
 impl Default for CacheBounds {
@@ -31,6 +34,7 @@ impl Default for CacheBounds {
             store: true,
             wait: Duration::from_millis(250),
             vectors: 16 << 20,
+            region: None,
         }
     }
 }
@@ -114,7 +118,7 @@ fn span(text: &str) -> Option<Duration> {
     Span::parse(text).map(Span::duration).filter(|time| !time.is_zero() && *time <= LONGEST)
 }
 
-const BOUNDS: [&str; 5] = ["memory", "entry", "store", "wait", "vectors"];
+const BOUNDS: [&str; 6] = ["memory", "entry", "store", "wait", "vectors", "region"];
 
 /// The section `cache`.
 pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
@@ -142,6 +146,7 @@ pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
         store: store.unwrap_or(usual.store),
         wait: wait.unwrap_or(usual.wait),
         vectors: vectors.unwrap_or(usual.vectors),
+        region: region(reader, &fields),
     }
 }
 

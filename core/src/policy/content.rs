@@ -1,6 +1,7 @@
 //! `content`: of whose requests prompts and answers are kept, and how.
 
 use super::read::{At, Reader};
+use super::residency::region;
 use super::sink::share;
 use crate::domain::{Key, RequestId, Scope};
 
@@ -9,6 +10,8 @@ use crate::domain::{Key, RequestId, Scope};
 pub struct Contents {
     usual: Keep,
     of: Vec<(Whose, Box<str>, Keep)>,
+    /// Where the archive is; none: nobody knows.
+    region: Option<Box<str>>,
 }
 
 /// How prompts and answers are kept.
@@ -84,9 +87,14 @@ impl Contents {
         let sampled = *sample == 10_000 || request.bits() % 10_000 < u128::from(*sample);
         mode.filter(|_| sampled).map(|mode| (mode, *most))
     }
+
+    /// Where it is kept; none: nobody knows.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
 }
 
-pub(super) const CONTENT: [&str; 4] = ["keep", "sample", "most", "of"];
+pub(super) const CONTENT: [&str; 5] = ["keep", "sample", "most", "of", "region"];
 const SMALLEST: usize = 1 << 10;
 const LARGEST: usize = 256 << 10;
 const MOST: usize = 256;
@@ -94,7 +102,7 @@ const MOST: usize = 256;
 /// The section `content`: a word, or keys and values.
 pub(super) fn contents(reader: &mut Reader<'_>, at: &At<'_>) -> Contents {
     if at.is_scalar() {
-        return Contents { usual: keep(reader, at, Keep::default()), of: Vec::new() };
+        return Contents { usual: keep(reader, at, Keep::default()), ..Contents::default() };
     }
     let Some(fields) = reader.fields(at, &CONTENT, &[]) else { return Contents::default() };
     let usual = settings(reader, &fields, Keep::default());
@@ -116,7 +124,8 @@ pub(super) fn contents(reader: &mut Reader<'_>, at: &At<'_>) -> Contents {
         of.push((whose, id.into(), keep(reader, at, usual)));
     }
     gatelet_wire::sort::sort_by(&mut of, |(one, _, _), (other, _, _)| one.cmp(other));
-    Contents { usual, of }
+    let region = region(reader, &fields);
+    Contents { usual, of, region }
 }
 
 /// `masked`, or keys and values; what is not said is as `usual`.

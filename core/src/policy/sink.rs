@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::alert::address;
 use super::read::{At, Fields, Reader};
+use super::residency::region;
 use crate::domain::Secret;
 use crate::port::Reach;
 
@@ -27,6 +28,15 @@ pub struct Sink {
     pub content: bool,
     /// The index, table or service that it is there.
     pub place: Box<str>,
+    /// Where it keeps what it hears; none: nobody knows.
+    pub region: Option<Box<str>>,
+}
+
+impl Sink {
+    /// By which a record names it, and where it is.
+    pub fn whereabouts(&self) -> String {
+        crate::domain::Residency::place(&format!("sinks/{}", self.name), self.region.as_deref())
+    }
 }
 
 impl std::fmt::Debug for Sink {
@@ -106,7 +116,8 @@ impl SinkWay {
     }
 }
 
-const SINK: [&str; 9] = ["kind", "url", "site", "key", "headers", "of", "sample", "content", "place"];
+const SINK: [&str; 10] =
+    ["kind", "url", "site", "key", "headers", "of", "sample", "content", "place", "region"];
 /// So that a tick ends.
 const MOST: usize = 16;
 
@@ -162,6 +173,7 @@ fn sink(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<Sink> {
         sample,
         content: content.unwrap_or(false),
         place: word.as_deref().filter(|word| is_plain(word)).unwrap_or(way.place()).into(),
+        region: region(reader, &fields),
     })
 }
 

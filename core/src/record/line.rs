@@ -59,6 +59,8 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         request_bytes: _,
         answer_bytes: _,
         residency: _,
+        kept_in: _,
+        left_out: _,
         cache: _,
         saved: _,
         similarity: _,
@@ -161,6 +163,8 @@ fn course(record: &Record, line: &mut Line<'_>) {
     }
     line.word(",\"content\":", record.content);
     line.list(",\"residency\":", &record.residency);
+    line.list(",\"kept_in\":", &record.kept_in);
+    line.list(",\"left_out\":", &record.left_out);
 }
 
 /// Writes one attempt's line, without the line feed.

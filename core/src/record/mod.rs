@@ -142,6 +142,12 @@ pub struct Record {
     /// The regions and providers that it was pinned to, in words, one for each who pinned it.
     #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub residency: Vec<String>,
+    /// Places that may keep something of it, where it is pinned: `sinks/lake (eu-west-1)`, `content (…)`, `cache (…)`.
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
+    pub kept_in: Vec<String>,
+    /// Places that its pins kept it out of.
+    #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
+    pub left_out: Vec<String>,
     /// What guards said of the request and of its answer; never what they found itself.
     #[cfg_attr(test, serde(skip_serializing_if = "Vec::is_empty"))]
     pub guards: Vec<Note>,

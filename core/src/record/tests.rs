@@ -95,6 +95,8 @@ pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Rec
         answer_bytes: count / 2,
         content: count.is_multiple_of(11).then_some("kept"),
         residency: list.to_vec(),
+        kept_in: list.to_vec(),
+        left_out: list.to_vec(),
         cache: count.is_multiple_of(2).then_some("hit"),
         saved: count.is_multiple_of(3).then(|| Money::from_nanos(count)),
         similarity: count.is_multiple_of(5).then_some(0.9375),

@@ -70,8 +70,15 @@ impl Story {
                 self.word(field).or_else(|| (**field == *"org").then_some(crate::domain::Scope::DEFAULT_ORG));
             mine == Some(&**value)
         });
+        // What is pinned says itself who may hear of it, and where that was then.
+        let pinned = self.line["residency"].is_array();
+        let listed = |list: &Vec<Value>| {
+            let place = sink.whereabouts();
+            list.iter().any(|known| *known == *place)
+        };
+        let inside = !pinned || self.line["kept_in"].as_array().is_some_and(listed);
         // Of one request the same is decided everywhere, at every try.
-        of && self.id.bits() % 10_000 < u128::from(sink.sample)
+        of && inside && self.id.bits() % 10_000 < u128::from(sink.sample)
     }
 
     pub(super) fn is_score(&self) -> bool {

@@ -144,9 +144,9 @@ pub(super) async fn score(call: &Call<'_>, id: &str, body: Body) -> Result<Respo
     };
     let mut score = json!({ "v": 1, "kind": "score", "id": id, "at": call.now.to_string(), "score": score_id,
         "name": name, "value": value, "by": by });
-    for (field, value) in
-        [("comment", json!(comment)), ("org", record["org"].clone()), ("team", record["team"].clone())]
-    {
+    // Whoever is told of the request may be told of this.
+    let of_record = ["org", "team", "residency", "kept_in"].map(|field| (field, record[field].clone()));
+    for (field, value) in std::iter::once(("comment", json!(comment))).chain(of_record) {
         if !value.is_null() {
             score[field] = value;
         }

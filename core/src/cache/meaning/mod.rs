@@ -218,7 +218,7 @@ impl Cache {
         if std::mem::replace(&mut rack.kept().busy, true) {
             return;
         }
-        let (cache, kept, bounds) = (self.clone(), ports.clone(), *bounds);
+        let (cache, kept, bounds) = (self.clone(), ports.clone(), bounds.clone());
         ports.defer.defer(Box::pin(async move {
             let _busy = Busy(&rack);
             for round in 0..ROUNDS {
