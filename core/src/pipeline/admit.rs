@@ -8,6 +8,7 @@ use super::authenticate::{self, Authenticated};
 use super::books::{Books, Marks};
 use super::bound::{Asked, bound};
 use super::guard;
+use super::hedge::Spare;
 use super::native::Native;
 use super::receive::Received;
 use super::route::{Plan, order, ruled};
@@ -41,6 +42,8 @@ pub(super) struct Admitted<'a> {
     pub(super) marks: Marks,
     /// What judges it, in this order. Empty for most.
     pub(super) guards: Vec<Arc<Guard>>,
+    /// What a second call beside the first would be held by, where the model's configuration asks for that.
+    pub(super) spare: Option<Box<Spare>>,
 }
 
 /// A hold outlives its request's deadline by this much, so that a late settlement still finds it.
@@ -71,6 +74,7 @@ pub(super) async fn admit<'a>(
         let accounts: Vec<AccountId> = stakes.all().iter().map(|stake| stake.account.clone()).collect();
         let now = core.ports.clock.now();
         let reserve = reserve(core, &received, &stakes, &asked, hold.clone());
+        let spare = Spare::of(&model, &received, &accounts, &reserve, asked.limited);
         let shard = caller.key.shard.clone();
         let sealing = &core.settings.sealing;
         let own = core.credentials.own(&core.ports, sealing, &shard, &accounts, &plan).await;
@@ -108,6 +112,7 @@ pub(super) async fn admit<'a>(
                     headroom,
                     marks,
                     guards,
+                    spare,
                 });
             }
             Grant::Denied(denial) => {

@@ -1,5 +1,7 @@
 //! One request's books: its hold, its records, and their closing, exactly once.
 
+mod rival;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gatelet_wire::{Loss, Operation, Units};
+use gatelet_wire::{Loss, Operation, Units, Usage};
 
 use super::content::{Keeper, written};
 use super::receive::Received;
@@ -26,6 +28,8 @@ use crate::refusal::Refusal;
 use crate::registry::Parts;
 use crate::route::{Blame, Ended, Outcome, Strategy};
 use crate::shared::Core;
+
+use rival::Aside;
 
 /// The books of one request. Dropped before they were closed, they close themselves in the background: the caller
 /// left, and pays for what was generated.
@@ -58,7 +62,39 @@ pub(super) struct Books {
     queued: Duration,
     /// Where the configuration wants prompt and answer kept.
     keeper: Option<Box<Keeper>>,
+    /// What attempts are charged whose answer is not the one that counts.
+    aside: Option<Box<Aside>>,
     pub(super) tally: Tally,
+}
+
+/// What was used, and what that costs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Charge {
+    usage: Usage,
+    estimated: bool,
+    cost: Money,
+    /// The provider has said what it costs.
+    stated: bool,
+    price: Option<u32>,
+    parts: Parts,
+}
+
+impl Charge {
+    fn add(&mut self, other: &Self) {
+        self.usage.add(&other.usage);
+        self.estimated |= other.estimated;
+        self.cost = self.cost.plus(other.cost);
+        self.stated |= other.stated;
+        self.price = self.price.or(other.price);
+        for (own, more) in self.parts.0.iter_mut().zip(other.parts.0) {
+            *own = own.plus(more);
+        }
+    }
+
+    fn settle(&self, hold: HoldId) -> Settle {
+        let tokens = self.usage.total();
+        Settle { hold, tokens, output_tokens: self.usage.output.min(tokens), cost: self.cost }
+    }
 }
 
 /// What limits said of a request that they let pass.
@@ -129,7 +165,7 @@ impl Books {
             outcome: "client_left",
             status: 499,
             attempts: 0,
-            usage: gatelet_wire::Usage::default(),
+            usage: Usage::default(),
             usage_estimated: false,
             cost: Money::ZERO,
             cost_stated: false,
@@ -183,6 +219,7 @@ impl Books {
             waited: Duration::ZERO,
             waits: None,
             queued: Duration::ZERO,
+            aside: None,
             tally: Tally::default(),
         })
     }
@@ -333,6 +370,7 @@ impl Books {
             billed: None,
             why,
             fault: None,
+            cost: None,
         });
         self.waits = Some(now);
     }
@@ -491,16 +529,12 @@ impl Books {
         if self.record.first_content_ms.is_none() {
             self.own_time(now);
         }
-        self.charge();
-        self.saw(self.seen(ending, now), now);
+        let settle = self.charge_all(ending, now);
         self.record.outcome = ending.outcome;
         self.record.status = ending.status;
         self.record.fault = ending.fault;
         self.record.finish = self.tally.finish;
         self.record.total_ms = millis(self.record.at, now);
-        let tokens = self.record.usage.total();
-        let output_tokens = self.record.usage.output.min(tokens);
-        let settle = Settle { hold: self.hold.clone(), tokens, output_tokens, cost: self.record.cost };
         let settled = (!self.accounts.is_empty()).then(|| (self.accounts.clone(), settle.clone()));
         let entry = Entry { settle: settled, ..record::entry(&self.record, &self.attempts) };
         let notices = self.core.board.news(&self.shard);
@@ -510,8 +544,10 @@ impl Books {
             entries: vec![entry],
             notices,
         };
+        let beside = self.aside.take().map(|aside| aside.settles).unwrap_or_default();
         let work: BoxFuture<'static, Result<(), Fault>> = match self.keeper.take() {
-            None => Box::pin(post(self.core.clone(), self.shard.clone(), transaction)),
+            None if beside.is_empty() => Box::pin(post(self.core.clone(), self.shard.clone(), transaction)),
+            None => Box::pin(post_all(self.core.clone(), self.shard.clone(), transaction, beside)),
             Some(keeper) => {
                 let content = keeper.done(self.tally.transcript.take(), self.target.as_deref());
                 let (record, attempts) = (self.record.clone(), self.attempts.clone());
@@ -519,18 +555,47 @@ impl Books {
                 Box::pin(async move {
                     // Before the record says that it is kept.
                     let transaction = written(&core, &content, record, &attempts, transaction).await;
-                    post(core, shard, transaction).await
+                    post_all(core, shard, transaction, beside).await
                 })
             }
         };
         Closing { work: Some(work), defer: self.core.ports.defer.clone() }
     }
 
-    /// Puts usage and cost into the record.
-    fn charge(&mut self) {
-        let Some(target) = self.target.as_ref().filter(|_| self.sent) else { return };
+    /// Puts usage and cost of all attempts into the record, and answers what of it the request's own hold settles.
+    fn charge_all(&mut self, ending: Ending, now: Timestamp) -> Settle {
+        let mut charge = self.charge();
+        self.record.usage = charge.usage;
+        self.saw(self.seen(ending, now), now);
+        let (mut tokens, mut output, mut cost) = (0, 0, Money::ZERO);
+        if let Some(aside) = &self.aside {
+            charge.add(&aside.charge);
+            (tokens, output, cost) = aside.settled();
+        }
+        let mut settle = charge.settle(self.hold.clone());
+        settle.tokens = settle.tokens.saturating_sub(tokens);
+        settle.output_tokens = settle.output_tokens.saturating_sub(output);
+        settle.cost = settle.cost.minus(cost);
+        if let Some(unbilled) = &mut self.record.unbilled {
+            *unbilled = std::mem::replace(&mut charge.cost, Money::ZERO);
+            settle.cost = Money::ZERO;
+        }
+        let record = &mut self.record;
+        record.usage = charge.usage;
+        record.usage_estimated = charge.estimated;
+        record.cost = charge.cost;
+        record.cost_stated = charge.stated;
+        record.price = charge.price;
+        record.cost_parts = charge.parts;
+        settle
+    }
+
+    /// What the attempt that is under way has used so far; one that has failed, nothing.
+    fn charge(&self) -> Charge {
+        let mut charge = Charge::default();
+        let Some(target) = self.target.as_ref().filter(|_| self.sent) else { return charge };
         if self.operation == Operation::TokenCount {
-            return;
+            return charge;
         }
         let (mut usage, mut estimated) = self.tally.usage(self.likely_input, &self.known_units);
         let tier = self.tally.service_tier.as_deref();
@@ -542,19 +607,16 @@ impl Books {
             }
         }
         // What its provider says is what will be paid, be it more than was held.
-        self.record.cost_stated = self.tally.stated.is_some();
+        charge.stated = self.tally.stated.is_some();
         let price = price.map(|price| price.at(self.record.at));
-        self.record.cost =
+        charge.cost =
             self.tally.stated.unwrap_or_else(|| price.map_or(Money::ZERO, |price| price.cost(&usage, tier)));
         if let Some(price) = price.filter(|_| self.tally.stated.is_none()) {
-            self.record.price = Some(price.version());
-            self.record.cost_parts = price.parts(&usage, tier);
+            charge.price = Some(price.version());
+            charge.parts = price.parts(&usage, tier);
         }
-        if let Some(unbilled) = &mut self.record.unbilled {
-            *unbilled = std::mem::replace(&mut self.record.cost, Money::ZERO);
-        }
-        self.record.usage = usage;
-        self.record.usage_estimated = estimated;
+        (charge.usage, charge.estimated) = (usage, estimated);
+        charge
     }
 }
 
@@ -674,6 +736,21 @@ async fn post(core: Arc<Core>, shard: ShardId, transaction: Transaction) -> Resu
     }
     let last = ports.ledger.transact(&shard, transaction.clone(), ports.clock.now()).await;
     kept(&core, &transaction, last.map(drop))
+}
+
+/// The same, once other holds of the request are settled.
+async fn post_all(
+    core: Arc<Core>,
+    shard: ShardId,
+    transaction: Transaction,
+    beside: Vec<Settle>,
+) -> Result<(), Fault> {
+    for settle in beside {
+        let settle = Transaction::new(transaction.accounts.clone(), Op::Settle(settle), Vec::new());
+        // The log has heard of it; the rest is settled all the same.
+        let _ = post(core.clone(), shard.clone(), settle).await;
+    }
+    post(core, shard, transaction).await
 }
 
 /// Says which request's books could not be closed: its hold ends by itself, without a charge.

@@ -74,6 +74,8 @@ async fn run(
     // Who may not have it, or cannot pay it, has no copy.
     let Ok(mut admitted) = admitted else { return };
     admitted.books.copy_of(of, to.billed);
+    // Nobody waits for it.
+    admitted.spare = None;
     // What guards leave of it, where they replace anything.
     let mut room = None;
     let Ok(guarded) = guard::guard(&core, admitted, &mut room).await else { return };
@@ -115,6 +117,7 @@ pub(super) async fn unbilled<'a>(
         headroom: Headroom::default(),
         marks: Marks::default(),
         guards,
+        spare: None,
     })
 }
 

@@ -7,7 +7,7 @@ use gatelet_wire::dialect::TargetHints;
 use gatelet_wire::edit::MessageEdit;
 use gatelet_wire::{
     DialectId, Draft, Edit, Fields, Idiom, Json, Loss, Malformed, Operation, Piece, Restore, Written, chat,
-    completion,
+    completion, marks,
 };
 
 use super::betas;
@@ -108,11 +108,14 @@ pub(super) fn prepare(
     received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
+    marks: Option<u64>,
     spoken: Option<Spoken>,
 ) -> Result<Prepared, Refusal> {
     let prepared = match spoken {
-        Some(spoken) => translated(received, target, output_cap, spoken),
-        None if received.arrived.operation == Operation::Chat => same_dialect(received, target, output_cap),
+        Some(spoken) => translated(received, target, output_cap, marks, spoken),
+        None if received.arrived.operation == Operation::Chat => {
+            same_dialect(received, target, output_cap, marks)
+        }
         None => task::prepare(received, target),
     }?;
     match target.provider.quirks.idiom {
@@ -137,6 +140,7 @@ fn same_dialect(
     received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
+    marks: Option<u64>,
 ) -> Result<Prepared, Refusal> {
     let mut loss = Loss::default();
     let fields = &received.fields;
@@ -148,7 +152,9 @@ fn same_dialect(
         && !asked.stream_usage
         && target.provider.quirks.stream_usage == StreamUsage::Ask;
     let cleaned = received.arrived.dialect.dialect().cleaned(fields);
-    if target.edits.is_empty() && output_cap.is_none() && !hide_usage && cleaned.is_none() {
+    let marked = marked(target, fields, marks);
+    let plain = target.edits.is_empty() && output_cap.is_none() && !hide_usage;
+    if plain && cleaned.is_none() && marked.is_empty() {
         let said = received.arrived.addressed.model.is_none() && asked.model == *target.model;
         let body = if conventions.model_in_path || said {
             Body::Full(received.arrived.body.clone())
@@ -166,7 +172,7 @@ fn same_dialect(
         });
     }
     let mut draft = Draft::from(fields);
-    if let Some((name, json)) = cleaned {
+    for (name, json) in cleaned.into_iter().chain(marked) {
         draft.set(name, json);
     }
     if !conventions.model_in_path {
@@ -193,6 +199,11 @@ fn same_dialect(
         restore: Restore::default(),
         conversation: true,
     })
+}
+
+/// What of a request in the target's words gets marks for its provider's cache.
+fn marked(target: &Target, fields: &Fields<'_>, least: Option<u64>) -> Vec<(&'static str, Json)> {
+    least.map_or_else(Vec::new, |least| marks::placed(target.provider.dialect, fields, least))
 }
 
 /// A body of what was kept of the caller's, which is not copied, and of what was written anew.
@@ -260,6 +271,7 @@ fn translated(
     received: &Received<'_>,
     target: &Target,
     output_cap: Option<u64>,
+    marks: Option<u64>,
     spoken: Spoken,
 ) -> Result<Prepared, Refusal> {
     let Spoken { mut request, mut loss } = spoken;
@@ -286,10 +298,14 @@ fn translated(
     let path = dialect.path(&target.model, request.stream);
     let Written { mut body, restore } = dialect.write_request(&request, &hints, &mut loss)?;
     let newest_word = target.provider.dialect == DialectId::Openai && cap_field(target) == "max_tokens";
-    if !target.edits.is_empty() || newest_word {
+    let marks = marks.filter(|_| marks::wanted(target.provider.dialect));
+    if !target.edits.is_empty() || newest_word || marks.is_some() {
         let edited = {
             let fields = Fields::read(&body)?;
             let mut draft = Draft::from(&fields);
+            for (name, json) in marked(target, &fields, marks) {
+                draft.set(name, json);
+            }
             if newest_word {
                 draft
                     .apply(&[Edit::Rename("max_completion_tokens".into(), "max_tokens".into())], &mut loss)?;

@@ -21,6 +21,7 @@ mod fetch;
 mod flow;
 mod guard;
 mod headers;
+mod hedge;
 mod idiom;
 mod knobs;
 mod lane;

@@ -16,8 +16,9 @@ use super::cache::{self, Keeping, Looked};
 use super::fetch::Fetched;
 use super::guard::{Beside, Guarded, Guarding};
 use super::headers::Head;
+use super::hedge::{Second, race};
 use super::receive::Received;
-use super::route::{Turn, wrong};
+use super::route::{Plan, Turn, wrong};
 use super::stream::{Committed, Relay};
 use super::{copies, headers, native, task};
 use crate::domain::Timestamp;
@@ -36,6 +37,8 @@ pub(super) struct Call<'a> {
     pub(super) timeouts: Timeouts,
     /// How often a stream may say the same in a row.
     pub(super) repeats: Option<u32>,
+    /// Prompts of so many tokens are marked for their provider's cache; none: no prompt is.
+    pub(super) marks: Option<u64>,
     pub(super) deadline: Timestamp,
     pub(super) fetched: Fetched,
     /// What guards have to do with the answer.
@@ -81,7 +84,11 @@ pub(super) async fn attempts(
     cached: bool,
 ) -> Result<Response<Body>, Refusal> {
     let Guarded { admitted, guarding, mut beside } = guarded;
-    let Admitted { received, model, mut plan, mut books, output_cap, headroom, marks, .. } = admitted;
+    let Admitted {
+        received, caller, model, mut plan, mut books, output_cap, headroom, marks, mut spare, ..
+    } = admitted;
+    // What guards judge is judged once.
+    spare = spare.filter(|_| guarding.is_none() && beside.is_none());
     books.marked(&marks);
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
@@ -92,6 +99,7 @@ pub(super) async fn attempts(
         output_cap,
         timeouts: model.timeouts,
         repeats: model.repeats,
+        marks: model.extras.marks,
         deadline,
         fetched: Fetched::default(),
         guarding,
@@ -109,18 +117,33 @@ pub(super) async fn attempts(
             break;
         }
         let target = &turn.target;
+        let mut served = target.clone();
         call.output_cap = output_cap.map(|cap| target.max_output.map_or(cap, |most| cap.min(most)));
         call.books.capped(call.output_cap);
         call.why = turn.why(call.books.attempts());
-        let began = core.ports.clock.now();
-        let attempted = match &mut beside {
-            Some(judging) => beside_attempt(core, &mut call, target, judging).await,
-            None => attempt(core, &mut call, target).await,
+        let mut began = core.ports.clock.now();
+        let second = Second::of(core, &model, &turn, &plan, &mut spare);
+        let attempted = match (&mut beside, second) {
+            (Some(judging), _) => beside_attempt(core, &mut call, target, judging).await,
+            (None, None) => attempt(core, &mut call, target).await,
+            (None, Some(second)) => {
+                let raced = Box::pin(race(core, &mut call, target, second, &caller.key.shard)).await;
+                let had_turn = if raced.asked { plan.asked.pop_front() } else { None };
+                if let Some((turn, failed)) = had_turn.zip(raced.second) {
+                    let target = turn.target.clone();
+                    again(core, &model.retries, &mut plan, turn, &failed);
+                    tried.extend(last.replace((target, failed.refusal)));
+                }
+                raced.ended.map(|(answer, target, since)| {
+                    (served, began) = (target, since);
+                    answer
+                })
+            }
         };
+        let target = &served;
         let Failed { refusal, next } = match attempted {
             Ok(answer) => {
                 let mut head = head(core, &call, target, &headroom, &marks);
-                let served = target.name();
                 let mut keeping = call.keeping.take().filter(|_| own(&model, target));
                 if let (Some(keeping), Answer::Whole { body, .. }) = (&mut keeping, &answer) {
                     keeping.body(received.arrived.dialect, target, body);
@@ -137,30 +160,21 @@ pub(super) async fn attempts(
                     ends.map_or(deadline, |ends| ends.min(deadline)),
                     answer,
                     head,
-                    served,
+                    target.name(),
                     keeping,
                 )
                 .await);
             }
             Err(failed) => failed,
         };
-        let now = core.ports.clock.now();
         let turns = plan.turn(&refusal);
         // What was streamed cannot be sent again.
         let over = received.arrived.upload.is_spent() || (next == Next::Nothing && !turns);
-        let failed = target.clone();
-        // A target that fails is not to get more requests for it than it can stand.
-        if !over
-            && !turns
-            && next == Next::Again
-            && wrong(&refusal).is_some_and(|wrong| turn.tried < model.retries.after(wrong))
-            && core.board.may_retry(target.seen_as(), now)
-        {
-            let hint = refusal.retry_after(now).map(Duration::from_secs);
-            let pause = hint.unwrap_or_else(|| pause(core, &model.retries, turn.tried));
-            plan.again(turn, now.after(pause));
+        let failed = Failed { refusal, next };
+        if !over && !turns {
+            again(core, &model.retries, &mut plan, turn, &failed);
         }
-        tried.extend(last.replace((failed, refusal)));
+        tried.extend(last.replace((served, failed.refusal)));
         if over {
             break;
         }
@@ -170,6 +184,20 @@ pub(super) async fn attempts(
     // Nothing is charged; the caller hears it when the hold has ended, so that its next try finds the room.
     books.close(Ending::refused(&refusal, status)).await.map_err(Refusal::Internal)?;
     Err(refusal)
+}
+
+/// Gives a target that has failed another turn, if that may help.
+fn again(core: &Core, retries: &Retries, plan: &mut Plan, turn: Turn, failed: &Failed) {
+    let now = core.ports.clock.now();
+    // A target that fails is not to get more requests for it than it can stand.
+    if failed.next == Next::Again
+        && wrong(&failed.refusal).is_some_and(|wrong| turn.tried < retries.after(wrong))
+        && core.board.may_retry(turn.target.seen_as(), now)
+    {
+        let hint = failed.refusal.retry_after(now).map(Duration::from_secs);
+        let pause = hint.unwrap_or_else(|| pause(core, retries, turn.tried));
+        plan.again(turn, now.after(pause));
+    }
 }
 
 /// What the answer's headers say of limits, of who served it, and of guards.

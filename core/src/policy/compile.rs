@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use gatelet_wire::sort::sort_by;
+use gatelet_wire::{DialectId, marks};
 
 use super::declare::{Providers, declare, declared, usual};
 use super::document::{Document, FetchEntry, ModelEntry, ProviderEntry, TargetEntry, document};
+use super::extras::Extras;
 use super::model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts, Wildcard, WildcardTarget};
 use super::read::{At, Reader, Spot};
 use super::resolve::{known, target};
@@ -128,9 +130,12 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
         content_policy: names(entry.content_policy),
     };
     let rules = entry.rules.into_iter().map(|(when, (to, _))| Rule { when, to }).collect();
+    let spot = entry.targets.first().map(|target| target.spot.clone());
     if let Some(prefix) = entry.name.as_str().strip_suffix('*') {
         let mut target = |entry| wildcard_target(reader, providers, entry);
-        let targets = entry.targets.into_iter().filter_map(&mut target).collect();
+        let targets: Vec<WildcardTarget> = entry.targets.into_iter().filter_map(&mut target).collect();
+        let dialects = targets.iter().map(|target| target.provider.dialect);
+        useful(reader, spot, &extras, dialects, &fallbacks);
         policy.wildcards.push(Wildcard {
             prefix: prefix.into(),
             targets,
@@ -146,7 +151,9 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
         });
     } else {
         let mut target = |entry| one_target(reader, providers, entry);
-        let targets = entry.targets.into_iter().filter_map(&mut target).collect();
+        let targets: Vec<Arc<Target>> = entry.targets.into_iter().filter_map(&mut target).collect();
+        let dialects = targets.iter().map(|target| target.provider.dialect);
+        useful(reader, spot, &extras, dialects, &fallbacks);
         let model = Model {
             name: entry.name.clone(),
             targets,
@@ -161,6 +168,27 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             cache,
         };
         policy.models.insert(entry.name, Arc::new(model));
+    }
+}
+
+/// Notes what a model has asked for that its targets, in these dialects, would never bring about.
+fn useful(
+    reader: &mut Reader<'_>,
+    spot: Option<Spot>,
+    extras: &Extras,
+    mut dialects: impl ExactSizeIterator<Item = DialectId>,
+    fallbacks: &Fallbacks,
+) {
+    let Some(spot) = spot else { return };
+    if extras.hedge.is_some() && dialects.len() == 1 && fallbacks.general.is_empty() {
+        reader.note(&spot, "expected a second target, or `fallbacks`, beside `hedge`");
+    }
+    let alone = fallbacks.all().next().is_none();
+    if extras.marks.is_some() && alone && dialects.len() > 0 && !dialects.any(marks::wanted) {
+        reader.note(
+            &spot,
+            "expected a target whose dialect has marks, anthropic or bedrock, beside `cache_marks`",
+        );
     }
 }
 

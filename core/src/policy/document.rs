@@ -385,7 +385,7 @@ pub(super) fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, 
     headers
 }
 
-const MODEL: [&str; 13] = [
+const MODEL: [&str; 15] = [
     "targets",
     "strategy",
     "fallbacks",
@@ -399,6 +399,8 @@ const MODEL: [&str; 13] = [
     "guards",
     "copies",
     "affinity",
+    "hedge",
+    "cache_marks",
 ];
 
 fn model(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<ModelEntry> {

@@ -1,5 +1,8 @@
 //! What few models have: what happens beside their answers.
 
+use std::time::Duration;
+
+use super::document::duration;
 use super::model::ModelName;
 use super::read::{At, Fields, Reader, Spot};
 use super::routing::mille;
@@ -11,6 +14,18 @@ pub struct Extras {
     pub copies: Vec<CopyTo>,
     /// What draws its requests to one of its targets, the first of them that a request has.
     pub affinity: Vec<Affinity>,
+    /// When a second target is asked beside one that says nothing.
+    pub hedge: Option<Hedge>,
+    /// Prompts of so many tokens at the least are marked for their providers' caches; none: no prompt is.
+    pub marks: Option<u64>,
+}
+
+/// A second target is asked when the first has said nothing for so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    pub after: Duration,
+    /// For so many of a thousand requests at the most.
+    pub mille: u16,
 }
 
 /// What draws requests to one of several targets that are equally good.
@@ -45,11 +60,14 @@ pub struct CopyTo {
 }
 
 const COPY: [&str; 3] = ["to", "percent", "billed"];
+/// Tokens that most models' caches begin with.
+const LEAST: u64 = 1_024;
+const HEDGE: [&str; 2] = ["after", "percent"];
 
 /// Every key below those of a model, for the test that the reference explains it.
 #[cfg(test)]
 pub(super) fn known_keys() -> Vec<&'static str> {
-    COPY.to_vec()
+    COPY.into_iter().chain(HEDGE).chain(["hedge", "cache_marks"]).collect()
 }
 
 /// What a model has of it, and the names of other models in it, which need not be known.
@@ -68,7 +86,34 @@ pub(super) fn extras(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Extras, V
         reader.parsed(at, &format!("one of {words}"), known)
     });
     let affinity = affinity.collect();
-    (Extras { copies: copies.into_iter().map(|(copy, _)| copy).collect(), affinity }, names)
+    let hedge = fields.get("hedge").and_then(|at| hedge(reader, at));
+    let marks = fields.get("cache_marks").and_then(|at| {
+        let read = |text: &str| match text {
+            "true" => Some(Some(LEAST)),
+            "false" => Some(None),
+            count => count.parse().ok().filter(|count| *count > 0).map(Some),
+        };
+        reader.parsed(at, "true, false, or a whole number of tokens", read).flatten()
+    });
+    (Extras { copies: copies.into_iter().map(|(copy, _)| copy).collect(), affinity, hedge, marks }, names)
+}
+
+/// A time, or keys and values.
+fn hedge(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Hedge> {
+    const USUAL: u16 = 50;
+    const TIME: &str = "a duration from 10ms to 10m, such as 800ms";
+    let within = |time: &Duration| (10..=600_000).contains(&time.as_millis());
+    let time = |text: &str| duration(text).filter(within);
+    if at.is_scalar() {
+        return reader.parsed(at, TIME, time).map(|after| Hedge { after, mille: USUAL });
+    }
+    let fields = reader.fields(at, &HEDGE, &[])?;
+    let Some(after) = fields.get("after") else {
+        reader.note(&fields.spot, format!("expected `after`: {TIME}"));
+        return None;
+    };
+    let after = reader.parsed(after, TIME, time)?;
+    Some(Hedge { after, mille: mille(reader, &fields, "percent").unwrap_or(USUAL) })
 }
 
 fn copy(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(CopyTo, Spot)> {

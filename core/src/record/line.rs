@@ -11,6 +11,7 @@ use super::{Attempt, Record};
 use crate::domain::{Money, RequestId, Timestamp};
 
 /// Writes one request's line, without the line feed.
+#[expect(clippy::too_many_lines, reason = "each field once, so that none is forgotten")]
 pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     let Record {
         v,
@@ -185,6 +186,7 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
         billed,
         why,
         fault,
+        cost,
     } = record;
     let mut line = Line { out };
     line.begin("{\"v\":").count((*v).into());
@@ -206,6 +208,9 @@ pub(super) fn attempt(record: &Attempt, out: &mut Vec<u8>) {
     }
     line.word(",\"why\":", *why);
     line.word(",\"fault\":", *fault);
+    if let Some(cost) = cost {
+        line.begin(",\"cost\":").shown(cost);
+    }
     line.begin("}");
 }
 

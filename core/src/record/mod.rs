@@ -182,13 +182,16 @@ pub struct Attempt {
     /// for it. None: the request's own cost says all.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub billed: Option<&'static str>,
-    /// Why this target had its turn, unless it was the first: `again` (it had failed before), `next` (of the same model), or
-    /// `fallback` (of another).
+    /// Why this target had its turn, unless it was the first: `again` (it had failed before), `next` (of the same model),
+    /// `fallback` (of another), or `hedge` (the one before had said nothing yet).
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub why: Option<&'static str>,
     /// Whose fault it is that it failed: `caller`, `gateway` or `provider`.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub fault: Option<&'static str>,
+    /// USD that is charged for it, where another attempt's answer is the one that counts; the request's cost has it in.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub cost: Option<Money>,
 }
 
 pub const VERSION: u8 = 1;

@@ -140,6 +140,7 @@ fn attempt(text: &str, count: u64, time: f64) -> Attempt {
         billed: count.is_multiple_of(5).then_some("unknown"),
         why: count.is_multiple_of(2).then_some("fallback"),
         fault: count.is_multiple_of(3).then_some("provider"),
+        cost: count.is_multiple_of(7).then(|| Money::from_nanos(count)),
     }
 }
 
@@ -172,7 +173,7 @@ fn the_schema_is_that_of_the_lines() {
     let all = 2_u64 * 3 * 5 * 7 * 11;
     let full = entry(
         &Record { target: Some("a/b".into()), ..request("text", &list, all, 1.5) },
-        &[attempt("text", 30, 1.5)],
+        &[attempt("text", 210, 1.5)],
     );
     let bare = Record { trace: None, fell_to: None, ..request("text", &[], 1, 1.5) };
     let bare = Record { cost: Money::from_nanos(7), cost_stated: false, ..bare };

@@ -130,6 +130,16 @@ impl Board {
         self.read().targets.get_mut(target).is_none_or(|vitals| vitals.retries.take(now))
     }
 
+    /// A request that is about to be sent to a target earns so many thousandths of a second call beside one.
+    pub fn earn_hedge(&self, target: &Arc<str>, mille: u16) {
+        self.read().vitals(target).hedges.earn(mille);
+    }
+
+    /// Whether another target may be asked beside this one, which says nothing; counts that.
+    pub fn may_hedge(&self, target: &str) -> bool {
+        self.read().targets.get_mut(target).is_none_or(|vitals| vitals.hedges.take())
+    }
+
     /// What a strategy that learns is told of an answer, or of its failing.
     pub fn learn(&self, model: &Arc<str>, target: &Arc<str>, outcome: Outcome) {
         let mut seen = self.read();

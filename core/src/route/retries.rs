@@ -20,6 +20,30 @@ impl Default for RetryBudget {
     }
 }
 
+/// What requests of a target have earned of second calls beside it, in thousandths: one at the beginning, and ten at the most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hedges(u16);
+
+impl Default for Hedges {
+    fn default() -> Self {
+        Self(Self::ONE)
+    }
+}
+
+impl Hedges {
+    const ONE: u16 = 1_000;
+
+    pub(super) fn earn(&mut self, mille: u16) {
+        self.0 = self.0.saturating_add(mille).min(10 * Self::ONE);
+    }
+
+    pub(super) fn take(&mut self) -> bool {
+        let left = self.0.checked_sub(Self::ONE);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
 impl RetryBudget {
     /// A request earns so many thousandths of a retry.
     pub(super) fn earn(&mut self, mille: u16) {

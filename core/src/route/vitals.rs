@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::breaker::{Breaker, Rules};
 use super::decayed::Decayed;
-use super::retries::RetryBudget;
+use super::retries::{Hedges, RetryBudget};
 use super::window::Window;
 use crate::domain::{Blame, Timestamp};
 
@@ -21,6 +21,7 @@ pub struct Vitals {
     pub in_flight: u32,
     pub window: Window,
     pub(super) retries: RetryBudget,
+    pub(super) hedges: Hedges,
 }
 
 /// How a call ended.

@@ -24,6 +24,7 @@ pub mod idiom;
 pub mod imagen;
 pub mod json;
 pub mod loss;
+pub mod marks;
 pub mod measure;
 pub mod multipart;
 mod object;

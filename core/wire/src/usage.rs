@@ -97,4 +97,24 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.input_total().saturating_add(self.output_total())
     }
+
+    /// Counts the tokens and searches of another call, too. What is counted otherwise stays as it is.
+    pub fn add(&mut self, other: &Self) {
+        for (own, more) in [
+            (&mut self.input, other.input),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_write_5m, other.cache_write_5m),
+            (&mut self.cache_write_1h, other.cache_write_1h),
+            (&mut self.cache_write_12h, other.cache_write_12h),
+            (&mut self.audio_input, other.audio_input),
+            (&mut self.image_input, other.image_input),
+            (&mut self.output, other.output),
+            (&mut self.reasoning, other.reasoning),
+            (&mut self.audio_output, other.audio_output),
+            (&mut self.image_output, other.image_output),
+            (&mut self.web_searches, other.web_searches),
+        ] {
+            *own = own.saturating_add(more);
+        }
+    }
 }
