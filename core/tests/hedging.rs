@@ -179,9 +179,9 @@ fn a_limit_without_room_for_a_second_call_has_none_made() {
     let (id, key) = silent.key(&json!({ "limits": { "budget": ["1 USD / day"] } }));
     let mut asking = Box::pin(silent.gateway.handle(openai(&key, &question(false))));
     assert!(asking.as_mut().now_or_never().is_none());
-    let held = nanos(&silent.usage(&id)["budget"][0]["held"]);
-    assert!(held > 200_000, "{held}");
-    let budget = format!("0.{:09} USD / day", held + held / 2);
+    let one_call = nanos(&silent.usage(&id)["budget"][0]["held"]);
+    assert!(one_call > 200_000, "{one_call}");
+    let budget = format!("0.{:09} USD / day", one_call + one_call / 2);
     drop(asking);
     for limits in [json!({ "budget": [budget] }), json!({ "parallel": 1 }), json!({ "rpm": 1 })] {
         let world = world(|host| (Some(if host == "one" { 3 } else { 0 }), Says::Well));

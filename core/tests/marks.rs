@@ -1,5 +1,5 @@
 //! Marks for providers' caches: who gets them, in which lane, and what is charged for what they bring about.
-#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 mod world;
 

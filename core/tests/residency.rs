@@ -254,7 +254,7 @@ fn a_pinned_request_is_told_to_sinks_inside_alone_and_its_record_says_so() {
     );
     assert_eq!(status, 201, "{score}");
     world.records();
-    world.handles.clock.advance(std::time::Duration::from_secs(60));
+    world.handles.clock.advance(std::time::Duration::from_mins(1));
     world.records();
     let inside = heard(&world, "inside");
     assert!(inside.contains(id) && inside.contains("the answer") && inside.contains("\"good\""), "{inside}");

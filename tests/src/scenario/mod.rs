@@ -20,7 +20,7 @@ mod at_limit;
 mod bad_input;
 mod bedrock;
 mod cache;
-mod chaos;
+pub(crate) mod chaos;
 mod chat;
 mod clients;
 mod faults;
