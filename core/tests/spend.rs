@@ -16,7 +16,7 @@ use gatelet_core::domain::{ShardId, Timestamp};
 use gatelet_core::port::memory::{OverLedger, OverStore, ports};
 use gatelet_core::port::{Entry, Expect, Fault, FaultKind, Ledger, Ports, Store, Transaction};
 use gatelet_core::record::drain;
-use gatelet_core::record::spend::{By, COST, Question, Report, report};
+use gatelet_core::record::spend::{By, COST, Question, Report, Step, report};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use world::{World, completion, openai, read, whole, yield_now};
@@ -95,7 +95,7 @@ fn entry(number: usize, day: u32, team: &str, tags: &[String], cost: u64) -> Ent
 }
 
 fn all(by: &[By]) -> Question {
-    Question { days: 0..=40_000, by: by.to_vec(), only: Vec::new(), most: 100_000 }
+    Question { days: 0..=40_000, finer: None, by: by.to_vec(), only: Vec::new(), most: 100_000 }
 }
 
 fn ask(ports: &Ports, question: &Question) -> Report {
@@ -142,10 +142,46 @@ proptest! {
             let day = u32::try_from(day.seconds() / 86_400).unwrap();
             ((row.of[0].clone().unwrap(), day), (row.sums[0], row.sums[COST]))
         }).collect();
-        prop_assert_eq!(rows, expected);
+        prop_assert_eq!(&rows, &expected);
         prop_assert_eq!(report.total[0], number as u64);
+        // By the hour and by the minute of what is kept so long, too. All came in the first minute of their day.
+        let newest = expected.keys().map(|(_, day)| *day).max().unwrap();
+        for (step, days) in [(Step::Hour, 31), (Step::Minute, 2)] {
+            let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+            for ((_, day), (count, cost)) in expected.iter().filter(|((_, day), _)| *day > newest - days) {
+                let at = Timestamp::from_seconds(i64::from(*day) * 86_400).to_string();
+                let sum = sums.entry(at).or_default();
+                *sum = (sum.0 + count, sum.1 + cost);
+            }
+            let steps = 1_440 / step.minutes();
+            let span = (newest + 1 - days) * steps..=newest * steps + steps - 1;
+            let by = By::named(step.name()).unwrap();
+            let report = ask(&ports, &Question { finer: Some((step, span)), ..all(&[by]) });
+            let rows: BTreeMap<String, (u64, u64)> =
+                report.rows.iter().map(|row| (row.of[0].clone().unwrap(), (row.sums[0], row.sums[COST]))).collect();
+            prop_assert_eq!(rows, sums, "{}", step.name());
+        }
         prop_assert_eq!(report.total[7..11].to_vec(), [3, 0, 3, 4].map(|kind| kind * number as u64).to_vec());
     }
+}
+
+#[test]
+fn minutes_are_told_apart_by_so_many_and_no_more() {
+    let (ports, _) = ports();
+    let day = 20_000;
+    let mut entries: Vec<Entry> = (0..60).map(|number| entry(number, day, "t", &[], 5)).collect();
+    for (number, entry) in entries.iter_mut().enumerate() {
+        entry.line = entry.line.replace("up/model", &format!("up/model-{number}")).into();
+    }
+    keep(&ports, entries);
+    block_on(drain(&ports, &ShardId::main(), false)).unwrap();
+    let model = By::named("model").unwrap();
+    let minute = day * 1_440;
+    let question = Question { finer: Some((Step::Minute, minute..=minute)), ..all(&[By::Minute, model]) };
+    let report = ask(&ports, &question);
+    assert_eq!((report.total[0], report.total[COST], report.rows.len()), (60, 300, 49));
+    assert_eq!((&report.rows[0].of[1], report.rows[0].sums[0]), (&None, 12), "the rest has no name");
+    assert_eq!(report.rows[1].of[0].as_deref(), Some("2024-10-04T00:00:00Z"));
 }
 
 #[test]
@@ -277,6 +313,47 @@ fn a_report_is_a_table_too_without_formulas() {
     );
     assert!(lines[1].starts_with("2026-01-01,\"'=cmd|' /c calc'!A1\",1,0,0,0,0,1,0.000037,7,"), "{text}");
     assert_eq!(lines.len(), 5, "{text}");
+}
+
+#[test]
+fn reports_by_the_minute_and_the_hour_come_to_the_same() {
+    let world = mixed();
+    let show = |query: &str| {
+        let (status, report) = world.admin("GET", &format!("/admin/v1/spend?{query}"), &json!({}));
+        assert_eq!(status, 200, "{report}");
+        report
+    };
+    let days = show("by=day")["total"].clone();
+    assert_eq!(days["requests"], 43);
+    for step in ["minute", "hour"] {
+        let report = show(&format!("by={step}"));
+        assert_eq!(report["total"], days, "{report}");
+        let at = report["rows"][0][step].as_str().unwrap();
+        assert!(at.starts_with("2026-01-01T") && at.ends_with(":00Z"), "{at}");
+        assert!(report["reads"].as_u64().unwrap() < 4, "{report}");
+        assert_eq!(show(&format!("by={step},model&provider=nobody"))["rows"], json!([]));
+        assert_eq!(show(&format!("by={step},model,org&model=model-o"))["rows"][0]["model"], "model-o");
+        assert_eq!(
+            show(&format!("by={step}&from={at}&to={at}"))["total"],
+            report["rows"][0]
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(name, _)| *name != step)
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect::<Value>()
+        );
+    }
+    for (query, param) in [
+        ("by=minute,team", "by"),
+        ("by=hour,minute,tag", "by"),
+        ("by=minute&customer=c", "by"),
+        ("by=minute&from=2025-12-01", "from"),
+        ("by=hour&from=2025-11-01T00:00:00Z", "from"),
+    ] {
+        let (status, refused) = world.admin("GET", &format!("/admin/v1/spend?{query}"), &json!({}));
+        assert_eq!((status, refused["param"].as_str()), (422, Some(param)), "{query}: {refused}");
+    }
 }
 
 #[test]

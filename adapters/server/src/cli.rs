@@ -392,13 +392,13 @@ pub struct LogsWish {
 
 #[derive(Clone, Debug, Args)]
 pub struct SpendWish {
-    /// The first day, such as 2026-11-01; without it the first of the month
+    /// The first day, such as 2026-11-01; without it the first of the month. By the minute or the hour a moment, too
     #[arg(long, value_name = "DAY")]
     pub from: Option<String>,
     /// The last day; without it today
     #[arg(long, value_name = "DAY")]
     pub to: Option<String>,
-    /// A row for each: words of day, month, org, team, project, user, key, customer, tag, provider, model
+    /// A row for each: words of minute, hour (both with org, provider and model alone), day, month, org, team, project, user, key, customer, tag, provider, model
     #[arg(long, value_name = "WORDS", default_value = "model")]
     pub by: String,
     /// Only what has this, such as team=search; once for each

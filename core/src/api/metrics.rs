@@ -168,7 +168,7 @@ async fn written(core: &Core, now: Timestamp) -> Result<String, Fault> {
     loop {
         rows.clear();
         let by: Vec<By> = labels.iter().filter_map(|name| By::named(name)).collect();
-        let question = Question { days: days.clone(), by, only: Vec::new(), most: MOST_ROWS };
+        let question = Question { days: days.clone(), finer: None, by, only: Vec::new(), most: MOST_ROWS };
         let mut many = false;
         for shard in &shards {
             let report = spend::report(&core.ports, shard, &question).await?;

@@ -191,7 +191,7 @@ async fn alerts(core: &Core, channels: &[Channel], shard: &ShardId) -> Result<us
     const MOST: usize = 50_000;
     let today = u32::try_from(core.ports.clock.now().seconds().div_euclid(86_400)).unwrap_or(0);
     let by: Vec<By> = ["key", "provider"].into_iter().filter_map(By::named).collect();
-    let question = Question { days: today..=today, by, only: Vec::new(), most: MOST };
+    let question = Question { days: today..=today, finer: None, by, only: Vec::new(), most: MOST };
     let report = spend::report(&core.ports, shard, &question).await?;
     let asked = report.rows.into_iter().filter_map(|row| {
         let count = |name| {

@@ -498,6 +498,11 @@ fn operation(row: &Row, contract: Contract) -> Value {
                 "A moment (RFC 3339) or a day in UTC; the last day until now, unless said.",
             ),
             (Answer::ListRequests, "format") => (json!({ "enum": ["json", "ndjson"] }), "JSON unless said."),
+            (Answer::Spend, "from" | "to") => (
+                json!({ "type": "string" }),
+                "A day in UTC; the last one is included. By the minute or the hour it may be a moment (RFC 3339), and is the last hour or day \
+                 unless said: minutes are kept for 47 hours, hours for 31 days.",
+            ),
             (_, word) => word_of(word),
         };
         parameters.push(json!({ "name": word, "in": "query", "schema": schema, "description": description }));
@@ -560,8 +565,9 @@ fn word_of(word: &str) -> (Value, &'static str) {
         }
         "format" => (json!({ "enum": ["json", "csv"] }), "JSON unless said."),
         "by" => (
-            json!({ "type": "string", "pattern": format!("^((day|month|tag|{})(,|$))*$", FIELDS.join("|")) }),
-            "What rows are told apart by, parted by commas: day, month, tag, or a word of this query.",
+            json!({ "type": "string", "pattern": format!("^((minute|hour|day|month|tag|{})(,|$))*$", FIELDS.join("|")) }),
+            "What rows are told apart by, parted by commas: day, month, tag, or a word of this query; minute or hour with org, provider \
+             and model alone.",
         ),
         "blocked" | "cascade" => (
             json!({ "type": "boolean" }),
@@ -687,8 +693,8 @@ fn credential() -> Value {
 fn report() -> Value {
     let sums = counted();
     json!({ "type": "object", "required": ["shard", "from", "to", "as_of", "by", "rows", "total", "reads"], "properties": {
-        "shard": { "type": "string" }, "from": { "type": "string", "format": "date" },
-        "to": { "type": "string", "format": "date" }, "as_of": { "type": "string", "format": "date-time" },
+        "shard": { "type": "string" }, "from": { "type": "string", "description": "A day, or the beginning of a minute or an hour." },
+        "to": { "type": "string", "description": "The same." }, "as_of": { "type": "string", "format": "date-time" },
         "by": { "type": "array", "items": { "type": "string" } },
         "rows": { "type": "array", "items": sums }, "total": sums, "reads": { "type": "integer", "minimum": 0 },
     } })

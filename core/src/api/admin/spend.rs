@@ -1,5 +1,7 @@
 //! What was spent, by whom and for what.
 
+use std::ops::RangeInclusive;
+
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -9,14 +11,15 @@ use super::documents::{invalid, unfit};
 use super::reply;
 use crate::domain::{Money, Timestamp};
 use crate::port::Body;
-use crate::record::spend::{self, By, COST, COUNTERS, FIELDS, Question, Report, Sums};
+use crate::record::spend::{self, APART, By, COST, COUNTERS, FIELDS, Question, Report, Step, Sums};
 use crate::refusal::Refusal;
 
 /// Rows of one report at the most.
 const MOST_ROWS: usize = 20_000;
 
 /// `GET /admin/v1/spend?from=&to=&by=&format=`, and a value for each of what can be told apart: sums of requests, tokens
-/// and cost, as JSON or CSV. Days are in UTC, the last one is included; without any it is this month.
+/// and cost, as JSON or CSV. Days are in UTC, the last one is included; without any it is this month. By the minute or the hour it is
+/// the last hour or day, and moments may be asked for.
 ///
 /// Whoever has a role with bounds is told of what lies within them.
 pub(super) async fn show(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
@@ -25,6 +28,9 @@ pub(super) async fn show(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let principal = call.permit.principal();
     for (name, id) in principal.bounds() {
         question.only.extend(By::named(name).map(|by| (by, vec![id.to_owned()])));
+    }
+    if let Some((step, _)) = &question.finer {
+        told_apart(*step, &question)?;
     }
     if principal.shard().is_some_and(|mine| *mine != shard) {
         return Err(Refusal::NotFound { what: "shard" });
@@ -52,10 +58,14 @@ pub(super) async fn show(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let mut total = Map::new();
     counted(&mut total, &report.total);
     let by: Vec<&str> = question.by.iter().map(|by| by.name()).collect();
+    let [from, to] = match &question.finer {
+        None => [question.days.start(), question.days.end()].map(|day| spend::date(*day)),
+        Some((step, span)) => [span.start(), span.end()].map(|number| step.begins(*number).to_string()),
+    };
     Ok(reply(
         StatusCode::OK,
         &json!({
-            "shard": shard.as_str(), "from": spend::date(*question.days.start()), "to": spend::date(*question.days.end()),
+            "shard": shard.as_str(), "from": from, "to": to,
             "as_of": report.as_of.to_string(), "by": by, "rows": rows, "total": total, "reads": report.reads,
         }),
     ))
@@ -77,13 +87,18 @@ fn read(call: &Call<'_>) -> Result<Asked, Refusal> {
             "shard" => {}
             // What was shown to open this call is not whose sums are asked for.
             "key" if value.starts_with("gk_") || call.core.settings.admin_key.opens(&value) => {}
-            "from" => from = Some(day("from", &value)?),
-            "to" => to = Some(day("to", &value)?),
+            "from" => from = Some(value),
+            "to" => to = Some(value),
             "by" => {
                 for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
                     let known = By::named(word).ok_or_else(|| {
                         let known = FIELDS.join(", ");
-                        invalid("by", format!("expected words of day, month, tag, {known}, parted by commas"))
+                        invalid(
+                            "by",
+                            format!(
+                                "expected words of minute, hour, day, month, tag, {known}, parted by commas"
+                            ),
+                        )
                     })?;
                     if !by.contains(&known) {
                         by.push(known);
@@ -107,12 +122,71 @@ fn read(call: &Call<'_>) -> Result<Asked, Refusal> {
             }
         }
     }
-    let to = to.unwrap_or(today);
-    let from = from.unwrap_or_else(|| spend::month_begins(to));
-    if from > to {
-        return Err(unfit("from", "expected a day that is not after `to`"));
+    let finer = [Step::Minute, Step::Hour].into_iter().find(|step| {
+        by.contains(match step {
+            Step::Minute => &By::Minute,
+            Step::Hour => &By::Hour,
+        })
+    });
+    let (from, to) = (from.as_deref(), to.as_deref());
+    let (days, finer) = if let Some(step) = finer {
+        (today..=today, Some((step, span(step, from, to, call.now)?)))
+    } else {
+        let to = to.map_or(Ok(today), |text| day("to", text))?;
+        let from = from.map_or_else(|| Ok(spend::month_begins(to)), |text| day("from", text))?;
+        (from..=to, None)
+    };
+    if days.is_empty() || finer.as_ref().is_some_and(|(_, span)| span.is_empty()) {
+        return Err(unfit("from", "expected a day or moment that is not after `to`"));
     }
-    Ok(Asked { question: Question { days: from..=to, by, only, most: MOST_ROWS }, csv })
+    Ok(Asked { question: Question { days, finer, by, only, most: MOST_ROWS }, csv })
+}
+
+/// The minutes or hours from one moment or day to another, which is included; the last sixty or the last day's, unless said.
+fn span(
+    step: Step,
+    from: Option<&str>,
+    to: Option<&str>,
+    now: Timestamp,
+) -> Result<RangeInclusive<u32>, Refusal> {
+    let last = step.at(now);
+    let moment = |param, text: &str, of_day: u32| -> Result<u32, Refusal> {
+        match Timestamp::parse(text) {
+            Some(at) => Ok(step.at(at)),
+            None => Ok((day(param, text)? * 1_440 + of_day) / step.minutes()),
+        }
+    };
+    let to = to.map_or(Ok(last), |text| moment("to", text, 1_439))?.min(last);
+    let usual = match step {
+        Step::Minute => 59,
+        Step::Hour => 23,
+    };
+    let from = from.map_or_else(|| Ok(to.saturating_sub(usual)), |text| moment("from", text, 0))?;
+    if from < last.saturating_sub(step.kept()) {
+        let name = step.name();
+        return Err(unfit("from", format!("{name}s are kept for {} {name}s", step.kept())));
+    }
+    Ok(from..=to)
+}
+
+/// Minutes and hours are not kept by all that days are.
+fn told_apart(step: Step, question: &Question) -> Result<(), Refusal> {
+    let asked = question.by.iter().chain(question.only.iter().map(|(by, _)| by));
+    for by in asked {
+        let kept = match by {
+            By::Minute => step == Step::Minute,
+            By::Hour | By::Day | By::Month => true,
+            By::Field(place) => APART.contains(place),
+            By::Tag => false,
+        };
+        if !kept {
+            let names = APART.map(|place| FIELDS.get(place).copied().unwrap_or_default()).join(", ");
+            let problem =
+                format!("{}s are told apart by {names} alone, and not by {}", step.name(), by.name());
+            return Err(unfit("by", problem));
+        }
+    }
+    Ok(())
 }
 
 fn day(param: &str, text: &str) -> Result<u32, Refusal> {

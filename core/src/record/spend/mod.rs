@@ -14,6 +14,7 @@
 //! - time: `total_ms` of all; of those that had content (`answered`), the time until the first of it, and how many had it within some
 //!   marks; `overhead_us`, the gateway's own.
 
+mod pace;
 mod pack;
 mod question;
 mod rollup;
@@ -28,6 +29,7 @@ use crate::domain::Money;
 use crate::port::Fault;
 use pack::{Pack, Unpack, broken};
 
+pub use pace::{APART, Step};
 pub use question::{By, MOST_READS, Question, Report, Row, date, month_begins, report};
 pub(super) use rollup::Rollup;
 

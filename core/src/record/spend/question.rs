@@ -6,13 +6,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gatelet_wire::sort::sort_by;
 
 use super::rollup::{Seen, month, part_name};
-use super::{FIELDS, Sums, TAGS, add};
+use super::{FIELDS, Step, Sums, TAGS, add, pace};
 use crate::domain::{ShardId, Timestamp};
 use crate::port::{Fault, FaultKind, Ports};
 
 /// By what sums are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
+    Minute,
+    Hour,
     Day,
     Month,
     /// One of [`FIELDS`], by its place.
@@ -24,6 +26,8 @@ pub enum By {
 impl By {
     pub fn named(name: &str) -> Option<Self> {
         match name {
+            "minute" => Some(Self::Minute),
+            "hour" => Some(Self::Hour),
             "day" => Some(Self::Day),
             "month" => Some(Self::Month),
             "tag" => Some(Self::Tag),
@@ -33,6 +37,8 @@ impl By {
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
             Self::Day => "day",
             Self::Month => "month",
             Self::Tag => "tag",
@@ -46,6 +52,8 @@ impl By {
 pub struct Question {
     /// Days since 1970, the last one included.
     pub days: std::ops::RangeInclusive<u32>,
+    /// Minutes or hours since 1970 in place of the days: these are kept for a while, by [`APART`](super::APART) alone.
+    pub finer: Option<(Step, std::ops::RangeInclusive<u32>)>,
     /// None: one sum of all.
     pub by: Vec<By>,
     /// Only what has one of the values of each that is named; an empty value means none.
@@ -105,7 +113,9 @@ async fn once(ports: &Ports, shard: &ShardId, question: &Question) -> Result<Rep
         total: Sums::default(),
     };
     let mut reads = 1;
-    if let Some(mut seen) = Seen::read(&*ports.store, shard).await? {
+    if let Some((step, span)) = &question.finer {
+        reads += finer(ports, shard, *step, span, &mut sums).await?;
+    } else if let Some(mut seen) = Seen::read(&*ports.store, shard).await? {
         let months = month(*question.days.start()).0..=month(*question.days.end()).0;
         let wanted: Vec<(u32, u32, String)> = seen
             .months
@@ -136,6 +146,35 @@ async fn once(ports: &Ports, shard: &ShardId, question: &Question) -> Result<Rep
     Ok(Report { rows, total, as_of, reads, too_many })
 }
 
+/// Adds sums by the minute or by the hour, and answers how many documents were read but for the open one.
+async fn finer(
+    ports: &Ports,
+    shard: &ShardId,
+    step: Step,
+    span: &std::ops::RangeInclusive<u32>,
+    sums: &mut Gathered<'_>,
+) -> Result<usize, Fault> {
+    let Some(seen) = Seen::read(&*ports.store, shard).await? else { return Ok(0) };
+    let (mut reads, mut has) = (0, Vec::new());
+    for period in step.periods(span) {
+        let mut each = |names: &[&str], key: &[u32], more: &Sums| sums.add(names, key, more);
+        if pace::read(&*ports.store, shard, step, period, seen.generation, &mut each).await? {
+            has.push(period);
+        }
+        reads += 1;
+    }
+    let in_slot = |minute: u32| {
+        let number = minute / step.minutes();
+        has.contains(step.periods(&(number..=number)).start())
+    };
+    seen.minutes(&in_slot, &mut |names, key, more| {
+        let Some((minute, rest)) = key.split_first() else { return };
+        let key = [&[minute / step.minutes()], rest].concat();
+        sums.add(names, &key, more);
+    })?;
+    Ok(reads)
+}
+
 /// Rows in the making. Names have places of their own here, for each document has other ones.
 struct Gathered<'q> {
     question: &'q Question,
@@ -152,7 +191,8 @@ impl Gathered<'_> {
         let name = |place: u32| (place as usize).checked_sub(1).and_then(|place| names.get(place)).copied();
         let tags = rest.get(TAGS - 1..).unwrap_or_default();
         let question = self.question;
-        let wanted = question.days.contains(day)
+        let span = question.finer.as_ref().map_or(&question.days, |(_, span)| span);
+        let wanted = span.contains(day)
             && question.only.iter().all(|(by, values)| {
                 let has = |place: u32| {
                     let name = name(place).unwrap_or_default();
@@ -162,7 +202,7 @@ impl Gathered<'_> {
                     By::Field(place) => rest.get(*place).is_some_and(|place| has(*place)),
                     By::Tag if tags.is_empty() => has(0),
                     By::Tag => tags.iter().any(|tag| has(*tag)),
-                    By::Day | By::Month => true,
+                    By::Minute | By::Hour | By::Day | By::Month => true,
                 }
             });
         if !wanted {
@@ -171,13 +211,18 @@ impl Gathered<'_> {
         add(&mut self.total, sums);
         let tagged = question.by.contains(&By::Tag);
         let each_tag = if tagged && !tags.is_empty() { tags } else { &[0] };
+        let minutes = question.finer.as_ref().map_or(1_440, |(step, _)| step.minutes());
+        let minute = u64::from(*day) * u64::from(minutes);
+        let number = |minutes: u64| u32::try_from(minute / minutes).unwrap_or(u32::MAX);
         let mut row = Vec::with_capacity(question.by.len());
         for tag in each_tag {
             row.clear();
             for by in &question.by {
                 row.push(match by {
-                    By::Day => *day,
-                    By::Month => month(*day).0,
+                    By::Minute => number(1),
+                    By::Hour => number(60),
+                    By::Day => number(1_440),
+                    By::Month => month(number(1_440)).0,
                     By::Field(place) => self.place(rest.get(*place).and_then(|place| name(*place))),
                     By::Tag => self.place(name(*tag)),
                 });
@@ -203,6 +248,8 @@ impl Gathered<'_> {
 
     fn into_rows(self) -> Vec<Row> {
         let text = |by: By, number: u32| match by {
+            By::Minute => Some(Step::Minute.begins(number).to_string()),
+            By::Hour => Some(Step::Hour.begins(number).to_string()),
             By::Day => Some(date(number)),
             By::Month => Some(format!("{:04}-{:02}", 1970 + number / 12, number % 12 + 1)),
             By::Field(_) | By::Tag => {

@@ -21,7 +21,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use bytes::Bytes;
 
 use super::pack::{Pack, Unpack};
-use super::{Cells, Each, Sums, Use, broken, visit};
+use super::{Cells, Each, Sums, Use, broken, pace, visit};
 use crate::domain::{Civil, ShardId, Timestamp};
 use crate::port::{EXACT, Entry, Expect, Fault, FaultKind, Ports, Store};
 
@@ -58,6 +58,9 @@ pub(super) struct Open {
     cells: Cells,
     /// What is on its way into the parts.
     aside: Cells,
+    /// The same sums by the minute, and what of them is on its way into their slots.
+    pace: Cells,
+    pace_aside: Cells,
     /// The last part of each month that has some; months since 1970.
     pub(super) months: Vec<(u32, u32)>,
 }
@@ -94,9 +97,9 @@ impl Rollup {
     pub(in crate::record) fn count(&mut self, day: i64, batch: &[Entry]) -> usize {
         let day = u32::try_from(day).unwrap_or(0);
         let mut known: Ids = self.open.counted.iter().map(|counted| counted.id).collect();
-        let before = self.open.cells.size;
+        let before = self.open.cells.size + self.open.pace.size;
         for (place, entry) in batch.iter().enumerate() {
-            if self.open.cells.size > before + BATCH {
+            if self.open.cells.size + self.open.pace.size > before + BATCH {
                 return place;
             }
             let id = hash(&entry.id);
@@ -108,6 +111,7 @@ impl Rollup {
             let from = memchr::memrchr(b'\n', entry.line.as_bytes()).map_or(0, |end| end + 1);
             if let Some(used) = entry.line.get(from..).and_then(|line| Use::of(day, line)) {
                 self.open.cells.add(&used);
+                self.open.pace.pace(pace::minute(&entry.id), &used);
             }
         }
         batch.len()
@@ -123,9 +127,10 @@ impl Rollup {
             dropped += usize::from(drop);
             !drop
         });
-        if open.cells.size > OPEN && open.aside.is_empty() {
+        if open.cells.size + open.pace.size > OPEN && open.aside.is_empty() {
             open.generation += 1;
             open.aside = std::mem::take(&mut open.cells);
+            open.pace_aside = std::mem::take(&mut open.pace);
         }
         let expect = self.version.map_or(Expect::Absent, Expect::Version);
         self.version = Some(store.put(&open_name(&self.shard), open.pack(), expect).await?);
@@ -143,6 +148,7 @@ impl Rollup {
     /// Adds what is set aside to the parts of its months. The next write of the document drops it there.
     pub(in crate::record) async fn put_aside(&mut self, store: &dyn Store) -> Result<(), Fault> {
         const TRIES: usize = 8;
+        pace::put_aside(store, &self.shard, &self.open.pace_aside, self.open.generation).await?;
         let aside = std::mem::take(&mut self.open.aside);
         let mut months: Vec<(u32, std::ops::Range<u32>)> = Vec::new();
         for day in aside.by_key.keys().filter_map(|key| key.first()) {
@@ -160,6 +166,7 @@ impl Rollup {
                 }
             }
         }
+        self.open.pace_aside = Cells::default();
         Ok(())
     }
 
@@ -211,8 +218,9 @@ impl Open {
             pack.number(u64::from(*month));
             pack.number(u64::from(*last));
         }
-        self.cells.pack(&mut pack);
-        self.aside.pack(&mut pack);
+        for cells in [&self.cells, &self.aside, &self.pace, &self.pace_aside] {
+            cells.pack(&mut pack);
+        }
         pack.bytes.into()
     }
 
@@ -220,6 +228,8 @@ impl Open {
         let (mut open, mut unpack) = Self::head(bytes)?;
         open.cells = Cells::unpack(&mut unpack)?;
         open.aside = Cells::unpack(&mut unpack)?;
+        open.pace = pace::following(&mut unpack)?;
+        open.pace_aside = pace::following(&mut unpack)?;
         Ok(open)
     }
 
@@ -266,7 +276,7 @@ impl Part {
 pub(super) struct Seen {
     bytes: Bytes,
     /// The number of the sums that are set aside.
-    generation: u64,
+    pub(super) generation: u64,
     pub(super) months: Vec<(u32, u32)>,
     /// The months whose parts have not had what is set aside.
     behind: Vec<u32>,
@@ -314,9 +324,36 @@ impl Seen {
         };
         visit(&mut unpack, &mut aside).map(drop)
     }
+
+    /// Reads sums by the minute that no slot has. `has`: the slots of this minute have what is set aside.
+    pub(super) fn minutes(
+        &self,
+        has: &(dyn Fn(u32) -> bool + Sync),
+        each: &mut Each<'_>,
+    ) -> Result<(), Fault> {
+        let (_, mut unpack) = Open::head(&self.bytes)?;
+        for _ in 0..2 {
+            visit(&mut unpack, &mut |_, _, _| {})?;
+        }
+        if unpack.rest.is_empty() {
+            return Ok(());
+        }
+        visit(&mut unpack, each)?;
+        let mut aside = |names: &[&str], key: &[u32], sums: &Sums| {
+            if !key.first().is_some_and(|minute| has(*minute)) {
+                each(names, key, sums);
+            }
+        };
+        visit(&mut unpack, &mut aside).map(drop)
+    }
 }
 
-fn begin(bytes: &[u8]) -> Result<Unpack<'_>, Fault> {
+/// What a document begins with.
+pub(super) fn head() -> Vec<u8> {
+    vec![FORMAT]
+}
+
+pub(super) fn begin(bytes: &[u8]) -> Result<Unpack<'_>, Fault> {
     match bytes.split_first() {
         Some((&FORMAT, rest)) => Ok(Unpack { rest }),
         _ => Err(broken()),
@@ -390,7 +427,8 @@ mod tests {
                 let name = part_name(&shard, month, place);
                 block_on(ports.store.put(&name, Part::default().pack(), Expect::Anything)).unwrap();
             }
-            let question = Question { days: 0..=30_000, by: Vec::new(), only: Vec::new(), most: 10 };
+            let question =
+                Question { days: 0..=30_000, finer: None, by: Vec::new(), only: Vec::new(), most: 10 };
             let report = block_on(report(&ports, &shard, &question)).unwrap();
             (report.reads, report.too_many)
         };
