@@ -268,13 +268,19 @@ fn opentelemetry_reads_what_it_is_told() {
     let mut request = openai(&key, &body);
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     request.headers_mut().insert("traceparent", traceparent.parse().unwrap());
+    request.headers_mut().insert("tracestate", "rojo=00f067aa0ba902b7".parse().unwrap());
+    let secret = format!("sk-proj-{}", "0a1b2c3d".repeat(6));
+    let baggage = format!("region=eu%20west;p=1,token={secret}");
+    request.headers_mut().insert("baggage", baggage.parse().unwrap());
     let id = world.world.send(request).headers()["x-gatelet-request-id"].to_str().unwrap().to_owned();
     world.tick();
     // The provider has heard of the trace too, under the span of the attempt.
     let asked = world.world.handles.upstream.asked();
-    let said =
-        asked.iter().find(|asked| asked.uri.port_u16() == Some(1)).unwrap().headers["traceparent"].clone();
-    let said = said.to_str().unwrap();
+    let sent = &asked.iter().find(|asked| asked.uri.port_u16() == Some(1)).unwrap().headers;
+    let said = sent["traceparent"].to_str().unwrap();
+    // The provider is of the house.
+    assert_eq!(sent["tracestate"], "rojo=00f067aa0ba902b7");
+    assert_eq!(sent["baggage"], "region=eu%20west;p=1");
     let came = world.came("otel.example");
     let paths: Vec<&str> = came.iter().map(|(path, ..)| path.as_str()).collect();
     assert_eq!(paths, ["/v1/traces", "/v1/logs", "/v1/metrics"]);
@@ -297,7 +303,9 @@ fn opentelemetry_reads_what_it_is_told() {
     );
     assert_eq!(said, format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", hex(&spans[2].span_id)));
     assert_eq!(spans[1].status.as_ref().unwrap().code, 2);
+    assert!(spans.iter().take(1).all(|span| span.trace_state == "rojo=00f067aa0ba902b7"));
     let of = |name| text(&spans[0].attributes, name);
+    assert_eq!((of("baggage.region").unwrap(), of("baggage.token")), ("eu west".to_owned(), None));
     assert_eq!(of("gen_ai.operation.name").unwrap(), "chat");
     assert_eq!(of("gen_ai.usage.input_tokens").unwrap(), "7");
     assert_eq!(of("gen_ai.usage.output_tokens").unwrap(), "3");

@@ -3,6 +3,7 @@
 pub mod account;
 mod calendar;
 pub mod caller;
+mod carried;
 mod ceilings;
 mod cidr;
 mod compact;
@@ -25,6 +26,7 @@ mod zone;
 
 pub use calendar::Civil;
 pub use caller::{Caller, Stake};
+pub use carried::Carried;
 pub use ceilings::Ceilings;
 pub use cidr::Cidr;
 pub use compact::compact;

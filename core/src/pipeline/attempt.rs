@@ -8,20 +8,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use gatelet_detect::Kinds;
 use gatelet_wire::chat::Response;
 use gatelet_wire::dialect::EncoderOptions;
 use gatelet_wire::frame::envelope::Envelope;
 use gatelet_wire::json::number;
 use gatelet_wire::{Encoder, ErrorKind, Fields, Loss, Malformed, Operation, Restore, completion, fold};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use memchr::memmem;
 
 use super::betas;
 use super::fetch;
 use super::flow::{Flow, Unsaid, Waiting, Writing};
 use super::idiom::{self, opened};
-use super::knobs::TRACEPARENT;
+use super::knobs::{BAGGAGE, TRACEPARENT, TRACESTATE};
 use super::lane::{self, Lane, Prepared, prepare};
 use super::receive::{Received, collect};
 use super::relay::Call;
@@ -31,7 +32,8 @@ use super::task;
 use crate::domain::Timestamp;
 use crate::domain::trace::span_of;
 use crate::policy::Target;
-use crate::port::{Body, ByteStream, FaultKind, Reach, Signer};
+use crate::port::{Body, ByteStream, FaultKind, Reach, Signer, is_public_host};
+use crate::record::content;
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::registry::token::Unproven;
 use crate::registry::{Capabilities, Capability};
@@ -127,11 +129,9 @@ async fn run(
         own_path(target, &path)
     };
     let now = core.ports.clock.now();
-    let traced = call.received.arrived.knobs.trace.map(|trace| {
-        // The attempt is the parent of whatever the upstream does.
-        trace.header(span_of(&call.received.arrived.id, call.books.attempts()))
-    });
-    let request = request(&*core.ports.signer, call.received, target, place, body, traced, now)
+    // The attempt is the parent of whatever the upstream does.
+    let span = span_of(&call.received.arrived.id, call.books.attempts());
+    let request = request(&*core.ports.signer, call.received, target, place, body, span, now)
         .await
         .map_err(|()| fail(target, UpstreamFailure::Unreachable))?;
     let reach = if target.provider.allow_private { Reach::Private } else { Reach::Public };
@@ -460,7 +460,7 @@ async fn request(
     target: &Target,
     place: Option<Uri>,
     body: Body,
-    traced: Option<String>,
+    span: u64,
     now: Timestamp,
 ) -> Result<Request<Body>, ()> {
     let dialect = target.provider.dialect.dialect();
@@ -495,9 +495,7 @@ async fn request(
             }
         }
     }
-    if let Some(value) = traced.and_then(|traced| HeaderValue::try_from(traced).ok()) {
-        headers.insert(&TRACEPARENT, value);
-    }
+    traced(received, &uri, span, headers);
     *request.uri_mut() = uri;
     if !target.provider.signs() {
         return Ok(request);
@@ -512,6 +510,27 @@ async fn request(
     let provider = &target.provider;
     Box::pin(provider.sign(signer, &parts.method, &parts.uri, &mut parts.headers, &body, now)).await;
     Ok(Request::from_parts(parts, Body::Full(body)))
+}
+
+/// The caller's trace goes on, with `span` as the parent of what comes. Baggage stays in the house: it is what callers say of their
+/// users, and nothing for a provider of the world.
+fn traced(received: &Received<'_>, uri: &Uri, span: u64, headers: &mut HeaderMap) {
+    let knobs = &received.arrived.knobs;
+    let mut put = |name: &HeaderName, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    };
+    if let Some(trace) = &knobs.trace {
+        put(&TRACEPARENT, &trace.header(span));
+    }
+    let Some(carried) = &knobs.carried else { return };
+    if !carried.state.is_empty() {
+        put(&TRACESTATE, &carried.state);
+    }
+    if !carried.baggage.is_empty() && uri.host().is_some_and(|host| !is_public_host(host)) {
+        put(&BAGGAGE, &carried.baggage.join(","));
+    }
 }
 
 /// No token was to be had for the provider's credential: the admin's matter, and not the caller's.
@@ -562,7 +581,17 @@ pub(super) fn no_answer(target: &Target, body: &[u8]) -> Failed {
     fail(target, UpstreamFailure::Malformed)
 }
 
-pub(super) fn said(target: &Target, error: gatelet_wire::UpstreamError, retry_after: Option<u64>) -> Failed {
+pub(super) fn said(
+    target: &Target,
+    mut error: gatelet_wire::UpstreamError,
+    retry_after: Option<u64>,
+) -> Failed {
+    let shown = target.provider.shown();
+    for said in std::iter::once(&mut error.message).chain(&mut error.param).chain(&mut error.code) {
+        shown.hide_text(said);
+    }
+    // Nor do others' keys belong into what callers log.
+    error.message = content::mask(&error.message, Kinds::SECRETS);
     let next = match error.kind {
         ErrorKind::RateLimit | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Api => Next::Again,
         ErrorKind::Authentication | ErrorKind::Billing | ErrorKind::Permission | ErrorKind::NotFound => {

@@ -179,6 +179,7 @@ impl Books {
             shadowed: Vec::new(),
             fell_to: None,
             trace: received.arrived.knobs.trace,
+            carried: received.arrived.knobs.carried.clone(),
             strategy: None,
             queue_ms: None,
             upstream_ms: 0.0,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use gatelet_detect::Kinds;
 use http::{HeaderMap, HeaderName};
 
-use crate::domain::Trace;
+use crate::domain::{Carried, Trace};
 use crate::refusal::Refusal;
 
 /// The knobs of one request.
@@ -22,6 +23,8 @@ pub(super) struct Knobs {
     pub(super) strict: bool,
     /// `traceparent`: the trace that the request is part of. One that is not sound is as if it were not there.
     pub(super) trace: Option<Trace>,
+    /// `tracestate`, which is nothing without the trace, and `baggage`; without what may be a secret.
+    pub(super) carried: Option<Box<Carried>>,
     /// `x-gatelet-guards: pii, -injection`: guards that are wanted beside the usual ones, or not wanted.
     pub(super) guards: Option<Box<str>>,
 }
@@ -33,6 +36,8 @@ static SESSION: HeaderName = HeaderName::from_static("x-gatelet-session");
 static TIMEOUT: HeaderName = HeaderName::from_static("x-gatelet-timeout");
 static STRICT: HeaderName = HeaderName::from_static("x-gatelet-strict");
 pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(super) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 static GUARDS: HeaderName = HeaderName::from_static("x-gatelet-guards");
 
 /// What their names begin with, but for those of a trace.
@@ -43,7 +48,8 @@ const LONGEST: usize = 128;
 impl Knobs {
     pub(super) fn read(headers: &HeaderMap, query: Option<&str>) -> Result<Self, Refusal> {
         // Most requests ask for nothing, and a look at all names costs less than the search for one.
-        let ours = |name: &HeaderName| name.as_str().starts_with(OURS) || *name == TRACEPARENT;
+        let ours =
+            |name: &HeaderName| name.as_str().starts_with(OURS) || *name == TRACEPARENT || *name == BAGGAGE;
         if query.is_none() && !headers.keys().any(ours) {
             return Ok(Self::default());
         }
@@ -90,9 +96,35 @@ impl Knobs {
             (Some(_), _) => return Err(invalid("x-gatelet-strict", "expected loss")),
         };
         let trace = headers.get(&TRACEPARENT).and_then(|value| Trace::parse(value.to_str().ok()?));
+        let carried = carried(headers, trace.is_some()).map(Box::new);
         let guards = text(headers, &GUARDS)?.map(Into::into);
-        Ok(Self { tags, customer, session: session.map(str::to_owned), timeout, strict, trace, guards })
+        Ok(Self {
+            tags,
+            customer,
+            session: session.map(str::to_owned),
+            timeout,
+            strict,
+            trace,
+            carried,
+            guards,
+        })
     }
+}
+
+/// What comes with a trace. A member in which a secret is found goes nowhere.
+fn carried(headers: &HeaderMap, traced: bool) -> Option<Carried> {
+    let lines = |name: &HeaderName| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut carried = Carried::default();
+    if traced {
+        carried.read_state(lines(&TRACESTATE));
+    }
+    carried.read_baggage(lines(&BAGGAGE));
+    let clean = |text: &str| gatelet_detect::scan(text, Kinds::SECRETS).is_empty();
+    carried.baggage.retain(|member| clean(member));
+    if !clean(&carried.state) {
+        carried.state.clear();
+    }
+    Some(carried).filter(|carried| !carried.is_empty())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &'static HeaderName) -> Result<Option<&'a str>, Refusal> {

@@ -7,7 +7,9 @@ use http::{HeaderMap, Uri};
 use crate::domain::{Secret, Timestamp};
 use crate::port::{Ports, Reach, Signer};
 use crate::registry::token::Unproven;
-use crate::registry::{Catalogue, Credential, Kind, NotAHeader, Price, Quirks, Reasoning, Scheme, When};
+use crate::registry::{
+    Catalogue, Credential, Kind, NotAHeader, Price, Quirks, Reasoning, Scheme, Shown, When,
+};
 
 /// A provider that can be called. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -109,6 +111,11 @@ impl Provider {
     /// Whether requests to it are signed, so that their bodies must be there whole.
     pub fn signs(&self) -> bool {
         self.credential.as_ref().is_some_and(Credential::signs)
+    }
+
+    /// What it was shown and may say again, which is nobody's but the gateway's.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown::of(self.credential.as_ref(), &self.headers)
     }
 
     /// What a reader of its answers must know.

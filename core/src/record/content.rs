@@ -248,7 +248,7 @@ impl Content {
 }
 
 /// A text with the names of kinds in place of what was found.
-fn mask(text: &str, kinds: Kinds) -> String {
+pub fn mask(text: &str, kinds: Kinds) -> String {
     let (mut out, mut at) = (String::with_capacity(text.len()), 0);
     for found in gatelet_detect::scan(text, kinds) {
         out.push_str(text.get(at..found.start).unwrap_or_default());

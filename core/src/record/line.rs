@@ -51,6 +51,7 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         fell_to,
         content: _,
         trace: _,
+        carried: _,
         strategy: _,
         queue_ms: _,
         upstream_ms: _,
@@ -139,6 +140,10 @@ fn course(record: &Record, line: &mut Line<'_>) {
     if let Some(trace) = &record.trace {
         line.begin(",\"trace_id\":").shown(&format_args!("{:032x}", trace.id));
         line.begin(",\"parent_span_id\":").shown(&format_args!("{:016x}", trace.parent));
+    }
+    if let Some(carried) = &record.carried {
+        line.said(",\"trace_state\":", Some(&*carried.state).filter(|state| !state.is_empty()));
+        line.list(",\"baggage\":", &carried.baggage);
     }
     line.word(",\"strategy\":", record.strategy);
     if let Some(millis) = &record.queue_ms {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use gatelet_wire::Usage;
 
-use crate::domain::{Money, RequestId, ShardId, Timestamp, Trace};
+use crate::domain::{Carried, Money, RequestId, ShardId, Timestamp, Trace};
 use crate::guard::Note;
 use crate::port::Entry;
 use crate::registry::Parts;
@@ -98,6 +98,9 @@ pub struct Record {
     /// The trace of its caller, as `trace_id` and `parent_span_id`; none: its trace's id is its own id.
     #[cfg_attr(test, serde(flatten, serialize_with = "tests::trace"))]
     pub trace: Option<Trace>,
+    /// What came with it, as `trace_state` and `baggage`.
+    #[cfg_attr(test, serde(flatten, serialize_with = "tests::carried"))]
+    pub carried: Option<Box<Carried>>,
     /// By what its targets were put in order; none: there was one.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub strategy: Option<&'static str>,

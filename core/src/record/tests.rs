@@ -2,7 +2,7 @@ use gatelet_wire::{Units, Usage};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Money, RequestId, ShardId, Timestamp, Trace};
+use crate::domain::{Carried, Money, RequestId, ShardId, Timestamp, Trace};
 use crate::guard::{Direction, Outcome};
 
 pub(super) fn rfc3339<S: serde::Serializer>(
@@ -10,6 +10,25 @@ pub(super) fn rfc3339<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&at)
+}
+
+/// What a trace carries, as far as it is written.
+#[expect(clippy::ref_option, reason = "the form that serde calls")]
+pub(super) fn carried<S: serde::Serializer>(
+    carried: &Option<Box<Carried>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap as _;
+    let mut map = serializer.serialize_map(None)?;
+    if let Some(carried) = carried {
+        if !carried.state.is_empty() {
+            map.serialize_entry("trace_state", &carried.state)?;
+        }
+        if !carried.baggage.is_empty() {
+            map.serialize_entry("baggage", &carried.baggage)?;
+        }
+    }
+    map.end()
 }
 
 /// A trace as the two fields that it is written as.
@@ -85,6 +104,9 @@ pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Rec
             parent: count,
             sampled: true,
         }),
+        carried: count
+            .is_multiple_of(2)
+            .then(|| Box::new(Carried { state: text.to_owned(), baggage: list.to_vec() })),
         strategy: count.is_multiple_of(3).then_some("weighted"),
         queue_ms: count.is_multiple_of(5).then_some(time),
         upstream_ms: time,

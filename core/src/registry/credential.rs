@@ -9,9 +9,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use http::{Method, Uri};
 
 mod claim;
+mod hide;
 mod oracle;
 
 use claim::Claims;
+pub(crate) use hide::Shown;
 use oracle::Oracle;
 
 use super::Scheme;

@@ -16,6 +16,7 @@ pub mod token;
 use bytes::Bytes;
 use gatelet_wire::DialectId;
 
+pub(crate) use credential::Shown;
 pub use credential::{Credential, NotAHeader};
 pub use gatelet_catalogue::{Capabilities, Capability, Day, Meter, Mode, NotACatalogue, Per, picos};
 use gatelet_catalogue::{Entry, Table};

@@ -270,3 +270,29 @@ fn a_price_of_later_holds_from_its_day_on() {
     assert_eq!(cost("2027-01-01T00:00:00Z", Some("batch")), "3");
     assert_eq!(cost("2028-01-01T00:00:00Z", None), "2");
 }
+
+proptest::proptest! {
+    /// Whatever was used and whatever it is priced by: what a record says that its cost is made of comes to the cost, to the
+    /// nano-dollar.
+    #[test]
+    fn the_parts_of_a_cost_add_up_to_it(
+        rates in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0_u64..30_000_000), 0..12),
+        above in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0_u64..30_000_000), 0..4),
+        counts in proptest::array::uniform12(0_u64..2_000_000),
+        pages in 0_u64..5,
+    ) {
+        let set = |rates: &[(proptest::sample::Index, u64)]| -> Rates {
+            let rates: std::collections::BTreeMap<Meter, Rate> =
+                rates.iter().map(|(meter, picos)| (*meter.get(Meter::ALL), Rate::from_picos(*picos))).collect();
+            rates.into_iter().collect()
+        };
+        let price = Price::tiered(&set(&rates), vec![(1_000_000, set(&above))], Vec::new());
+        let [input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, audio_input, image_input, output, reasoning, audio_output,
+            image_output, web_searches] = counts;
+        let units = gatelet_wire::Units { pages, ..Default::default() };
+        let usage = Usage { input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, audio_input, image_input, output, reasoning,
+            audio_output, image_output, web_searches, units };
+        let parts: u64 = price.parts(&usage, None).iter().map(|(_, part)| part.nanos()).sum();
+        proptest::prop_assert_eq!(parts, price.cost(&usage, None).nanos());
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::otlp::provider;
 use super::post::{Batch, Post};
 use super::said;
-use super::story::{Story, nanos, times};
+use super::story::{Story, times};
 use crate::domain::Timestamp;
 
 /// Metrics come last: what is sent again would be counted again.
@@ -84,8 +84,8 @@ fn span(story: &Story) -> Value {
         "input_tokens": story.input(), "output_tokens": story.output(), "total_tokens": story.input() + story.output(),
         "cache_read_input_tokens": story.tokens("cache_read"), "cache_write_input_tokens": story.cache_writes(),
         "reasoning_output_tokens": story.tokens("reasoning"),
-        // Nano-dollars, as Datadog counts.
-        "total_cost": nanos(story.cost() * 1_000.0),
+        // As Datadog counts.
+        "total_cost": story.nano_dollars(),
     });
     if let Some(first) = story.line["first_content_ms"].as_f64() {
         metrics["time_to_first_token"] = json!(first / 1_000.0);

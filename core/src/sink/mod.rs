@@ -47,8 +47,9 @@ const LARGEST: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_hours(72);
 /// How often a sink is tried with what it calls wrong.
 const UNFIT: u32 = 5;
-/// How long whoever tells has before somebody else may.
-const CLAIM: Duration = Duration::from_mins(5);
+/// How long whoever tells has before somebody else may: more than [`TIME`] and one more batch, each of whose requests ends in ten
+/// seconds.
+const CLAIM: Duration = Duration::from_mins(2);
 /// A tick goes on to another batch for so long.
 const TIME: Duration = Duration::from_secs(10);
 

@@ -7,6 +7,7 @@
 
 mod metrics;
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::post::{Batch, Post};
@@ -120,6 +121,9 @@ fn begin(
 ) {
     let (begin, end) = times(line);
     span.bytes(1, &story.trace_id().to_be_bytes()).bytes(2, &story.span(attempt).to_be_bytes());
+    if let Some(state) = story.word("trace_state") {
+        span.text(3, state);
+    }
     if let Some(parent) = parent {
         span.bytes(4, &parent.to_be_bytes());
     }
@@ -168,6 +172,12 @@ fn request(span: &mut Proto, story: &Story) {
     }
     for tag in story.line["tags"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         put(&format!("gatelet.tag.{tag}"), Flag(true));
+    }
+    for member in story.line["baggage"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if let Some((name, value)) = member.split(';').next().unwrap_or_default().split_once('=') {
+            let value = percent_decode_str(value.trim()).decode_utf8_lossy();
+            put(&format!("baggage.{}", name.trim()), Text(&value));
+        }
     }
     for field in ["total_ms", "queue_ms", "upstream_ms", "overhead_ms"] {
         if let Some(value) = story.line[field].as_f64() {

@@ -4,7 +4,7 @@ use gatelet_wire::json::from_str;
 use serde_json::Value;
 
 use crate::domain::trace::{span_of, trace_of};
-use crate::domain::{RequestId, Timestamp};
+use crate::domain::{Money, RequestId, Timestamp};
 use crate::policy::Sink;
 
 /// One thing to tell.
@@ -131,6 +131,10 @@ impl Story {
     /// US dollars, for those who have no exact numbers.
     pub(super) fn cost(&self) -> f64 {
         self.word("cost").and_then(gatelet_wire::json::number).unwrap_or(0.0)
+    }
+
+    pub(super) fn nano_dollars(&self) -> u64 {
+        self.word("cost").and_then(|cost| cost.parse::<Money>().ok()).map_or(0, Money::nanos)
     }
 
     pub(super) fn tokens(&self, kind: &str) -> u64 {

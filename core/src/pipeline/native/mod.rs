@@ -103,6 +103,9 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
     let (parts, body) = answer.into_parts();
     books.head(parts.status.as_u16(), core.ports.clock.now());
     let mut head = Head::over(words::back(&parts.headers));
+    if !parts.status.is_success() {
+        words::hide(&mut head.map, &target.provider.shown());
+    }
     headers::limits(&mut head, received.arrived.dialect, &headroom, core.ports.clock.now());
     headers::served(&mut head, target, None, &marks);
     let status = parts.status;
@@ -122,7 +125,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
             books.first_content(now);
             if let Body::Full(bytes) = &body {
                 books.sent(bytes.len());
-                if let Some(keeper) = books.keeper() {
+                if let Some(keeper) = books.keeper().filter(|_| status.is_success()) {
                     keeper.answered(bytes, false);
                 }
             }
@@ -176,7 +179,18 @@ async fn count(
     let dialect = arrived.dialect;
     let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let framing = dialect.dialect().conventions().framing;
-    if arrived.operation == Operation::Native || !status.is_success() {
+    let broken = |_| Refusal::UpstreamFailed {
+        target: received.asked.model.clone(),
+        failure: UpstreamFailure::Broken,
+    };
+    if !status.is_success() {
+        books.tally.nothing();
+        // Errors may tell which key was shown.
+        let said = collect(body, headers, core.settings.answer_limit).await.map_err(broken)?;
+        let hidden = target.provider.shown().hide(&said);
+        return Ok(Counted::Whole(Body::Full(hidden.map_or(said, Bytes::from))));
+    }
+    if arrived.operation == Operation::Native {
         books.tally.nothing();
         return Ok(Counted::Stream(Box::new(Flow::bytes(dialect)), body));
     }
@@ -191,9 +205,7 @@ async fn count(
     if !media.starts_with("application/json") && !media.is_empty() {
         return Ok(Counted::Stream(Box::new(Flow::bytes(dialect)), body));
     }
-    let whole = collect(body, headers, core.settings.answer_limit).await.map_err(|_| {
-        Refusal::UpstreamFailed { target: received.asked.model.clone(), failure: UpstreamFailure::Broken }
-    })?;
+    let whole = collect(body, headers, core.settings.answer_limit).await.map_err(broken)?;
     books.tally.state(target.stated.as_ref(), std::str::from_utf8(&whole).unwrap_or_default());
     tally(received, books, &whole);
     Ok(Counted::Whole(Body::Full(whole)))

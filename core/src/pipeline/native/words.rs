@@ -7,6 +7,7 @@ use http::header::{
 use http::request::Parts;
 
 use crate::refusal::Refusal;
+use crate::registry::Shown;
 
 /// What follows the provider's name in a path, as it is sent: below the provider's base, whatever is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,16 @@ pub(in crate::pipeline) fn back(headers: &HeaderMap) -> HeaderMap {
     filtered(headers, |name| {
         *name == CONTENT_LENGTH || name.as_str() == "set-cookie" || name.as_str() == "alt-svc"
     })
+}
+
+/// Takes out of headers what the provider was shown.
+pub(in crate::pipeline) fn hide(headers: &mut HeaderMap, shown: &Shown) {
+    for value in headers.values_mut() {
+        let hidden = shown.hide(value.as_bytes()).and_then(|hidden| HeaderValue::from_bytes(&hidden).ok());
+        if let Some(hidden) = hidden {
+            *value = hidden;
+        }
+    }
 }
 
 fn filtered(headers: &HeaderMap, without: impl Fn(&HeaderName) -> bool) -> HeaderMap {
