@@ -3,6 +3,7 @@
 //! [`harness::run`] starts each host once, and runs every [`scenario`] against it; `tests/hosts.rs` is nothing but that.
 //! [`conformance`] holds every implementation of a port to the same rules.
 
+pub mod agent;
 pub mod client;
 pub mod conformance;
 pub mod harness;

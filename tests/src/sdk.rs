@@ -158,6 +158,11 @@ pub fn judge(script: &str, arguments: &[&str], cases: &[Value]) -> Result<Value>
     run(&python()?, script, arguments, cases)
 }
 
+/// The same of what receivers of records are told, by what their makers publish.
+pub fn judge_receivers(script: &str, cases: &[Value]) -> Result<Value> {
+    run(&installed(".tools/venv-sinks/bin/python")?, script, &[], cases)
+}
+
 /// What the `litellm-proxy` command line does, a list of arguments each.
 pub fn litellm_proxy(arguments: &[&str], commands: &[Value]) -> Result<Value> {
     run(&installed(".tools/venv-litellm/bin/python")?, "litellm_cli.py", arguments, commands)

@@ -11,10 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::join_all;
 use gatelet_tests::check_eq;
 use gatelet_tests::client::Call;
-use gatelet_tests::host::lambda::Lambda;
-use gatelet_tests::host::server::Server;
-use gatelet_tests::host::worker::Worker;
-use gatelet_tests::host::{ADMIN_KEY, archive_at};
+use gatelet_tests::host::{ADMIN_KEY, Host, Kind, archive_at};
 use gatelet_tests::upstream::{Dialect, Ending, Gate, Play, Reply, Upstream};
 use gatelet_tests::world::{config, model, nanos};
 use http::Method;
@@ -33,54 +30,19 @@ const BEFORE: usize = 250;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_exact() -> Result<()> {
     let upstream = Upstream::start().await?;
-    exact(Host::Server(Server::start(&config(&upstream)).await?), upstream).await
+    exact(Host::start(Kind::Server, &config(&upstream)).await?, upstream).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_worker_is_exact() -> Result<()> {
     let upstream = Upstream::start().await?;
-    exact(Host::Worker(Worker::start(&config(&upstream)).await?), upstream).await
+    exact(Host::start(Kind::Worker, &config(&upstream)).await?, upstream).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_function_is_exact() -> Result<()> {
     let upstream = Upstream::start().await?;
-    exact(Host::Lambda(Lambda::start(&config(&upstream)).await?), upstream).await
-}
-
-enum Host {
-    Server(Server),
-    Worker(Worker),
-    Lambda(Lambda),
-}
-
-impl Host {
-    fn address(&self) -> SocketAddr {
-        match self {
-            Self::Server(server) => server.address(),
-            Self::Worker(worker) => worker.address(),
-            Self::Lambda(lambda) => lambda.address(),
-        }
-    }
-
-    async fn kill_and_restart(&mut self) -> Result<()> {
-        match self {
-            Self::Server(server) => server.kill_and_restart_after(async {}).await,
-            Self::Worker(worker) => worker.kill_and_restart().await,
-            Self::Lambda(lambda) => {
-                ensure!(lambda.api().kill().await > 0, "no sandbox was there to be killed");
-                Ok(())
-            }
-        }
-    }
-
-    fn log(&self) -> String {
-        match self {
-            Self::Server(server) => server.log(),
-            Self::Worker(worker) => worker.log(),
-            Self::Lambda(lambda) => lambda.log(),
-        }
-    }
+    exact(Host::start(Kind::Lambda, &config(&upstream)).await?, upstream).await
 }
 
 /// What callers share.

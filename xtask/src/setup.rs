@@ -20,6 +20,8 @@ pub(crate) fn run(_arguments: &[String]) -> Result<()> {
     // It wants other versions of the packages that are tested themselves.
     python_packages("requirements-litellm.txt", "venv-litellm", "python-litellm")?;
     guard_packages()?;
+    // What records are told to.
+    python_packages("requirements-sinks.txt", "venv-sinks", "python-sinks")?;
     api_packages()
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::ADMIN_KEY;
 use super::cloud::Cloud;
+use super::process::{said, tail};
 use super::server::{binary, owned};
 use crate::client::Call;
 use crate::runtime_api::{RuntimeApi, Settings};
@@ -69,11 +70,12 @@ impl Lambda {
 
     /// The last lines that the sandboxes have written, and what was wrong with their answers.
     pub fn log(&self) -> String {
-        let text = std::fs::read(self.cloud.folder().join("log")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(60)..].join("\n");
-        format!("{tail}\n{}", self.api.complaints().join("\n"))
+        format!("{}\n{}", tail(&self.said()), self.api.complaints().join("\n"))
+    }
+
+    /// All that the sandboxes have written since the beginning.
+    pub fn said(&self) -> String {
+        said(&self.cloud.folder().join("log"))
     }
 }
 

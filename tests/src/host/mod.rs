@@ -3,7 +3,7 @@
 mod archive;
 pub mod cloud;
 pub mod lambda;
-mod process;
+pub(crate) mod process;
 pub mod server;
 pub mod worker;
 
@@ -129,6 +129,18 @@ impl Host {
         }
     }
 
+    /// Ends what runs without a chance to put its affairs in order, and starts it again over the same store.
+    pub async fn kill_and_restart(&mut self) -> Result<()> {
+        match &mut self.running {
+            Running::Server(server) => server.kill_and_restart_after(async {}).await,
+            Running::Worker(worker) => worker.kill_and_restart().await,
+            Running::Lambda(lambda) => {
+                ensure!(lambda.api().kill().await > 0, "no sandbox was there to be killed");
+                Ok(())
+            }
+        }
+    }
+
     /// Everything in the host's archive, as it lies there.
     pub async fn archive(&self) -> Result<Vec<Object>> {
         archive_at(self.address).await
@@ -145,6 +157,15 @@ impl Host {
             Running::Server(server) => server.log(),
             Running::Worker(worker) => worker.log(),
             Running::Lambda(lambda) => lambda.log(),
+        }
+    }
+
+    /// All that the host has written since it was first started.
+    pub fn said(&self) -> String {
+        match &self.running {
+            Running::Server(server) => server.said(),
+            Running::Worker(worker) => worker.said(),
+            Running::Lambda(lambda) => lambda.said(),
         }
     }
 

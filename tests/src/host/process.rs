@@ -14,13 +14,13 @@ use crate::client::Call;
 
 /// A process, and the group of those that it starts.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    pub(super) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let file = std::fs::File::options().create(true).append(true).open(log)?;
         let child = command
             .stdin(Stdio::null())
@@ -32,12 +32,12 @@ impl Process {
         Ok(Self { child, log: log.to_path_buf() })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until the path answers 200.
-    pub(super) async fn until_ready(
+    pub(crate) async fn until_ready(
         &mut self,
         address: SocketAddr,
         path: &str,
@@ -62,21 +62,21 @@ impl Process {
     }
 
     /// Ends the process without a chance to put its affairs in order.
-    pub(super) fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
     /// The same for the whole group.
-    pub(super) fn kill_all(&mut self) -> Result<()> {
+    pub(crate) fn kill_all(&mut self) -> Result<()> {
         self.signal("KILL");
         self.child.wait()?;
         Ok(())
     }
 
     /// Asks the whole group to end with this signal, and waits; what stays is killed.
-    pub(super) fn stop(&mut self, signal: &str) {
+    pub(crate) fn stop(&mut self, signal: &str) {
         self.signal(signal);
         for _ in 0..300 {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -93,12 +93,14 @@ impl Process {
         let _ = Command::new("kill").args(["-s", signal, "--", &group]).stderr(Stdio::null()).status();
     }
 
-    /// The last lines of the log.
-    pub(super) fn tail(&self) -> String {
-        let text = std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let text = text.unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+    /// All that it has written.
+    pub(crate) fn said(&self) -> String {
+        said(&self.log)
+    }
+
+    /// The last lines of that.
+    pub(crate) fn tail(&self) -> String {
+        tail(&self.said())
     }
 }
 
@@ -110,7 +112,17 @@ impl Drop for Process {
     }
 }
 
+/// A log, as far as it is text.
+pub(crate) fn said(log: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned()
+}
+
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
 /// A loopback address that was free a moment ago.
-pub(super) fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

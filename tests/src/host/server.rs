@@ -72,6 +72,11 @@ impl Server {
         self.process.tail()
     }
 
+    /// All that the process has written since the beginning.
+    pub fn said(&self) -> String {
+        self.process.said()
+    }
+
     pub fn id(&self) -> u32 {
         self.process.id()
     }

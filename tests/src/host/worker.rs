@@ -106,6 +106,11 @@ impl Worker {
     pub fn log(&self) -> String {
         self.process.tail()
     }
+
+    /// All that the process has written since the beginning.
+    pub fn said(&self) -> String {
+        self.process.said()
+    }
 }
 
 /// Runs the bundle over the state in the folder, and waits for its sign of life.

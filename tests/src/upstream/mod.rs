@@ -41,6 +41,7 @@ pub struct Upstream {
 pub struct Received {
     pub method: Method,
     pub path: String,
+    pub query: Option<String>,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub at: Instant,
@@ -110,6 +111,11 @@ impl Upstream {
     /// Everything that was received for the model, oldest first.
     pub fn received(&self, model: &str) -> Vec<Arc<Received>> {
         lock(&self.shared.received).get(model).cloned().unwrap_or_default()
+    }
+
+    /// Everything that was received, by the model that it was for.
+    pub fn all_received(&self) -> HashMap<String, Vec<Arc<Received>>> {
+        lock(&self.shared.received).clone()
     }
 
     /// The one request that was received for the model.
@@ -199,6 +205,7 @@ async fn answer(
     let received = Arc::new(Received {
         method: head.method,
         path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
         headers: head.headers,
         body,
         at: Instant::now(),
@@ -206,7 +213,7 @@ async fn answer(
         left: AtomicBool::new(false),
         sent: AtomicUsize::new(0),
     });
-    let play = shared.next(&of(dialect, &model)).or_else(|| shared.next(&model));
+    let play = shared.next(&of(dialect, &model)).or_else(|| shared.next(&model)).or_else(|| shared.next(ANY));
     lock(&shared.received).entry(model.clone()).or_default().push(Arc::clone(&received));
     let play = play.unwrap_or_else(|| {
         Play::json(404, &json!({"error": {"message": format!("no script for `{model}`"), "type": "invalid_request_error"}}))
@@ -238,6 +245,9 @@ fn in_form(body: &[u8]) -> Option<&str> {
     let end = rest.iter().position(|byte| *byte == b'\r')?;
     std::str::from_utf8(rest.get(..end)?).ok()
 }
+
+/// The name of the script for whatever has none of its own.
+pub const ANY: &str = "*";
 
 /// The name of a script that is one dialect's alone.
 fn of(dialect: Dialect, model: &str) -> String {

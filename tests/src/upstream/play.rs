@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{Response, StatusCode};
 use hyper::body::{Body, Frame};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::{Dialect, Received, Reply};
@@ -29,6 +29,8 @@ pub enum Play {
     Gated(Gate, Box<Play>),
     /// The other play, but not a byte of it before this time has passed.
     Delayed(Duration, Box<Play>),
+    /// An error in whose words is all that was shown: the headers and the query. As an event where it is 0.
+    Echo(u16),
     /// No answer for as long as the peer stays.
     Silence,
     /// The connection closes without a byte of answer.
@@ -116,6 +118,7 @@ impl Play {
                     return Err(Dropped);
                 }
                 Self::Raw { status, headers, pieces } => break (status, headers, pieces),
+                Self::Echo(status) => echo(status, &body.received),
                 Self::Reply(reply) => {
                     let streamed = request["stream"].as_bool().unwrap_or_default();
                     let content_type = if streamed { "text/event-stream" } else { "application/json" };
@@ -130,6 +133,24 @@ impl Play {
             response = response.header(name, value);
         }
         response.body(body).map_err(|_| Dropped)
+    }
+}
+
+/// What tells back what it was shown.
+fn echo(status: u16, received: &Received) -> Play {
+    let shown: Vec<String> = received
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+        .chain(received.query.clone())
+        .collect();
+    let shown = shown.join(" ");
+    let error = json!({ "error": { "message": shown, "type": "invalid_request_error", "param": shown, "code": shown } });
+    match status {
+        0 => Play::events([Piece::text(&format!("data: {error}\n\n"))]),
+        status => Play::json(status, &error)
+            .with_header("location", "http://127.0.0.1:1/")
+            .with_header("x-shown", &shown),
     }
 }
 
