@@ -202,6 +202,9 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         fell_to: None,
         residency: Vec::new(),
         trace: None,
+        carried: None,
+        kept_in: Vec::new(),
+        left_out: Vec::new(),
         strategy: None,
         queue_ms: None,
         upstream_ms: record::millis(started, ended) / 2.0,
@@ -233,6 +236,7 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         head_ms: Some(record::millis(started, ended) / 3.0),
         total_ms: record::millis(started, ended),
         billed: None,
+        cost: None,
         why: None,
         fault: None,
     };

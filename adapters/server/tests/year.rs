@@ -115,7 +115,7 @@ fn a_year_of_ten_million_requests_is_reported_in_less_than_a_second() {
             .into_iter()
             .map(|(name, value)| (By::named(name).unwrap(), vec![value.to_owned()]))
             .collect();
-        let question = Question { days: days.clone(), by: named(&by), only, most: 100_000 };
+        let question = Question { days: days.clone(), finer: None, by: named(&by), only, most: 100_000 };
         let (asked, worked) = (Instant::now(), worked().unwrap());
         let report = runtime.block_on(report(&ports, &shard, &question)).unwrap();
         let (took, used) = (asked.elapsed(), self::worked().unwrap().saturating_sub(worked));
