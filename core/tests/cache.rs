@@ -375,18 +375,15 @@ fn a_host_whose_store_is_down_or_silent_stops_nobody() {
         } else {
             world.handles.answers.fail();
         }
-        let began = world.gateway.ports().clock.now();
         let gateway = world.gateway.clone();
         let request = openai(&key, &question("ours"));
         let answered = std::thread::spawn(move || said(block_on(gateway.handle(request))));
-        while !answered.is_finished() {
+        // One that fails is waited for by nobody: nobody needs the clock to go on.
+        while silent && !answered.is_finished() {
             world.handles.clock.advance(Duration::from_millis(1));
             std::thread::yield_now();
         }
         assert_eq!(answered.join().unwrap(), pair("answer 1", "miss"), "{silent}");
-        if !silent {
-            assert!(world.gateway.ports().clock.now().since(began) < Duration::from_millis(100));
-        }
         // From memory it is given all the same, and nobody waits for the store for a while.
         assert_eq!(said(world.send(openai(&key, &question("ours")))), pair("answer 1", "hit"), "{silent}");
         assert_eq!(said(world.send(openai(&key, &question("mine")))), pair("answer 2", "miss"), "{silent}");

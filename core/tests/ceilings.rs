@@ -228,7 +228,7 @@ fn nobody_changes_the_ceilings_above_them() {
         (json!({ "required": ["metadata."] }), "ceilings.required"),
         (json!({ "required": vec!["alias"; 33] }), "ceilings.required"),
         (json!({ "allowed_tags": ["a\u{0}"] }), "ceilings.allowed_tags"),
-        (json!({ "models": ["x".repeat(10_000)] }), "models"),
+        (json!({ "models": ["x".repeat(10_000)] }), "ceilings.models"),
         (json!({ "max_expiry": "soon" }), "ceilings.max_expiry"),
         (json!({ "max_expiry": -1 }), "ceilings.max_expiry"),
         (json!({ "max_limits": { "budget": "1e99 USD / day" } }), "ceilings.max_limits.budget"),
