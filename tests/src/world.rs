@@ -179,7 +179,7 @@ pub fn config(upstream: &Upstream) -> String {
     let guards = guards::config(upstream);
     format!(
         r#"# Scenarios fail their own targets on purpose, and often.
-health: {{ faults: 50 }}
+health: {{ faults: 50, out: 1m, checks: [ {{ targets: [up-openai/is-checked], every: 10s, get: "/models/is-checked:state" }} ] }}
 fetch: {{ private: ["{place}"], file: 1 MB, time: 5s }}
 providers:
   up-openai:    {{ dialect: openai, base: "{base}/v1", key: {openai}, passthrough: unpriced }}
@@ -254,6 +254,20 @@ models:
     targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
     retries: 0
     cache: {{ ttl: 10m, scope: org }}
+  "meant/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+    cache: {{ ttl: 10m, semantic: {{ model: meaning, wait: 10s }} }}
+  "meant-less/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    retries: 0
+    cache: {{ ttl: 10m, semantic: {{ model: meaningless, wait: 10s }} }}
+  meaning:
+    targets: [ {{ model: up-openai/meaning, price: {{ input: "0.02", output: "0", per: 1M }} }} ]
+    retries: 0
+  meaningless:
+    targets: [ {{ model: up-openai/meaningless }} ]
+    retries: 0
   "spare/*":
     targets:
       - {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
@@ -274,6 +288,37 @@ models:
     targets:
       - {{ model: up-nameless/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
       - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+    retries: 0
+  "copied/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    copies: [ {{ to: chat/gets-free-copies }} ]
+    retries: 0
+  "copied-billed/*":
+    targets: [ {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]
+    copies: [ {{ to: chat/gets-billed-copies, billed: true }} ]
+    retries: 0
+  "drawn/*":
+    strategy: weighted
+    affinity: [session, prefix]
+    targets:
+      - {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+    retries: 0
+  "hedged/*":
+    targets:
+      - {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+    hedge: {{ after: 500ms, percent: 100 }}
+    retries: 0
+  "marked/*":
+    targets:
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", cache_read: "0.05", cache_write_5m: "0.60", per: 1M }} }}
+    cache_marks: true
+    retries: 0
+  checked:
+    targets:
+      - {{ model: up-openai/is-checked, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/is-checked, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
     retries: 0
   refused:
     targets: [ {{ model: up-refusing/nobody, price: {{ input: "0.50", output: "4.00", per: 1M }} }} ]

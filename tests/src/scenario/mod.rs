@@ -37,7 +37,9 @@ mod nouns;
 mod operations;
 mod records;
 mod responses;
+mod routing;
 mod scopes;
+mod semantic;
 mod spend;
 mod vendors;
 mod verbatim;
@@ -75,6 +77,7 @@ pub fn all() -> Vec<Scenario> {
         headers::scenarios(),
         chat::scenarios(),
         cache::scenarios(),
+        semantic::scenarios(),
         verbatim::scenarios(),
         clients::scenarios(),
         bedrock::scenarios(),
@@ -95,6 +98,7 @@ pub fn all() -> Vec<Scenario> {
         bad_input::scenarios(),
         faults::scenarios(),
         chaos::scenarios(),
+        routing::scenarios(),
         records::scenarios(),
         spend::scenarios(),
     ]
