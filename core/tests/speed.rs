@@ -1,0 +1,121 @@
+//! Figures of routing: `cargo test --release -p gatelet-core --test speed -- --ignored --nocapture`. Each is the best of many batches, so
+//! that what else the machine does is not in it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test says what it expects, and this one what it saw"
+)]
+
+mod world;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gatelet_core::domain::{Money, ShardId, Timestamp};
+use gatelet_core::route::{Board, Candidate, Ended, Outcome, Place, Rng, Strategy, order};
+use serde_json::json;
+use world::{World, completion, openai, whole};
+
+/// The least time of one of `count` runs, over batches.
+fn best(count: u32, mut run: impl FnMut()) -> Duration {
+    const BATCHES: usize = 200;
+    let batch = |_| {
+        let began = Instant::now();
+        (0..count).for_each(|_| run());
+        began.elapsed() / count
+    };
+    (0..BATCHES).map(batch).min().unwrap()
+}
+
+/// As `pipeline/route.rs` asks: what was seen of each target is looked up, and what is learned is drawn.
+#[test]
+#[ignore = "a measurement"]
+fn a_plan_over_twenty_targets() {
+    const TARGETS: usize = 20;
+    let (board, now) = (Board::default(), Timestamp::from_seconds(1_800_000_000));
+    let shard = ShardId::main();
+    let (model, names): (Arc<str>, Vec<Arc<str>>) =
+        ("m".into(), (0..TARGETS).map(|number| format!("provider-{number}/model").into()).collect());
+    for (name, number) in names.iter().zip(0_u64..) {
+        for _ in 0..10 {
+            board.began(name, now);
+            let total = Duration::from_millis(100 + number);
+            board.ended(
+                &shard,
+                name,
+                Ended::Answered { first: Some(total), total, output: 10, tokens: 20 },
+                now,
+            );
+            board.learn(&model, name, Outcome::Answered { seconds: total.as_secs_f64() });
+        }
+    }
+    let mut rng = Rng::with_seed(7);
+    for strategy in Strategy::ALL {
+        let took = best(200, || {
+            let seen = board.read();
+            let learned = (strategy == Strategy::Adaptive).then(|| seen.arms(&model).unwrap());
+            let candidates: Vec<Candidate> = names
+                .iter()
+                .zip(1_u32..)
+                .map(|(name, number)| Candidate {
+                    place: Place { weight: number, ..Place::default() },
+                    cost: Some(Money::from_nanos(1_000 - u64::from(number))),
+                    stream: true,
+                    output: 500,
+                    vitals: seen.target(name),
+                    drawn: learned.map_or(0.0, |arms| arms.draw(name, &mut rng)),
+                    pull: None,
+                })
+                .collect();
+            black_box(order(strategy, &candidates, seen.rules(), now, &mut rng));
+        });
+        println!("plan over {TARGETS} targets, {}: {:.2} µs", strategy.name(), took.as_secs_f64() * 1e6);
+        assert!(cfg!(debug_assertions) || took <= Duration::from_micros(3), "{took:?}");
+    }
+}
+
+/// What a target that fails at once costs its caller beside its own time.
+#[test]
+#[ignore = "a measurement"]
+fn a_failover() {
+    let world = World::of(
+        r#"
+providers:
+  bad: { dialect: openai, base: "http://bad.example/v1", key: secret-1 }
+  good: { dialect: openai, base: "http://good.example/v1", key: secret-2 }
+models:
+  direct: { targets: [good/m], retries: 0 }
+  over: { targets: [bad/m, good/m], retries: 0 }
+# It stays in, so that each request meets it.
+health: { faults: 1000 }
+"#,
+    );
+    world.handles.upstream.always(|request, _| {
+        Ok(if request.uri().host() == Some("bad.example") {
+            whole(503, &json!({ "error": { "message": "later", "type": "server_error" } }))
+        } else {
+            whole(200, &completion("hi", 5, 1))
+        })
+    });
+    let (_, key) = world.key(&json!({}));
+    let ask = |model: &str| {
+        let body =
+            json!({ "model": model, "max_tokens": 10, "messages": [{ "role": "user", "content": "hi" }] });
+        let response = world.send(openai(&key, &body));
+        assert_eq!(response.status(), 200);
+        // The window in which half of all calls fail is short.
+        world.handles.clock.advance(Duration::from_secs(40));
+        black_box(world::read(response));
+    };
+    let (direct, over) = (best(20, || ask("direct")), best(20, || ask("over")));
+    let more = over.saturating_sub(direct);
+    println!(
+        "a request: {:.1} µs; with a failover: {:.1} µs more",
+        direct.as_secs_f64() * 1e6,
+        more.as_secs_f64() * 1e6
+    );
+    assert!(cfg!(debug_assertions) || more <= Duration::from_millis(1), "{more:?}");
+}
