@@ -331,8 +331,7 @@ impl<'a, W: Watch<'a>> Scan<'a, W> {
 
 /// The end of a string before whose byte `at` nothing is special, after its closing quote, and whether it has escapes.
 ///
-/// Long bodies spend their time here. As no part of [`Scan`], which is generic, it is compiled with this crate and as this crate
-/// is, not again with each that scans and as those are, some of them for size.
+/// Long bodies spend their time here. It is no part of [`Scan`], which is generic and compiled again for each that scans.
 fn rest_of_string(json: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut escaped = false;
     while let Some(block) = json.get(at..).and_then(<[u8]>::first_chunk) {

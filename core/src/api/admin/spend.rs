@@ -191,7 +191,7 @@ fn told_apart(step: Step, question: &Question) -> Result<(), Refusal> {
 
 fn day(param: &str, text: &str) -> Result<u32, Refusal> {
     let at = (text.len() == 10).then(|| Timestamp::parse(&format!("{text}T00:00:00Z"))).flatten();
-    let at = at.ok_or_else(|| invalid(param, "expected a day such as 2026-11-22"))?;
+    let at = at.ok_or_else(|| unfit(param, "expected a day such as 2026-11-22"))?;
     if at < Timestamp::EPOCH {
         return Err(unfit(param, "expected a day after 1969"));
     }
