@@ -16,7 +16,7 @@ use crate::{setup, worker};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 /// Some way below what is promised, 1,500 KiB with all guards, so that it is noticed in time.
-const WORKER: usize = 1_450 * KIB;
+const WORKER: usize = 1_480 * KIB;
 
 /// What an artefact weighs, and what of that: names and bytes.
 struct Weight {
