@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use gatelet_wire::sigv4;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri};
+use http::{Method, Request, Uri};
 
 mod claim;
 mod hide;
@@ -19,7 +20,7 @@ use oracle::Oracle;
 use super::Scheme;
 use super::token::{Grant, Tokens, Unproven};
 use crate::domain::{Secret, Timestamp};
-use crate::port::{Ports, Reach, Signer};
+use crate::port::{Fault, FaultKind, Ports, Reach, Signer};
 
 /// What proves to a provider who sends a request. It never prints.
 #[derive(Clone, Debug)]
@@ -144,6 +145,29 @@ impl Credential {
             }
             Proof::Header { .. } | Proof::Pair(_) | Proof::Query(_) | Proof::Oracle(_) => Ok(()),
         }
+    }
+
+    /// All that it does to a request whose body is there whole: proven, written and, for the service in `region`, signed.
+    ///
+    /// # Errors
+    /// No token is to be had; `of` is who asks.
+    pub async fn put_on(
+        &self,
+        request: &mut Request<Bytes>,
+        region: Option<&str>,
+        ports: &Ports,
+        reach: Reach,
+        of: &'static str,
+    ) -> Result<(), Fault> {
+        let unproven = |problem| Fault::new(FaultKind::Denied, of, "").with_source(problem);
+        self.prove(ports, reach).await.map_err(unproven)?;
+        let (method, uri, body) = (request.method().clone(), request.uri().clone(), request.body().clone());
+        let headers = request.headers_mut();
+        self.apply(headers);
+        if let Some(region) = region {
+            self.sign(&*ports.signer, &method, &uri, headers, &body, region, ports.clock.now()).await;
+        }
+        Ok(())
     }
 
     /// Whether each request is signed, so that its body must be there whole.

@@ -27,7 +27,7 @@ use super::note::Direction;
 use super::scan::{Finding, Kind, Span};
 use crate::domain::{Secret, Timestamp};
 use crate::exchange::Exchange;
-use crate::port::{Fault, FaultKind, Ports, Reach};
+use crate::port::{Fault, Ports, Reach};
 use crate::registry::{Credential, Scheme};
 
 /// A service, where it is, and what opens it.
@@ -236,16 +236,11 @@ impl External {
         let reach = if self.private { Reach::Private } else { Reach::Public };
         let mut request = self.request(question);
         if let Some(key) = &self.key {
-            let unproven = |problem| Fault::new(FaultKind::Denied, "guard", "").with_source(problem);
-            key.prove(ports, reach).await.map_err(unproven)?;
-            let (method, uri) = (request.method().clone(), request.uri().clone());
-            let body = request.body().clone();
-            let headers = request.headers_mut();
-            key.apply(headers);
-            if let Service::Bedrock(settings) = &self.service {
-                let now = ports.clock.now();
-                key.sign(&*ports.signer, &method, &uri, headers, &body, &settings.region, now).await;
-            }
+            let region = match &self.service {
+                Service::Bedrock(settings) => Some(settings.region.as_ref()),
+                _ => None,
+            };
+            key.put_on(&mut request, region, ports, reach, "guard").await?;
         }
         ports.exchange(&Asked { service: &self.service, question, request }, reach, limit).await
     }

@@ -22,7 +22,7 @@ use crate::cache::Name;
 use crate::domain::Timestamp;
 use crate::exchange::Exchange;
 use crate::policy::{Index, IndexKind};
-use crate::port::{Fault, FaultKind, Ports, Reach};
+use crate::port::{Fault, Ports, Reach};
 
 /// What an index is asked.
 #[derive(Clone, Copy, Debug)]
@@ -75,16 +75,11 @@ pub(super) async fn ask(
     let reach = if index.private { Reach::Private } else { Reach::Public };
     let mut request = request(index, what);
     if let Some(key) = &index.key {
-        let unproven = |problem| Fault::new(FaultKind::Denied, "index", "").with_source(problem);
-        key.prove(ports, reach).await.map_err(unproven)?;
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let body = request.body().clone();
-        let headers = request.headers_mut();
-        key.apply(headers);
-        if let IndexKind::S3Vectors { region, .. } = &index.kind {
-            let now = ports.clock.now();
-            key.sign(&*ports.signer, &method, &uri, headers, &body, region, now).await;
-        }
+        let region = match &index.kind {
+            IndexKind::S3Vectors { region, .. } => Some(region.as_ref()),
+            _ => None,
+        };
+        key.put_on(&mut request, region, ports, reach, "index").await?;
     }
     let finds = matches!(what, What::Nearest(..));
     let found = ports.exchange(&Asked { index, finds, request }, reach, limit).await?;
