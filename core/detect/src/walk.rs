@@ -164,7 +164,18 @@ fn word(walk: &mut Walk<'_>, names: Option<&mut Names>, start: usize) -> usize {
 /// A word and its hash, as [`words::hash`] makes it.
 fn cut(text: &[u8], start: usize) -> (Word, u64) {
     let mut word = Word { start, end: start, ..Word::default() };
-    let (mut hash, mut before) = (words::SEED, 0);
+    let mut hash = words::SEED;
+    // Most words have nothing beyond ASCII.
+    while let Some(&byte) = text.get(word.end) {
+        let small = SMALL[usize::from(byte)];
+        if small == 0 {
+            break;
+        }
+        word.digits += usize::from(small <= b'9');
+        hash = words::step(hash, small, 0);
+        word.end += 1;
+    }
+    let mut before = 0;
     while let Some(&byte) = text.get(word.end) {
         match class(byte) {
             Class::Letter => {}
@@ -181,3 +192,15 @@ fn cut(text: &[u8], start: usize) -> (Word, u64) {
     }
     (word, words::finish(hash))
 }
+
+/// Small letters, digits and `_` of words; 0: anything else.
+const SMALL: [u8; 256] = {
+    let (mut small, mut byte) = ([0; 256], 0_u8);
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            small[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    small
+};

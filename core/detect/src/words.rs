@@ -216,28 +216,29 @@ fn tag(hash: u64) -> u32 {
 pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// One byte more of a word, capitals as small letters. UTF-8's second bytes of `À` to `Þ` come out as those of `à` to `þ`.
-pub(crate) fn step(hash: u64, byte: u8, before: u8) -> u64 {
+pub(crate) const fn step(hash: u64, byte: u8, before: u8) -> u64 {
     let byte = match byte {
         b'A'..=b'Z' => byte | 32,
         0x80..=0x9e if before == 0xc3 && byte != 0x97 => byte | 32,
         other => other,
     };
-    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    (hash ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3)
 }
 
 /// Spreads the last letters over all bits.
-pub(crate) fn finish(hash: u64) -> u64 {
+pub(crate) const fn finish(hash: u64) -> u64 {
     let hash = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash ^ hash >> 29
 }
 
-pub(crate) fn hash(word: &[u8]) -> u64 {
-    let mut before = 0;
-    finish(word.iter().fold(SEED, |hash, &byte| {
-        let hash = step(hash, byte, before);
-        before = byte;
-        hash
-    }))
+pub(crate) const fn hash(word: &[u8]) -> u64 {
+    let (mut hash, mut before, mut at) = (SEED, 0, 0);
+    while at < word.len() {
+        hash = step(hash, word[at], before);
+        before = word[at];
+        at += 1;
+    }
+    finish(hash)
 }
 
 #[cfg(test)]

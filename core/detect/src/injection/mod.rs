@@ -37,9 +37,9 @@ pub const THRESHOLD: u8 = 50;
 
 /// Judges a text. Linear in its length; what is wrapped (base64, rot13, zero-width signs, letters of other scripts) is unwrapped.
 pub fn judge(text: &str, source: Source) -> Judgement {
-    let mut worst = classify::judge(text, source);
-    for (wrapped, reason, start, end) in wrapped::unwrap(text) {
-        let inner = classify::judge(&wrapped, source);
+    let (mut worst, signs) = classify::judge(text, source);
+    for (wrapped, reason, start, end) in wrapped::unwrap(text, &signs) {
+        let (inner, _) = classify::judge(&wrapped, source);
         // Nobody wraps what may be seen: half a doubt is enough.
         let score = if inner.score >= 35 { inner.score.max(75) } else { inner.score };
         if score > worst.score {

@@ -1,5 +1,6 @@
 //! What is wrapped: base64, rot13, text that is written backwards, and letters with spaces between.
 
+use super::classify::Signs;
 use crate::secret::base64;
 
 /// A text that was unwrapped: what it says, how it was wrapped, and where.
@@ -12,17 +13,17 @@ const MOST: usize = 16 * 1024;
 const SHORTEST: usize = 24;
 
 /// The texts inside of a text. Their lengths together are bounded.
-pub(super) fn unwrap(text: &str) -> Vec<Unwrapped> {
+pub(super) fn unwrap(text: &str, signs: &Signs) -> Vec<Unwrapped> {
     let mut found = Vec::new();
     pieces(text, &mut found);
-    if let Some(signs) = signs(text) {
+    if let Some(wrapped) = whole(text, signs) {
         let part = head(text, MOST);
-        let read: String = match signs {
+        let read: String = match wrapped {
             "rot13" => part.chars().map(rot13).collect(),
             "reversed" => part.chars().rev().collect(),
             _ => spaced(part),
         };
-        found.push((read, signs, 0, text.len()));
+        found.push((read, wrapped, 0, text.len()));
     }
     found
 }
@@ -72,33 +73,12 @@ fn pieces(text: &str, found: &mut Vec<Unwrapped>) {
 }
 
 /// How a text is wrapped whole, by words that occur in it.
-fn signs(text: &str) -> Option<&'static str> {
-    const ROTATED: &[&[u8]] =
-        &[b"vtaber", b"vafgehpgvbaf", b"cebzcg", b"flfgrz", b"cerivbhf", b"qvfertneq", b"sbetrg", b"erirny"];
-    const REVERSED: &[&[u8]] =
-        &[b"erongi", b"snoitcurtsni", b"tpmorp", b"metsys", b"suoiverp", b"drager", b"tegrof", b"laever"];
-    let (mut rotated, mut reversed, mut singles) = (0, 0, 0);
-    let part = head(text, MOST).as_bytes();
-    for word in part.split(|byte| !byte.is_ascii_alphabetic()) {
-        if word.len() == 1 {
-            singles += 1;
-        }
-        if !(6..=13).contains(&word.len()) {
-            continue;
-        }
-        // The letters that these words begin with.
-        if !word.first().is_some_and(|first| b"cdefilmqstv".contains(&(first | 32))) {
-            continue;
-        }
-        let is = |known: &&[u8]| word.eq_ignore_ascii_case(known);
-        rotated += usize::from(ROTATED.iter().any(is));
-        reversed += usize::from(REVERSED.iter().any(is));
-    }
-    if rotated >= 2 {
+fn whole(text: &str, signs: &Signs) -> Option<&'static str> {
+    if signs.rotated >= 2 {
         Some("rot13")
-    } else if reversed >= 2 {
+    } else if signs.reversed >= 2 {
         Some("reversed")
-    } else if singles >= 16 && singles * 3 > part.len() / 2 - singles {
+    } else if signs.singles >= 16 && signs.singles * 3 > (text.len() / 2).saturating_sub(signs.singles) {
         Some("spaced")
     } else {
         None

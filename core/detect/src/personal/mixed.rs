@@ -47,13 +47,17 @@ pub(crate) fn word(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
 /// Called at a word without digits: what begins with letters and goes on behind a space.
 pub(crate) fn letters(walk: &mut Walk<'_>, word: &Word) {
     let text = walk.text;
-    let value = part(text, word.start, word.end);
     if joins(before(text, word.start)) {
         return;
     }
     if word.senses.meets(Senses::MONTH) && walk.told(Senses::BIRTH, word.start) {
         number::month_first(walk, word.start, word.end);
     }
+    // Nearly all words go no further than this.
+    if !at(text, word.start).is_ascii_uppercase() {
+        return;
+    }
+    let value = part(text, word.start, word.end);
     let upper = value.iter().all(u8::is_ascii_uppercase);
     if !upper {
         return;
@@ -234,6 +238,10 @@ pub(crate) fn lettered_end(walk: &mut Walk<'_>, start: usize, one: usize) -> Opt
     let end = run(text, start, 14, |byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte));
     let value = part(text, start, end);
     if joins(at(text, end)) || !value.last().is_some_and(u8::is_ascii_alphanumeric) || end == one {
+        return None;
+    }
+    // All of these forms end so.
+    if value.len() < 9 || !value.iter().any(|byte| b"-+.".contains(byte) || byte.is_ascii_alphabetic()) {
         return None;
     }
     let digits: Vec<u8> = value.iter().filter(|byte| byte.is_ascii_digit()).copied().collect();

@@ -10,11 +10,16 @@ const WANTED: Kinds = Kinds::NONE.with(Kind::Ip).with(Kind::Mac);
 /// Called at a word: MAC and IPv6 begin with one to four hexadecimal digits.
 pub(crate) fn octets(walk: &mut Walk<'_>, word: &Word) -> Option<usize> {
     let text = walk.text;
-    if word.len() > 4 || !walk.wanted.meets(WANTED) || !hex(part(text, word.start, word.end)) {
+    // What follows tells most words.
+    let sign = at(text, word.end);
+    if !matches!(sign, b':' | b'-' | b'.')
+        || word.len() > 4
+        || !walk.wanted.meets(WANTED)
+        || !hex(part(text, word.start, word.end))
+    {
         return None;
     }
-    let sign = at(text, word.end);
-    if !matches!(sign, b':' | b'-' | b'.') || matches!(before(text, word.start), b':' | b'.' | b'-') {
+    if matches!(before(text, word.start), b':' | b'.' | b'-') {
         return None;
     }
     if let Some(end) = mac(text, word.start, word.len(), sign) {
