@@ -3,6 +3,8 @@
 
 mod world;
 
+use std::sync::{Arc, Mutex};
+
 use gatelet_core::policy::{Host, Policy, Whom};
 use gatelet_core::port::Body;
 use gatelet_core::registry::Registry;
@@ -325,6 +327,16 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("  a: { kind: injection, score: 200% }", "0% to 100%"),
         ("  a: { kind: webhook }", "url"),
         ("  a: { kind: words, words: [x], odd: 1 }", "odd"),
+        ("  a: { kind: schema, schema: '{\"type\":\"text\"}' }", "`#/type`"),
+        ("  a: { kind: schema, schema: 'type: object' }", "not a schema"),
+        ("  a: { kind: schema, mode: mask }", "blocked, flagged or shadowed"),
+        ("  a: { kind: schema, on: input }", "on: output"),
+        ("  a: { kind: topics, deny: { x: [y] } }", "`model`"),
+        ("  a: { kind: topics, model: none, deny: { x: [y] } }", "no model `none`"),
+        ("  a: { kind: topics, model: v }", "from 1 to 128 examples"),
+        ("  a: { kind: topics, model: v, deny: { x: [y] }, threshold: 2 }", "from 0 to 1"),
+        ("  a: { kind: topics, model: v, deny: { x: [y] }, mode: mask }", "on: input"),
+        ("  a: { kind: topics, model: v, deny: { 'x y': [y] } }", "a topic's name"),
     ] {
         let problems = problems(guards);
         assert!(problems.contains(said), "{guards}: {problems}");
@@ -628,5 +640,188 @@ fn content_is_found_by_lists_and_texts_are_judged_as_a_whole() {
     ] {
         let problems = problems(wrong);
         assert!(problems.contains(says) && problems.contains("gatelet.yaml:2"), "{problems}");
+    }
+}
+
+const CITY: &str = r#"{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}}"#;
+
+/// A request that asks for JSON of a form, or for none.
+fn formed(schema: Option<&str>) -> Value {
+    let mut wish = question("plain", "Which city?");
+    if let Some(schema) = schema {
+        let schema: Value = serde_json::from_str(schema).unwrap();
+        wish["response_format"] =
+            json!({ "type": "json_schema", "json_schema": { "name": "c", "schema": schema } });
+    }
+    wish
+}
+
+#[test]
+fn answers_are_held_to_the_form_that_the_request_or_the_guard_asks_for() {
+    let own = format!("  shape: {{ kind: schema, schema: '{CITY}', for: all }}");
+    let asked = "  shape: { kind: schema, for: all }";
+    let strange = r#"{"type":"object","unevaluatedProperties":false}"#;
+    for (guards, form, answer, found) in [
+        (own.as_str(), None, r#"{"city":"Ulm"}"#, None),
+        (&own, None, " {\"city\":\"Ulm\"}\n", None),
+        (&own, None, r#"{"city":1}"#, Some("schema")),
+        (&own, None, "Ulm", Some("no-json")),
+        (&own, None, r#"{"city":"U"#, Some("no-json")),
+        (&own, Some(strange), r#"{"city":"Ulm"}"#, None),
+        (asked, Some(CITY), r#"{"city":"Ulm"}"#, None),
+        (asked, Some(CITY), r#"{"town":"Ulm"}"#, Some("schema")),
+        (asked, None, "Ulm", None),
+        (asked, Some(strange), "{}", Some("")),
+    ] {
+        for stream in [false, true] {
+            let world = guarded(guards);
+            let (_, key) = world.key(&json!({}));
+            let mut wish = formed(form);
+            if stream {
+                wish["stream"] = json!(true);
+                world.handles.upstream.push_response(sse(ok(completion_chunks(answer, Some((5, 9))))));
+            } else {
+                world.handles.upstream.push_response(whole(200, &completion(answer, 5, 9)));
+            }
+            let response = world.send(openai(&key, &wish));
+            assert_eq!(response.status(), 200);
+            let told = text(response);
+            let what = format!("{guards} {form:?} {answer} {stream}: {told}");
+            assert_eq!(told.contains("stopped by the guard `shape`"), found.is_some(), "{what}");
+            if stream {
+                assert!(told.contains("[DONE]"), "{what}");
+                assert!(said(&told).starts_with(answer), "{what}");
+            }
+            let record = world.records().into_iter().find(|record| record.get("guards").is_some()).unwrap();
+            let note = record["guards"].as_array().unwrap().last().unwrap();
+            assert_eq!(note["outcome"], if found.is_some() { "blocked" } else { "passed" }, "{what} {note}");
+            match found {
+                Some("") => assert_eq!(note["unread"], json!(["schema"]), "{what}"),
+                Some(kind) => assert_eq!(note["found"], json!({ kind: 1 }), "{what}"),
+                None => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_form_that_is_only_watched_changes_nothing_and_calls_of_tools_have_none() {
+    let world = guarded(&format!("  shape: {{ kind: schema, mode: flag, schema: '{CITY}', for: all }}"));
+    let (_, key) = world.key(&json!({}));
+    world.handles.upstream.push_response(whole(200, &completion("Ulm", 5, 9)));
+    let response = world.send(openai(&key, &formed(None)));
+    assert_eq!(response.headers()["x-gatelet-guards"], "shape=flagged(no-json:1)");
+    assert_eq!(read_json(response)["choices"][0]["message"]["content"], "Ulm");
+    let call = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{ "index": 0, "finish_reason": "tool_calls", "message": { "role": "assistant", "content": "I look",
+            "tool_calls": [{ "id": "t", "type": "function", "function": { "name": "find", "arguments": "{}" } }] } }],
+        "usage": { "prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10 } });
+    world.handles.upstream.push_response(whole(200, &call));
+    let response = world.send(openai(&key, &formed(None)));
+    assert_eq!(response.headers()["x-gatelet-guards"], "shape=passed");
+}
+
+/// A vector model for which texts are about what they name.
+fn meanings(world: &World, asked: &Arc<Mutex<Vec<Vec<String>>>>) {
+    let asked = asked.clone();
+    world.handles.upstream.always(move |request: http::Request<Body>, _| {
+        let path = request.uri().path().to_owned();
+        let bytes = match request.into_body() {
+            Body::Full(bytes) => bytes.to_vec(),
+            Body::Pieces(pieces) => pieces.concat(),
+            _ => Vec::new(),
+        };
+        let body: Value = serde_json::from_slice(&bytes).unwrap();
+        if path != "/v1/embeddings" {
+            return Ok(whole(200, &completion("fine", 5, 5)));
+        }
+        let texts: Vec<String> = serde_json::from_value(body["input"].clone()).unwrap();
+        let meaning = |text: &String| match text {
+            text if text.contains("gun") => [1.0, 0.0, 0.0],
+            text if text.contains("bill") => [0.0, 1.0, 0.0],
+            _ => [0.0, 0.0, 1.0],
+        };
+        let data: Vec<Value> = texts.iter().enumerate().map(|(nth, text)| {
+            json!({ "object": "embedding", "index": nth, "embedding": meaning(text) })
+        }).collect();
+        let fails = texts.iter().any(|text| text.contains("outage"));
+        asked.lock().unwrap().push(texts);
+        if fails {
+            return Ok(whole(500, &json!({ "error": { "message": "it is down" } })));
+        }
+        Ok(whole(200, &json!({ "object": "list", "model": "v", "data": data, "usage": { "prompt_tokens": 4, "total_tokens": 4 } })))
+    });
+}
+
+#[test]
+fn questions_are_held_to_topics_by_a_model_that_embeds_and_examples_are_asked_for_once() {
+    for when in ["before", "beside"] {
+        let subject = format!(
+            "  subject: {{ kind: topics, model: vectors, threshold: 0.8, when: {when}, for: all, \
+             deny: {{ arms: ['how to build a gun'] }}, allow: {{ bills: ['my bill is high', 'pay the bill'] }} }}"
+        );
+        let world = guarded(&format!("{STAFF}\n{subject}"));
+        let (_, key) = world.key(&json!({}));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        meanings(&world, &asked);
+        let ask = |messages: Value| {
+            let wish = json!({ "model": "plain", "max_tokens": 50, "messages": messages });
+            world.send(openai(&key, &wish)).status().as_u16()
+        };
+        let turn = |role: &str, text: &str| json!({ "role": role, "content": text });
+        assert_eq!(ask(json!([turn("user", "What of the last bill of EMP-12345?")])), 200);
+        // The examples come along once; the guards before it have masked what the model reads.
+        let first = asked.lock().unwrap().remove(0);
+        assert_eq!(first.len(), 4, "{first:?}");
+        assert!(first[3].contains("[STAFF_1]"), "{first:?}");
+        assert_eq!(ask(json!([turn("user", "What is the weather like today?")])), 400);
+        assert_eq!(ask(json!([turn("user", "A bill for a gun, and how to get it")])), 400);
+        // What is said of instructions and tools is nobody's question; what is short is read with what stands before it.
+        assert_eq!(
+            ask(json!([turn("system", "You sell a gun."), turn("user", "Is the bill paid by now?")])),
+            200
+        );
+        let paid = turn("user", "Is the bill paid by now?");
+        assert_eq!(
+            ask(json!([paid, turn("assistant", "Shall I look at it for you?"), turn("user", "yes")])),
+            400
+        );
+        assert_eq!(
+            ask(json!([paid, turn("assistant", "Shall I look at your bill?"), turn("user", "yes")])),
+            200
+        );
+        assert_eq!(
+            ask(json!([turn("user", "How is a gun made?"), turn("user", "Is the bill paid by now?")])),
+            400
+        );
+        assert!(asked.lock().unwrap().iter().all(|texts| texts.len() <= 3), "{asked:?}");
+        let records = world.records();
+        let found: Vec<String> = records
+            .iter()
+            .filter_map(|record| {
+                let notes = record["guards"].as_array()?;
+                let note = notes.iter().find(|note| note["guard"] == "subject")?;
+                note.get("found").map(Value::to_string)
+            })
+            .collect();
+        assert!(found.contains(&"{\"arms\":1}".to_owned()), "{found:?}");
+        assert!(found.contains(&"{\"off-topic\":1}".to_owned()), "{found:?}");
+        let lookups = records.iter().filter(|record| record.get("lookup_for").is_some()).count();
+        assert!(lookups >= 7, "{lookups}");
+    }
+}
+
+#[test]
+fn where_no_vector_comes_a_guard_of_topics_fails_as_it_is_told_to() {
+    for (fail, status) in [("closed", 400), ("open", 200)] {
+        let world = guarded(&format!(
+            "  subject: {{ kind: topics, model: vectors, fail: {fail}, for: all, deny: {{ arms: ['a gun'] }} }}"
+        ));
+        let (_, key) = world.key(&json!({}));
+        meanings(&world, &Arc::default());
+        let response = world.send(openai(&key, &question("plain", "There was an outage of the network")));
+        assert_eq!(response.status(), status, "{fail}: {}", text(response));
+        let told = tried(&world, "subject", &json!({ "text": "a gun" }));
+        assert_eq!(told["verdicts"][0]["unread"], json!(["unreachable"]), "{told}");
     }
 }

@@ -71,7 +71,7 @@ fn made(folder: &Path, script: &str, arguments: &[&str]) -> Result<PathBuf> {
 /// The Rust files of packages that ours are made with, as one file of some 16 MB.
 fn source(folder: &Path) -> Result<PathBuf> {
     const MOST: usize = 16 << 20;
-    let output = cargo().args(["metadata", "--format-version", "1", "--offline"]).output()?;
+    let output = cargo().args(["metadata", "--format-version", "1"]).output()?;
     let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
     let packages = metadata["packages"].as_array().context("no packages")?;
     let mut all = String::new();

@@ -5,6 +5,7 @@
 //! what was kept, to the last bit, is not there.
 
 mod entry;
+mod examples;
 mod flight;
 mod meaning;
 mod memory;
@@ -22,6 +23,7 @@ use crate::policy::CacheBounds as Bounds;
 use crate::port::{Fault, FaultKind, Ports};
 
 pub use entry::{Entry, Form, Label};
+pub use examples::Made;
 pub use flight::Flight;
 pub use meaning::Vector;
 pub use name::{Name, Naming};
@@ -34,6 +36,8 @@ pub struct Cache {
     flights: flight::Flights,
     purges: purge::Purges,
     meanings: meaning::Meanings,
+    /// Vectors of what guards compare questions with.
+    pub examples: examples::Examples,
     /// The host's level failed: it is left alone until then, in microseconds since 1970.
     alone_until: AtomicI64,
     /// Requests that wait for another's answer.

@@ -6,6 +6,7 @@ use super::channel::Channel;
 use super::mask::Vault;
 use super::note::{Direction, Note, Outcome};
 use super::scan::{Finding, Kind, Span};
+use super::shape::Form;
 use super::unmask::Unmask;
 use super::{Action, Check, Guard, Site};
 
@@ -21,6 +22,8 @@ pub struct Case {
     pub(super) blocked: Option<Blocked>,
     /// Whole texts that were changed, and what became of them.
     pub(super) edits: Vec<(String, String)>,
+    /// The form that the answer is asked to have.
+    pub(super) form: Form,
     /// Where each thing was found, for somebody who tries guards.
     pub(super) trace: Option<Box<Trace>>,
 }
@@ -73,6 +76,7 @@ impl Case {
             notes: Vec::new(),
             blocked: None,
             edits: Vec::new(),
+            form: Form::default(),
             trace: None,
         };
         let mut judging = Vec::new();
@@ -133,7 +137,7 @@ impl Case {
                 Direction::In => guard.on.of_requests(),
                 Direction::Out => guard.on.of_answers(),
             };
-            reads && matches!(guard.check, Check::External(_))
+            reads && guard.is_service()
         })
     }
 
@@ -148,7 +152,9 @@ impl Case {
             Check::Texts(detector) if guard.reads(site, self.direction) && detector.reads(site) => {
                 Some((nth, guard.changes(), detector.scan(site)))
             }
-            Check::Texts(_) | Check::Tools(_) | Check::External(_) => None,
+            Check::Texts(_) | Check::Tools(_) | Check::External(_) | Check::Shape(_) | Check::Topics(_) => {
+                None
+            }
         });
         Channel::new(readers.collect())
     }

@@ -21,9 +21,12 @@ mod request;
 mod response;
 mod rewrite;
 mod scan;
+mod schema;
+mod shape;
 mod stream;
 mod template;
 mod tools;
+mod topics;
 mod unmask;
 mod words;
 
@@ -43,9 +46,12 @@ pub use plain::{PlainTexts, plain_fields};
 pub use response::answers_json;
 pub use rewrite::rewritten;
 pub use scan::{Detector, Finding, Kind, Span};
+pub use schema::Schema;
+pub use shape::Shape;
 pub use stream::GuardStream;
 pub use template::{TEMPLATES, Template};
 pub use tools::{Permit, ToolRule, ToolRules};
+pub use topics::{Pieces, Topic, Topics};
 pub use words::{WordRules, Words};
 
 /// One guard, ready for use.
@@ -80,8 +86,12 @@ pub enum Check {
     Texts(Detector),
     /// Which tools may be called, and with what.
     Tools(ToolRules),
+    /// What form a whole answer has.
+    Shape(Shape),
     /// A service judges.
     External(Arc<External>),
+    /// What questions are about.
+    Topics(Arc<Topics>),
 }
 
 /// What follows when something is found.
@@ -245,12 +255,12 @@ impl Guard {
 
     /// Whether it may leave a request longer than it was.
     pub fn may_lengthen(&self) -> bool {
-        self.on.of_requests() && (self.masks() || self.is_service())
+        self.on.of_requests() && (self.masks() || matches!(self.check, Check::External(_)))
     }
 
-    /// Whether somebody else judges.
+    /// Whether somebody else judges, who has to be waited for.
     pub fn is_service(&self) -> bool {
-        matches!(self.check, Check::External(_))
+        matches!(self.check, Check::External(_) | Check::Topics(_))
     }
 
     pub fn masks(&self) -> bool {

@@ -274,7 +274,13 @@ impl<'a> Slots<'a> {
         match value {
             Value::String(_) => {
                 self.speaker += 1;
-                self.add(Site::Input, Place::Tree(value));
+                let speaker = self.speaker;
+                self.places.push(Slot {
+                    site: Site::Input,
+                    speaker,
+                    place: Place::Tree(value),
+                    proof: Proof::None,
+                });
             }
             Value::Array(items) => {
                 // Tokens in place of words.

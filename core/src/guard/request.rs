@@ -151,7 +151,12 @@ impl Case {
 
     pub(super) fn ask(&self, nth: usize, slots: &Slots<'_>) -> Question {
         let guard = self.guards.get(nth);
-        let reads = |slot: &&Slot<'_>| guard.is_some_and(|guard| guard.reads(slot.site, self.direction));
+        // What a question is about is told by what is said, and not by what tools are called.
+        let said = guard.is_some_and(|guard| matches!(guard.check, Check::Topics(_)));
+        let reads = |slot: &&Slot<'_>| {
+            guard.is_some_and(|guard| guard.reads(slot.site, self.direction))
+                && (!said || (slot.site == Site::Input && slot.speaker != 0))
+        };
         let texts = slots.places.iter().filter(reads).map(Slot::read).collect();
         Question { texts, direction: self.direction }
     }

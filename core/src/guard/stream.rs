@@ -10,6 +10,7 @@ use super::Site;
 use super::case::Case;
 use super::channel::Channel;
 use super::json::JsonChannel;
+use super::shape::Shapes;
 use super::tools::Fate;
 use super::unmask::{Unmask, UnmaskChannel};
 
@@ -24,6 +25,7 @@ pub struct GuardStream {
     changes: bool,
     choices: BTreeMap<u32, State>,
     usage: Option<Usage>,
+    shapes: Option<Shapes>,
     /// Something was left out that repeats the text.
     pub left_out: bool,
 }
@@ -72,7 +74,9 @@ impl GuardStream {
     pub fn new(case: Box<Case>, json: bool) -> Self {
         let unmask = case.unmask();
         let changes = case.changes_answers();
-        Self { case, unmask, json, changes, choices: BTreeMap::new(), usage: None, left_out: false }
+        let shapes = Shapes::of(&case);
+        let choices = BTreeMap::new();
+        Self { case, unmask, json, changes, choices, usage: None, shapes, left_out: false }
     }
 
     pub fn case(&self) -> &Case {
@@ -93,6 +97,7 @@ impl GuardStream {
         if self.is_over() {
             return;
         }
+        let begin = out.len();
         match event {
             Event::PartStart { choice, part, kind, extra } => self.start(choice, part, kind, extra, out),
             Event::Delta { choice, part, delta } => self.delta(choice, part, delta, out),
@@ -129,6 +134,13 @@ impl GuardStream {
             | Event::Ping
             | Event::Logprobs { .. }
             | Event::Error(_)) => out.push(event),
+        }
+        if let Some(shapes) = &mut self.shapes
+            && let Some(choice) = shapes.pass(begin, out, &mut self.case)
+            && let Some(state) = self.choices.get_mut(&choice)
+        {
+            // It ends with the refusal.
+            state.stopped = false;
         }
         if self.is_over() {
             self.refuse(out);

@@ -10,13 +10,15 @@ use super::scan::{Scanner, Span};
 #[derive(Clone, Debug)]
 pub struct Words(Arc<Tree>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tree {
     nodes: Vec<Node>,
     /// All ways between nodes, those of one node together, in the order of their letters.
     ways: Vec<(char, u32)>,
     /// From the root, for ASCII.
     root: Vec<u32>,
+    /// Whether a term may begin with a byte; those above 127 stand for all other letters.
+    first: Box<[bool; 256]>,
     folds: bool,
     /// Terms are found only where they stand by themselves.
     whole: bool,
@@ -74,8 +76,14 @@ impl Words {
                 node.term = true;
             }
         }
-        let mut tree =
-            Tree { nodes, ways: Vec::new(), root: vec![0; 128], folds: rules.folds, whole: rules.whole };
+        let mut tree = Tree {
+            nodes,
+            ways: Vec::new(),
+            root: vec![0; 128],
+            first: Box::new([false; 256]),
+            folds: rules.folds,
+            whole: rules.whole,
+        };
         for (node, ways) in tree.nodes.iter_mut().zip(&children) {
             node.first = u32::try_from(tree.ways.len()).unwrap_or(u32::MAX);
             node.count = u32::try_from(ways.len()).unwrap_or(u32::MAX);
@@ -85,6 +93,10 @@ impl Words {
             if let Some(place) = tree.root.get_mut(*letter as usize) {
                 *place = *to;
             }
+        }
+        for (byte, first) in (0_u8..=255).zip(tree.first.iter_mut()) {
+            let small = if rules.folds { byte.to_ascii_lowercase() } else { byte };
+            *first = tree.root.get(usize::from(small)).is_none_or(|to| *to != 0);
         }
         tree.find_ways_back();
         Self(Arc::new(tree))
@@ -203,21 +215,26 @@ impl WordMachine {
     /// Goes on to where a term may begin: most letters begin none, and most that do are followed by another one.
     fn skip<'t>(&mut self, text: &'t str) -> &'t str {
         let bytes = text.as_bytes();
-        let mut joined = self.last.is_some_and(is_word);
-        let begins = |joined: bool, byte: u8, next: Option<&u8>| {
-            let child = self.tree.begins(byte);
-            child != 0
-                && !(joined && self.tree.whole)
-                && next.is_none_or(|next| self.tree.goes_on(child, *next))
+        let first = &*self.tree.first;
+        let joined = |at: usize| match at.checked_sub(1).and_then(|at| bytes.get(at)) {
+            Some(byte) => is_word(char::from(*byte)),
+            None => self.last.is_some_and(is_word),
         };
-        let mut skipped = 0;
-        while let Some(&byte) = bytes.get(skipped).filter(|byte| byte.is_ascii()) {
-            if begins(joined, byte, bytes.get(skipped + 1)) {
-                break;
+        let mut at = 0;
+        let skipped = loop {
+            let begins = |byte: &u8| first[usize::from(*byte)];
+            let Some(more) = bytes.get(at..).and_then(|rest| rest.iter().position(begins)) else {
+                break bytes.len();
+            };
+            at += more;
+            let Some(byte) = bytes.get(at).filter(|byte| byte.is_ascii()) else { break at };
+            let child = self.tree.begins(*byte);
+            let next = bytes.get(at + 1);
+            if !(self.tree.whole && joined(at)) && next.is_none_or(|next| self.tree.goes_on(child, *next)) {
+                break at;
             }
-            joined = is_word(char::from(byte));
-            skipped += 1;
-        }
+            at += 1;
+        };
         let (passed, rest) = text.split_at_checked(skipped).unwrap_or((text, ""));
         self.last = passed.chars().next_back().or(self.last);
         self.at += passed.len();

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, poll_fn};
@@ -12,11 +11,12 @@ use gatelet_wire::{DialectId, Operation, TargetHints, chat};
 use super::admit::Admitted;
 use super::books::Ending;
 use super::receive::{Arrived, Received};
+use super::topics::Asker;
 use crate::domain::Caller;
 use crate::guard::external::{Question, Verdict};
 use crate::guard::{
-    Case, Check, Direction, External, Guard, GuardStream, Note, Outcome, PlainTexts, Sampled, When,
-    answers_json, plain_fields, rewritten,
+    Case, Check, Direction, Guard, GuardStream, Note, Outcome, PlainTexts, Sampled, When, answers_json,
+    plain_fields, rewritten,
 };
 use crate::policy::{Policy, Whom};
 use crate::port::{Fault, FaultKind};
@@ -121,11 +121,10 @@ async fn judge<'a>(
     let refusal = match (outcome, case.blocked()) {
         (Err(refusal), _) => refusal,
         (Ok(_), Some(blocked)) => Refusal::Guarded(Box::new(blocked.clone())),
-        (Ok(json), None) => {
+        (Ok(read), None) => {
             case.at(Direction::In);
-            let judging = beside(core, &case, &admitted.received);
-            let beside =
-                judging.map(|judging| Box::new(Beside { case: case.clone(), judging: Some(judging) }));
+            let json = read.json;
+            let beside = beside(core, &case, read).map(Box::new);
             case.turn();
             if let Some(keeper) = admitted.books.keeper() {
                 keeper.hides(&case);
@@ -163,26 +162,46 @@ fn texts(received: &Received<'_>) -> Option<Texts> {
     Texts::of(arrived.dialect, arrived.operation, &body)
 }
 
-/// Runs what judges before the call. Answers whether the answer's text is to be JSON.
+/// What was read in a request, beside what its guards have found.
+#[derive(Default)]
+struct Read {
+    /// The answer's text is to be JSON.
+    json: bool,
+    /// What is asked of services while the model is called.
+    questions: Vec<(usize, Arc<Guard>, Question)>,
+    /// Whose request it is, where a guard asks for vectors.
+    asker: Option<Arc<Asker>>,
+}
+
+/// Runs what judges before the call.
 async fn judged<'a>(
     core: &Arc<Core>,
     admitted: &mut Admitted<'a>,
     case: &mut Case,
     room: &'a mut Option<Box<Arrived>>,
-) -> Result<bool, Refusal> {
+) -> Result<Read, Refusal> {
     let received = &admitted.received;
     let Some(mut texts) = texts(received) else {
         case.unreadable("body");
         unreadable_answers(case, admitted);
-        return Ok(false);
+        return Ok(Read::default());
     };
-    let json = matches!(&texts, Texts::Chat(request) if answers_json(request));
-    let changed = texts.judge(core, case, alone(received)).await;
+    let mut json = false;
+    if let Texts::Chat(request) = &texts {
+        json = answers_json(request);
+        case.expects(request);
+    }
+    let alone = alone(received);
+    let topical = case.guards().iter().any(|guard| matches!(guard.check, Check::Topics(_)));
+    let asker = topical.then(|| Arc::new(Asker::of(core, received, &admitted.caller)));
+    let changed = texts.judge(core, case, alone, asker.as_deref()).await;
+    let questions = if alone { Vec::new() } else { texts.beside(case) };
     if case.blocked().is_none() {
         unreadable_answers(case, admitted);
     }
+    let read = Read { json, questions, asker };
     if !changed || case.blocked().is_some() {
-        return Ok(json);
+        return Ok(read);
     }
     let arrived = admitted.received.arrived;
     let body = texts.write(arrived.dialect, &arrived.body, case)?;
@@ -193,7 +212,7 @@ async fn judged<'a>(
     }
     let arrived: &'a Arrived = room.insert(Box::new(arrived.again(body.into())));
     admitted.received = arrived.read()?;
-    Ok(json)
+    Ok(read)
 }
 
 impl Texts {
@@ -211,8 +230,15 @@ impl Texts {
         }
     }
 
-    /// Lets all judge that read requests. `alone`: those too that would be asked beside a call. True: something was replaced.
-    pub(super) async fn judge(&mut self, core: &Core, case: &mut Case, alone: bool) -> bool {
+    /// Lets all judge that read requests. `alone`: those too that would be asked beside a call. `asker`: whose request it is.
+    /// True: something was replaced.
+    pub(super) async fn judge(
+        &mut self,
+        core: &Core,
+        case: &mut Case,
+        alone: bool,
+        asker: Option<&Asker>,
+    ) -> bool {
         let mut changed = match self {
             Self::Chat(request) => case.request(request),
             Self::Plain(texts) => case.plain(texts),
@@ -223,12 +249,11 @@ impl Texts {
             if case.blocked().is_some() || (guard.when == When::Beside && !alone) {
                 continue;
             }
-            let Check::External(external) = &guard.check else { continue };
             let question = match self {
                 Self::Chat(request) => case.question(nth, request),
                 Self::Plain(texts) => case.plain_question(nth, texts),
             };
-            let judged = ask(core, external, question, guard.timeout, nth).await;
+            let judged = ask(core, &guard, question, asker, nth).await;
             case.timed(nth, judged.ms);
             changed |= match (judged.verdict, &mut *self) {
                 (Ok(verdict), Self::Chat(request)) => case.answered(nth, verdict, request),
@@ -240,6 +265,20 @@ impl Texts {
             };
         }
         changed
+    }
+
+    /// What services are asked beside the call: of the texts as those before it have left them.
+    fn beside(&mut self, case: &Case) -> Vec<(usize, Arc<Guard>, Question)> {
+        let services = case.services().filter(|(_, guard)| guard.when == When::Beside);
+        services
+            .map(|(nth, guard)| {
+                let question = match self {
+                    Self::Chat(request) => case.question(nth, request),
+                    Self::Plain(texts) => case.plain_question(nth, texts),
+                };
+                (nth, guard.clone(), question)
+            })
+            .collect()
     }
 
     /// The body with what was replaced in it: the caller's own bytes but for that, or else written anew. What reads otherwise
@@ -309,9 +348,16 @@ fn alone(received: &Received<'_>) -> bool {
     received.arrived.native.is_some() || received.arrived.operation == Operation::TokenCount
 }
 
-async fn ask(core: &Core, external: &External, question: Question, limit: Duration, nth: usize) -> Judged {
+async fn ask(core: &Core, guard: &Guard, question: Question, asker: Option<&Asker>, nth: usize) -> Judged {
     let started = core.ports.clock.now();
-    let verdict = external.judge(&core.ports, &question, limit).await;
+    let verdict = match (&guard.check, asker) {
+        (Check::External(external), _) => external.judge(&core.ports, &question, guard.timeout).await,
+        (Check::Topics(topics), Some(asker)) => asker.judge(topics, &question, guard.timeout).await,
+        (Check::Topics(_), None) => {
+            Err(Fault::new(FaultKind::Unavailable, "topics", "it is nobody's request"))
+        }
+        (Check::Texts(_) | Check::Tools(_) | Check::Shape(_), _) => Ok(Verdict::default()),
+    };
     let ms = crate::record::millis(started, core.ports.clock.now());
     Judged { nth, verdict, ms }
 }
@@ -327,37 +373,20 @@ fn why(fault: &Fault) -> &'static str {
 }
 
 /// The services that are asked while the model is called.
-fn beside(core: &Arc<Core>, case: &Case, received: &Received<'_>) -> Option<BoxFuture<'static, Vec<Judged>>> {
-    let services: Vec<(usize, Arc<Guard>)> = case
-        .services()
-        .filter(|(_, guard)| guard.when == When::Beside)
-        .map(|(nth, guard)| (nth, guard.clone()))
-        .collect();
-    if services.is_empty() || alone(received) {
+fn beside(core: &Arc<Core>, case: &Case, read: Read) -> Option<Beside> {
+    let Read { questions, asker, .. } = read;
+    if questions.is_empty() {
         return None;
     }
-    let mut texts = texts(received)?;
-    let mut questions = Vec::new();
-    for (nth, guard) in services {
-        let question = match &mut texts {
-            Texts::Chat(request) => case.question(nth, request),
-            Texts::Plain(texts) => case.plain_question(nth, texts),
-        };
-        questions.push((nth, guard, question));
-    }
     let core = core.clone();
-    Some(Box::pin(async move {
+    let judging: BoxFuture<'static, Vec<Judged>> = Box::pin(async move {
         let asked = questions.into_iter().map(|(nth, guard, question)| {
-            let core = core.clone();
-            async move {
-                let Check::External(external) = &guard.check else {
-                    return Judged { nth, verdict: Ok(Verdict::default()), ms: 0.0 };
-                };
-                ask(&core, external, question, guard.timeout, nth).await
-            }
+            let (core, asker) = (core.clone(), asker.clone());
+            async move { ask(&core, &guard, question, asker.as_deref(), nth).await }
         });
         join_all(asked).await
-    }))
+    });
+    Some(Beside { case: case.clone(), judging: Some(judging) })
 }
 
 impl Beside {
@@ -445,22 +474,25 @@ impl Guarding {
         let services: Vec<usize> = self.case.services().map(|(nth, _)| nth).collect();
         for nth in services {
             let Some(guard) = self.case.guards().get(nth).cloned() else { continue };
-            let Check::External(external) = &guard.check else { continue };
             if self.case.blocked().is_some() {
                 break;
             }
             let question = self.case.response_question(nth, response, self.json);
-            let judged = ask(core, external, question, guard.timeout, nth).await;
+            let judged = ask(core, &guard, question, None, nth).await;
             self.case.timed(nth, judged.ms);
             match judged.verdict {
                 Ok(verdict) => changed |= self.case.response_answered(nth, verdict, response, self.json),
                 Err(fault) => self.case.failed(nth, why(&fault), Outcome::Failed),
             }
         }
+        if self.case.blocked().is_none() {
+            changed |= self.case.restore(response, self.json);
+            self.case.shaped(response);
+        }
         if let Some(blocked) = self.case.blocked() {
             blocked.refuse(response);
             return true;
         }
-        self.case.restore(response, self.json) || changed
+        changed
     }
 }

@@ -38,6 +38,7 @@ mod stakes;
 mod stream;
 mod tally;
 mod task;
+mod topics;
 mod trial;
 mod waiting;
 mod ways;

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use gatelet_wire::embed::{self, Embed};
 use gatelet_wire::{canon, chat};
 
@@ -19,6 +20,7 @@ use super::receive::{Arrived, Received, collect};
 use super::relay::attempts;
 use crate::cache::{Name, Naming, Vector};
 use crate::domain::{Caller, RequestId};
+use crate::guard::Check;
 use crate::policy::Semantic;
 use crate::port::{Fault, FaultKind};
 use crate::refusal::Refusal;
@@ -87,35 +89,51 @@ async fn embedded(
     caller: &Arc<Caller>,
     of: RequestId,
 ) -> Result<(String, Vector), Refusal> {
-    let mut received = asking.read()?;
-    semantic.model.as_str().clone_into(&mut received.asked.model);
-    let mut admitted: Admitted<'_> = if semantic.billed {
-        Box::pin(admit(core, Authenticated { received, caller: caller.clone() })).await?
-    } else {
-        Box::pin(unbilled(core, received, caller.clone(), semantic.model.as_str())).await?
-    };
-    admitted.books.lookup_for(of, semantic.billed);
-    let mut room = None;
-    let guarded = Box::pin(guard::guard(core, admitted, &mut room)).await?;
-    let response = Box::pin(attempts(core, guarded, None, false)).await?;
-    let (head, body) = response.into_parts();
-    let target = head.headers.get("x-gatelet-model").and_then(|target| target.to_str().ok());
-    let target = target.unwrap_or_default().to_owned();
-    let body = collect(body, &head.headers, core.settings.answer_limit).await?;
-    let vector = vector(&body).ok_or_else(|| {
-        Refusal::Internal(Fault::new(FaultKind::Corrupt, "semantic", "the model's answer has no vector"))
-    })?;
-    Ok((target, vector))
+    let (by, mut vectors) =
+        vectors(core, semantic.model.as_str(), semantic.billed, asking, caller, of).await?;
+    vectors.truncate(1);
+    Ok((by, vectors.pop().ok_or_else(no_vector)?))
 }
 
-fn vector(body: &[u8]) -> Option<Vector> {
-    let response = embed::Openai.read_response(body).ok()?;
-    let numbers = response.vectors.first()?.floats().ok()?;
-    Vector::of(&numbers)
+/// The vectors of the texts that `asking` has, and who made them. In a box of its own: guards that judge what a question is about
+/// ask for them, and this request has guards, too, but those.
+pub(super) fn vectors<'a>(
+    core: &'a Arc<Core>,
+    model: &'a str,
+    billed: bool,
+    asking: &'a Arrived,
+    caller: &'a Arc<Caller>,
+    of: RequestId,
+) -> BoxFuture<'a, Result<(String, Vec<Vector>), Refusal>> {
+    Box::pin(async move {
+        let mut received = asking.read()?;
+        model.clone_into(&mut received.asked.model);
+        let mut admitted: Admitted<'_> = if billed {
+            Box::pin(admit(core, Authenticated { received, caller: caller.clone() })).await?
+        } else {
+            Box::pin(unbilled(core, received, caller.clone(), model)).await?
+        };
+        admitted.books.lookup_for(of, billed);
+        admitted.guards.retain(|guard| !matches!(guard.check, Check::Topics(_)));
+        let mut room = None;
+        let guarded = Box::pin(guard::guard(core, admitted, &mut room)).await?;
+        let response = Box::pin(attempts(core, guarded, None, false)).await?;
+        let (head, body) = response.into_parts();
+        let target = head.headers.get("x-gatelet-model").and_then(|target| target.to_str().ok());
+        let target = target.unwrap_or_default().to_owned();
+        let body = collect(body, &head.headers, core.settings.answer_limit).await?;
+        let response = embed::Openai.read_response(&body).map_err(|_| no_vector())?;
+        let vectors = response.vectors.iter().map(|vector| Vector::of(&vector.floats().ok()?));
+        Ok((target, vectors.collect::<Option<_>>().ok_or_else(no_vector)?))
+    })
+}
+
+fn no_vector() -> Refusal {
+    Refusal::Internal(Fault::new(FaultKind::Corrupt, "semantic", "the model's answer has no vector"))
 }
 
 /// Whether it was the model that failed, and not what its caller may do or pay.
-fn is_the_models(refusal: &Refusal) -> bool {
+pub(super) fn is_the_models(refusal: &Refusal) -> bool {
     matches!(
         refusal,
         Refusal::Upstream { .. }

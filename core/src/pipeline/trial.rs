@@ -46,7 +46,7 @@ pub async fn trial(core: &Core, guards: &[Arc<Guard>], said: Said) -> Result<Tri
                 problem: "expected a request that guards can read".to_owned(),
             };
             let mut texts = Texts::of(dialect, operation, &body).ok_or_else(wrong)?;
-            let changed = texts.judge(core, &mut case, true).await;
+            let changed = texts.judge(core, &mut case, true, None).await;
             let body = if changed && case.blocked().is_none() {
                 texts.write(dialect, &body, &mut case)?
             } else {
@@ -76,7 +76,7 @@ pub async fn trial(core: &Core, guards: &[Arc<Guard>], said: Said) -> Result<Tri
                 Message { role, parts: vec![Part::from(content)], name: None, extra: Extra::default() };
             let request = chat::Request { messages: vec![message], ..chat::Request::default() };
             let mut texts = Texts::Chat(Box::new(request));
-            texts.judge(core, &mut case, true).await;
+            texts.judge(core, &mut case, true, None).await;
             let Texts::Chat(mut request) = texts else { return Err(Refusal::Timeout) };
             let message = request.messages.pop();
             message.and_then(|message| words(message.parts.into_iter().next()?.content)).unwrap_or_default()

@@ -85,6 +85,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
     check::known(reader, &policy, &document.checks);
     policy.checks = document.checks.into_iter().map(|(check, _)| check).collect();
     policy.pins = document.residency.into_iter().map(|(pin, _)| pin).collect();
+    super::topics::known(reader, &policy, &guards.embedders);
     policy.guards = guards.done();
     sort_by(&mut policy.wildcards, |one, other| other.prefix.len().cmp(&one.prefix.len()));
     policy.providers.extend(providers.into_iter().filter_map(|(id, provider)| Some((id, provider?))));

@@ -7,7 +7,7 @@ use gatelet_detect::language::Language;
 
 use super::guard::{Chain, PATTERN, needed};
 use super::read::{At, Reader};
-use crate::guard::{Action, Check, Detector, Hosts, Pattern, Whole, WordRules, Words};
+use crate::guard::{Action, Check, Detector, Hosts, Pattern, Schema, Shape, Whole, WordRules, Words};
 
 pub(super) fn patterns(
     reader: &mut Reader<'_>,
@@ -77,6 +77,21 @@ pub(super) fn words(reader: &mut Reader<'_>, name: &Arc<str>, chain: &Chain<'_>)
     let kind = chain.get("name").and_then(|at| reader.text(at, "a name for what is found"));
     let kind = kind.map_or_else(|| name.clone(), Into::into);
     Some(Detector::Words(vec![(kind, Words::new(terms.iter().map(String::as_str), rules))]))
+}
+
+/// The form that answers are held to: that of `schema`, or what each request asks for.
+pub(super) fn shape(reader: &mut Reader<'_>, chain: &Chain<'_>) -> Option<Shape> {
+    let Some(at) = chain.get("schema") else { return Some(Shape::Asked) };
+    // Of JSON as text, so that `"1"` is no number.
+    let text = reader.text(at, "a JSON Schema, as text that is JSON")?;
+    let schema = gatelet_wire::json::from_str(&text).map_err(|problem| problem.to_string());
+    match schema.and_then(Schema::read) {
+        Ok(schema) => Some(Shape::Own(Arc::new(schema))),
+        Err(problem) => {
+            reader.note(&at.spot, format!("not a schema that answers can be held to: {problem}"));
+            None
+        }
+    }
 }
 
 /// What the gateway itself can find.

@@ -8,10 +8,12 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use super::detector::{board, content, language, links, patterns, score, whole, words};
+use super::detector::{board, content, language, links, patterns, score, shape, whole, words};
 use super::document::duration;
+use super::model::ModelName;
 use super::node;
 use super::read::{At, Fields, Reader, Spot};
+use super::topics::topics;
 use crate::domain::Secret;
 use crate::guard::external::SERVICES;
 use crate::guard::{
@@ -153,7 +155,7 @@ const COMMON: [&str; 17] = [
     "sample", "replace", "restore", "salt", "for", "choice",
 ];
 /// What is of one kind or of a few.
-const OWN: [&str; 20] = [
+const OWN: [&str; 23] = [
     "message",
     "patterns",
     "words",
@@ -174,12 +176,15 @@ const OWN: [&str; 20] = [
     "otherwise",
     "url",
     "private",
+    "schema",
+    "threshold",
+    "billed",
 ];
 const FOR: [&str; 5] = ["organisations", "teams", "keys", "tags", "models"];
 const RULE: [&str; 4] = ["tool", "arguments", "permit", "set"];
 pub(super) const PATTERN: [&str; 3] = ["pattern", "mode", "longest"];
 
-const KINDS: &str = "regex, words, length, pii, secrets, injection, content, language, code, gibberish, links, tools, or a service";
+const KINDS: &str = "regex, words, length, pii, secrets, injection, content, language, code, gibberish, links, schema, topics, tools, or a service";
 
 /// A definition and those that it is like, the nearest first.
 pub(super) struct Chain<'n> {
@@ -201,6 +206,8 @@ pub(super) struct Reading {
     /// Groups whose members are named, and where.
     members: Vec<(Box<str>, String, Spot)>,
     attached: Vec<(Box<str>, Attached)>,
+    /// Models that make vectors for guards, and where they are named.
+    pub(super) embedders: Vec<(ModelName, Spot)>,
 }
 
 /// Reads `guards`.
@@ -274,7 +281,7 @@ fn entry(reader: &mut Reader<'_>, reading: &mut Reading, name: &str, mut chain: 
             let mut own: Vec<Fields<'_>> = chain.fields.clone();
             own.push(fields);
             let part = Chain { fields: own, spot: chain.spot.clone() };
-            if let Some(guard) = guard(reader, full.clone(), &part) {
+            if let Some(guard) = guard(reader, reading, full.clone(), &part) {
                 reading.guards.push(guard);
                 group.push(full);
             }
@@ -300,12 +307,12 @@ fn entry(reader: &mut Reader<'_>, reading: &mut Reading, name: &str, mut chain: 
         reading.attached.push((name.into(), attached));
         return;
     }
-    if let Some(guard) = guard(reader, name.into(), &chain) {
+    if let Some(guard) = guard(reader, reading, name.into(), &chain) {
         reading.guards.push(guard);
     }
 }
 
-fn guard(reader: &mut Reader<'_>, name: Arc<str>, chain: &Chain<'_>) -> Option<Guard> {
+fn guard(reader: &mut Reader<'_>, reading: &mut Reading, name: Arc<str>, chain: &Chain<'_>) -> Option<Guard> {
     let Some(kind_at) = chain.get("kind") else {
         reader.note(&chain.spot, format!("expected a `kind`: {KINDS}"));
         return None;
@@ -315,7 +322,13 @@ fn guard(reader: &mut Reader<'_>, name: Arc<str>, chain: &Chain<'_>) -> Option<G
     let usual = if matches!(kind.as_str(), "pii") { Action::Mask } else { Action::Block };
     let modes = "block, mask, flag or shadow";
     let own_mode = chain.get("mode").and_then(|at| reader.parsed(at, modes, Action::read));
-    let check = check(reader, &name, &kind, kind_at, chain, &mut actions)?;
+    let check = if kind == "topics" {
+        let (topics, embedder) = topics(reader, chain)?;
+        reading.embedders.push(embedder);
+        Check::Topics(Arc::new(topics))
+    } else {
+        check(reader, &name, &kind, kind_at, chain, &mut actions)?
+    };
     let action = own_mode.unwrap_or(usual);
     let when = chain.get("when").and_then(|at| {
         reader.parsed(at, "before or beside", |word| match word {
@@ -361,6 +374,8 @@ fn guard(reader: &mut Reader<'_>, name: Arc<str>, chain: &Chain<'_>) -> Option<G
     let usual = match &check {
         // Others' words give no orders; a model's own are no attempt on it.
         Check::Texts(Detector::Injection(_)) => Sites { output: false, tool_arguments: false, ..Sites::ALL },
+        Check::Shape(_) => Sites { output: true, ..Sites::default() },
+        Check::Topics(_) => Sites { input: true, ..Sites::default() },
         Check::Texts(_) | Check::Tools(_) | Check::External(_) => Sites::ALL,
     };
     let on = chain.get("on").map_or(usual, |at| sites(reader, at));
@@ -382,6 +397,23 @@ fn guard(reader: &mut Reader<'_>, name: Arc<str>, chain: &Chain<'_>) -> Option<G
         choice: choice.unwrap_or_default(),
         message: message.map(Into::into),
     };
+    unfit(reader, chain, &guard, usual);
+    Some(guard)
+}
+
+/// Notes what a guard of its kind cannot do.
+fn unfit(reader: &mut Reader<'_>, chain: &Chain<'_>, guard: &Guard, usual: Sites) {
+    let odd = guard.masks() || guard.on != usual;
+    if matches!(guard.check, Check::Shape(_)) && odd {
+        reader.note(
+            &chain.spot,
+            "a schema is for answers (`on: output`) that are blocked, flagged or shadowed",
+        );
+    }
+    if matches!(guard.check, Check::Topics(_)) && odd {
+        reader
+            .note(&chain.spot, "topics are of questions (`on: input`) that are blocked, flagged or shadowed");
+    }
     if guard.when == When::Beside && (guard.masks() || !guard.is_service()) {
         let at = chain.get("when").map_or(&chain.spot, |at| &at.spot);
         reader.note(
@@ -389,7 +421,6 @@ fn guard(reader: &mut Reader<'_>, name: Arc<str>, chain: &Chain<'_>) -> Option<G
             "`beside` is for services that block, flag or shadow: what is masked must be masked before",
         );
     }
-    Some(guard)
 }
 
 /// What a guard looks for; `actions` takes what follows for particular kinds.
@@ -424,6 +455,7 @@ fn check(
             let least = score(reader, chain).unwrap_or(Detector::INJECTION);
             Some(Check::Texts(Detector::Injection(least)))
         }
+        "schema" => shape(reader, chain).map(Check::Shape),
         "tools" => tool_rules(reader, chain).map(Check::Tools),
         service => {
             let Some((_, keys)) = SERVICES.iter().find(|(name, _)| *name == service) else {

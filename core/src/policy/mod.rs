@@ -30,6 +30,7 @@ mod rings;
 mod routing;
 mod semantic;
 mod sink;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};

@@ -83,7 +83,7 @@ pub(crate) fn config(upstream: &Upstream) -> String {
         upstream.script(script, [Play::json(200, &verdict)]);
     }
     format!(
-        r"guards:
+        r#"guards:
   pii: {{ kind: pii, mask: [email, phone, card, iban, ssn, ip] }}
   pii-blocks: {{ kind: pii, block: [card] }}
   pii-for-good: {{ like: pii, restore: false }}
@@ -100,6 +100,7 @@ pub(crate) fn config(upstream: &Upstream) -> String {
   words-out: {{ like: words, on: output, message: 'No birds of prey.' }}
   both: {{ guards: [staff, words] }}
   regex-out: {{ kind: regex, on: output, patterns: {{ code: 'X-\d{{3}}-\d{{3}}' }} }}
+  shape: {{ kind: schema, schema: '{{"type":"object","required":["city"]}}' }}
   secrets: {{ kind: secrets }}
   orders: {{ kind: injection }}
   short: {{ kind: length, most: 40, on: input }}
@@ -114,7 +115,7 @@ pub(crate) fn config(upstream: &Upstream) -> String {
   service-out: {{ like: service-blocks, on: output }}
   service-gone: {{ like: service-blocks, url: '{refusing}' }}
   service-gone-open: {{ like: service-gone, fail: open }}
-"
+"#
     )
 }
 

@@ -39,6 +39,11 @@ impl Vector {
     pub fn own(&self) -> &[f32] {
         self.numbers.get(..self.own).unwrap_or_default()
     }
+
+    /// How alike two are, from -1 to 1; what has another number of numbers is not alike.
+    pub fn alike(&self, other: &Self) -> f32 {
+        if self.own == other.own { cosine(&self.numbers, &other.numbers) } else { 0.0 }
+    }
 }
 
 /// The cosine of two unit vectors.

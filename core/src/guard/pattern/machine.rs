@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::scan::{Scanner, Span};
-use super::syntax::{Node, Place, Set, is_word};
+use super::syntax::{Node, Place, Set};
 
 /// What a pattern is made into.
 #[derive(Debug)]
@@ -33,15 +33,21 @@ const MOST_STEPS: usize = 4_000;
 
 impl Program {
     pub(super) fn of(node: &Node, longest: usize) -> Result<Self, String> {
+        let program = Self::whole(node, longest)?;
+        if program.matches_nothing() {
+            return Err("it matches where there is nothing".to_owned());
+        }
+        Ok(program)
+    }
+
+    /// One that may match where there is nothing.
+    pub(super) fn whole(node: &Node, longest: usize) -> Result<Self, String> {
         let bounded = node.most_letters().is_some_and(|letters| letters.saturating_mul(4) <= longest);
         let mut program =
             Self { steps: Vec::new(), longest, bounded, first: [false; 256], second: [true; 256] };
         program.add(node)?;
         program.push(Step::Match)?;
         program.begin();
-        if program.matches_nothing() {
-            return Err("it matches where there is nothing".to_owned());
-        }
         Ok(program)
     }
 
@@ -162,14 +168,58 @@ impl Program {
         (!ends).then_some(found)
     }
 
-    /// Whether nothing begins with the first of these bytes, by that and the second one.
-    fn passes(&self, bytes: &[u8]) -> bool {
-        let can = |table: &[bool; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or(true);
-        match bytes {
-            [one, other, ..] => !can(&self.first, *one) || (one.is_ascii() && !can(&self.second, *other)),
-            [one] => !can(&self.first, *one),
-            [] => false,
+    /// How many of these bytes nothing can begin with, by each of them and the one behind it.
+    fn skips(&self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while let Some(more) =
+            bytes.get(at..).and_then(|rest| rest.iter().position(|byte| self.begins(*byte)))
+        {
+            at += more;
+            match bytes.get(at..) {
+                Some([one, other, ..]) if one.is_ascii() && !self.second[usize::from(*other)] => at += 1,
+                _ => return at,
+            }
         }
+        bytes.len()
+    }
+
+    fn begins(&self, byte: u8) -> bool {
+        self.first[usize::from(byte)]
+    }
+
+    /// Whether it matches anywhere in a text, of whatever length; none: more work than there is left.
+    pub(super) fn is_in(&self, text: &str, work: &mut usize) -> Option<bool> {
+        let mut reached = vec![0_usize; self.steps.len()];
+        let mut open = Vec::new();
+        let mut next = Vec::new();
+        let mut before = None;
+        let mut letters = text.chars();
+        for round in 1.. {
+            let letter = letters.next();
+            // A match may begin anywhere.
+            open.push(0_u32);
+            while let Some(at) = open.pop() {
+                *work = work.checked_sub(1)?;
+                let Some(reached) = reached.get_mut(at as usize).filter(|reached| **reached != round) else {
+                    continue;
+                };
+                *reached = round;
+                match self.steps.get(at as usize)? {
+                    Step::One(set) if letter.is_some_and(|letter| set.has(letter)) => next.push(at + 1),
+                    Step::At(place) if place.is_between(before, letter) => open.push(at + 1),
+                    Step::One(_) | Step::At(_) => {}
+                    Step::Fork(one, other) => open.extend([*other, *one]),
+                    Step::Jump(to) => open.push(*to),
+                    Step::Match => return Some(true),
+                }
+            }
+            if letter.is_none() {
+                break;
+            }
+            before = letter;
+            std::mem::swap(&mut open, &mut next);
+        }
+        Some(false)
     }
 
     /// Whether a match can be of no length.
@@ -314,18 +364,7 @@ impl Machine {
                     }
                 }
                 Some(Step::One(_)) => self.ready.push(Thread { step: at, ..thread }),
-                Some(Step::At(place)) => {
-                    let edge = self.before.is_some_and(is_word) != next.is_some_and(is_word);
-                    let is_there = match place {
-                        Place::Start => self.before.is_none(),
-                        Place::End => next.is_none(),
-                        Place::Edge => edge,
-                        Place::NoEdge => !edge,
-                    };
-                    if is_there {
-                        self.stack.push(at + 1);
-                    }
-                }
+                Some(Step::At(place)) if place.is_between(self.before, next) => self.stack.push(at + 1),
                 Some(Step::Fork(one, other)) => self.stack.extend([*other, *one]),
                 Some(Step::Jump(to)) => self.stack.push(*to),
                 Some(Step::Match) if notes => {}
@@ -334,7 +373,7 @@ impl Machine {
                     *self.reached.get_mut(at as usize).unwrap_or(&mut 0) = 0;
                     return true;
                 }
-                None => {}
+                Some(Step::At(_)) | None => {}
             }
         }
         false
@@ -370,9 +409,7 @@ impl Scanner for Machine {
                 self.settle(out);
                 // Nothing has begun: on to where something can.
                 // A byte inside of a character is above 127 too, so that what is found is where one begins.
-                let bytes = rest.as_bytes();
-                let nothing = |at: &usize| bytes.get(*at..).is_some_and(|rest| self.program.passes(rest));
-                let skipped = (0..bytes.len()).find(|at| !nothing(at)).unwrap_or(bytes.len());
+                let skipped = self.program.skips(rest.as_bytes());
                 let (passed, more) = rest.split_at_checked(skipped).unwrap_or((rest, ""));
                 self.before = passed.chars().next_back().or(self.before);
                 self.at += passed.len();

@@ -39,5 +39,22 @@ impl Pattern {
     }
 }
 
+/// A pattern that texts are held to as a whole: it may match where there is nothing.
+#[derive(Debug)]
+pub(super) struct Held(Program);
+
+impl Held {
+    /// # Errors
+    /// As of [`Pattern::read`].
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        Program::whole(&syntax::parse(text)?, Pattern::MOST_LONGEST).map(Self)
+    }
+
+    /// Whether it is anywhere in a text; none: that takes more work than there is left.
+    pub(super) fn is_in(&self, text: &str, work: &mut usize) -> Option<bool> {
+        self.0.is_in(text, work)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,19 @@ pub(super) enum Place {
     NoEdge,
 }
 
+impl Place {
+    /// Whether it is between these characters; none: the text's end is there.
+    pub(super) fn is_between(self, before: Option<char>, next: Option<char>) -> bool {
+        let edge = || before.is_some_and(is_word) != next.is_some_and(is_word);
+        match self {
+            Self::Start => before.is_none(),
+            Self::End => next.is_none(),
+            Self::Edge => edge(),
+            Self::NoEdge => !edge(),
+        }
+    }
+}
+
 impl Node {
     /// The most characters that it takes; none: there is no most.
     pub(super) fn most_letters(&self) -> Option<usize> {

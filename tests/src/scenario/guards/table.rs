@@ -178,6 +178,15 @@ pub(super) static ROWS: &[Row] = &[
         Text("the code is X-12-34, no: X-123-456, so"),
         Stopped { before: "X-123-456", words: STOPPED },
     ),
+    row("form_kept", "shape", User("hi"), Text("{\"city\":\"Ulm\"}"), Reads("{\"city\":\"Ulm\"}")),
+    // What was said before the end of a stream has left.
+    row(
+        "form_broken",
+        "shape",
+        User("hi"),
+        Text("{\"town\":\"Ulm\"}"),
+        Stopped { before: "and no more", words: STOPPED },
+    ),
     // Tools.
     row("tool_stopped", "tools-block", User("hi"), Call("delete_all", "{\"a\":1}"), NoCall(STOPPED)),
     row("tool_taken_out", "tools-mask", User("hi"), Call("delete_all", "{\"a\":1}"), NoCall("delete_all")),
