@@ -22,4 +22,4 @@ query = """
 """
 files = f"{folder}/v1/*/*/*.ndjson.gz"
 rows, ids, cost, read, made = duckdb.execute(query, [files, key]).fetchone()
-print(json.dumps({"rows": rows, "ids": ids, "cost": str(cost), "input": int(read), "output": int(made)}))
+print(json.dumps({"rows": rows, "ids": ids, "cost": format(cost, "f"), "input": int(read), "output": int(made)}))

@@ -120,7 +120,8 @@ pub struct Books {
 }
 
 impl Books {
-    fn of(shown: &Value) -> Result<Self> {
+    /// Of a key as the admin API shows it.
+    pub fn of(shown: &Value) -> Result<Self> {
         let budget = &shown["usage"]["budget"][0];
         let amount = |name: &str| {
             let text =

@@ -25,7 +25,7 @@ use crate::domain::account::Op;
 use crate::domain::{AccountId, RequestId, ShardId, Timestamp};
 use crate::pipeline;
 use crate::policy::{Channel, Sink};
-use crate::port::{Body, Fault, FaultKind, Transaction, feed};
+use crate::port::{Body, Fault, FaultKind, Transaction};
 use crate::record;
 use crate::record::spend::{self, By, COUNTERS, Question};
 use crate::refusal::Refusal;
@@ -108,7 +108,9 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
         if was_fed && !fed {
             sink::close(&core.ports, shard).await?;
         }
-        let begin = if fed { feed::end(&*core.ports.store, shard).await? } else { 0 };
+        if fed {
+            sink::enlist(&core.ports, sinks, shard).await?;
+        }
         match record::drain(&core.ports, shard, fed).await {
             Ok(count) => ticked.archived += count,
             // So many drain at this moment that one of them lost every race: what it left is with the others, or still waits.
@@ -119,7 +121,7 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
         }
         if fed {
             // Who hears of it later does not hold up who archives.
-            match Box::pin(pass_on(core, sinks, shard, begin)).await {
+            match Box::pin(pass_on(core, sinks, shard)).await {
                 Ok(count) => ticked.passed_on += count,
                 Err(fault) => core.ports.log.failed("records were not passed on", &fault),
             }
@@ -145,7 +147,7 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
     Ok(ticked)
 }
 
-async fn pass_on(core: &Core, sinks: &[Sink], shard: &ShardId, begin: u64) -> Result<usize, Fault> {
+async fn pass_on(core: &Core, sinks: &[Sink], shard: &ShardId) -> Result<usize, Fault> {
     let (ports, sealing) = (&core.ports, &core.settings.sealing);
     let mut keys = BTreeMap::new();
     if !sealing.is_empty() {
@@ -161,7 +163,7 @@ async fn pass_on(core: &Core, sinks: &[Sink], shard: &ShardId, begin: u64) -> Re
             }
         }
     }
-    sink::tick(ports, sinks, &keys, shard, begin).await
+    sink::tick(ports, sinks, &keys, shard).await
 }
 
 /// Sweeps some of the accounts without documents, whose limits a key says: those are forgotten once nothing of them counts

@@ -47,9 +47,9 @@ const LARGEST: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_hours(72);
 /// How often a sink is tried with what it calls wrong.
 const UNFIT: u32 = 5;
-/// How long whoever tells has before somebody else may: more than [`TIME`] and one more batch, each of whose requests ends in ten
-/// seconds.
-const CLAIM: Duration = Duration::from_mins(2);
+/// How long whoever tells has before somebody else may, and how long a sink waits where whoever told it has died: more than
+/// [`TIME`] and one more batch, which is four requests at the most, each of which ends in ten seconds.
+const CLAIM: Duration = Duration::from_mins(1);
 /// A tick goes on to another batch for so long.
 const TIME: Duration = Duration::from_secs(10);
 
@@ -100,27 +100,48 @@ pub async fn close(ports: &Ports, shard: &ShardId) -> Result<(), Fault> {
     ports.store.delete(&name(shard)).await
 }
 
-/// Tells each sink what it has not heard of; one that is new begins at the number `begin` of the feed. `keys` are secrets
-/// by the sinks' names that take the place of those in the configuration. Answers how many requests were told.
+/// Gives sinks that are new their places, before anything is archived that they are to hear of: whoever dies between the
+/// two has lost nothing of it.
+pub async fn enlist(ports: &Ports, sinks: &[Sink], shard: &ShardId) -> Result<(), Fault> {
+    const TRIES: usize = 8;
+    for _ in 0..TRIES {
+        let (mut state, version) = read(ports, shard).await?;
+        if version.is_some() && sinks.iter().all(|sink| state.contains_key(&*sink.name)) {
+            return Ok(());
+        }
+        let at = if version.is_some() {
+            feed::end(&*ports.store, shard).await?
+        } else {
+            // All that is noted was noted for these.
+            feed::open(&*ports.store, shard).await?;
+            0
+        };
+        for sink in sinks {
+            state.entry(sink.name.to_string()).or_insert_with(|| Place { at, ..Place::default() });
+        }
+        if keep(ports, shard, &state, version).await?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(Fault::new(FaultKind::Conflict, "sink.enlist", name(shard)))
+}
+
+/// Tells each sink what it has not heard of. `keys` are secrets by the sinks' names that take the place of those in the
+/// configuration. Answers how many requests were told.
 pub async fn tick(
     ports: &Ports,
     sinks: &[Sink],
     keys: &BTreeMap<String, Secret>,
     shard: &ShardId,
-    begin: u64,
 ) -> Result<usize, Fault> {
     let now = ports.clock.now();
     let end = feed::end(&*ports.store, shard).await?;
     let (mut state, version) = read(ports, shard).await?;
-    if version.is_none() {
-        feed::open(&*ports.store, shard).await?;
-    }
     let before = state.clone();
     state.retain(|name, _| sinks.iter().any(|sink| *sink.name == **name));
     let mut mine = Vec::new();
     for sink in sinks {
-        let fresh = || Place { at: begin, ..Place::default() };
-        let place = state.entry(sink.name.to_string()).or_insert_with(fresh);
+        let Some(place) = state.get_mut(&*sink.name) else { continue };
         if place.due <= now.seconds() && place.at < end {
             mine.push((sink, place.clone()));
             place.due = now.after(CLAIM).seconds();

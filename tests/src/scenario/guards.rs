@@ -6,18 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
-use gatelet_wire::chat::{
-    Content, Extra, Message, Part, Request, Response, Role, Tool, ToolCall, ToolKind, ToolResult,
-};
-use gatelet_wire::dialect::Reading;
-use gatelet_wire::fold::fold;
-use gatelet_wire::{DialectId, Json, Loss, TargetHints};
+use gatelet_wire::chat::{Content, Extra, Part, Request, Role, Tool, ToolCall, ToolKind, ToolResult};
+use gatelet_wire::{DialectId, Json};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::Scenario;
 use crate::check_eq;
-use crate::client::{Call, Whole};
+use crate::client::Whole;
+use crate::spoken::{self, say, text};
 use crate::upstream::{Dialect, Play, Reply, Upstream};
 use crate::world::{OUTPUT, World, model};
 
@@ -154,7 +151,8 @@ async fn one(
     let script = format!("guard-{}-{}-{stream}", row.name, dialect.name());
     world.upstream.script(&script, [Play::from(reply(row.says))]);
     let request = request(&model(provider, &script), row.asks, stream);
-    let call = call(world, dialect, key, &request)?.header("x-gatelet-guards", row.guards);
+    let call =
+        spoken::call(world.host.address(), dialect, key, &request)?.header("x-gatelet-guards", row.guards);
     let answer = call.whole().await?;
     let received = world.upstream.received(&script);
     if let Ends::Refused(words) = row.ends {
@@ -230,13 +228,6 @@ fn reply(says: Says) -> Reply {
 }
 
 fn request(model: &str, asks: Asks, stream: bool) -> Request {
-    let text = |text: &str| Content::Text { text: text.to_owned(), citations: Vec::new() };
-    let say = |role, content| Message {
-        role,
-        parts: vec![Part::from(content)],
-        name: None,
-        extra: Extra::default(),
-    };
     let called = |arguments: &str| {
         let (id, name) = ("call_0".to_owned(), "find".to_owned());
         let arguments = arguments.to_owned();
@@ -264,41 +255,12 @@ fn request(model: &str, asks: Asks, stream: bool) -> Request {
         cache: None,
         extra: Extra::default(),
     });
-    Request {
-        model: model.to_owned(),
-        messages,
-        tools: tools.into(),
-        max_output_tokens: Some(60),
-        stream,
-        ..Request::default()
-    }
-}
-
-/// The request as a caller of this dialect sends it.
-fn call(world: &World, dialect: DialectId, key: &str, request: &Request) -> Result<Call> {
-    let hints =
-        TargetHints { mid_system: true, native_schema: true, ..TargetHints::unknown(&*request.model) };
-    let written = dialect.dialect().write_request(request, &hints, &mut Loss::default())?;
-    let own = || dialect.dialect().path(&request.model, request.stream).into_owned();
-    let path = match dialect {
-        DialectId::Openai => "/v1/chat/completions".to_owned(),
-        DialectId::Anthropic => "/v1/messages".to_owned(),
-        DialectId::OpenaiResponses => "/v1/responses".to_owned(),
-        DialectId::Cohere => "/v2/chat".to_owned(),
-        DialectId::Ollama => "/api/chat".to_owned(),
-        DialectId::Gemini => format!("/v1beta{}", own()),
-        DialectId::Bedrock => own(),
-    };
-    Ok(world.host.post(&path).key(key).bytes("application/json", written.body))
+    Request { messages, tools: tools.into(), ..spoken::question(model, "", stream) }
 }
 
 /// The text of an answer, and what its calls are called with.
 fn read(dialect: DialectId, answer: &Whole, stream: bool) -> Result<(String, Vec<String>)> {
-    let response = if stream {
-        streamed(dialect, answer)?
-    } else {
-        dialect.dialect().read_response(&answer.body, Reading::default())?
-    };
+    let response = spoken::read(dialect, answer, stream)?;
     let mut text = String::new();
     let mut calls = Vec::new();
     for part in response.choices.into_iter().flat_map(|choice| choice.parts) {
@@ -309,22 +271,6 @@ fn read(dialect: DialectId, answer: &Whole, stream: bool) -> Result<(String, Vec
         }
     }
     Ok((text, calls))
-}
-
-fn streamed(dialect: DialectId, answer: &Whole) -> Result<Response> {
-    let dialect = dialect.dialect();
-    let mut framer = dialect.conventions().framing.framer();
-    let mut decoder = dialect.decoder(Reading::default());
-    let mut events = Vec::new();
-    framer.push(&answer.body);
-    while let Some(frame) = framer.next() {
-        decoder.push(&frame?, &mut events)?;
-    }
-    if let Some(frame) = framer.finish() {
-        decoder.push(&frame?, &mut events)?;
-    }
-    decoder.finish(&mut events).with_context(|| format!("the stream has no end: {}", answer.text()))?;
-    Ok(fold(&events))
 }
 
 /// What was masked, and what was blocked for, stands in no record and no log.
@@ -340,7 +286,7 @@ async fn no_value(world: Arc<World>) -> Result<()> {
         ("words-out", "what bird is it?"),
     ] {
         let request = request(&name, Asks::User(says), false);
-        let call = call(&world, DialectId::Openai, &key.secret, &request)?;
+        let call = spoken::call(world.host.address(), DialectId::Openai, &key.secret, &request)?;
         let answer = call.header("x-gatelet-guards", guards).whole().await?;
         ids.push(answer.header("x-gatelet-request-id").context("no request id")?.to_owned());
     }
