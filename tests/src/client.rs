@@ -71,6 +71,14 @@ impl Call {
         self
     }
 
+    /// Adds to the query of the path.
+    #[must_use]
+    pub fn query(mut self, query: &str) -> Self {
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(query);
+        self
+    }
+
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
         self.body(body.to_string())

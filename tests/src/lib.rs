@@ -8,9 +8,11 @@ pub mod client;
 pub mod conformance;
 pub mod harness;
 pub mod host;
+pub mod planted;
 pub mod runtime_api;
 pub mod scenario;
 pub mod sdk;
+pub mod spoken;
 pub mod upstream;
 pub mod world;
 

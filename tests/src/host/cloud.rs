@@ -1,17 +1,23 @@
 //! The services of AWS that a deployed gateway stands on, emulated: `DynamoDB` and S3, in processes on this machine.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::DeflateDecoder;
+use flate2::{Compress, Compression, FlushCompress};
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process::{Process, free_address};
 use crate::client::Call;
+use crate::planted::Output;
 use crate::sdk::root;
 
 /// The name of the table and of the bucket.
@@ -97,6 +103,27 @@ impl Cloud {
         self.dynamodb("CreateTable", &table).await.map(drop)
     }
 
+    /// All items of the table, their bytes unpacked.
+    pub async fn stored(&self) -> Result<Vec<Output>> {
+        let (mut all, mut from) = (Vec::new(), Value::Null);
+        loop {
+            let mut scan = json!({ "TableName": NAME });
+            if !from.is_null() {
+                scan["ExclusiveStartKey"] = from;
+            }
+            let mut page = self.dynamodb("Scan", &scan).await?;
+            for item in page["Items"].as_array().context("no items")? {
+                let mut text = item.to_string().into_bytes();
+                unpacked(item, &mut text)?;
+                all.push(Output::new(format!("item {}", item["pk"]), text));
+            }
+            from = page["LastEvaluatedKey"].take();
+            if from.is_null() {
+                return Ok(all);
+            }
+        }
+    }
+
     /// Calls `DynamoDB`; the emulator asks for a signature, and does not check it.
     async fn dynamodb(&self, operation: &str, body: &Value) -> Result<Value> {
         const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \
@@ -108,5 +135,36 @@ impl Cloud {
             .json(body)
             .expect(200)
             .await
+    }
+}
+
+/// What is in the binary attributes of an item, behind what is there already.
+fn unpacked(value: &Value, out: &mut Vec<u8>) -> Result<()> {
+    match value {
+        Value::Object(fields) if fields.len() == 1 && fields.contains_key("B") => {
+            let bytes = STANDARD.decode(fields["B"].as_str().context("bytes that are no text")?)?;
+            steps(&bytes, out);
+            out.extend(Output::stored("", bytes).bytes);
+            Ok(())
+        }
+        Value::Object(fields) => fields.values().try_for_each(|value| unpacked(value, out)),
+        Value::Array(values) => values.iter().try_for_each(|value| unpacked(value, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+/// The steps of a shard's log among these bytes: each begins with its format's letter, and is deflated behind words that all know.
+fn steps(bytes: &[u8], out: &mut Vec<u8>) {
+    const WORDS: &[u8] = include_bytes!("../../../adapters/lambda/src/journal/words.txt");
+    let mut before = Vec::with_capacity(2 * WORDS.len());
+    let packed =
+        Compress::new(Compression::fast(), false).compress_vec(WORDS, &mut before, FlushCompress::Sync);
+    let begins = bytes.iter().enumerate().filter(|(_, byte)| packed.is_ok() && **byte == b'1');
+    for (at, _) in begins {
+        let mut text = Vec::new();
+        let packed = before.as_slice().chain(&bytes[at + 1..]);
+        // Most letters begin nothing.
+        let _ = DeflateDecoder::new(packed).read_to_end(&mut text);
+        out.extend_from_slice(text.get(WORDS.len()..).unwrap_or_default());
     }
 }

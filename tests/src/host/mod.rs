@@ -17,6 +17,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::client::Call;
+use crate::planted::Output;
 
 /// What the admin of every host under test shows.
 pub const ADMIN_KEY: &str = "admin-key-of-the-scenarios-0123456789abcdef";
@@ -144,6 +145,28 @@ impl Host {
     /// Everything in the host's archive, as it lies there.
     pub async fn archive(&self) -> Result<Vec<Object>> {
         archive_at(self.address).await
+    }
+
+    /// What lies where the host keeps what it knows: files, or items of a table. The archive of a cloud is elsewhere.
+    pub async fn stored(&self) -> Result<Vec<Output>> {
+        let folder = match &self.running {
+            Running::Server(server) => server.data(),
+            Running::Worker(worker) => worker.state(),
+            Running::Lambda(lambda) => return lambda.cloud().stored().await,
+        };
+        let (mut files, mut folders) = (Vec::new(), vec![folder]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Ok(bytes) = std::fs::read(&path) {
+                    // One that is gone again was not kept.
+                    files.push(Output::stored(path.display().to_string(), bytes));
+                }
+            }
+        }
+        Ok(files)
     }
 
     /// Lets the host do now what it does from time to time: move records to the archive.

@@ -103,6 +103,11 @@ impl Worker {
         self.address
     }
 
+    /// The folder that the runtime keeps everything in.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     pub fn log(&self) -> String {
         self.process.tail()
     }
