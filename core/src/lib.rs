@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod pipeline;
 pub mod policy;
 pub mod port;
+pub mod prompt;
 mod readiness;
 pub mod record;
 pub mod refusal;

@@ -55,6 +55,8 @@ pub enum Refusal {
     ModelUnpriced { model: String },
     #[error("`{param}` makes a cost that nobody knows before")]
     CostUnbounded { param: String },
+    #[error("prompt `{prompt}` is unknown")]
+    PromptUnknown { prompt: String, hint: String },
     /// The caller wants all or nothing.
     #[error("`{target}` cannot carry {}", .lost.join(", "))]
     Lossy { target: String, lost: Vec<String> },
@@ -387,6 +389,10 @@ impl Refusal {
                         format!("The model `{model}` is unknown here. Did you mean `{}`?", near.join("`, `"))
                     },
                 )
+            },
+            Self::PromptUnknown { prompt, hint } => Row {
+                param: Some("prompt_id".to_owned()),
+                ..row(404, Kind::NotFound, "prompt_unknown", format!("There is no prompt `{prompt}`{hint}"))
             },
             Self::Guarded(blocked) => row(
                 400,

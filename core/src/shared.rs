@@ -12,6 +12,7 @@ use crate::domain::Timestamp;
 use crate::identity::{KeyCache, ScopeCache};
 use crate::policy::{Policy, Target};
 use crate::port::{Ports, Upstream};
+use crate::prompt::Prompts;
 use crate::readiness::Readiness;
 use crate::registry::Kind;
 use crate::responses::Runs;
@@ -38,6 +39,7 @@ pub struct Core {
     pub(crate) denied: Denied,
     /// Credentials that admins gave over the API.
     pub(crate) credentials: Credentials,
+    pub(crate) prompts: Prompts,
     /// When alerts were looked for last, in seconds.
     pub(crate) alerted: AtomicI64,
     /// What `/metrics` said last, and in which second.
@@ -119,6 +121,7 @@ impl Core {
             ready: Readiness::default(),
             denied: Denied::default(),
             credentials: Credentials::default(),
+            prompts: Prompts::default(),
             alerted: AtomicI64::default(),
             told: Mutex::default(),
             tidied: AtomicI64::default(),

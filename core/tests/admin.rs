@@ -52,7 +52,11 @@ fn every_operation_of_the_document_exists_and_no_other_method_does() {
                 }
                 "m/m".clone_into(&mut id);
             }
-            let (status, made) = world.admin("POST", &format!("/admin/v1/{plural}"), &json!({ "id": id }));
+            let mut wish = json!({ "id": id });
+            if plural == "prompts" {
+                wish["messages"] = json!([{ "role": "user", "content": "hello" }]);
+            }
+            let (status, made) = world.admin("POST", &format!("/admin/v1/{plural}"), &wish);
             assert_eq!(status, 201, "{made}");
         }
         let real = path.replace("{id}", &id).replace("{name}", "v1/none");

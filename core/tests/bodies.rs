@@ -107,6 +107,7 @@ impl Document {
             "until" => json!("2099-01-01T00:00:00Z"),
             "of" => json!("team/some"),
             "value" => json!(1),
+            "messages" => json!([{ "role": "user", "content": "hi" }]),
             "items" => json!([{ "create": { "id": "new" } }]),
             _ => json!("some"),
         };
@@ -163,6 +164,8 @@ fn world() -> (World, String, String) {
     }
     let (status, made) = world.admin("POST", "/admin/v1/members", &json!({ "id": "some/some" }));
     assert_eq!(status, 201, "{made}");
+    let prompt = json!({ "id": "some", "messages": [{ "role": "user", "content": "hi" }] });
+    assert_eq!(world.admin("POST", "/admin/v1/prompts", &prompt).0, 201);
     let (key, secret) = world.key(&json!({}));
     world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 7, 3))));
     let question = json!({ "model": "plain", "messages": [{ "role": "user", "content": "hello" }] });

@@ -332,7 +332,9 @@ fn expected(role: &str, method: &str, path: &str) -> bool {
         "gateway_admin" => true,
         "auditor" => get,
         "org_admin" => match first {
-            "keys" | "teams" | "projects" | "users" | "members" | "templates" | "requests" => true,
+            "keys" | "teams" | "projects" | "users" | "members" | "templates" | "requests" | "prompts" => {
+                true
+            }
             "orgs" | "spend" | "openapi.json" | "explain" => get,
             _ => false,
         },
@@ -357,8 +359,11 @@ fn expected(role: &str, method: &str, path: &str) -> bool {
 /// A world in which an organisation has a team, which has a user, and another one has the same.
 fn orgs() -> World {
     let world = World::sealed("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let prompt = |id: &str| json!({ "id": id, "messages": [{ "role": "user", "content": "hi" }] });
+    made(&world, "/admin/v1/prompts", &prompt("mine-a"));
     for org in ["mine", "theirs"] {
         made(&world, "/admin/v1/orgs", &json!({ "id": org }));
+        made(&world, &format!("/admin/v1/prompts?org={org}"), &prompt(&format!("{org}-a")));
         let of = |id: &str| json!({ "id": format!("{org}-{id}"), "org": org });
         for plural in ["teams", "users", "projects", "templates"] {
             made(&world, &format!("/admin/v1/{plural}"), &of("a"));

@@ -32,7 +32,9 @@ const BASE: &[(&str, &[&str])] = &[
     // What may not go in or come out: the policy defines guards, refusals and records say what they found, the pipeline asks.
     // Services are opened as providers are: by the registry's credentials.
     ("guard", &["domain", "port", "exchange", "registry"]),
-    ("policy", &["domain", "port", "registry", "route", "guard"]),
+    // What requests are made of: the policy brings some, admins write others, the pipeline says them.
+    ("prompt", &["domain", "port"]),
+    ("policy", &["domain", "port", "registry", "route", "guard", "prompt"]),
     ("refusal", &["domain", "port", "guard"]),
 ];
 

@@ -200,6 +200,8 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
         soft_passed: Vec::new(),
         shadowed: Vec::new(),
         fell_to: None,
+        prompt: None,
+        prompt_version: None,
         residency: Vec::new(),
         trace: None,
         carried: None,

@@ -122,6 +122,16 @@ pub enum Command {
         #[command(subcommand)]
         command: Credentials,
     },
+    /// Prompts: messages that are written once and named by requests
+    Prompts {
+        #[command(flatten)]
+        remote: Remote,
+        /// Of this organisation; of the default one unless said
+        #[arg(long, value_name = "ID", global = true)]
+        org: Option<String>,
+        #[command(subcommand)]
+        command: Prompts,
+    },
     /// Answers that are kept to be given again
     Cache {
         #[command(flatten)]
@@ -318,6 +328,44 @@ pub enum Content {
     },
     /// What was asked to be deleted, and whether it is
     Erasures,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Prompts {
+    /// Write one: its first version
+    Create {
+        /// What requests call it
+        id: String,
+        /// A file of JSON: messages, and what else a prompt has
+        file: PathBuf,
+    },
+    /// List all, without what they say
+    List,
+    /// Show a version, the newest unless said
+    Show {
+        id: String,
+        /// A number or a label
+        #[arg(long)]
+        version: Option<String>,
+    },
+    /// Make another version: what the file names in place of what the newest one says
+    Update {
+        id: String,
+        file: PathBuf,
+        /// Only if the newest version has this number
+        #[arg(long, value_name = "NUMBER")]
+        if_version: Option<u64>,
+    },
+    /// Let a label name a version
+    Label {
+        id: String,
+        /// Such as production
+        label: String,
+        /// Its number; without one the label is taken away
+        version: Option<u64>,
+    },
+    /// Take one away, with all its versions
+    Delete { id: String },
 }
 
 #[derive(Debug, Subcommand)]

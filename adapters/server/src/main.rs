@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Credentials { remote, command }) => client::credentials(&remote, command),
         Some(Command::Content { remote, command }) => client::content(&remote, &command),
+        Some(Command::Prompts { remote, org, command }) => client::prompts(&remote, org.as_deref(), command),
         Some(Command::Cache { remote, command }) => client::cache(&remote, &command),
         Some(Command::Targets { remote, words, out }) => client::targets(&remote, &words, out),
         Some(Command::Guards { remote, command }) => client::guards(&remote, &command),

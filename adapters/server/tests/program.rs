@@ -570,6 +570,36 @@ fn keys_have_all_their_settings_on_the_command_line_and_their_requests_are_expla
 }
 
 #[test]
+fn prompts_are_written_labelled_and_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let write = |prompt: &Value| std::fs::write(folder.path().join("p.json"), prompt.to_string()).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = gateway.command(folder.path(), &[&["prompts"], arguments].concat());
+        (output.status.code(), [text(&output.stdout), text(&output.stderr)].concat())
+    };
+    let says = |words: &str| serde_json::json!({ "messages": [{ "role": "user", "content": words }] });
+    write(&says("one"));
+    let (code, said) = run(&["create", "hello", "p.json"]);
+    assert!(code == Some(0) && said.contains("hello"), "{said}");
+    write(&says("two"));
+    let (code, said) = run(&["update", "hello", "p.json", "--if-version", "1"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(run(&["update", "hello", "p.json", "--if-version", "1"]).0, Some(1));
+    assert_eq!(run(&["label", "hello", "quiet", "1"]).0, Some(0));
+    let (_, said) = run(&["list"]);
+    assert!(said.contains("quiet=1"), "{said}");
+    let (_, said) = run(&["show", "hello", "--version", "quiet"]);
+    assert!(said.contains("\"one\"") && !said.contains("\"two\""), "{said}");
+    write(&says("{{nobody}}"));
+    let (code, said) = run(&["update", "hello", "p.json"]);
+    assert!(code == Some(1) && said.contains("nobody"), "{said}");
+    assert_eq!(run(&["show", "Hello"]).0, Some(2));
+    assert_eq!(run(&["delete", "hello"]).0, Some(0));
+    assert_eq!(run(&["show", "hello"]).0, Some(1));
+}
+
+#[test]
 fn guards_are_held_to_the_cases_of_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let config = "guards: { pii: { kind: pii, mask: [email] }, stop: { kind: words, words: [falcon] } }";

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::only;
 use super::route::Responses;
-use crate::domain::{RequestId, Timestamp};
+use crate::domain::{Caller, RequestId, Timestamp};
 use crate::pipeline::{self, Approach, Asking};
 use crate::port::{Body, Broken, ByteStream};
 use crate::refusal::Refusal;
@@ -32,11 +32,11 @@ pub(super) async fn answer(
     parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let shelf = shelf(core, now, &parts).await?;
+    let (shelf, caller) = shelf(core, now, &parts).await?;
     match asked {
         Responses::Create => {
             only(&parts.method, &Method::POST)?;
-            create(core, id, now, shelf, parts, body).await
+            create(core, id, now, shelf, &caller, parts, body).await
         }
         Responses::Compact => {
             only(&parts.method, &Method::POST)?;
@@ -61,12 +61,12 @@ pub(super) async fn answer(
     }
 }
 
-/// What the caller's key keeps. The key is judged first: a stranger costs nothing.
-async fn shelf(core: &Core, now: Timestamp, parts: &Parts) -> Result<Shelf, Refusal> {
+/// What the caller's key keeps, and who that is. The key is judged first: a stranger costs nothing.
+async fn shelf(core: &Core, now: Timestamp, parts: &Parts) -> Result<(Shelf, Arc<Caller>), Refusal> {
     let token = pipeline::token(core, parts)?;
     let approach = Approach::of(core, parts, Operation::Chat.name());
-    pipeline::known(core, &token, now, approach).await?;
-    Ok(Shelf::of(&core.ports, &token))
+    let caller = pipeline::known(core, &token, now, approach).await?;
+    Ok((Shelf::of(&core.ports, &token), caller))
 }
 
 /// A request that has come whole.
@@ -88,10 +88,18 @@ async fn create(
     id: RequestId,
     now: Timestamp,
     shelf: Shelf,
-    parts: Parts,
+    caller: &Caller,
+    mut parts: Parts,
     body: Body,
 ) -> Result<Response<Body>, Refusal> {
-    let body = whole(core, &parts.headers, body).await?;
+    let mut body = whole(core, &parts.headers, body).await?;
+    // What a prompt says is a part of the conversation that is gone on from later.
+    let mut asking = asking();
+    let said = pipeline::said(core, caller, &mut asking, &parts.headers, &body).await?;
+    if let Some((spoken, said)) = said {
+        body = spoken;
+        parts.extensions.insert(Arc::new(said));
+    }
     let (asked, conversation) = {
         let fields = Fields::read(&body)?;
         let asked = Asked::read(&fields)?;
@@ -106,7 +114,7 @@ async fn create(
     let size: usize = items.iter().map(|item| item.as_str().len()).sum();
     let keeps = asked.store && size <= Shelf::LONGEST;
     let patch = Patch { previous: asked.previous.clone(), ..Patch::default() };
-    let mut response = pipeline::serve(core, id, now, asking(), parts, Body::Full(body)).await?;
+    let mut response = pipeline::serve(core, id, now, asking, parts, Body::Full(body)).await?;
     if asked.store && !keeps {
         not_kept(response.headers_mut());
     }

@@ -14,6 +14,8 @@ pub enum Resource {
     Spend,
     /// A provider's credential that was given over the API.
     Credential,
+    /// An organisation's prompts.
+    Prompt,
     /// What admins did, and what was refused to them.
     Audit,
     /// Objects in the archive of records.
@@ -68,6 +70,7 @@ impl Resource {
             Self::Scope(kind) => kind.name(),
             Self::Spend => "spend",
             Self::Credential => "credential",
+            Self::Prompt => "prompt",
             Self::Audit => "audit",
             Self::Archive => "archive",
             Self::Record => "record",
@@ -82,7 +85,13 @@ impl Resource {
     pub fn is_somebodys(self) -> bool {
         match self {
             // What is said of the interface is the same for all.
-            Self::Key | Self::Scope(_) | Self::Spend | Self::Record | Self::Content | Self::Interface => true,
+            Self::Key
+            | Self::Scope(_)
+            | Self::Spend
+            | Self::Record
+            | Self::Content
+            | Self::Prompt
+            | Self::Interface => true,
             Self::Credential | Self::Audit | Self::Archive | Self::Gateway => false,
         }
     }
@@ -107,6 +116,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Tool), MANAGE),
     (Role::GatewayAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
     (Role::GatewayAdmin, Resource::Credential, MANAGE),
+    (Role::GatewayAdmin, Resource::Prompt, MANAGE),
     (Role::GatewayAdmin, Resource::Audit, READ),
     (Role::GatewayAdmin, Resource::Archive, READ),
     (Role::GatewayAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
@@ -127,6 +137,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::Auditor, Resource::Scope(ScopeKind::Tool), READ),
     (Role::Auditor, Resource::Scope(ScopeKind::Template), READ),
     (Role::Auditor, Resource::Credential, READ),
+    (Role::Auditor, Resource::Prompt, READ),
     (Role::Auditor, Resource::Audit, READ),
     (Role::Auditor, Resource::Archive, READ),
     (Role::Auditor, Resource::Record, READ),
@@ -141,6 +152,7 @@ pub const TABLE: &[(Role, Resource, &[Verb])] = &[
     (Role::OrgAdmin, Resource::Scope(ScopeKind::User), MANAGE),
     (Role::OrgAdmin, Resource::Scope(ScopeKind::Member), MANAGE),
     (Role::OrgAdmin, Resource::Scope(ScopeKind::Template), MANAGE),
+    (Role::OrgAdmin, Resource::Prompt, MANAGE),
     (Role::OrgAdmin, Resource::Spend, READ),
     (Role::OrgAdmin, Resource::Record, &[Verb::Read, Verb::Create]),
     (Role::OrgAdmin, Resource::Content, READ),
@@ -263,6 +275,17 @@ impl Principal {
     pub fn org(&self) -> Option<&str> {
         let Bounds::Scopes(_, bounds) = &self.bounds else { return None };
         bounds.iter().find(|(kind, _)| *kind == ScopeKind::Organisation).map(|(_, id)| id.as_str())
+    }
+
+    /// Whether it reaches all that belongs to this organisation. Who is bounded by less reaches none of it.
+    pub fn runs(&self, shard: &ShardId, org: &str) -> bool {
+        match &self.bounds {
+            Bounds::Gateway => true,
+            Bounds::Scopes(mine, bounds) => {
+                mine == shard && bounds.iter().all(|(kind, id)| *kind == ScopeKind::Organisation && id == org)
+            }
+            Bounds::Key(..) => false,
+        }
     }
 
     /// Where its calls are about something of unless they say so; none: where the gateway's own are.

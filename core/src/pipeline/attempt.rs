@@ -86,7 +86,11 @@ pub(super) async fn attempt(
         fetch::complete(core, call, target, &mut spoken.request).await.map_err(elsewhere)?;
     }
     let started = core.ports.clock.now();
-    let prepared = prepare(call.received, target, call.output_cap, call.marks, spoken).map_err(elsewhere)?;
+    let mut prepared =
+        prepare(call.received, target, call.output_cap, call.marks, spoken).map_err(elsewhere)?;
+    if let Some(said) = &call.received.arrived.said {
+        prepared.loss.join(&said.loss);
+    }
     if call.received.arrived.knobs.strict && !prepared.loss.is_empty() {
         let lost = prepared.loss.items().map(str::to_owned).collect();
         let refusal = Refusal::Lossy { target: target.to_string(), lost };

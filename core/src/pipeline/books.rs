@@ -178,6 +178,8 @@ impl Books {
             soft_passed: Vec::new(),
             shadowed: Vec::new(),
             fell_to: None,
+            prompt: received.arrived.said.as_ref().map(|said| said.name.clone()),
+            prompt_version: received.arrived.said.as_ref().map(|said| said.version),
             trace: received.arrived.knobs.trace,
             carried: received.arrived.knobs.carried.clone(),
             strategy: None,

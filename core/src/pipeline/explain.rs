@@ -168,6 +168,10 @@ pub async fn explain(core: &Core, id: RequestId, now: Timestamp, question: Quest
         Ok(came.with(native, upload))
     });
     let arrived = came.and_then(|came| Arrived::of(id.clone(), now, asking, came, parts));
+    let arrived = match arrived {
+        Ok(arrived) => arrived.said(&core).await,
+        Err(refusal) => Err(refusal),
+    };
     match &arrived {
         Ok(arrived) => told.try_out(&core, arrived, &stage, now).await,
         Err(refusal) => told.refuse(refusal, &id, now),

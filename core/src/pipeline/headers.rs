@@ -8,6 +8,7 @@ use gatelet_wire::{DialectId, Loss};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::books::{Books, Marks};
+use super::prompt::Said;
 use super::receive::Received;
 use crate::domain::account::{Headroom, Meter};
 use crate::domain::{Money, Timestamp};
@@ -26,6 +27,7 @@ static CACHE: HeaderName = HeaderName::from_static("x-gatelet-cache");
 static SIMILARITY: HeaderName = HeaderName::from_static("x-gatelet-cache-similarity");
 static LOSS: HeaderName = HeaderName::from_static("x-gatelet-loss");
 static GUARDS: HeaderName = HeaderName::from_static("x-gatelet-guards");
+static PROMPT: HeaderName = HeaderName::from_static("x-gatelet-prompt");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-gatelet-attempts");
 static OVERHEAD_MS: HeaderName = HeaderName::from_static("x-gatelet-overhead-ms");
 
@@ -152,6 +154,11 @@ pub(super) fn guards(head: &mut Head, notes: &[Note]) {
     let shown = |note: &&Note| !matches!(note.outcome, Outcome::Shadowed | Outcome::Unsampled);
     let words: Vec<String> = notes.iter().filter(shown).map(Note::to_string).collect();
     head.words(&GUARDS, words.iter().map(String::as_str));
+}
+
+/// The prompt that the request was made of.
+pub(super) fn said(head: &mut Head, said: &Said) {
+    head.set(&PROMPT, format_args!("{}@{}", said.name, said.version));
 }
 
 /// How often upstreams were called, and how long the gateway itself has taken so far.

@@ -26,6 +26,7 @@ mod idiom;
 mod knobs;
 mod lane;
 mod native;
+mod prompt;
 mod pull;
 mod receive;
 mod relay;
@@ -66,6 +67,7 @@ pub use authenticate::{check, known, may_call, opened, read};
 pub use check::check_targets;
 pub use explain::{Explanation, Question, explain};
 pub use lane::Lane;
+pub use prompt::said;
 pub use receive::{Asking, collect, key_text, token};
 pub use residency::Pins;
 pub use stakes::limits_of;
@@ -120,7 +122,7 @@ async fn run(
     // What guards leave of it, where they replace anything.
     let mut room = None;
     let arrived = receive::arrive(core, id, started, asking, native, parts, body).await?;
-    let arrived = arrived.without_wishes(core);
+    let arrived = Box::pin(arrived.without_wishes(core).said(core)).await?;
     let received = arrived.read()?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;

@@ -19,6 +19,7 @@ use super::attempt::within;
 use super::authenticate;
 use super::knobs::Knobs;
 use super::native::Native;
+use super::prompt::Said;
 use super::signed::Signed;
 use super::wish;
 use crate::domain::Caller;
@@ -52,6 +53,8 @@ pub(super) struct Arrived {
     pub(super) knobs: Knobs,
     /// What its body asked of the cache.
     pub(super) cache: Option<Json>,
+    /// The prompt that it was made of.
+    pub(super) said: Option<Arc<Said>>,
 }
 
 /// A request that is well-formed. Its body was read once, and whoever looks for a field finds it here.
@@ -263,7 +266,7 @@ impl Arrived {
         started: Timestamp,
         asking: Asking,
         came: Came,
-        parts: Parts,
+        mut parts: Parts,
     ) -> Result<Self, Refusal> {
         let Asking { operation, dialect, addressed } = asking;
         let Came { proof, caller, body, upload, native, knobs } = came;
@@ -274,6 +277,7 @@ impl Arrived {
         } else {
             (operation, body)
         };
+        let said = parts.extensions.remove();
         let headers = parts.headers;
         Ok(Self {
             id,
@@ -292,6 +296,7 @@ impl Arrived {
             prompt,
             knobs,
             cache: None,
+            said,
         })
     }
 
@@ -335,6 +340,7 @@ impl Arrived {
             prompt: self.prompt,
             knobs: self.knobs.clone(),
             cache: self.cache.clone(),
+            said: self.said.clone(),
         }
     }
 

@@ -206,6 +206,9 @@ fn head(core: &Core, call: &Call<'_>, target: &Target, headroom: &Headroom, mark
     headers::limits(&mut head, call.received.arrived.dialect, headroom, core.ports.clock.now());
     headers::served(&mut head, target, call.output_cap, marks);
     headers::guards(&mut head, call.books.guards());
+    if let Some(said) = &call.received.arrived.said {
+        headers::said(&mut head, said);
+    }
     head
 }
 

@@ -64,6 +64,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         retention: document.retention,
         metrics: document.metrics,
         fetch,
+        prompts: document.prompts,
         registry,
         ..Policy::default()
     };

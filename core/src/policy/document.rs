@@ -22,6 +22,7 @@ use super::model::{ModelName, Timeouts};
 use super::price::price;
 #[cfg(test)]
 use super::price::{PRICE, TIER, meters};
+use super::prompts::{Prompts, prompts};
 use super::provider::Passthrough;
 use super::read::{At, Fields, Reader, Spot};
 use super::recourse::{self, Retries};
@@ -60,6 +61,7 @@ pub(super) struct Document {
     pub(super) residency: Vec<(Pin, Spot)>,
     pub(super) cache: CacheBounds,
     pub(super) guards: guard::Reading,
+    pub(super) prompts: Prompts,
 }
 
 /// Whether and how images and files are fetched.
@@ -150,7 +152,7 @@ pub(super) struct TargetEntry {
     pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "providers",
     "models",
     "guards",
@@ -166,6 +168,7 @@ const SECTIONS: [&str; 15] = [
     "metrics",
     "residency",
     "cache",
+    "prompts",
 ];
 /// Sections that the design has and this version does not carry out.
 const LATER_SECTIONS: [&str; 5] = ["server", "mcp", "agents", "organisations", "teams"];
@@ -195,6 +198,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         retention: fields.get("retention").map(|at| retention(reader, at)).unwrap_or_default(),
         residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
         guards: fields.get("guards").map(|at| guard::guards(reader, at)).unwrap_or_default(),
+        prompts: fields.get("prompts").map(|at| prompts(reader, at)).unwrap_or_default(),
     }
 }
 

@@ -20,6 +20,7 @@ mod model;
 mod node;
 mod price;
 mod problem;
+mod prompts;
 mod provider;
 mod read;
 mod recourse;
@@ -94,6 +95,8 @@ pub struct Policy {
     /// Who is pinned to where.
     pins: Vec<Pin>,
     guards: Guards,
+    /// Prompts that requests may name.
+    prompts: prompts::Prompts,
     registry: Registry,
 }
 

@@ -13,6 +13,7 @@ use super::{
     Retention, Sink,
 };
 use crate::domain::account::Limits;
+use crate::prompt::Prompt;
 use crate::registry::{Capabilities, Catalogue, Mode, Price, Registry, near_names};
 use crate::route::{Place, Rules};
 
@@ -60,6 +61,16 @@ impl Policy {
     /// Whether some model's answers are kept.
     pub fn caches(&self) -> bool {
         self.caches
+    }
+
+    /// A prompt that the document brings, and the number of its version.
+    pub fn prompt(&self, name: &str) -> Option<(u64, &Arc<Prompt>)> {
+        self.prompts.get(name).map(|(version, prompt)| (*version, prompt))
+    }
+
+    /// The names of the prompts that the document brings.
+    pub fn prompts(&self) -> impl Iterator<Item = &str> {
+        self.prompts.keys().map(AsRef::as_ref)
     }
 
     /// A provider by its name in the configuration.

@@ -103,6 +103,7 @@ fn every_example_in_the_default_document_is_sound() {
     // No example was lost on the way: every key that the reader knows is in the document.
     let known = document::known_keys().into_iter().chain(guard::known_keys()).chain(recourse::known_keys());
     let known = known.chain(extras::known_keys()).chain(check::known_keys());
+    let known = known.chain(prompts::known_keys());
     let known = known.chain(cache::known_keys()).chain(semantic::known_keys());
     for key in known {
         assert!(enabled.contains(&format!("{key}:")), "`{key}` has no example");

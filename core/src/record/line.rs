@@ -49,6 +49,8 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
         soft_passed,
         shadowed,
         fell_to,
+        prompt,
+        prompt_version,
         content: _,
         trace: _,
         carried: _,
@@ -110,6 +112,10 @@ pub(super) fn request(record: &Record, out: &mut Vec<u8>) {
     line.list(",\"soft_passed\":", soft_passed);
     line.list(",\"shadowed\":", shadowed);
     line.said(",\"fell_to\":", fell_to.as_deref());
+    line.said(",\"prompt\":", prompt.as_deref());
+    if let Some(version) = prompt_version {
+        line.begin(",\"prompt_version\":").count(*version);
+    }
     course(record, &mut line);
     if !guards.is_empty() {
         line.begin(",\"guards\":").json(guards);

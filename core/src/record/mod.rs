@@ -95,6 +95,11 @@ pub struct Record {
     /// The model that was asked, because a limit refused the one that the caller asked for.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub fell_to: Option<String>,
+    /// The prompt that it named, and the version that it was made of.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub prompt: Option<Box<str>>,
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub prompt_version: Option<u64>,
     /// The trace of its caller, as `trace_id` and `parent_span_id`; none: its trace's id is its own id.
     #[cfg_attr(test, serde(flatten, serialize_with = "tests::trace"))]
     pub trace: Option<Trace>,

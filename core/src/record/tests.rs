@@ -99,6 +99,8 @@ pub(super) fn request(text: &str, list: &[String], count: u64, time: f64) -> Rec
         soft_passed: list.to_vec(),
         shadowed: list.to_vec(),
         fell_to: Some(text.to_owned()),
+        prompt: Some(text.into()),
+        prompt_version: Some(count),
         trace: count.is_multiple_of(3).then_some(Trace {
             id: u128::from(count) << 3,
             parent: count,
@@ -197,7 +199,13 @@ fn the_schema_is_that_of_the_lines() {
         &Record { target: Some("a/b".into()), ..request("text", &list, all, 1.5) },
         &[attempt("text", 210, 1.5)],
     );
-    let bare = Record { trace: None, fell_to: None, ..request("text", &[], 1, 1.5) };
+    let bare = Record {
+        trace: None,
+        fell_to: None,
+        prompt: None,
+        prompt_version: None,
+        ..request("text", &[], 1, 1.5)
+    };
     let bare = Record { cost: Money::from_nanos(7), cost_stated: false, ..bare };
     let bare = entry(&bare, &[attempt("text", 1, 1.5)]);
     for (place, kind) in ["attempt", "request"].into_iter().enumerate() {

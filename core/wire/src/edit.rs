@@ -161,6 +161,11 @@ impl<'a> Draft<'a> {
         self.items.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
     }
 
+    /// The outer fields, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.items.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
     /// Gives an outer field a value, in its place or at the end.
     pub fn set(&mut self, key: &str, value: Json) {
         self.put(key, Cow::Owned(value.into()));

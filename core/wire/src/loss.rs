@@ -38,6 +38,11 @@ impl Loss {
         }
     }
 
+    /// Notes all that another one has.
+    pub fn join(&mut self, other: &Self) {
+        other.items.iter().for_each(|item| self.note(item.clone()));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

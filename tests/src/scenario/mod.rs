@@ -35,6 +35,7 @@ mod litellm;
 mod money;
 mod nouns;
 mod operations;
+mod prompts;
 mod records;
 mod responses;
 mod routing;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Scenario> {
         chat::scenarios(),
         cache::scenarios(),
         semantic::scenarios(),
+        prompts::scenarios(),
         verbatim::scenarios(),
         clients::scenarios(),
         bedrock::scenarios(),

@@ -16,6 +16,7 @@ mod keys;
 mod once;
 #[cfg(feature = "schema")]
 pub mod openapi;
+mod prompts;
 mod read;
 mod requests;
 mod routes;
@@ -130,6 +131,11 @@ async fn done(call: &Call<'_>, found: &Found<'_>, body: Body) -> Result<Response
         Answer::ReplaceCredential => credentials::replace(call, id, body).await,
         Answer::DeleteCredential => credentials::delete(call, id).await,
         Answer::Reseal => credentials::reseal(call).await,
+        Answer::CreatePrompt => prompts::create(call, read(parts, body).await?).await,
+        Answer::ListPrompts => prompts::list(call).await,
+        Answer::ShowPrompt => prompts::show(call, id).await,
+        Answer::UpdatePrompt => prompts::update(call, id, read(parts, body).await?).await,
+        Answer::DeletePrompt => prompts::delete(call, id).await,
         Answer::Spend => spend::show(call).await,
         Answer::Audit => audit::list(call).await,
         Answer::ListRequests => requests::list(call).await,

@@ -1,6 +1,8 @@
 //! The description of this interface, made of the route table and of the types that it reads and writes. `openapi.json`
 //! beside this file is what it makes; a test holds the two together, and hosts carry only that.
 
+mod shapes;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -9,12 +11,14 @@ use serde_json::{Map, Value, json};
 
 use super::routes::{About, Answer, ROUTES, Row};
 use super::{
-    archive, bulk, cache, credentials, dependents, erasures, explain, guards, keys, requests, scopes, targets,
+    archive, bulk, cache, credentials, dependents, erasures, explain, guards, keys, prompts, requests,
+    scopes, targets,
 };
 use crate::domain::key::KeyKind;
 use crate::domain::{Resource, Role, ScopeKind, TABLE};
 use crate::pipeline::approach;
-use crate::record::spend::{COUNTERS, FIELDS};
+use crate::record::spend::FIELDS;
+use shapes::{credential, deleted, erasure, line, page_of, problem, report, trail};
 
 /// A route as a test walks it.
 #[derive(Clone, Debug)]
@@ -219,10 +223,7 @@ impl Types {
     /// A page of `T`, under `plural`.
     fn page<T: JsonSchema>(&mut self, plural: &str) -> Value {
         let item = self.writes::<T>();
-        json!({ "type": "object", "required": [plural, "next"], "additionalProperties": false, "properties": {
-            plural: { "type": "array", "items": item },
-            "next": { "type": ["string", "null"], "description": "Give it as `after` to go on; null: this was all." },
-        } })
+        page_of(plural, &item)
     }
 
     /// Two objects as one.
@@ -382,12 +383,9 @@ impl Types {
                 body_needed: true,
                 ..ok("replaceCredential", "Another secret in its place.", credential())
             },
-            Answer::DeleteCredential => ok(
-                "deleteCredential",
-                "Take it away; the configuration's own is used again.",
-                json!({ "type": "object", "required": ["id", "deleted"], "additionalProperties": false,
-                    "properties": { "id": { "type": "string" }, "deleted": { "const": true } } }),
-            ),
+            Answer::DeleteCredential => {
+                ok("deleteCredential", "Take it away; the configuration's own is used again.", deleted())
+            }
             Answer::Reseal => ok(
                 "reseal",
                 "Seal all with the newest sealing key, so that older ones can be taken away.",
@@ -395,6 +393,40 @@ impl Types {
                     "properties": { "resealed": { "type": "integer", "minimum": 0 },
                         "sealing_key": { "type": "string", "description": "Its name, which tells nothing of it." } } }),
             ),
+            Answer::CreatePrompt => Contract {
+                body: Some(prompts::body(true)),
+                body_needed: true,
+                status: 201,
+                ..ok(
+                    "createPrompt",
+                    "Write a prompt: its first version.",
+                    self.under("Prompt", prompts::shape()),
+                )
+            },
+            Answer::ListPrompts => {
+                let item = self.under("Prompt", prompts::shape());
+                ok(
+                    "listPrompts",
+                    "An organisation's prompts, without what they say.",
+                    page_of("prompts", &item),
+                )
+            }
+            Answer::ShowPrompt => ok(
+                "showPrompt",
+                "A version of a prompt, the newest unless said.",
+                self.under("Prompt", prompts::shape()),
+            ),
+            Answer::UpdatePrompt => Contract {
+                body: Some(prompts::body(false)),
+                ..ok(
+                    "updatePrompt",
+                    "Another version, of what is named and otherwise as the newest; or other labels.",
+                    self.under("Prompt", prompts::shape()),
+                )
+            },
+            Answer::DeletePrompt => {
+                ok("deletePrompt", "Take all its versions away; its numbers are not used again.", deleted())
+            }
             Answer::Spend => {
                 ok("spend", "What was spent, by whom and for what; CSV with `format=csv`.", report())
             }
@@ -503,6 +535,13 @@ fn operation(row: &Row, contract: Contract) -> Value {
                 "A day in UTC; the last one is included. By the minute or the hour it may be a moment (RFC 3339), and is the last hour or day \
                  unless said: minutes are kept for 47 hours, hours for 31 days.",
             ),
+            (_, "org") if row.path.starts_with("prompts") => (
+                json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" }),
+                "Whose; the caller's own organisation's unless said.",
+            ),
+            (Answer::ShowPrompt, "version") => {
+                (json!({ "type": "string" }), "A number, a label, or `latest`.")
+            }
             (_, word) => word_of(word),
         };
         parameters.push(json!({ "name": word, "in": "query", "schema": schema, "description": description }));
@@ -677,102 +716,4 @@ fn results() -> Value {
         "problem": { "$ref": "#/components/schemas/Problem" } } });
     json!({ "type": "object", "required": ["items", "refused"], "additionalProperties": false, "properties": {
         "items": { "type": "array", "items": item }, "refused": { "type": "integer", "minimum": 0 } } })
-}
-
-fn credential() -> Value {
-    let (text, time) = (json!({ "type": "string" }), json!({ "type": "string", "format": "date-time" }));
-    json!({ "type": "object", "additionalProperties": false,
-        "required": ["id", "provider", "of", "hint", "sealing_key", "created", "updated", "version"], "properties": {
-        "id": text, "provider": text,
-        "of": { "type": ["string", "null"], "description": "Whose requests it is for, such as `team/search`; null: all." },
-        "hint": { "type": "string", "maxLength": 4, "description": "Its last characters, if it has many." },
-        "sealing_key": text, "created": time, "updated": time, "version": { "type": "integer", "minimum": 1 },
-    } })
-}
-
-fn report() -> Value {
-    let sums = counted();
-    json!({ "type": "object", "required": ["shard", "from", "to", "as_of", "by", "rows", "total", "reads"], "properties": {
-        "shard": { "type": "string" }, "from": { "type": "string", "description": "A day, or the beginning of a minute or an hour." },
-        "to": { "type": "string", "description": "The same." }, "as_of": { "type": "string", "format": "date-time" },
-        "by": { "type": "array", "items": { "type": "string" } },
-        "rows": { "type": "array", "items": sums }, "total": sums, "reads": { "type": "integer", "minimum": 0 },
-    } })
-}
-
-/// What the words of a report mean.
-fn counted() -> Value {
-    let means = |name: &str| match name {
-        "requests" => "What a known caller sent, once each, however it ended: refused ones too.",
-        "refusals" => "Requests that the gateway refused before any provider was asked. They cost nothing.",
-        "failures" => "Requests that a provider was asked for and that ended in an error.",
-        "refunds" => "Failures for which nothing was charged: what had been held for them went back whole.",
-        "cache_hits" => {
-            "Requests that were answered without asking a provider. They have no attempts and no cost."
-        }
-        "attempts" => "Calls of providers. A request has none, one, or several where the first ones failed.",
-        "cost" => "US dollars, exact to the nano-dollar.",
-        "reasoning" => "Tokens: a part of `output`. All other kinds of tokens exclude one another.",
-        "web_searches" => "Searches.",
-        "total_ms" => "Milliseconds from the first byte to the end, of all of them.",
-        "overhead_us" => "Microseconds up to the first content that were neither a provider's nor a limit's.",
-        "answered" => "Requests with content in their answers.",
-        "first_content_ms" => "Milliseconds until the first content, of all of those.",
-        within if within.starts_with("first_within") => "Those whose first content came within that time.",
-        "over_budget" => "Refusals because a budget was spent.",
-        _ => "Tokens.",
-    };
-    let properties = COUNTERS.into_iter().map(|name| {
-        let schema = match name {
-            "cost" => json!({ "type": "string", "description": means(name) }),
-            _ => json!({ "type": "integer", "minimum": 0, "description": means(name) }),
-        };
-        (name.to_owned(), schema)
-    });
-    json!({ "type": "object", "properties": properties.collect::<Map<_, _>>(), "required": COUNTERS })
-}
-
-/// A line of the archive.
-fn line(kind: &str) -> Value {
-    let schema: Value = serde_json::from_str(include_str!("../../record/schema.json")).unwrap_or_default();
-    schema["$defs"][kind].clone()
-}
-
-fn erasure() -> Value {
-    json!({ "type": "object", "required": ["id", "of", "until", "done"], "additionalProperties": false, "properties": {
-        "id": { "type": "string" }, "of": { "type": "string", "description": "Whose content, such as `customer/ann`." },
-        "until": { "type": "string", "format": "date-time", "description": "What came until then." },
-        "done": { "type": "boolean" } } })
-}
-
-fn trail() -> Value {
-    json!({ "type": "object", "required": ["head", "oldest", "next", "entries"], "properties": {
-        "head": { "type": "object", "required": ["seq", "hash"], "properties": {
-            "seq": { "type": "integer", "minimum": 0 }, "hash": { "type": "string" } } },
-        "oldest": { "type": "integer", "minimum": 1, "description": "Entries before it are in the archive alone." },
-        "next": { "type": ["integer", "null"] },
-        "entries": { "type": "array", "items": { "type": "object" } },
-    } })
-}
-
-fn problem() -> Value {
-    json!({
-        "type": "object",
-        "description": "Problem details (RFC 9457).",
-        "required": ["type", "title", "status", "detail", "code", "request_id"],
-        "properties": {
-            "type": { "type": "string" },
-            "title": { "type": "string" },
-            "status": { "type": "integer" },
-            "detail": { "type": "string" },
-            "code": { "type": "string", "description": "The stable word for it." },
-            "param": { "type": "string", "description": "The field that is wrong." },
-            "request_id": { "type": "string" },
-            "expected_version": { "type": ["integer", "null"] },
-            "keys": { "type": "integer", "description": "How many keys are open that belong to it." },
-            "scopes": { "type": "integer" },
-            "some": { "type": "array", "items": { "type": "string" }, "description": "Some of what belongs to it." },
-            "current_version": { "type": ["integer", "null"], "description": "The version that stands." },
-        },
-    })
 }

@@ -55,6 +55,11 @@ pub(super) enum Answer {
     ReplaceCredential,
     DeleteCredential,
     Reseal,
+    CreatePrompt,
+    ListPrompts,
+    ShowPrompt,
+    UpdatePrompt,
+    DeletePrompt,
     Spend,
     Audit,
     ListRequests,
@@ -87,6 +92,7 @@ const KEYS: &[&str] = &[
     "expires_before",
 ];
 const SCOPES: &[&str] = &["shard", "after", "limit", "name", "org", "team", "user", "blocked"];
+const ORG: &[&str] = &["shard", "org"];
 const CASCADE: &[&str] = &["shard", "cascade"];
 const SPEND: &[&str] = &[
     "shard", "from", "to", "by", "format", "org", "team", "project", "user", "key", "customer", "provider",
@@ -119,6 +125,7 @@ pub(super) const REQUESTS: &[&str] = &[
 ];
 const RECORD: About = About::One(Resource::Record);
 const CREDENTIAL: About = About::One(Resource::Credential);
+const PROMPT: About = About::One(Resource::Prompt);
 const KEY: About = About::One(Resource::Key);
 
 const fn row(
@@ -165,6 +172,11 @@ pub(super) static ROUTES: &[Row] = &[
     row(Method::GET, "credentials/{id}", CREDENTIAL, Verb::Read, ONE, Answer::ShowCredential),
     row(Method::PUT, "credentials/{id}", CREDENTIAL, Verb::Change, ONE, Answer::ReplaceCredential),
     row(Method::DELETE, "credentials/{id}", CREDENTIAL, Verb::Delete, ONE, Answer::DeleteCredential),
+    row(Method::POST, "prompts", PROMPT, Verb::Create, ORG, Answer::CreatePrompt),
+    row(Method::GET, "prompts", PROMPT, Verb::Read, &["shard", "org", "after", "limit"], Answer::ListPrompts),
+    row(Method::GET, "prompts/{id}", PROMPT, Verb::Read, &["shard", "org", "version"], Answer::ShowPrompt),
+    row(Method::PATCH, "prompts/{id}", PROMPT, Verb::Change, ORG, Answer::UpdatePrompt),
+    row(Method::DELETE, "prompts/{id}", PROMPT, Verb::Delete, ORG, Answer::DeletePrompt),
     row(Method::GET, "spend", About::One(Resource::Spend), Verb::Read, SPEND, Answer::Spend),
     row(Method::GET, "audit", About::One(Resource::Audit), Verb::Read, LIST, Answer::Audit),
     row(Method::GET, "requests", RECORD, Verb::Read, REQUESTS, Answer::ListRequests),
