@@ -3,13 +3,21 @@
 
 mod world;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_executor::block_on;
+use gatelet_core::domain::ShardId;
 use gatelet_core::policy::{Host, Policy};
+use gatelet_core::port::memory::OverLedger;
+use gatelet_core::port::{Fault, FaultKind, Ledger, Ports};
+use gatelet_core::record::audit::{BEFORE_THE_FIRST, PAGE, hash};
 use gatelet_core::registry::Registry;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use world::{World, completion, completion_chunks, ok, openai, read, sse, whole};
+use world::{ADMIN, World, completion, completion_chunks, ok, openai, read, sse, whole};
 
 const BASE: &str = r#"
 providers:
@@ -82,6 +90,120 @@ fn nothing_is_kept_unless_the_configuration_says_so_and_the_narrowest_word_count
     assert_eq!((&shown["request"]["content"], &shown["content"]), (&Value::Null, &Value::Null));
     let (_, names) = world.admin("GET", "/admin/v1/archive?prefix=content/", &json!({}));
     assert_eq!(names["names"], json!([]));
+}
+
+/// The chain of content, line by line as it is hashed; it is followed on the way.
+fn chain(world: &World) -> Vec<Value> {
+    #[derive(serde::Deserialize)]
+    struct Page<'a> {
+        #[serde(borrow)]
+        entries: Vec<&'a RawValue>,
+        next: Option<u64>,
+    }
+    let (mut entries, mut prev, mut after) = (Vec::<Value>::new(), BEFORE_THE_FIRST.to_owned(), 0);
+    loop {
+        let request = http::Request::get(format!("http://gate/admin/v1/audit?of=content&after={after}"))
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .body(gatelet_core::port::Body::Empty)
+            .unwrap();
+        let bytes = read(world.send(request));
+        let page: Page<'_> = serde_json::from_slice(&bytes).unwrap();
+        for line in page.entries {
+            let entry: Value = serde_json::from_str(line.get()).unwrap();
+            assert_eq!((&entry["seq"], &entry["prev"]), (&json!(entries.len() + 1), &json!(prev)));
+            prev = hash(line.get());
+            entries.push(entry);
+        }
+        match page.next {
+            Some(next) => after = next,
+            None => return entries,
+        }
+    }
+}
+
+#[test]
+fn each_content_has_its_place_in_a_chain_by_its_hash_and_its_trace() {
+    let world = world("content: { of: { org/default: masked, key/none: none } }");
+    let (_, key) = world.key(&json!({}));
+    let mut asked: Vec<String> = (0..3).map(|_| ask(&world, &key)).collect();
+    tick(&world);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut request = openai(&key, &body(false));
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    request.headers_mut().insert("traceparent", parent.parse().unwrap());
+    asked.push(world.send(request).headers()["x-gatelet-request-id"].to_str().unwrap().to_owned());
+    let (_, none) = world.key(&json!({ "alias": "none" }));
+    ask(&world, &none);
+    for _ in 0..3 {
+        tick(&world);
+    }
+    let entries = chain(&world);
+    let ids: Vec<&str> = entries.iter().map(|entry| entry["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, asked);
+    assert_eq!(entries[3]["trace_id"], trace);
+    let mut lines = Vec::new();
+    let archive = &world.gateway.ports().archive;
+    for name in block_on(archive.list("content/v1/", None, 1_000)).unwrap() {
+        use std::io::Read as _;
+        let packed = block_on(archive.read(&name)).unwrap().unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+        lines.extend(text.lines().map(str::to_owned));
+    }
+    let kept: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert_eq!(kept.len(), entries.len());
+    for (entry, line) in entries.iter().zip(kept) {
+        assert_eq!(entry["sha256"], hash(line));
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&entry["id"], &entry["trace_id"]), (&line["id"], &line["trace_id"]));
+    }
+    let said = serde_json::to_string(&entries).unwrap();
+    assert!(!said.contains("Zephyr") && !said.contains("Dear"), "{said}");
+    let (_, admins) = world.admin("GET", "/admin/v1/audit?of=admin", &json!({}));
+    assert!(admins["entries"].as_array().unwrap().iter().all(|entry| entry["kind"] == "audit"), "{admins}");
+    assert_eq!(world.admin("GET", "/admin/v1/audit?of=others", &json!({})).0, 400);
+}
+
+/// Nothing leaves its outbox while `dead`, as if the process died before that.
+struct Dying(Arc<dyn Ledger>, Arc<AtomicBool>);
+
+#[async_trait]
+impl OverLedger for Dying {
+    fn under(&self) -> &dyn Ledger {
+        &*self.0
+    }
+    async fn clear(&self, shard: &ShardId, entries: &[String]) -> Result<(), Fault> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(Fault::new(FaultKind::Unavailable, "ledger.clear", "dead"));
+        }
+        self.0.clear(shard, entries).await
+    }
+}
+
+#[test]
+fn a_drain_that_dies_after_the_chain_was_written_is_done_again_without_second_entries() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let world = World::made(&format!("{BASE}content: full"), |ports| Ports {
+        ledger: Arc::new(Dying(ports.ledger.clone(), dead.clone())),
+        ..ports
+    });
+    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("Dear all", 7, 3))));
+    world.handles.clock.advance(Duration::from_hours(480_000));
+    let (_, key) = world.key(&json!({}));
+    // What stands before them, so that a batch begins in the middle of a page and ends two pages later.
+    let mut asked: Vec<String> = (0..PAGE / 2).map(|_| ask(&world, &key)).collect();
+    tick(&world);
+    asked.extend((0..PAGE * 3 / 2).map(|_| ask(&world, &key)));
+    dead.store(true, Ordering::Relaxed);
+    block_on(world.handles.defer.run_all());
+    assert!(block_on(world.gateway.tick()).is_err());
+    assert_eq!(chain(&world).len(), asked.len());
+    dead.store(false, Ordering::Relaxed);
+    asked.push(ask(&world, &key));
+    tick(&world);
+    let entries = chain(&world);
+    let ids: Vec<&str> = entries.iter().map(|entry| entry["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, asked);
 }
 
 #[test]

@@ -413,7 +413,8 @@ pub enum Audit {
         #[arg(long, value_name = "COUNT", default_value = "50")]
         limit: u64,
     },
-    /// Follow the chain of all entries and compare it with the archive; exit code 1 where somebody has changed it
+    /// Follow the chains of all entries and of content that was kept, and compare them with the archive; exit code 1 where somebody
+    /// has changed, added or taken away something
     Verify,
 }
 

@@ -1,5 +1,6 @@
 //! Commands that talk to a running gateway.
 
+mod archive;
 mod audit;
 mod books;
 mod cache;
@@ -16,6 +17,7 @@ mod show;
 mod targets;
 mod wish;
 
+pub use archive::{each_line, shard_of};
 pub use audit::audit;
 pub use books::spend;
 pub use cache::cache;

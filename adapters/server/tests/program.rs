@@ -787,6 +787,57 @@ fn books_are_shown_compared_and_verified_from_the_command_line() {
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
 }
 
+#[test]
+fn content_that_was_kept_is_not_changed_added_or_taken_away_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gatelet.yaml"), "content: full\n").unwrap();
+    let gateway = Gateway::start(folder.path(), &[], Some(ADMIN_KEY));
+    let run = |arguments: &[&str]| gateway.command(folder.path(), arguments);
+    let made = run(&["keys", "create", "--json"]);
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    for _ in 0..3 {
+        let answer = gateway.ask("POST", "/v1/chat/completions", made["key"].as_str().unwrap(), WORDS);
+        assert!(answer.contains("[DONE]"), "{answer}");
+    }
+    let verified = run(&["audit", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+    let told = text(&verified.stdout);
+    assert!(told.contains("3 entries of content, unchanged"), "{told}");
+    assert!(
+        told.ends_with("3 contents, unchanged; 0 were deleted on request and 0 for their age\n"),
+        "{told}"
+    );
+
+    let archive = folder.path().join(".gatelet/archive");
+    let holds = |file: &Path, edit: &dyn Fn(&str) -> String, why: &str| {
+        let packed = std::fs::read(file).unwrap();
+        let mut whole = String::new();
+        MultiGzDecoder::new(&*packed).read_to_string(&mut whole).unwrap();
+        let changed = edit(&whole);
+        assert_ne!(changed, whole);
+        let mut anew = GzEncoder::new(Vec::new(), Compression::default());
+        anew.write_all(changed.as_bytes()).unwrap();
+        std::fs::write(file, anew.finish().unwrap()).unwrap();
+        let verified = run(&["audit", "verify"]);
+        assert_eq!(verified.status.code(), Some(1), "{why}: {verified:?}");
+        assert!(text(&verified.stderr).contains(why), "{why}: {verified:?}");
+        std::fs::write(file, packed).unwrap();
+    };
+    let first = |whole: &str| whole.lines().next().unwrap_or_default().to_owned() + "\n";
+    for file in files(&archive.join("content")) {
+        holds(&file, &|whole| whole.replacen("one two", "one too", 1), "is not what was kept");
+        holds(&file, &|whole| whole.replacen(&first(whole), "", 1), "is missing");
+        let another = |whole: &str| whole.to_owned() + &first(whole).replacen("req_", "req_0", 1);
+        holds(&file, &another, "that nobody has kept");
+    }
+    for file in files(&archive.join("content-audit")) {
+        let hash = |whole: &str| whole.replacen("\"sha256\":\"", "\"sha256\":\"0", 1);
+        holds(&file, &hash, "somebody has changed one of them");
+        holds(&file, &|whole| whole.replacen(&first(whole), "", 1), "is not in the archive");
+    }
+    assert!(run(&["audit", "verify"]).status.success());
+}
+
 /// Rows of their database become teams and keys; what callers hold goes on opening them.
 #[test]
 fn rows_of_litellm_are_imported_and_their_keys_go_on_working() {

@@ -11,9 +11,11 @@ use futures_util::future::join_all;
 use gatelet_detect::{Family, Kind, Kinds};
 use gatelet_wire::Event;
 use gatelet_wire::event::{Delta, PartKind};
+use gatelet_wire::json::each_field;
 use serde_json::{Value, json};
 
 use super::Record;
+use crate::domain::trace::trace_of;
 use crate::domain::{ShardId, Timestamp};
 use crate::policy::Mode;
 use crate::port::{Entry, Fault, MOST_KEPT, Ports};
@@ -173,8 +175,9 @@ impl Content {
             return None;
         }
         let mut cut = self.answer.as_ref().is_some_and(|answer| answer.cut);
+        let trace = record.trace.as_ref().map_or_else(|| trace_of(&record.id), |trace| trace.id);
         let mut line = json!({ "v": super::VERSION, "kind": "content", "id": record.id.as_str(),
-            "at": record.at.to_string(), "mode": self.mode.name(), "key": record.key });
+            "at": record.at.to_string(), "trace_id": format!("{trace:032x}"), "mode": self.mode.name(), "key": record.key });
         let owners = [
             ("org", &record.org),
             ("team", &record.team),
@@ -381,13 +384,28 @@ pub(super) fn name_of(records: &str) -> String {
     format!("content/{records}")
 }
 
+/// What the chain says of a line of content: all of it but what was said, and its hash. A line that was written before there was a
+/// chain has what it has.
+pub(super) fn link(line: &str) -> Option<String> {
+    const SAID: [&str; 10] =
+        ["id", "at", "trace_id", "mode", "key", "org", "team", "project", "user", "customer"];
+    let mut entry = String::from("{\"kind\":\"content\"");
+    each_field(line, &mut |name, value| {
+        if let Some(name) = SAID.iter().find(|said| name == **said) {
+            let _infallible = write!(entry, ",\"{name}\":{}", Value::from(&*value));
+        }
+    })?;
+    let _infallible = write!(entry, ",\"sha256\":\"{}\"}}", super::audit::hash(line));
+    Some(entry)
+}
+
 /// Of lines of contents the one of a request.
 pub(super) fn find<'t>(text: &'t str, id: &str) -> Option<&'t str> {
     text.lines().find(|line| {
         let mut mine = false;
-        let read = line.contains(id).then(|| {
-            gatelet_wire::json::each_field(line, &mut |name, value| mine |= name == "id" && value == id)
-        });
+        let read = line
+            .contains(id)
+            .then(|| each_field(line, &mut |name, value| mine |= name == "id" && value == id));
         read.flatten().is_some() && mine
     })
 }

@@ -58,6 +58,8 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
             let name = content::name_of(&name);
             ports.archive.write(&name, packed).await?;
             noted = format!("{noted} {name}");
+            let links: Vec<String> = contents.iter().filter_map(|(_, line)| content::link(line)).collect();
+            audit::append_contents(ports, shard, &links).await?;
         }
         if fed {
             feed::note(&*ports.store, shard, &noted).await?;

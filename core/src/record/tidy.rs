@@ -87,6 +87,12 @@ pub async fn erasures(ports: &Ports, shard: &ShardId) -> Result<Vec<Erasure>, Fa
     Ok(read(ports, shard).await?.0.erasures)
 }
 
+/// What has come before this moment has left as it became too old, but for what was on hold. None: nothing has.
+pub async fn content_from(ports: &Ports, shard: &ShardId) -> Result<Option<Timestamp>, Fault> {
+    let hour = read(ports, shard).await?.0.content;
+    Ok(hour.map(|hour| Timestamp::from_micros(hour.saturating_mul(HOUR_MICROS))))
+}
+
 /// Goes on with what is to leave; answers how many objects were changed or removed.
 pub async fn tidy(ports: &Ports, shard: &ShardId, retention: &Retention) -> Result<usize, Fault> {
     let (before, version) = read(ports, shard).await?;

@@ -91,7 +91,8 @@ impl World {
         Self::made(CONFIG, change)
     }
 
-    fn made(config: &str, change: impl FnOnce(Ports) -> Ports) -> Self {
+    /// Both.
+    pub fn made(config: &str, change: impl FnOnce(Ports) -> Ports) -> Self {
         let (ports, handles) = ports();
         let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
         let policy = Policy::read("gatelet.yaml", config, &host).expect("the tests' policy is right");

@@ -4,16 +4,16 @@
 //! are asked through the admin API, so that any gateway can be compared.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
-use flate2::read::MultiGzDecoder;
 use gatelet_core::domain::Money;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::Admin;
+use super::archive::{each_line, shard_of};
 use super::show::table;
-use super::{Admin, fetch};
 use crate::cli::Remote;
 
 /// Whose sums are compared: what they are called in records and in reports, and in the paths of their accounts.
@@ -124,7 +124,7 @@ fn compare(remote: &Remote, admin: &Admin<'_>, span: &Span<'_>) -> Result<Compar
             admin.call(Method::GET, "/admin/v1/spend", None)?["shard"].as_str().unwrap_or("main").to_owned()
         }
     };
-    let (archive, all) = archived(remote, admin, span, &shard)?;
+    let (archive, all) = archived(remote, span, &shard)?;
     let mut differences = Vec::new();
     for (kind, plural) in KINDS {
         reported(admin, span, &shard, kind, &archive, &mut differences)?;
@@ -136,48 +136,26 @@ fn compare(remote: &Remote, admin: &Admin<'_>, span: &Span<'_>) -> Result<Compar
 }
 
 /// The records in the archive, each counted once.
-fn archived(remote: &Remote, admin: &Admin<'_>, span: &Span<'_>, shard: &str) -> Result<(Sums, Sum)> {
+fn archived(remote: &Remote, span: &Span<'_>, shard: &str) -> Result<(Sums, Sum)> {
     let (mut sums, mut all) = (Sums::new(), Sum::default());
     let mut seen: HashSet<String> = HashSet::new();
-    let mut after = String::new();
-    loop {
-        let page = admin.call(
-            Method::GET,
-            &format!("/admin/v1/archive?prefix=v1/date%3D&limit=1000{after}"),
-            None,
-        )?;
-        for name in page["names"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let mut parts = name.split('/');
-            let day = parts.nth(1).and_then(|part| part.strip_prefix("date=")).unwrap_or_default();
-            let ours = parts.nth(1).is_some_and(|file| file.split('-').next() == Some(shard));
-            if !ours || !span.has(day) {
-                continue;
+    let wants = |name: &str| {
+        let day = name.split('/').nth(1).and_then(|part| part.strip_prefix("date=")).unwrap_or_default();
+        shard_of(name) == shard && span.has(day)
+    };
+    each_line(remote, "v1/date=", &wants, &mut |_, line| {
+        let record: Value = serde_json::from_str(line).context("a line is no JSON")?;
+        if record["kind"] == "request" && seen.insert(record["id"].as_str().unwrap_or_default().to_owned()) {
+            let cost: Money = record["cost"].as_str().unwrap_or_default().parse()?;
+            for (kind, _) in KINDS {
+                let id = record[kind].as_str().unwrap_or_default().to_owned();
+                add(sums.entry((kind, id)).or_default(), cost);
             }
-            let packed = fetch(remote, admin.key, Method::GET, &format!("/admin/v1/archive/{name}"), None)?;
-            let mut text = String::new();
-            MultiGzDecoder::new(&*packed)
-                .read_to_string(&mut text)
-                .with_context(|| format!("{name} is not gzip"))?;
-            for line in text.lines() {
-                let record: Value =
-                    serde_json::from_str(line).with_context(|| format!("{name}: a line is no JSON"))?;
-                if record["kind"] == "request"
-                    && seen.insert(record["id"].as_str().unwrap_or_default().to_owned())
-                {
-                    let cost: Money = record["cost"].as_str().unwrap_or_default().parse()?;
-                    for (kind, _) in KINDS {
-                        let id = record[kind].as_str().unwrap_or_default().to_owned();
-                        add(sums.entry((kind, id)).or_default(), cost);
-                    }
-                    add(&mut all, cost);
-                }
-            }
+            add(&mut all, cost);
         }
-        match page["next"].as_str() {
-            Some(next) => after = format!("&after={}", next.replace('=', "%3D")),
-            None => return Ok((sums, all)),
-        }
-    }
+        Ok(())
+    })?;
+    Ok((sums, all))
 }
 
 fn add(sum: &mut Sum, cost: Money) {

@@ -15,12 +15,13 @@ use crate::domain::account::{Holder, Op};
 use crate::domain::{Actor, Principal, ShardId, Timestamp};
 use crate::pipeline::{Approach, approach};
 use crate::port::{Body, Entry, Fault, Transaction};
-use crate::record::audit;
+use crate::record::audit::{self, Of};
+use crate::record::tidy;
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
-/// `GET /admin/v1/audit?after=&limit=`: the lines of the chain after a number, in order, byte for byte as they were hashed.
-/// Lines before `oldest` are in the archive alone.
+/// `GET /admin/v1/audit?of=&after=&limit=`: the lines of a chain after a number, in order, byte for byte as they were hashed.
+/// Lines before `oldest` are in the archive alone; content that came before `content_from` has left it by its age.
 pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let shard = call.shard()?;
     let limit = call.page_size()?;
@@ -32,16 +33,29 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
             .filter(|after| *after < 1 << 48)
             .ok_or_else(|| invalid("after", "expected the number of an entry"))?,
     };
-    let audit::Chain { lines, first, oldest, head: (last, hash) } =
-        audit::read(&call.core.ports, &shard, after, limit).await?;
+    let of = match call.query("of") {
+        None => Of::default(),
+        Some(name) => Of::ALL
+            .into_iter()
+            .find(|of| of.name() == name)
+            .ok_or_else(|| invalid("of", "expected admin or content"))?,
+    };
+    let audit::Links { lines, first, oldest, head: (last, hash) } =
+        audit::read(&call.core.ports, &shard, of, after, limit).await?;
     let next = first + lines.len() as u64 - 1;
     let next = if next < last && !lines.is_empty() { next.to_string() } else { "null".to_owned() };
     let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum::<usize>() + 200);
     let _infallible = write!(
         text,
-        "{{\"head\":{{\"seq\":{last},\"hash\":\"{hash}\"}},\"oldest\":{oldest},\"next\":{next},\"entries\":[{}]}}",
+        "{{\"head\":{{\"seq\":{last},\"hash\":\"{hash}\"}},\"oldest\":{oldest},\"next\":{next},\"entries\":[{}]",
         lines.join(",")
     );
+    if of == Of::Content
+        && let Some(from) = tidy::content_from(&call.core.ports, &shard).await?
+    {
+        let _infallible = write!(text, ",\"content_from\":\"{from}\"");
+    }
+    text.push('}');
     let mut response = Response::new(Body::Full(Bytes::from(text)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)

@@ -430,7 +430,11 @@ impl Types {
             Answer::Spend => {
                 ok("spend", "What was spent, by whom and for what; CSV with `format=csv`.", report())
             }
-            Answer::Audit => ok("audit", "What admins did and were refused, in order.", trail()),
+            Answer::Audit => ok(
+                "audit",
+                "What admins did and were refused, or what content the archive has; in order.",
+                trail(),
+            ),
             Answer::ListRequests => ok(
                 "listRequests",
                 "Records of requests, the newest first; a line of JSON each with `format=ndjson`. A page may have none and still a `next`.",
@@ -524,6 +528,10 @@ fn operation(row: &Row, contract: Contract) -> Value {
             (Answer::Audit, "after") => (
                 json!({ "type": "integer", "minimum": 0, "maximum": (1_u64 << 48) - 1 }),
                 "The number of an entry.",
+            ),
+            (Answer::Audit, "of") => (
+                json!({ "enum": ["admin", "content"] }),
+                "Of what: what admins did and were refused (unless said), or prompts and answers that were kept, by their hashes.",
             ),
             (Answer::ListRequests, "from" | "to") => (
                 json!({ "type": "string" }),

@@ -76,7 +76,6 @@ pub(super) enum Answer {
 }
 
 const ONE: &[&str] = &["shard"];
-const LIST: &[&str] = &["shard", "after", "limit"];
 const KEYS: &[&str] = &[
     "shard",
     "after",
@@ -178,7 +177,14 @@ pub(super) static ROUTES: &[Row] = &[
     row(Method::PATCH, "prompts/{id}", PROMPT, Verb::Change, ORG, Answer::UpdatePrompt),
     row(Method::DELETE, "prompts/{id}", PROMPT, Verb::Delete, ORG, Answer::DeletePrompt),
     row(Method::GET, "spend", About::One(Resource::Spend), Verb::Read, SPEND, Answer::Spend),
-    row(Method::GET, "audit", About::One(Resource::Audit), Verb::Read, LIST, Answer::Audit),
+    row(
+        Method::GET,
+        "audit",
+        About::One(Resource::Audit),
+        Verb::Read,
+        &["shard", "of", "after", "limit"],
+        Answer::Audit,
+    ),
     row(Method::GET, "requests", RECORD, Verb::Read, REQUESTS, Answer::ListRequests),
     row(Method::GET, "requests/{id}", RECORD, Verb::Read, ONE, Answer::ShowRequest),
     row(Method::POST, "requests/{id}/scores", RECORD, Verb::Create, ONE, Answer::Score),

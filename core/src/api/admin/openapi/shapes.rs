@@ -91,6 +91,7 @@ pub(super) fn trail() -> Value {
         "oldest": { "type": "integer", "minimum": 1, "description": "Entries before it are in the archive alone." },
         "next": { "type": ["integer", "null"] },
         "entries": { "type": "array", "items": { "type": "object" } },
+        "content_from": { "type": "string", "format": "date-time", "description": "Content that came before has left the archive by its age." },
     } })
 }
 
