@@ -98,7 +98,7 @@ pub(super) async fn update(
     mut patch: Map<String, Value>,
 ) -> Result<Response<Body>, Refusal> {
     let place = Place::of(call)?;
-    let labels = labels(patch.shift_remove("labels"))?;
+    let labels = labels(patch.shift_remove("labels").filter(|labels| !labels.is_null()))?;
     let (ports, wanted) = (&call.core.ports, call.parts.headers.get(IF_MATCH));
     let wanted = wanted.and_then(|tag| tag.to_str().ok()).map(|tag| tag.trim().trim_matches('"').to_owned());
     for _ in 0..TRIES {
@@ -235,7 +235,7 @@ fn read(said: Map<String, Value>) -> Result<Prompt, Refusal> {
 /// Labels, each with the version that it is to name; none: it is to name nothing.
 fn labels(said: Option<Value>) -> Result<BTreeMap<String, Option<u64>>, Refusal> {
     let said = match said {
-        None | Some(Value::Null) => return Ok(BTreeMap::new()),
+        None => return Ok(BTreeMap::new()),
         Some(Value::Object(said)) if said.len() <= MOST_LABELS => said,
         Some(_) => {
             return Err(invalid("labels", format!("expected at most {MOST_LABELS} labels by their names")));
