@@ -14,7 +14,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng as Random;
+use futures_executor::block_on;
+use gatelet_core::cache::{Cache, Name, Naming, Vector};
 use gatelet_core::domain::{Money, ShardId, Timestamp};
+use gatelet_core::policy::CacheBounds;
+use gatelet_core::port::memory::ports;
 use gatelet_core::route::{Board, Candidate, Ended, Outcome, Place, Rng, Strategy, order};
 use serde_json::json;
 use world::{World, completion, openai, whole};
@@ -118,4 +123,36 @@ health: { faults: 1000 }
         more.as_secs_f64() * 1e6
     );
     assert!(cfg!(debug_assertions) || more <= Duration::from_millis(1), "{more:?}");
+}
+
+/// The nearest of as many vectors as one tenant may have, all of which have something in common, as texts have.
+#[test]
+#[ignore = "a measurement"]
+fn a_look_up_by_meaning() {
+    const VECTORS: usize = 50_000;
+    const NUMBERS: usize = 384;
+    let name = |of: usize| -> Name { Naming::default().with(&of.to_le_bytes()).finish() };
+    let mut random = Random::with_seed(7);
+    let mut vector = || {
+        let numbers: Vec<f32> =
+            (0..NUMBERS).map(|place| random.f32() - if place % 2 == 0 { 0.2 } else { 0.5 }).collect();
+        Vector::of(&numbers).unwrap()
+    };
+    let (ports, handles) = ports();
+    let cache = Arc::new(Cache::default());
+    let bounds = CacheBounds { vectors: 1 << 30, ..CacheBounds::default() };
+    let (space, until) = (name(VECTORS), ports.clock.now().after(Duration::from_hours(1)));
+    for nth in 0..VECTORS {
+        cache.remember(&ports, &bounds, space, &vector(), name(nth), until);
+    }
+    let (other, same) = (vector(), vector());
+    cache.remember(&ports, &bounds, space, &same, name(VECTORS + 1), until);
+    for (what, question) in [("nobody's", &other), ("somebody's", &same)] {
+        let mut found = None;
+        let took = best(1, || found = block_on(cache.nearest(&ports, &bounds, space, question, 0.95)));
+        println!("{what} nearest of {VECTORS} x {NUMBERS}: {:.2} ms", took.as_secs_f64() * 1e3);
+        assert_eq!(found.is_some(), what == "somebody's");
+        assert!(cfg!(debug_assertions) || took <= Duration::from_millis(5), "{took:?}");
+    }
+    drop(handles);
 }

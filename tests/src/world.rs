@@ -311,6 +311,13 @@ models:
       - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
     hedge: {{ after: 500ms, percent: 100 }}
     retries: 0
+  "resumed/*":
+    strategy: in-order
+    targets:
+      - {{ model: up-openai/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+      - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", per: 1M }} }}
+    resume: {{ prefill: true }}
+    retries: 0
   "marked/*":
     targets:
       - {{ model: up-anthropic/*, price: {{ input: "0.50", output: "4.00", cache_read: "0.05", cache_write_5m: "0.60", per: 1M }} }}

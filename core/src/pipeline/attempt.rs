@@ -25,7 +25,7 @@ use super::idiom::{self, opened};
 use super::knobs::{BAGGAGE, TRACEPARENT, TRACESTATE};
 use super::lane::{self, Lane, Prepared, prepare};
 use super::receive::{Received, collect};
-use super::relay::Call;
+use super::relay::{Call, How};
 use super::route::blame;
 use super::tally::finish;
 use super::task;
@@ -170,7 +170,9 @@ async fn run(
     match body {
         Body::Stream(upstream) if call.received.asked.stream && streams && !gathers => {
             let rewrites = call.guarding.as_ref().is_some_and(|guarding| guarding.rewrites());
-            let writing = if anew || rewrites {
+            let writing = if call.how == How::After {
+                Writing::Collect { restore }
+            } else if anew || rewrites || call.how == How::Resumably {
                 Writing::Translate {
                     restore,
                     encoder: encoder(call.received),
@@ -186,6 +188,7 @@ async fn run(
                 .stating(target)
                 .bounded(call.repeats)
                 .recorded(tape)
+                .resumable(call.how == How::Resumably)
                 .guarded(guard.map(|guard| guard.stream()));
             commit(core, call, target, upstream, Box::new(flow), loss).await
         }

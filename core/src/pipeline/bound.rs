@@ -126,6 +126,20 @@ pub(super) fn bound(
     })
 }
 
+/// The most that the input of a conversation is, and costs, at the dearest of these targets; and the most that a token of its output does.
+pub(super) fn input(received: &Received<'_>, targets: &[Arc<Target>]) -> (u64, Money, Rate) {
+    let measure = Measure::of(received.arrived.dialect, &received.fields);
+    let (text_tokens, media_tokens) = (measure.text_bytes, media_tokens(&measure));
+    let service = received.asked.service_tier.as_deref();
+    let bound = Bound { text_tokens, media_tokens, units: Units::default(), service };
+    let prices = targets.iter().filter_map(|target| target.price_of(Operation::Chat));
+    let (cost, rate) = prices.fold((Money::ZERO, Rate::ZERO), |(cost, rate), price| {
+        let price = price.at(received.arrived.started);
+        (cost.max(price.input_bound(&bound)), rate.max(price.output_bound(&bound)))
+    });
+    (text_tokens.saturating_add(media_tokens), cost, rate)
+}
+
 /// Refuses a list of further models, from which gateways behind the same dialect may choose.
 fn one_model(received: &Received<'_>) -> Result<(), Refusal> {
     match received.fields.present("models") {

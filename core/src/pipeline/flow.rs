@@ -4,15 +4,16 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use gatelet_wire::dialect::EncoderOptions;
-use gatelet_wire::event::Delta;
+use gatelet_wire::event::{Delta, PartKind};
 use gatelet_wire::frame::Framer;
 use gatelet_wire::restore::RestoreStream;
 use gatelet_wire::tape::Tape;
 use gatelet_wire::{
-    Decoder, Encoder, ErrorKind, Event, Loss, Malformed, PublicError, Restore, UpstreamError,
+    Decoder, Encoder, ErrorKind, Event, Loss, Malformed, PublicError, Restore, UpstreamError, Usage,
 };
 
 use super::receive::Received;
+use super::spoken::Spoken;
 use super::tally::Tally;
 use crate::guard::{GuardStream, Note};
 use crate::policy::{Provider, Target};
@@ -39,6 +40,8 @@ pub(super) struct Flow {
     /// What the caller reads is recorded here.
     tape: Option<Box<Tape>>,
     guard: Option<Box<GuardStream>>,
+    /// What was said, where another attempt may go on from it.
+    spoken: Option<Box<Spoken>>,
     pub(super) seen: Seen,
 }
 
@@ -97,12 +100,15 @@ enum Writer {
         loss: Loss,
         unsaid: Unsaid,
     },
+    /// Nobody reads it as it is: what it means, for another stream to go on with.
+    Collect { restore: Box<RestoreStream>, events: Vec<Event> },
 }
 
 /// How a stream is to be written.
 pub(super) enum Writing {
     Verbatim { hide_usage: bool, list: bool },
     Translate { restore: Restore, encoder: Box<dyn Encoder>, unsaid: Unsaid },
+    Collect { restore: Restore },
 }
 
 /// What is told of an answer whose upstream does not say it, as some dialects do not.
@@ -140,6 +146,9 @@ impl Flow {
                 loss: Loss::default(),
                 unsaid,
             },
+            Writing::Collect { restore } => {
+                Writer::Collect { restore: Box::new(restore.stream()), events: Vec::new() }
+            }
         };
         Self {
             framer: dialect.conventions().framing.framer(),
@@ -153,8 +162,60 @@ impl Flow {
             repeats: None,
             tape: None,
             guard: None,
+            spoken: None,
             seen: Seen::default(),
         }
+    }
+
+    /// Another attempt may go on with it.
+    #[must_use]
+    pub(super) fn resumable(self, may: bool) -> Self {
+        Self { spoken: may.then(Box::default), ..self }
+    }
+
+    /// What was said, where another attempt may go on from that.
+    pub(super) fn unfinished(&self) -> Option<&str> {
+        let passes = |error: &UpstreamError| {
+            let temporary = matches!(
+                error.kind,
+                ErrorKind::RateLimit | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Api
+            );
+            temporary && error.code.as_deref() != Some(REPEATS)
+        };
+        let again = !self.seen.end && self.seen.error.as_ref().is_none_or(passes);
+        let writes = matches!(self.writer, Writer::Translate { .. }) && self.guard.is_none();
+        self.spoken.as_ref().filter(|_| again && writes)?.text()
+    }
+
+    /// Another attempt goes on; those before it have used so much.
+    pub(super) fn goes_on(&mut self, used: Usage) {
+        self.tape = None;
+        if let Some(spoken) = &mut self.spoken {
+            spoken.goes_on(used);
+        }
+    }
+
+    /// Whether what it says begins with a text.
+    pub(super) fn begins_with_text(&self) -> bool {
+        let Writer::Collect { events, .. } = &self.writer else { return false };
+        let first = events.iter().find_map(|event| match event {
+            Event::PartStart { choice, part, kind, .. } => Some((choice, part, kind)),
+            _ => None,
+        });
+        matches!(first, Some((0, 0, PartKind::Text)))
+    }
+
+    /// Writes what another attempt, which goes on with this one, has said since it was asked last.
+    pub(super) fn follow(&mut self, other: &mut Self, tally: &mut Tally) -> Bytes {
+        let Writer::Collect { events, .. } = &mut other.writer else { return Bytes::new() };
+        if let Some(spoken) = &mut self.spoken {
+            spoken.follow(events);
+        }
+        let mut out = Vec::new();
+        self.writer.translate(events, None, Taps::of(&mut self.tape, tally), &mut out);
+        self.seen.end = other.seen.end;
+        self.seen.error = other.seen.error.take();
+        out.into()
     }
 
     /// What the caller reads is recorded.
@@ -216,6 +277,7 @@ impl Flow {
             repeats: None,
             tape: None,
             guard: None,
+            spoken: None,
             seen: Seen::default(),
         }
     }
@@ -244,6 +306,9 @@ impl Flow {
             self.events.clear();
             decoder.push(&frame, &mut self.events)?;
             self.seen.note(&self.events, tally);
+            if let Some(spoken) = &mut self.spoken {
+                spoken.see(&self.events);
+            }
             if let Some(repeats) = &mut self.repeats {
                 repeats.see(&self.events);
                 if repeats.exceeded && self.seen.error.is_none() {
@@ -273,6 +338,7 @@ impl Flow {
                         &mut out,
                     );
                 }
+                Writer::Collect { .. } => self.writer.collect(&mut self.events),
             }
             if let Some(guard) = &mut self.guard {
                 watch(guard, &mut self.events)?;
@@ -338,7 +404,7 @@ impl Flow {
             match &mut self.writer {
                 Writer::HideUsage => out.extend_from_slice(frame.raw),
                 Writer::List(begun) => element(begun, frame.data, &mut out),
-                Writer::Verbatim | Writer::Translate { .. } => {}
+                Writer::Verbatim | Writer::Translate { .. } | Writer::Collect { .. } => {}
             }
         }
         if !over {
@@ -351,6 +417,7 @@ impl Flow {
             out.extend_from_slice(if begun { b"]" } else { b"[]" });
         }
         self.writer.record(&self.events, Taps::of(&mut self.tape, tally));
+        self.writer.collect(&mut self.events);
         let (guard, taps) = (self.guard.as_deref_mut(), Taps::of(&mut self.tape, tally));
         self.writer.translate(&mut self.events, guard, taps, &mut out);
         if let Some(guard) = &mut self.guard {
@@ -372,6 +439,7 @@ impl Flow {
                 self.caller.dialect().encoder(EncoderOptions::default()).error(error, &mut out);
             }
             Writer::Translate { encoder, .. } => encoder.error(error, &mut out),
+            Writer::Collect { .. } => {}
         }
         out.into()
     }
@@ -379,7 +447,7 @@ impl Flow {
     /// What the translation could not carry so far.
     pub(super) fn loss(&self) -> Option<&Loss> {
         match &self.writer {
-            Writer::Verbatim | Writer::HideUsage | Writer::List(_) => None,
+            Writer::Verbatim | Writer::HideUsage | Writer::List(_) | Writer::Collect { .. } => None,
             Writer::Translate { loss, .. } => Some(loss),
         }
     }
@@ -389,7 +457,7 @@ impl Flow {
         match self.writer {
             _ if self.repeats.as_ref().is_some_and(|repeats| repeats.exceeded) => false,
             Writer::Verbatim | Writer::HideUsage => true,
-            Writer::List(_) | Writer::Translate { .. } => false,
+            Writer::List(_) | Writer::Translate { .. } | Writer::Collect { .. } => false,
         }
     }
 }
@@ -408,11 +476,14 @@ fn watch(guard: &mut GuardStream, events: &mut Vec<Event>) -> Result<(), Malform
     Ok(())
 }
 
+/// The code of an answer that goes round in circles.
+const REPEATS: &str = "model_repeats";
+
 fn repeating(most: u32) -> UpstreamError {
     UpstreamError {
         kind: ErrorKind::Api,
         status: 502,
-        code: Some("model_repeats".to_owned()),
+        code: Some(REPEATS.to_owned()),
         message: format!("The model said one and the same piece of text more than {most} times in a row."),
         param: None,
         context_window: false,
@@ -460,7 +531,15 @@ impl Writer {
                     taps.push(event);
                 }
             }
-            Self::Translate { .. } => {}
+            Self::Translate { .. } | Self::Collect { .. } => {}
+        }
+    }
+
+    /// Puts events away that another stream goes on with.
+    fn collect(&mut self, events: &mut Vec<Event>) {
+        let Self::Collect { restore, events: collected } = self else { return };
+        for event in events.drain(..) {
+            restore.push(event, collected);
         }
     }
 

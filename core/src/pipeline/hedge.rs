@@ -23,12 +23,12 @@ use crate::route::Standing;
 use crate::shared::Core;
 
 /// What a second call of a request asks the ledger for: as much again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Spare {
-    accounts: Vec<AccountId>,
-    reserve: Reserve,
+    pub(super) accounts: Vec<AccountId>,
+    pub(super) reserve: Reserve,
     /// A cap has to be sent, because a limit asks for one and the caller named none.
-    capped: bool,
+    pub(super) capped: bool,
 }
 
 impl Spare {
@@ -41,7 +41,9 @@ impl Spare {
         limited: bool,
     ) -> Option<Box<Self>> {
         let asks = received.arrived.operation == Operation::Chat && received.arrived.native.is_none();
-        model.extras.hedge.filter(|_| asks)?;
+        if !asks || (model.extras.hedge.is_none() && model.extras.resume.is_none()) {
+            return None;
+        }
         let hold = HoldId::new(format!("{}/hedge", received.arrived.id));
         Some(Box::new(Self {
             accounts: accounts.to_vec(),
@@ -122,7 +124,7 @@ pub(super) async fn race(
     let mut late = None;
     let rival = Some(call.books.rival(spare.reserve.hold.clone()));
     let (received, timeouts, deadline) = (call.received, call.timeouts, call.deadline);
-    let (repeats, marks) = (call.repeats, call.marks);
+    let (repeats, marks, how) = (call.repeats, call.marks, call.how);
     let mut pair = Pair { core, own: &mut *call.books, rival };
     let beside = pair.rival.as_deref_mut();
     let mut one = Call {
@@ -137,6 +139,7 @@ pub(super) async fn race(
         guarding: None,
         why: call.why,
         keeping: call.keeping.take(),
+        how,
     };
     // Whose answer it is: the second's, where it says true.
     let ended = {
@@ -157,6 +160,7 @@ pub(super) async fn race(
                     guarding: None,
                     why: Some("hedge"),
                     keeping: None,
+                    how,
                 };
                 let ended = {
                     let other = pin!(held(core, &mut two, &target, *spare, shard, began));

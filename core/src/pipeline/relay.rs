@@ -13,6 +13,7 @@ use super::attempt::{Answer, Failed, Next, attempt};
 use super::books::Marks;
 use super::books::{Books, Ending};
 use super::cache::{self, Keeping, Looked};
+use super::continuation::Continuation;
 use super::fetch::Fetched;
 use super::guard::{Beside, Guarded, Guarding};
 use super::headers::Head;
@@ -47,6 +48,18 @@ pub(super) struct Call<'a> {
     pub(super) why: Option<&'static str>,
     /// Where the answer is to be kept.
     pub(super) keeping: Option<Box<Keeping>>,
+    pub(super) how: How,
+}
+
+/// How a stream is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// As it comes, where caller and target speak one language.
+    Plainly,
+    /// So that another attempt may go on with it.
+    Resumably,
+    /// By the stream that it goes on with.
+    After,
 }
 
 pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Response<Body>, Refusal> {
@@ -77,6 +90,7 @@ pub(super) async fn relay(core: &Arc<Core>, guarded: Guarded<'_>) -> Result<Resp
 
 /// One target after another, as planned, until one has an answer. `cached`: its answers are kept for others, though not this
 /// one.
+#[expect(clippy::too_many_lines, reason = "all turns of one request, which are best read as one")]
 pub(super) async fn attempts(
     core: &Arc<Core>,
     guarded: Guarded<'_>,
@@ -85,7 +99,17 @@ pub(super) async fn attempts(
 ) -> Result<Response<Body>, Refusal> {
     let Guarded { admitted, guarding, mut beside } = guarded;
     let Admitted {
-        received, caller, model, mut plan, mut books, output_cap, headroom, marks, mut spare, ..
+        received,
+        caller,
+        model,
+        mut plan,
+        mut books,
+        output_cap,
+        headroom,
+        marks,
+        mut spare,
+        guards,
+        ..
     } = admitted;
     // What guards judge is judged once.
     spare = spare.filter(|_| guarding.is_none() && beside.is_none());
@@ -93,6 +117,10 @@ pub(super) async fn attempts(
     let total = model.timeouts.total.min(core.settings.deadline);
     let total = received.arrived.knobs.timeout.map_or(total, |asked| asked.min(total));
     let deadline = received.arrived.started.after(total);
+    // What guards read on is one answer.
+    let lasting = spare.as_deref().filter(|_| guards.is_empty());
+    let shard = &caller.key.shard;
+    let continuation = Continuation::of(&model, &received, &plan, lasting, shard, deadline);
     let mut call = Call {
         received: &received,
         books: &mut books,
@@ -105,6 +133,7 @@ pub(super) async fn attempts(
         guarding,
         why: None,
         keeping,
+        how: if continuation.is_some() { How::Resumably } else { How::Plainly },
     };
     let mut last = None;
     let mut tried = Vec::new();
@@ -151,6 +180,7 @@ pub(super) async fn attempts(
                 if cached {
                     headers::missed(&mut head);
                 }
+                let continuation = continuation.map(|continuation| continuation.capped(call.output_cap));
                 let ends = model.timeouts.attempt.map(|attempt| began.after(attempt));
                 return Ok(respond(
                     core,
@@ -162,6 +192,7 @@ pub(super) async fn attempts(
                     head,
                     target.name(),
                     keeping,
+                    continuation,
                 )
                 .await);
             }
@@ -307,6 +338,7 @@ async fn respond(
     mut head: Head,
     target: &Arc<str>,
     keeping: Option<Box<Keeping>>,
+    continuation: Option<Box<Continuation>>,
 ) -> Response<Body> {
     let (content_type, body) = match answer {
         Answer::Whole { body, loss } => {
@@ -335,6 +367,7 @@ async fn respond(
                 idle: timeouts.idle,
                 deadline,
                 keeping,
+                continuation,
             };
             headers::times(&mut head, core, &received, &books);
             let media = media.unwrap_or_else(|| self::media(&received));
@@ -354,7 +387,7 @@ pub(super) fn media(received: &Received<'_>) -> HeaderValue {
 }
 
 /// Whether a target is one of the model's own: what another gives in its place is not kept as the model's.
-fn own(model: &Model, target: &Target) -> bool {
+pub(super) fn own(model: &Model, target: &Target) -> bool {
     model.targets.iter().any(|own| own.name() == target.name())
 }
 

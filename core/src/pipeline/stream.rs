@@ -7,11 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt};
+use gatelet_wire::Malformed;
 
 use super::books::{Books, Closing, Ending};
 use super::cache::Keeping;
+use super::continuation::{Broken as BrokenOff, Continuation, Continued};
 use super::flow::{Flow, Waiting};
-use crate::domain::{RequestId, Timestamp};
+use super::route::blame;
+use crate::domain::{HoldId, RequestId, Timestamp};
 use crate::port::{Broken, ByteStream};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::shared::Core;
@@ -35,12 +38,18 @@ pub(super) struct Relay {
     deadline: Timestamp,
     /// Where the answer is to be kept.
     keeping: Option<Box<Keeping>>,
+    /// Who may go on where it breaks off.
+    continuation: Option<Box<Continuation>>,
+    /// Reads the attempt that goes on with an earlier one, which `flow` has begun to write.
+    reader: Option<Box<Flow>>,
     last: Timestamp,
     timer: BoxFuture<'static, ()>,
 }
 
 enum State {
     Flowing,
+    /// It broke off, for this reason, and another attempt is to go on.
+    Resuming(BoxFuture<'static, Continued>, Refusal),
     /// The books are being closed; then these bytes leave.
     Closing(Closing, Bytes),
     /// The books are being closed; then the body breaks off: its bytes are of a kind in which no error can be said.
@@ -64,11 +73,13 @@ pub(super) struct Committed {
     pub(super) idle: Duration,
     pub(super) deadline: Timestamp,
     pub(super) keeping: Option<Box<Keeping>>,
+    pub(super) continuation: Option<Box<Continuation>>,
 }
 
 impl Relay {
     pub(super) fn new(core: Arc<Core>, id: RequestId, books: Box<Books>, committed: Committed) -> Self {
-        let Committed { upstream, flow, waiting, target, status, idle, deadline, keeping } = committed;
+        let Committed { upstream, flow, waiting, target, status, idle, deadline, keeping, continuation } =
+            committed;
         let last = core.ports.clock.now();
         let timer = sleep(&core, idle.min(deadline.since(last)));
         Self {
@@ -84,9 +95,63 @@ impl Relay {
             idle,
             deadline,
             keeping,
+            continuation,
+            reader: None,
             last,
             timer,
         }
+    }
+
+    /// What the caller reads for a chunk of the upstream.
+    fn read(&mut self, chunk: Bytes) -> Result<Bytes, Malformed> {
+        let tally = &mut self.books.tally;
+        let Some(reader) = &mut self.reader else { return self.flow.push(chunk, tally) };
+        reader.push(chunk, tally)?;
+        Ok(self.flow.follow(reader, tally))
+    }
+
+    /// The same for the upstream's end.
+    fn read_end(&mut self) -> Result<Bytes, Malformed> {
+        let tally = &mut self.books.tally;
+        let Some(reader) = &mut self.reader else { return self.flow.finish(tally) };
+        reader.finish(tally)?;
+        Ok(self.flow.follow(reader, tally))
+    }
+
+    /// Whether another attempt goes on where this one broke off.
+    fn resume(&mut self, refusal: Refusal) -> Result<(), Refusal> {
+        let now = self.core.ports.clock.now();
+        let Some(text) = self.flow.unfinished().map(str::to_owned) else { return Err(refusal) };
+        let Some(mut continuation) = self.continuation.take() else { return Err(refusal) };
+        let Some(hold) = continuation.next(now) else { return Err(refusal) };
+        self.upstream = None;
+        self.reader = None;
+        self.keeping = None;
+        let used = self.books.broke(refusal.code(), blame(&refusal, now), hold, now);
+        self.flow.goes_on(used);
+        // Nothing is in these: those of the request are with whoever goes on, until that is decided.
+        let nobodys = self.books.rival(HoldId::from(&self.id));
+        let books = std::mem::replace(&mut self.books, nobodys);
+        let broken = BrokenOff { text, target: self.target.clone(), used };
+        let work = continuation.go_on(self.core.clone(), books, broken);
+        self.state = State::Resuming(Box::pin(work), refusal);
+        Ok(())
+    }
+
+    /// It was decided whether another attempt goes on.
+    fn resumed(&mut self, continued: Continued, refusal: &Refusal) {
+        let Continued { books, continuation, by } = continued;
+        self.books = books;
+        let Some((upstream, mut reader, target)) = by else { return self.close_with_error(refusal) };
+        self.continuation = Some(continuation);
+        let said = self.flow.follow(&mut reader, &mut self.books.tally);
+        if !said.is_empty() {
+            self.waiting.push_back(said);
+        }
+        (self.upstream, self.reader, self.target) = (Some(upstream), Some(reader), target);
+        self.last = self.core.ports.clock.now();
+        self.timer = sleep(&self.core, self.idle.min(self.deadline.since(self.last)));
+        self.state = State::Flowing;
     }
 
     /// The next bytes for the caller while the upstream still speaks; none when it is done, one way or the other.
@@ -106,7 +171,7 @@ impl Relay {
                     if self.last >= self.deadline {
                         return self.fail(UpstreamFailure::TimedOut);
                     }
-                    match self.flow.push(chunk, &mut self.books.tally) {
+                    match self.read(chunk) {
                         Ok(bytes) if bytes.is_empty() => {}
                         Ok(bytes) => self.waiting.push_back(bytes),
                         Err(_) => return self.fail(UpstreamFailure::Malformed),
@@ -115,7 +180,7 @@ impl Relay {
                 Poll::Ready(Some(Err(_))) => return self.fail(UpstreamFailure::Broken),
                 Poll::Ready(None) => {
                     self.upstream = None;
-                    match self.flow.finish(&mut self.books.tally) {
+                    match self.read_end() {
                         Ok(bytes) if bytes.is_empty() => {}
                         Ok(bytes) => self.waiting.push_back(bytes),
                         Err(_) => return self.fail(UpstreamFailure::Broken),
@@ -148,7 +213,9 @@ impl Relay {
     fn fail(&mut self, failure: UpstreamFailure) -> Poll<Option<Bytes>> {
         self.upstream = None;
         let refusal = Refusal::UpstreamFailed { target: self.target.to_string(), failure };
-        self.close_with_error(&refusal);
+        if let Err(refusal) = self.resume(refusal) {
+            self.close_with_error(&refusal);
+        }
         Poll::Ready(None)
     }
 
@@ -180,7 +247,10 @@ impl Relay {
                 retry_after: None,
             };
             if !self.flow.passes_errors() {
-                return self.close_with_error(&refusal);
+                if let Err(refusal) = self.resume(refusal) {
+                    self.close_with_error(&refusal);
+                }
+                return;
             }
             let status = refusal.public(&self.id).status;
             let last = concat(&mut self.waiting);
@@ -220,6 +290,12 @@ impl Stream for Relay {
                     None if matches!(this.state, State::Flowing) => this.close(),
                     None => {}
                 },
+                State::Resuming(work, _) => {
+                    let continued = ready!(work.poll_unpin(context));
+                    if let State::Resuming(_, refusal) = std::mem::replace(&mut this.state, State::Ended) {
+                        this.resumed(continued, &refusal);
+                    }
+                }
                 State::Closing(closing, last) => {
                     // A ledger that cannot be reached after all tries: the caller still gets its answer.
                     let _ = ready!(closing.poll_unpin(context));

@@ -12,7 +12,7 @@ use super::model::{Fallbacks, Model, ModelName, Rule, Target, Timeouts, Wildcard
 use super::read::{At, Reader, Spot};
 use super::resolve::{known, target};
 use super::{Host, Policy, Problems, Provider, Retries, check, node, residency, rings};
-use crate::registry::{Catalogue, near_names};
+use crate::registry::{Capability, Catalogue, near_names};
 use crate::route::{Place, Strategy};
 
 impl Policy {
@@ -155,7 +155,15 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
         let mut target = |entry| one_target(reader, providers, entry);
         let targets: Vec<Arc<Target>> = entry.targets.into_iter().filter_map(&mut target).collect();
         let dialects = targets.iter().map(|target| target.provider.dialect);
-        useful(reader, spot, &extras, dialects, &fallbacks);
+        useful(reader, spot.clone(), &extras, dialects, &fallbacks);
+        let begins = |target: &Arc<Target>| target.has(Capability::Prefill);
+        if let (Some(resume), Some(spot)) = (extras.resume, spot)
+            && !resume.prefill
+            && !targets.iter().any(begins)
+        {
+            let known = "expected a target that is known to take the beginning of its answer, or `prefill: true`, in `resume`";
+            reader.note(&spot, known);
+        }
         let model = Model {
             name: entry.name.clone(),
             targets,

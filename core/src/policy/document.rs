@@ -389,7 +389,7 @@ pub(super) fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<(HeaderName, 
     headers
 }
 
-const MODEL: [&str; 15] = [
+const MODEL: [&str; 16] = [
     "targets",
     "strategy",
     "fallbacks",
@@ -404,6 +404,7 @@ const MODEL: [&str; 15] = [
     "copies",
     "affinity",
     "hedge",
+    "resume",
     "cache_marks",
 ];
 

@@ -16,6 +16,8 @@ pub struct Extras {
     pub affinity: Vec<Affinity>,
     /// When a second target is asked beside one that says nothing.
     pub hedge: Option<Hedge>,
+    /// How a stream goes on that breaks off after its first content.
+    pub resume: Option<Resume>,
     /// Prompts of so many tokens at the least are marked for their providers' caches; none: no prompt is.
     pub marks: Option<u64>,
 }
@@ -26,6 +28,15 @@ pub struct Hedge {
     pub after: Duration,
     /// For so many of a thousand requests at the most.
     pub mille: u16,
+}
+
+/// A stream that breaks off is gone on with by a target that takes the beginning of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Further attempts of one request at the most.
+    pub times: u32,
+    /// All targets of the model do, whatever is known of them.
+    pub prefill: bool,
 }
 
 /// What draws requests to one of several targets that are equally good.
@@ -63,11 +74,12 @@ const COPY: [&str; 3] = ["to", "percent", "billed"];
 /// Tokens that most models' caches begin with.
 const LEAST: u64 = 1_024;
 const HEDGE: [&str; 2] = ["after", "percent"];
+const RESUME: [&str; 2] = ["times", "prefill"];
 
 /// Every key below those of a model, for the test that the reference explains it.
 #[cfg(test)]
 pub(super) fn known_keys() -> Vec<&'static str> {
-    COPY.into_iter().chain(HEDGE).chain(["hedge", "cache_marks"]).collect()
+    COPY.into_iter().chain(HEDGE).chain(RESUME).chain(["hedge", "resume", "cache_marks"]).collect()
 }
 
 /// What a model has of it, and the names of other models in it, which need not be known.
@@ -87,6 +99,7 @@ pub(super) fn extras(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Extras, V
     });
     let affinity = affinity.collect();
     let hedge = fields.get("hedge").and_then(|at| hedge(reader, at));
+    let resume = fields.get("resume").and_then(|at| resume(reader, at));
     let marks = fields.get("cache_marks").and_then(|at| {
         let read = |text: &str| match text {
             "true" => Some(Some(LEAST)),
@@ -95,7 +108,8 @@ pub(super) fn extras(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Extras, V
         };
         reader.parsed(at, "true, false, or a whole number of tokens", read).flatten()
     });
-    (Extras { copies: copies.into_iter().map(|(copy, _)| copy).collect(), affinity, hedge, marks }, names)
+    let copies = copies.into_iter().map(|(copy, _)| copy).collect();
+    (Extras { copies, affinity, hedge, resume, marks }, names)
 }
 
 /// A time, or keys and values.
@@ -114,6 +128,21 @@ fn hedge(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Hedge> {
     };
     let after = reader.parsed(after, TIME, time)?;
     Some(Hedge { after, mille: mille(reader, &fields, "percent").unwrap_or(USUAL) })
+}
+
+/// A number, or keys and values.
+fn resume(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Resume> {
+    const TIMES: &str = "a whole number from 1 to 5";
+    let times = |text: &str| text.parse::<u32>().ok().filter(|times| (1..=5).contains(times));
+    if at.is_scalar() {
+        return reader.parsed(at, TIMES, times).map(|times| Resume { times, prefill: false });
+    }
+    let fields = reader.fields(at, &RESUME, &[])?;
+    let said = fields.get("times");
+    let times = said.and_then(|at| reader.parsed(at, TIMES, times)).unwrap_or(1);
+    let prefill = fields.get("prefill");
+    let prefill = prefill.and_then(|at| reader.parsed(at, "true or false", |text| text.parse().ok()));
+    Some(Resume { times, prefill: prefill.unwrap_or_default() })
 }
 
 fn copy(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(CopyTo, Spot)> {

@@ -40,7 +40,7 @@ pub use alert::{Channel, Event, Mailer, Way};
 pub use cache::{CacheBounds, Caching, Control, Share};
 pub use check::{Check, Probe};
 pub use content::{Contents, Mode};
-pub use extras::{Affinity, CopyTo, Extras, Hedge};
+pub use extras::{Affinity, CopyTo, Extras, Hedge, Resume};
 pub use fetch::Fetch;
 pub use guard::{Guards, Whom};
 pub use metrics::Metrics;

@@ -191,7 +191,7 @@ pub struct Attempt {
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub billed: Option<&'static str>,
     /// Why this target had its turn, unless it was the first: `again` (it had failed before), `next` (of the same model),
-    /// `fallback` (of another), or `hedge` (the one before had said nothing yet).
+    /// `fallback` (of another), `hedge` (the one before had said nothing yet), or `resume` (it goes on where the one before broke off).
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub why: Option<&'static str>,
     /// Whose fault it is that it failed: `caller`, `gateway` or `provider`.

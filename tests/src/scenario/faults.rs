@@ -407,7 +407,7 @@ fn vendor_error(dialect: Dialect, kind: &str, message: &str) -> Value {
 }
 
 /// The text of an answer, whole or streamed.
-fn text(caller: Dialect, answer: &Whole) -> Result<String> {
+pub(super) fn text(caller: Dialect, answer: &Whole) -> Result<String> {
     if let Ok(body) = answer.json() {
         let (openai, anthropic) = (&body["choices"][0]["message"]["content"], &body["content"][0]["text"]);
         let content = if caller == Dialect::OpenAi { openai } else { anthropic };

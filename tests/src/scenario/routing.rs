@@ -9,10 +9,11 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::faults::text;
 use super::records::recorded;
 use crate::check_eq;
 use crate::host::Key;
-use crate::upstream::{Dialect, Gate, Play, Reply, Usage};
+use crate::upstream::{Dialect, Ending, Gate, Play, Reply, Usage};
 use crate::world::{World, cost, nanos, question};
 
 scenarios![
@@ -23,6 +24,7 @@ scenarios![
     a_target_that_a_check_finds_broken_is_not_asked,
     a_silent_target_is_outrun_by_the_next_and_told_to_stop,
     a_long_prompt_is_marked_for_its_providers_cache,
+    a_stream_that_breaks_off_is_gone_on_with_by_the_next_target,
 ];
 
 async fn a_copy_reaches_its_target_and_its_caller_neither_waits_nor_pays(world: Arc<World>) -> Result<()> {
@@ -246,6 +248,47 @@ async fn a_long_prompt_is_marked_for_its_providers_cache(world: Arc<World>) -> R
         check_eq!(find("attempt")?["lane"], json!(lane));
         let used = &find("request")?["usage"];
         check_eq!((&used["cache_read"], &used["cache_write_5m"]), (&json!(2_000), &json!(100)), "{used}");
+    }
+    Ok(())
+}
+
+async fn a_stream_that_breaks_off_is_gone_on_with_by_the_next_target(world: Arc<World>) -> Result<()> {
+    for caller in [Dialect::OpenAi, Dialect::Anthropic] {
+        let key = world.host.key(json!({ "limits": { "budget": ["1 USD / day"] } })).await?;
+        let name = format!("resumed-{caller:?}").to_lowercase();
+        let breaks = Reply::text(["Once ", "never"]).usage(10, 2).ending_after(1, Ending::Cut);
+        world.upstream.script_of(Dialect::OpenAi, &name, [breaks.into()]);
+        let goes_on = Reply::text(["upon ", "a time."]).usage(12, 5);
+        world.upstream.script_of(Dialect::Anthropic, &name, [goes_on.into()]);
+        let mut body = question(caller, &format!("resumed/{name}"));
+        body["stream"] = json!(true);
+        let answer = world.ask(caller, &key, &body).whole().await?;
+        let all = answer.text();
+        check_eq!(answer.status, 200, "{all}");
+        check_eq!(text(caller, &answer)?, "Once upon a time.", "{all}");
+        let (begin, end) = match caller {
+            Dialect::OpenAi => ("\"role\":\"assistant\"", "[DONE]"),
+            Dialect::Anthropic => ("event: message_start", "event: message_stop"),
+        };
+        check_eq!((all.matches(begin).count(), all.matches(end).count()), (1, 1), "{all}");
+        ensure!(!all.contains("\"error\""), "{all}");
+        let asked = world.upstream.received(&name);
+        check_eq!(asked.len(), 2);
+        let turns = asked[1].json()?["messages"].clone();
+        let last = turns.as_array().and_then(|turns| turns.last()).context("no turns")?;
+        check_eq!(last["role"], json!("assistant"));
+        ensure!(last["content"].to_string().contains("Once\""), "{last}");
+        let id = answer.header("x-gatelet-request-id").context("no request id")?;
+        let records = recorded(&world, id, 3).await?;
+        let attempts: Vec<&Value> = records.iter().filter(|line| line["kind"] == "attempt").collect();
+        let why: Vec<&str> = attempts.iter().filter_map(|attempt| attempt["why"].as_str()).collect();
+        check_eq!(why, ["resume"], "{records:?}");
+        let request = records.iter().find(|line| line["kind"] == "request").context("no record")?;
+        check_eq!(request["outcome"], json!("done"), "{request}");
+        // What the first had said nobody had counted; both are charged, and nothing stays held.
+        let spent = world.closed_books(&key).await?.spent;
+        check_eq!(spent, nanos(request["cost"].as_str().context("no cost")?)?);
+        ensure!(spent > cost(12, 5), "{request}");
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use super::{Books, Charge, State};
+use gatelet_wire::Usage;
+
+use super::{Books, Charge, State, fault_of};
 use crate::domain::account::Settle;
 use crate::domain::{HoldId, Money, Timestamp};
-use crate::route::Ended;
+use crate::route::{Blame, Ended};
 
 /// What earlier attempts of a request are charged.
 #[derive(Debug, Default)]
@@ -107,10 +109,29 @@ impl Books {
         (own.upstream_ms, own.overhead_ms) = (other.upstream_ms, other.overhead_ms);
     }
 
+    /// The attempt broke off when its caller had read some of it, and another one goes on from there, held by `hold`: what it used
+    /// is charged with the rest. Answers what all attempts so far have used.
+    pub(in crate::pipeline) fn broke(
+        &mut self,
+        outcome: &'static str,
+        blame: Blame,
+        hold: HoldId,
+        now: Timestamp,
+    ) -> Usage {
+        self.saw(Ended::Failed(blame), now);
+        let charge = self.put_aside(outcome, now);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.fault = Some(fault_of(blame));
+        }
+        let aside = self.aside.get_or_insert_default();
+        aside.settles.push(charge.settle(std::mem::replace(&mut self.hold, hold)));
+        aside.charge.usage
+    }
+
     /// The attempt that is under way will not be the one that answers: it is charged as if its caller had left.
-    fn put_aside(&mut self, outcome: &'static str, now: Timestamp) {
+    fn put_aside(&mut self, outcome: &'static str, now: Timestamp) -> Charge {
         if !self.sent {
-            return;
+            return Charge::default();
         }
         let charge = self.charge();
         self.end_attempt(outcome, now);
@@ -121,5 +142,6 @@ impl Books {
         self.sent = false;
         self.tally = super::Tally::default();
         self.aside.get_or_insert_default().charge.add(&charge);
+        charge
     }
 }

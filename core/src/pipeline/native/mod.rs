@@ -145,6 +145,7 @@ pub(super) async fn relay(core: &Arc<Core>, admitted: Admitted<'_>) -> Result<Re
                 idle: model.timeouts.idle,
                 deadline,
                 keeping: None,
+                continuation: None,
             };
             Body::Stream(Box::pin(Relay::new(core.clone(), received.arrived.id.clone(), books, committed)))
         }
