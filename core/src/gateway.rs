@@ -47,9 +47,20 @@ impl Gateway {
         signed(answer.unwrap_or_else(refused), &id, words)
     }
 
-    /// What is to be done from time to time: archives records. Hosts call it every second, or by their schedule.
+    /// What is to be done from time to time: [`archive`](Self::archive), then [`tell`](Self::tell). Hosts do it every second, or
+    /// by their schedule.
     pub async fn tick(&self) -> Result<Ticked, Fault> {
         api::tick(&self.core).await
+    }
+
+    /// Archives records; answers how many entries those were. Waits for nobody but the host's own stores.
+    pub async fn archive(&self) -> Result<usize, Fault> {
+        api::archive(&self.core, &self.core.ports.ledger.shards().await?).await
+    }
+
+    /// Tells sinks and admins, and checks targets: waits for others, some for as long as they please within a minute.
+    pub async fn tell(&self) -> Result<Ticked, Fault> {
+        Ok(api::tell(&self.core, &self.core.ports.ledger.shards().await?).await)
     }
 
     /// Puts another policy into force: from the next request on.

@@ -152,6 +152,19 @@ fn a_webhook_hears_of_each_request_once_and_can_tell_who_speaks() {
 }
 
 #[test]
+fn who_archives_waits_for_no_sink_and_one_that_was_never_told_misses_nothing() {
+    let world = receivers(HOOK);
+    let (_, key) = world.world.key(&json!({}));
+    let ids = world.ask(&key, "plain", 2);
+    block_on(world.world.handles.defer.run_all());
+    assert_eq!(block_on(world.world.gateway.archive()).unwrap(), 2);
+    assert!(world.came("hook.example").is_empty());
+    // Whoever archived may be dead by now.
+    assert_eq!(block_on(world.world.gateway.tell()).unwrap().passed_on, 2);
+    assert_eq!(world.heard("hook.example"), ids);
+}
+
+#[test]
 fn a_sink_that_is_down_is_tried_later_and_holds_up_nobody_else() {
     let world = receivers(&format!("{HOOK}\n  other: {{ kind: webhook, url: \"https://other.example\" }}"));
     let (_, key) = world.world.key(&json!({}));

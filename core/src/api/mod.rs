@@ -82,49 +82,42 @@ pub(crate) async fn answer(
     }
 }
 
-/// Archives what waits in every shard's outbox, and tells what admins should know.
+/// Archives what waits in every shard's outbox, and tells those who are to know.
 pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
-    /// Between two looks for alerts, in seconds: a server ticks every second.
-    const PAUSE: i64 = 5;
-    /// Between two looks for what is to leave the archive.
+    let shards = core.ports.ledger.shards().await?;
+    let archived = archive(core, &shards).await?;
+    Ok(Ticked { archived, ..tell(core, &shards).await })
+}
+
+/// Archives what waits in the outbox of each of these, and deletes what is over: waits for nobody but the host's own stores. Answers
+/// how many entries those were.
+pub(crate) async fn archive(core: &Core, shards: &[ShardId]) -> Result<usize, Fault> {
+    /// Between two looks for what is to leave the archive, in seconds: a server archives every second.
     const TIDY: i64 = 30;
-    let mut ticked = Ticked::default();
+    let mut archived = 0;
     let policy = core.policy();
     let now = core.ports.clock.now().seconds();
-    let looks = !policy.channels().is_empty() && now - core.alerted.load(Ordering::Relaxed) >= PAUSE;
-    if looks {
-        core.alerted.store(now, Ordering::Relaxed);
-    }
     let tidies = now - core.tidied.load(Ordering::Relaxed) >= TIDY;
     if tidies {
         core.tidied.store(now, Ordering::Relaxed);
     }
-    let sinks = policy.sinks();
-    let fed = !sinks.is_empty();
+    let fed = !policy.sinks().is_empty();
     // Who has no sinks looks once whether there were some.
     let was_fed = core.fed.swap(fed, Ordering::Relaxed);
-    let shards = core.ports.ledger.shards().await?;
-    for shard in &shards {
+    for shard in shards {
         if was_fed && !fed {
             sink::close(&core.ports, shard).await?;
         }
         if fed {
-            sink::enlist(&core.ports, sinks, shard).await?;
+            sink::enlist(&core.ports, policy.sinks(), shard).await?;
         }
         match record::drain(&core.ports, shard, fed).await {
-            Ok(count) => ticked.archived += count,
+            Ok(count) => archived += count,
             // So many drain at this moment that one of them lost every race: what it left is with the others, or still waits.
             Err(fault) if fault.kind == FaultKind::Conflict => {
                 core.ports.log.failed("records wait for the next tick", &fault);
             }
             Err(fault) => return Err(fault),
-        }
-        if fed {
-            // Who hears of it later does not hold up who archives.
-            match Box::pin(pass_on(core, sinks, shard)).await {
-                Ok(count) => ticked.passed_on += count,
-                Err(fault) => core.ports.log.failed("records were not passed on", &fault),
-            }
         }
         if tidies {
             match Box::pin(record::tidy::tidy(&core.ports, shard, policy.retention())).await {
@@ -135,16 +128,38 @@ pub(crate) async fn tick(core: &Core) -> Result<Ticked, Fault> {
             }
         }
         forget(core, shard).await?;
+    }
+    Ok(archived)
+}
+
+/// Tells sinks of what is archived, and admins of what they should know, and asks targets that are checked: each of those may take its
+/// time, and who does not answer is told later.
+pub(crate) async fn tell(core: &Core, shards: &[ShardId]) -> Ticked {
+    /// Between two looks for alerts, in seconds: a server tells every second.
+    const PAUSE: i64 = 5;
+    let mut ticked = Ticked::default();
+    let policy = core.policy();
+    let now = core.ports.clock.now().seconds();
+    let looks = !policy.channels().is_empty() && now - core.alerted.load(Ordering::Relaxed) >= PAUSE;
+    if looks {
+        core.alerted.store(now, Ordering::Relaxed);
+    }
+    for shard in shards {
+        if !policy.sinks().is_empty() {
+            match Box::pin(pass_on(core, policy.sinks(), shard)).await {
+                Ok(count) => ticked.passed_on += count,
+                Err(fault) => core.ports.log.failed("records were not passed on", &fault),
+            }
+        }
         if looks {
-            // Who is not told today is told tomorrow; records do not wait for that.
             match Box::pin(alerts(core, policy.channels(), shard)).await {
                 Ok(told) => ticked.told += told,
                 Err(fault) => core.ports.log.failed("alerts were not looked for", &fault),
             }
         }
     }
-    ticked.checked = pipeline::check_targets(core, &shards).await;
-    Ok(ticked)
+    ticked.checked = pipeline::check_targets(core, shards).await;
+    ticked
 }
 
 async fn pass_on(core: &Core, sinks: &[Sink], shard: &ShardId) -> Result<usize, Fault> {

@@ -158,6 +158,10 @@ pub async fn tick(
     let heard = told.iter().map(|(_, count, _)| count).sum();
     loop {
         let (mut state, version) = read(ports, shard).await?;
+        if version.is_none() {
+            // There are no sinks any more.
+            return Ok(heard);
+        }
         let oldest = state.values().map(|place| place.at).min().unwrap_or(0);
         for (sink, _, place) in &told {
             state.insert(sink.name.to_string(), place.clone());

@@ -25,7 +25,8 @@ pub(super) fn keep(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("house".to_owned()).spawn(move || {
         after_requests();
-        runtime.block_on(async {
+        let telling = tell(gateway.clone(), stop.clone());
+        let keeping = async {
             let mut every = interval(Duration::from_millis(100));
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut last: Option<Instant> = None;
@@ -40,12 +41,27 @@ pub(super) fn keep(
                     continue;
                 }
                 last = Some(Instant::now());
-                archive.note(gateway.tick().await.map(drop));
+                archive.note(gateway.archive().await.map(drop));
                 disk.note(store.sync());
                 reload(&gateway, &mut config);
             }
-        });
+        };
+        runtime.block_on(async { tokio::join!(keeping, telling) });
     })
+}
+
+/// Beside what is kept and not between: a sink that takes ten seconds for its answer would keep records from the disk for as long.
+async fn tell(gateway: Gateway, mut stop: watch::Receiver<bool>) {
+    let mut every = interval(SECOND);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tell = Complaint::new("telling of records failed");
+    loop {
+        tokio::select! {
+            _ = every.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tell.note(gateway.tell().await.map(drop));
+    }
 }
 
 /// A request that comes meanwhile goes first, also where one processor does everything; of a busy one a quarter is left for this
