@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use gatelet_core::policy::{Host, Policy, Whom};
@@ -823,5 +824,220 @@ fn where_no_vector_comes_a_guard_of_topics_fails_as_it_is_told_to() {
         assert_eq!(response.status(), status, "{fail}: {}", text(response));
         let told = tried(&world, "subject", &json!({ "text": "a gun" }));
         assert_eq!(told["verdicts"][0]["unread"], json!(["unreachable"]), "{told}");
+    }
+}
+
+/// A world whose models keep their answers, and whose guards judge who asks for them.
+fn kept() -> World {
+    World::of(&format!(
+        r#"
+providers:
+  up-openai: {{ dialect: openai, base: "http://127.0.0.1:1/v1", key: secret-o }}
+models:
+  exact: {{ targets: [ {{ model: up-openai/model-o, {PRICED} }} ], retries: 0, cache: {{ ttl: 10m }} }}
+  alike: {{ targets: [ {{ model: up-openai/model-o, {PRICED} }} ], retries: 0, cache: {{ ttl: 10m, semantic: {{ model: vectors, threshold: 0.9 }} }} }}
+  vectors: {{ targets: [ {{ model: up-openai/vectors-o, {PRICED} }} ], retries: 0 }}
+guards:
+  staff: {{ kind: regex, patterns: {{ staff: 'EMP-[0-9]{{5}}' }}, mode: mask }}
+  stop: {{ kind: words, words: [falcon], on: output }}
+"#
+    ))
+}
+
+#[test]
+fn no_cache_gives_an_answer_past_a_guard_and_none_keeps_what_a_guard_has_seen() {
+    for model in ["exact", "alike"] {
+        let world = kept();
+        let (_, key) = world.key(&json!({}));
+        let count = AtomicUsize::new(0);
+        world.handles.upstream.always(move |request: http::Request<Body>, _| {
+            let nth = count.fetch_add(1, Ordering::SeqCst);
+            let body: Value = serde_json::from_slice(&match request.into_body() {
+                Body::Full(bytes) => bytes.to_vec(),
+                Body::Pieces(pieces) => pieces.concat(),
+                _ => Vec::new(),
+            })
+            .unwrap();
+            if body.get("input").is_some() {
+                return Ok(whole(
+                    200,
+                    &json!({ "object": "list", "model": "v",
+                    "data": [{ "object": "embedding", "index": 0, "embedding": [1.0, 0.0] }],
+                    "usage": { "prompt_tokens": 4, "total_tokens": 4 } }),
+                ));
+            }
+            Ok(whole(200, &completion(&format!("falcon {nth} for {}", body["messages"][0]["content"]), 5, 5)))
+        });
+        let ask = |says: &str, guards: &str| {
+            let mut request = openai(&key, &question(model, says));
+            request.headers_mut().insert("x-gatelet-guards", guards.parse().unwrap());
+            let response = world.send(request);
+            let cache =
+                response.headers().get("x-gatelet-cache").map(|cache| cache.to_str().unwrap().to_owned());
+            (cache.unwrap_or_default(), read_json(response)["choices"][0]["message"].clone())
+        };
+        let (cache, kept) = ask("who is EMP-12345?", "");
+        assert_eq!(cache, "miss", "{model}");
+        // What was kept without a guard is not given to whom one would stop it for, or for whom it would be masked.
+        let (cache, told) = ask("who is EMP-12345?", "stop");
+        assert_eq!(cache, "", "{model}");
+        assert!(told["refusal"].as_str().unwrap().contains("`stop`"), "{told}");
+        let (cache, told) = ask("who is EMP-12345?", "staff");
+        assert_eq!(cache, "", "{model}");
+        assert_ne!(told["content"], kept["content"]);
+        assert!(told["content"].as_str().unwrap().contains("who is EMP-12345?"), "{told}");
+        // And nothing of theirs is kept: neither their words nor what stands for them.
+        assert_eq!(ask("who is EMP-12345?", ""), ("hit".to_owned(), kept), "{model}");
+        let (_, first) = ask("what of EMP-54321?", "staff");
+        let (cache, told) = ask("what of [STAFF_1]?", "");
+        assert_ne!(cache, "hit", "{model}");
+        assert_ne!(told["content"], first["content"], "{model}");
+    }
+}
+
+#[test]
+fn texts_of_any_kind_and_length_are_read_to_their_end() {
+    let world = guarded(
+        "  mail: { kind: pii, mask: [email], for: all }\n  keys: { kind: secrets, mode: flag, for: all }\n  \
+         orders: { kind: injection, mode: flag, for: all }\n  rivals: { kind: words, words: [initech], mode: flag, for: all }\n  \
+         staff: { kind: regex, patterns: { staff: 'EMP-[0-9]{5}' }, mode: mask, for: all }",
+    );
+    let (_, key) = world.key(&json!({}));
+    for (name, filler, times) in [
+        ("prose", "The train leaves at noon. ", 400_000),
+        ("no spaces", "x", 300_000),
+        ("digits", "7", 300_000),
+        ("emoji", "👩‍👩‍👧🙂", 20_000),
+        ("both directions", "\u{202e}שלום abc \u{202c}مرحبا ", 10_000),
+        ("signs", "@:+(-", 60_000),
+    ] {
+        let filler = filler.repeat(times);
+        let says = format!("{filler} ann@example.com EMP-12345");
+        world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+        let mut wish = question("plain", &says);
+        wish["max_tokens"] = json!(5);
+        let response = world.send(openai(&key, &wish));
+        assert_eq!(response.status(), 200, "{name}: {}", text(response));
+        let body: Value = serde_json::from_str(&sent(&world)).unwrap();
+        let content = body["messages"][0]["content"].as_str().unwrap();
+        assert!(content.starts_with(&filler), "{name}");
+        assert!(content.ends_with(" [EMAIL_1] [STAFF_1]"), "{name}");
+    }
+}
+
+#[test]
+fn values_are_found_over_parts_and_messages_in_names_in_base64_in_addresses_and_in_code() {
+    let world = guarded(&format!("{STAFF}\n  mail: {{ kind: pii, mask: [email], for: all }}"));
+    let (_, key) = world.key(&json!({}));
+    let turn = |content: Value| json!({ "role": "user", "content": content });
+    let part = |text: &str| json!({ "type": "text", "text": text });
+    let call = json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "t", "type": "function",
+        "function": { "name": "find", "arguments": "{\"EMP-12345\": {\"a\": 12345, \"b\": \"\\u0045MP-\\u00312345\"}}" } }] });
+    let result = json!({ "role": "tool", "tool_call_id": "t", "content": "none" });
+    for (messages, there) in [
+        (json!([turn(json!([part("it is EMP-"), part("12345")]))]), "[STAFF_1]"),
+        (json!([turn(json!("it is EMP-")), turn(json!("12345, yes"))]), "[STAFF_1]"),
+        (
+            json!([turn(json!("go")), call, result]),
+            "{\\\"[STAFF_1]\\\": {\\\"a\\\": 12345, \\\"b\\\": \\\"[STAFF_1]\\\"}}",
+        ),
+        (
+            json!([turn(json!("https://x.test/EMP-12345?m=ann@example.com&n=1"))]),
+            "/[STAFF_1]?m=[EMAIL_1]&n=1",
+        ),
+        (
+            json!([turn(json!("let staff = [\"EMP-12345\"]; // ann@example.com"))]),
+            "[\\\"[STAFF_1]\\\"]; // [EMAIL_1]",
+        ),
+    ] {
+        world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+        let wish = json!({ "model": "plain", "max_tokens": 50, "messages": messages });
+        let response = world.send(openai(&key, &wish));
+        assert_eq!(response.status(), 200, "{messages}: {}", text(response));
+        let sent = sent(&world);
+        assert!(
+            sent.contains(there) && !sent.contains("EMP-") && !sent.contains("ann@"),
+            "{messages}: {sent}"
+        );
+    }
+    // EMP-12345 in base64.
+    world.handles.upstream.push_response(whole(200, &message("fine", 1, 1)));
+    let document = json!({ "model": "claude", "max_tokens": 50, "messages": [{ "role": "user", "content": [
+        { "type": "document", "source": { "type": "base64", "media_type": "text/plain", "data": "RU1QLTEyMzQ1" } }] }] });
+    let response = world.send(chat("/v1/messages", &key, document.to_string()));
+    assert_eq!(response.status(), 200, "{}", text(response));
+    assert!(!sent(&world).contains("RU1QLTEyMzQ1"), "{}", sent(&world));
+}
+
+#[test]
+fn half_a_character_in_an_escape_hides_nothing() {
+    let world = guarded(STAFF);
+    let (_, key) = world.key(&json!({}));
+    for says in [r"\ud83d EMP-12345", r"\ude00EMP-12345", r"\ud83d\u0041 EMP-12345"] {
+        world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+        let body = format!(
+            r#"{{"model":"plain","max_tokens":5,"messages":[{{"role":"user","content":"{says}"}}]}}"#
+        );
+        let before = world.handles.upstream.asked().len();
+        let response = world.send(chat("/v1/chat/completions", &key, body));
+        // No text has such a thing in it: it is no request, or it is read and masked.
+        if response.status() == 200 {
+            assert!(!sent(&world).contains("12345"), "{}", sent(&world));
+        } else {
+            assert_eq!(
+                (response.status().as_u16(), world.handles.upstream.asked().len()),
+                (400, before),
+                "{says}"
+            );
+        }
+        // In a tool's arguments, which are JSON as text, it may come from a model; the caller's are read as well.
+        let call = json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "t", "type": "function",
+            "function": { "name": "find", "arguments": format!("{{\"a\":\"{says}\"}}") } }] });
+        let messages = json!([{ "role": "user", "content": "go" }, call,
+            { "role": "tool", "tool_call_id": "t", "content": "none" }]);
+        world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+        let response =
+            world.send(openai(&key, &json!({ "model": "plain", "max_tokens": 5, "messages": messages })));
+        if response.status() == 200 {
+            assert!(!sent(&world).contains("12345"), "{}", sent(&world));
+        } else {
+            assert_eq!(response.status(), 400, "{says}");
+        }
+    }
+}
+
+#[test]
+fn a_service_that_is_silent_or_rewrites_what_is_not_there_could_not_judge() {
+    let service = |kind: &str, more: &str| {
+        format!(
+            "  out: {{ kind: {kind}, url: 'https://guard.example', on: input, for: all, mode: mask, timeout: 5s{more} }}"
+        )
+    };
+    let outside = json!([{ "entity_type": "X", "start": 1, "end": 900, "score": 0.9 }]);
+    let backwards = json!([{ "entity_type": "X", "start": 2, "end": 1, "score": 0.9 }]);
+    let others = json!({ "action": "GUARDRAIL_INTERVENED", "texts": ["a", "b", "c", "d"] });
+    for (kind, verdict, unread) in [
+        ("presidio", Some(outside), "answer"),
+        ("presidio", Some(backwards), "answer"),
+        ("webhook", Some(others), "answer"),
+        ("webhook", None, "timeout"),
+    ] {
+        for (fail, status) in [("closed", 400), ("open", 200)] {
+            let world = guarded(&service(kind, &format!(", fail: {fail}")));
+            let (_, key) = world.key(&json!({}));
+            match &verdict {
+                Some(verdict) => world.handles.upstream.push_response(whole(200, verdict)),
+                None => world.handles.upstream.push_response(world::endless(Vec::new())),
+            }
+            world.handles.upstream.push_response(whole(200, &completion("fine", 1, 1)));
+            let (head, ..) = world.send_in_time(openai(&key, &question("plain", "hi there")));
+            assert_eq!(head.status, status, "{kind} {verdict:?} {fail}");
+            let records = world.records();
+            let note = &records.iter().find(|record| record.get("guards").is_some()).unwrap()["guards"][0];
+            assert_eq!(note["unread"], json!([unread]), "{kind} {verdict:?} {note}");
+            if fail == "open" {
+                assert!(sent(&world).contains("hi there"), "{}", sent(&world));
+            }
+        }
     }
 }

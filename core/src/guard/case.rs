@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::channel::Channel;
+use super::external::Grounds;
 use super::mask::Vault;
 use super::note::{Direction, Note, Outcome};
 use super::scan::{Finding, Kind, Span};
@@ -24,6 +25,8 @@ pub struct Case {
     pub(super) edits: Vec<(String, String)>,
     /// The form that the answer is asked to have.
     pub(super) form: Form,
+    /// What it can stand on.
+    pub(super) grounds: Option<Arc<Grounds>>,
     /// Where each thing was found, for somebody who tries guards.
     pub(super) trace: Option<Box<Trace>>,
 }
@@ -77,6 +80,7 @@ impl Case {
             blocked: None,
             edits: Vec::new(),
             form: Form::default(),
+            grounds: None,
             trace: None,
         };
         let mut judging = Vec::new();

@@ -51,6 +51,20 @@ impl Slot<'_> {
         }
     }
 
+    /// Puts another text there, and says what stands in the body and what is to stand there.
+    pub(super) fn replace(&mut self, text: String) -> (String, String) {
+        let before = self.raw();
+        self.write(text);
+        (before, self.raw())
+    }
+
+    fn raw(&self) -> String {
+        match &self.place {
+            Place::Base64(text) => (**text).clone(),
+            Place::Text(_) | Place::Json(_) | Place::Value(_) | Place::Tree(_) => self.read(),
+        }
+    }
+
     /// Puts another text there. What is no JSON, where JSON stands, is left out.
     pub(super) fn write(&mut self, text: String) {
         match &mut self.place {

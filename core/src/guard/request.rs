@@ -1,16 +1,18 @@
 //! Whole texts past the guards, of requests and of answers alike.
 
+use std::sync::Arc;
+
 use gatelet_wire::chat;
 use gatelet_wire::sort::sort_by;
 
 use super::case::Case;
 use super::channel::Channel;
-use super::external::{Question, Verdict};
+use super::external::{Grounds, Question, Verdict};
 use super::json::JsonChannel;
 use super::note::{Direction, Outcome};
 use super::plain::{PlainTexts, Slot, Slots};
 use super::scan::Detector;
-use super::{Action, Check, Site};
+use super::{Action, Check, Guard, Site};
 
 impl Case {
     /// Judges a request with what is on board. True: something in it was replaced.
@@ -54,8 +56,7 @@ impl Case {
             let before = slot.read();
             self.reading(Some((nth, slot.site)));
             if let Some(text) = self.whole(&before, slot.site, slot.is_json()) {
-                self.edits.push((before, text.clone()));
-                slot.write(text);
+                self.edits.push(slot.replace(text));
                 changed = true;
             }
         }
@@ -142,10 +143,8 @@ impl Case {
         one.truncate(from + finding.span.start);
         one.push_str(&placeholder);
         other.drain(..finding.span.end - tail.len());
-        self.edits.push((before.read(), one.clone()));
-        self.edits.push((after.read(), other.clone()));
-        before.write(one);
-        after.write(other);
+        self.edits.push(before.replace(one));
+        self.edits.push(after.replace(other));
         true
     }
 
@@ -158,7 +157,37 @@ impl Case {
                 && (!said || (slot.site == Site::Input && slot.speaker != 0))
         };
         let texts = slots.places.iter().filter(reads).map(Slot::read).collect();
-        Question { texts, direction: self.direction }
+        Question { texts, direction: self.direction, grounds: self.grounds.clone() }
+    }
+
+    /// Keeps what the answer can stand on, as guards have left it, where one of them asks for that.
+    pub fn grounds(&mut self, request: &mut chat::Request) {
+        let asks =
+            |guard: &Arc<Guard>| matches!(&guard.check, Check::External(service) if service.is_of_grounds());
+        if !self.guards.iter().any(asks) {
+            return;
+        }
+        let slots = Slots::of_request(request);
+        let of = |sites: &[Site]| -> Vec<String> {
+            let mut left = Grounds::MOST;
+            let mut sources = Vec::new();
+            // The newest first, as many as fit.
+            for slot in slots.places.iter().rev().filter(|slot| sites.contains(&slot.site)) {
+                let text: String = slot.read().chars().take(left).collect();
+                left -= text.chars().count();
+                if !text.is_empty() {
+                    sources.push(text);
+                }
+            }
+            sources
+        };
+        let mut sources = of(&[Site::Document, Site::ToolResults]);
+        if sources.is_empty() {
+            sources = of(&[Site::Instructions]);
+        }
+        let said = slots.places.iter().rfind(|slot| slot.site == Site::Input && slot.speaker != 0);
+        let asked = said.map(Slot::read).unwrap_or_default();
+        self.grounds = Some(Arc::new(Grounds { sources, asked }));
     }
 
     /// Does with texts what a service said of them.
@@ -205,8 +234,7 @@ impl Case {
                     self.failed(nth, "answer", Outcome::Failed);
                     return changed;
                 }
-                self.edits.push((slot.read(), text.clone()));
-                slot.write(text);
+                self.edits.push(slot.replace(text));
                 changed = true;
             }
             if changed
@@ -252,8 +280,7 @@ impl Case {
             }
             if at > 0 {
                 out.push_str(text.get(at..).unwrap_or_default());
-                self.edits.push((text, out.clone()));
-                slot.write(out);
+                self.edits.push(slot.replace(out));
                 changed = true;
             }
         }

@@ -108,7 +108,7 @@ mod tests {
 
     fn pieces(texts: &[&str]) -> Pieces {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-        Pieces::of(&Question { texts, direction: Direction::In })
+        Pieces::of(&Question { texts, direction: Direction::In, grounds: None })
     }
 
     #[test]

@@ -195,6 +195,9 @@ async fn judged<'a>(
     let topical = case.guards().iter().any(|guard| matches!(guard.check, Check::Topics(_)));
     let asker = topical.then(|| Arc::new(Asker::of(core, received, &admitted.caller)));
     let changed = texts.judge(core, case, alone, asker.as_deref()).await;
+    if let Texts::Chat(request) = &mut texts {
+        case.grounds(request);
+    }
     let questions = if alone { Vec::new() } else { texts.beside(case) };
     if case.blocked().is_none() {
         unreadable_answers(case, admitted);

@@ -376,6 +376,7 @@ fn guard(reader: &mut Reader<'_>, reading: &mut Reading, name: Arc<str>, chain: 
         Check::Texts(Detector::Injection(_)) => Sites { output: false, tool_arguments: false, ..Sites::ALL },
         Check::Shape(_) => Sites { output: true, ..Sites::default() },
         Check::Topics(_) => Sites { input: true, ..Sites::default() },
+        Check::External(service) if service.is_of_grounds() => Sites { output: true, ..Sites::default() },
         Check::Texts(_) | Check::Tools(_) | Check::External(_) => Sites::ALL,
     };
     let on = chain.get("on").map_or(usual, |at| sites(reader, at));

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
 use gatelet_wire::chat::{Content, Extra, Part, Request, Role, Tool, ToolCall, ToolKind, ToolResult};
 use gatelet_wire::{DialectId, Json};
+use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +21,7 @@ use crate::world::{OUTPUT, World, model};
 
 mod table;
 
-use table::{ROWS, Row};
+use table::{ORDERS, ROWS, Row};
 
 /// What a caller says, and where in the conversation it stands.
 #[derive(Clone, Copy)]
@@ -63,7 +64,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Box::pin(async move { every_dialect(&world, row).await })
         })
     });
-    let others = [Scenario::new("guards_leave_no_value_in_records", |world| Box::pin(no_value(world)))];
+    let others = [
+        Scenario::new("guards_leave_no_value_in_records", |world| Box::pin(no_value(world))),
+        Scenario::new("guards_demanded_by_keys_teams_and_organisations", |world| Box::pin(demanded(world))),
+    ];
     rows.chain(others).collect()
 }
 
@@ -319,5 +323,47 @@ async fn no_value(world: Arc<World>) -> Result<()> {
     for value in ["4111 1111", "hidden.person"] {
         ensure!(!log.contains(value), "the log says `{value}`");
     }
+    Ok(())
+}
+
+/// What a key and those that it belongs to demand judges its requests, in every dialect, until they demand it no more.
+async fn demanded(world: Arc<World>) -> Result<()> {
+    let admin =
+        |method, path: &str, body: &Value, status| world.host.admin(method, path).json(body).expect(status);
+    let org = json!({ "id": "guarded-org", "guards": ["staff"] });
+    admin(Method::POST, "/admin/v1/orgs", &org, 201).await?;
+    let team = json!({ "id": "guarded-team", "org": "guarded-org", "guards": ["words-out"] });
+    admin(Method::POST, "/admin/v1/teams", &team, 201).await?;
+    let key = json!({ "org": "guarded-org", "team": "guarded-team", "guards": ["orders"] });
+    let key = world.host.key(key).await?;
+    let script = "guard-demanded";
+    world.upstream.script(script, [Play::from(Reply::text(["a falcon here"]).usage(3, 3))]);
+    let name = model(Dialect::OpenAi, script);
+    let ask = async |dialect, says, guards: &str| {
+        let call = spoken::call(
+            world.host.address(),
+            dialect,
+            &key.secret,
+            &request(&name, Asks::User(says), false),
+        )?;
+        let call = if guards.is_empty() { call } else { call.header("x-gatelet-guards", guards) };
+        call.whole().await
+    };
+    for dialect in [DialectId::Openai, DialectId::Anthropic, DialectId::Gemini] {
+        let answer = ask(dialect, "I am EMP-11111", "").await?;
+        check_eq!(answer.status, 200, "{}", answer.text());
+        let (text, _) = read(dialect, &answer, false)?;
+        ensure!(text.ends_with("No birds of prey.") && !text.contains("falcon"), "{text}");
+        let received = world.upstream.received(script);
+        let sent = String::from_utf8_lossy(&received.last().context("nobody was asked")?.body).into_owned();
+        ensure!(sent.contains("[STAFF_1]") && !sent.contains("EMP-"), "{sent}");
+        check_eq!(ask(dialect, ORDERS, "").await?.status, 400);
+        // Nobody below takes away what is demanded above.
+        check_eq!(ask(dialect, "hi", "-words-out").await?.status, 400);
+    }
+    admin(Method::PATCH, "/admin/v1/teams/guarded-team", &json!({ "guards": [] }), 200).await?;
+    let answer = ask(DialectId::Openai, "I am EMP-11111", "").await?;
+    let (text, _) = read(DialectId::Openai, &answer, false)?;
+    check_eq!(text.as_str(), "a falcon here");
     Ok(())
 }

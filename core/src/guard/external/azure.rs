@@ -1,4 +1,4 @@
-//! Azure AI Content Safety: attacks on prompts, and harmful content by severities.
+//! Azure AI Content Safety: attacks on prompts, harmful content by severities, and answers that their sources do not say.
 
 use gatelet_wire::Malformed;
 use serde_json::{Value, json};
@@ -34,4 +34,32 @@ pub(super) fn read_text(least: u64, body: &Value) -> Result<Verdict, Malformed> 
     let listed = body.get("blocklistsMatch").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let names = grave.filter_map(|category| category.get("category")?.as_str()).map(kind);
     Ok(Verdict::of(names.chain(listed.then(|| "blocklist".into()))))
+}
+
+/// A preview: there is no version of it that is not.
+pub(super) const GROUNDED: &str = "/contentsafety/text:detectGroundedness?api-version=2024-09-15-preview";
+/// Letters of a text and of a question; of all sources together.
+pub(super) const LONGEST: usize = 7_500;
+pub(super) const SOURCES: usize = 55_000;
+
+pub(super) fn ask_grounded(domain: &str, question: &Question) -> Value {
+    let grounds = question.grounds.as_deref().cloned().unwrap_or_default();
+    let asked: String = grounds.asked.chars().take(LONGEST).collect();
+    let mut body = json!({
+        "domain": domain,
+        "task": if asked.is_empty() { "Summarization" } else { "QnA" },
+        "text": only(question),
+        "groundingSources": grounds.sources,
+        "reasoning": false,
+    });
+    if !asked.is_empty() {
+        body["qna"] = json!({ "query": asked });
+    }
+    body
+}
+
+pub(super) fn read_grounded(body: &Value) -> Result<Verdict, Malformed> {
+    let lacks = body.get("ungroundedDetected").and_then(Value::as_bool);
+    let lacks = lacks.ok_or_else(|| Malformed::field("ungroundedDetected", "true or false"))?;
+    Ok(Verdict::of(lacks.then(|| "ungrounded".into())))
 }

@@ -14,6 +14,7 @@ mod tests;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,6 +61,8 @@ pub enum Service {
     AzureShield,
     /// Harmful content of at least this severity, 0 to 7.
     AzureText(u64),
+    /// What no source says, in this domain.
+    AzureGrounded(String),
     /// With the full name of its template.
     ModelArmor(String),
     /// With the name of its guard.
@@ -72,6 +75,22 @@ pub enum Service {
 pub struct Question {
     pub texts: Vec<String>,
     pub direction: Direction,
+    /// What an answer can stand on, where it is an answer and a guard asks for that.
+    pub grounds: Option<Arc<Grounds>>,
+}
+
+/// What a request gave its model to answer by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// Documents and results of tools; without any, the instructions.
+    pub sources: Vec<String>,
+    /// What was said last.
+    pub asked: String,
+}
+
+impl Grounds {
+    /// Letters of all sources together.
+    pub const MOST: usize = azure::SOURCES;
 }
 
 /// What it said.
@@ -96,6 +115,7 @@ pub const SERVICES: &[(&str, &[&str])] = &[
     ("openai-moderation", &["model"]),
     ("azure-prompt-shield", &[]),
     ("azure-content-safety", &["severity"]),
+    ("azure-groundedness", &["domain"]),
     ("model-armor", &["guardrail"]),
     ("guardrails-ai", &["guardrail"]),
     ("judge", &["model", "instruction"]),
@@ -176,6 +196,13 @@ impl External {
                 let least = least.clamp(0.0, 7.0) as u64;
                 (Service::AzureText(least), None, header(azure::KEY))
             }
+            "azure-groundedness" => {
+                let domain = settings.text("domain").unwrap_or_else(|| "Generic".to_owned());
+                if !["Generic", "Medical"].contains(&domain.as_str()) {
+                    return Err("expected `domain`: Generic or Medical".to_owned());
+                }
+                (Service::AzureGrounded(domain), None, header(azure::KEY))
+            }
             "model-armor" => {
                 let what = "its template, as projects/../locations/../templates/..";
                 let template = settings.needed("guardrail", what)?;
@@ -209,11 +236,14 @@ impl External {
         if !self.service.reads_one() {
             return self.ask(ports, question, limit).await;
         }
+        if self.is_of_grounds() {
+            return self.grounded(ports, question, limit).await;
+        }
         let mut verdict = Verdict::default();
         let mut replaced = question.texts.clone();
         let texts: Vec<(usize, Question)> = (question.texts.iter().enumerate())
             .filter(|(_, text)| !text.is_empty())
-            .map(|(nth, text)| (nth, Question { texts: vec![text.clone()], direction: question.direction }))
+            .map(|(nth, text)| (nth, question.with(text.clone())))
             .collect();
         for some in texts.chunks(BESIDE) {
             let answers = join_all(some.iter().map(|(_, one)| self.ask(ports, one, limit))).await;
@@ -230,6 +260,30 @@ impl External {
         }
         verdict.replaced = (replaced != question.texts).then_some(replaced);
         Ok(verdict)
+    }
+
+    /// Whether it holds answers to what the request gave its model to answer by.
+    pub fn is_of_grounds(&self) -> bool {
+        matches!(self.service, Service::AzureGrounded(_))
+    }
+
+    /// Piece by piece: what it reads at a time has a most. Where there is nothing to stand on, nobody is asked.
+    async fn grounded(&self, ports: &Ports, question: &Question, limit: Duration) -> Result<Verdict, Fault> {
+        let has_sources = question.grounds.as_ref().is_some_and(|grounds| !grounds.sources.is_empty());
+        for text in question.texts.iter().filter(|_| has_sources) {
+            let mut letters = text.chars();
+            loop {
+                let piece: String = letters.by_ref().take(azure::LONGEST).collect();
+                if piece.is_empty() {
+                    break;
+                }
+                let verdict = self.ask(ports, &question.with(piece), limit).await?;
+                if !verdict.found.is_empty() {
+                    return Ok(verdict);
+                }
+            }
+        }
+        Ok(Verdict::default())
     }
 
     async fn ask(&self, ports: &Ports, question: &Question, limit: Duration) -> Result<Verdict, Fault> {
@@ -256,6 +310,9 @@ impl External {
             Service::Moderation(model) => ("/moderations".to_owned(), moderation::ask(model, question)),
             Service::AzureShield => (azure::SHIELD.to_owned(), azure::ask_shield(question)),
             Service::AzureText(_) => (azure::TEXT.to_owned(), azure::ask_text(question)),
+            Service::AzureGrounded(domain) => {
+                (azure::GROUNDED.to_owned(), azure::ask_grounded(domain, question))
+            }
             Service::ModelArmor(template) => {
                 (model_armor::path(template, question.direction), model_armor::ask(question))
             }
@@ -284,6 +341,7 @@ impl Service {
             | Self::Bedrock(_)
             | Self::AzureShield
             | Self::AzureText(_)
+            | Self::AzureGrounded(_)
             | Self::ModelArmor(_)
             | Self::Guardrails(_) => true,
             Self::Webhook
@@ -305,10 +363,18 @@ impl Service {
             Self::Moderation(_) => moderation::read(question, body),
             Self::AzureShield => azure::read_shield(body),
             Self::AzureText(least) => azure::read_text(*least, body),
+            Self::AzureGrounded(_) => azure::read_grounded(body),
             Self::ModelArmor(_) => model_armor::read(body),
             Self::Guardrails(_) => guardrails::read(body),
             Self::Judge(_) => judge::read(body),
         }
+    }
+}
+
+impl Question {
+    /// The same of one other text.
+    fn with(&self, text: String) -> Self {
+        Self { texts: vec![text], direction: self.direction, grounds: self.grounds.clone() }
     }
 }
 

@@ -15,7 +15,7 @@ fn external(service: &str, url: Option<&str>, settings: Value) -> External {
 }
 
 fn question(direction: Direction, texts: &[&str]) -> Question {
-    Question { texts: texts.iter().map(|text| (*text).to_owned()).collect(), direction }
+    Question { texts: texts.iter().map(|text| (*text).to_owned()).collect(), direction, grounds: None }
 }
 
 /// Where a service is asked, and with what.
@@ -213,6 +213,33 @@ fn azure_shields_prompts_and_weighs_texts() {
 }
 
 #[test]
+fn azure_holds_answers_to_their_sources() {
+    let base = Some("https://mine.cognitiveservices.azure.com");
+    let service = external("azure-groundedness", base, json!({ "domain": "Medical" }));
+    let grounds =
+        Grounds { sources: vec!["She earns 10 an hour.".to_owned()], asked: "How much?".to_owned() };
+    let mut asks = question(Direction::Out, &["12 an hour."]);
+    asks.grounds = Some(grounds.into());
+    let (uri, body) = asked(&service, &asks);
+    assert_eq!(
+        uri,
+        "https://mine.cognitiveservices.azure.com/contentsafety/text:detectGroundedness?api-version=2024-09-15-preview"
+    );
+    assert_eq!(
+        body,
+        json!({ "domain": "Medical", "task": "QnA", "qna": { "query": "How much?" }, "text": "12 an hour.",
+            "groundingSources": ["She earns 10 an hour."], "reasoning": false })
+    );
+    asks.grounds = Some(Grounds { sources: vec!["a".to_owned()], asked: String::new() }.into());
+    assert_eq!(asked(&service, &asks).1["task"], "Summarization");
+    let told = json!({ "ungroundedDetected": true, "ungroundedPercentage": 1, "ungroundedDetails": [{ "text": "12 an hour." }] });
+    assert_eq!(found(&service, &asks, &told), ["ungrounded"]);
+    let told = json!({ "ungroundedDetected": false, "ungroundedPercentage": 0, "ungroundedDetails": [] });
+    assert_eq!(found(&service, &asks, &told).len(), 0);
+    assert!(said(&service, &asks, &json!({})).is_err());
+}
+
+#[test]
 fn model_armor_has_filters_and_cleans() {
     let template = "projects/p-1/locations/europe-west4/templates/strict";
     let service = external("model-armor", None, json!({ "guardrail": template }));
@@ -298,7 +325,7 @@ fn verdicts_on_single_texts_become_one() {
     let service = external("guardrails-ai", Some("http://localhost:8000"), json!({ "guardrail": "g" }));
     let texts: Vec<String> =
         (0..20).map(|nth| if nth == 13 { "bad".to_owned() } else { nth.to_string() }).collect();
-    let asks = Question { texts: texts.clone(), direction: Direction::In };
+    let asks = Question { texts: texts.clone(), direction: Direction::In, grounds: None };
     let verdict = block_on(service.judge(&ports, &asks, Duration::from_secs(5))).unwrap();
     let mut wanted = texts;
     wanted[13] = "good".to_owned();
