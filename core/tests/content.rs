@@ -17,27 +17,12 @@ use gatelet_core::record::audit::{BEFORE_THE_FIRST, PAGE, hash};
 use gatelet_core::registry::Registry;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use world::{ADMIN, World, completion, completion_chunks, ok, openai, read, sse, whole};
-
-const BASE: &str = r#"
-providers:
-  up: { dialect: openai, base: "http://127.0.0.1:1/v1", key: provider-secret-1 }
-models:
-  plain: { targets: [ { model: up/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
-"#;
+use world::{ADMIN, PLAIN, World, completion, completion_chunks, ok, openai, read, sse, whole};
 
 const ASKED: &str = "Write to ann@example.org about Zephyr";
 
 fn world(config: &str) -> World {
-    let world = World::of(&format!("{BASE}{config}"));
-    world.handles.upstream.always(move |request, _| {
-        if request.uri().port_u16() == Some(1) {
-            return Ok(whole(200, &completion("Dear ann@example.org", 7, 3)));
-        }
-        Ok(whole(200, &json!({})))
-    });
-    world.handles.clock.advance(Duration::from_hours(480_000));
-    world
+    World::plain(config, "Dear ann@example.org", 200)
 }
 
 fn body(stream: bool) -> Value {
@@ -183,7 +168,7 @@ impl OverLedger for Dying {
 #[test]
 fn a_drain_that_dies_after_the_chain_was_written_is_done_again_without_second_entries() {
     let dead = Arc::new(AtomicBool::new(false));
-    let world = World::made(&format!("{BASE}content: full"), |ports| Ports {
+    let world = World::made(&format!("{PLAIN}content: full"), |ports| Ports {
         ledger: Arc::new(Dying(ports.ledger.clone(), dead.clone())),
         ..ports
     });
@@ -318,7 +303,7 @@ fn of_a_sample_so_many_are_kept_and_a_wrong_word_is_refused() {
         ("content: { of: { team/a: { of: {} } } }", "unknown key `of`"),
     ] {
         let problems =
-            Policy::read("gatelet.yaml", &format!("{BASE}{wrong}"), &host).unwrap_err().to_string();
+            Policy::read("gatelet.yaml", &format!("{PLAIN}{wrong}"), &host).unwrap_err().to_string();
         assert!(problems.contains(what), "{wrong}: {problems}");
     }
 }

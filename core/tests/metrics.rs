@@ -10,25 +10,12 @@ use futures_executor::block_on;
 use gatelet_core::port::Body;
 use http::Request;
 use serde_json::{Value, json};
-use world::{ADMIN, World, completion, openai, read, whole};
+use world::{ADMIN, World, openai, read};
 
-const BASE: &str = r#"
-providers:
-  up: { dialect: openai, base: "http://127.0.0.1:1/v1", key: provider-secret-1 }
-models:
-  plain: { targets: [ { model: up/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
-sinks:
-  hook: { kind: webhook, url: "https://hook.example/in" }
-"#;
+const HOOK: &str = "sinks: { hook: { kind: webhook, url: \"https://hook.example/in\" } }\n";
 
 fn world(config: &str) -> World {
-    let world = World::of(&format!("{BASE}{config}"));
-    world.handles.upstream.always(|request, _| match request.uri().port_u16() {
-        Some(1) => Ok(whole(200, &completion("hi", 7, 3))),
-        _ => Ok(whole(503, &json!({}))),
-    });
-    world.handles.clock.advance(Duration::from_hours(480_000));
-    world
+    World::plain(&format!("{HOOK}{config}"), "hi", 503)
 }
 
 fn ask(world: &World, key: &str, model: &str) {

@@ -7,22 +7,12 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use serde_json::{Value, json};
-use world::{World, completion, openai, whole};
+use world::{PLAIN, World, openai};
 
-const BASE: &str = r#"
-providers:
-  up: { dialect: openai, base: "http://127.0.0.1:1/v1", key: provider-secret-1 }
-models:
-  plain: { targets: [ { model: up/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
-content: full
-"#;
 const DAY: Duration = Duration::from_hours(24);
 
 fn world(config: &str) -> World {
-    let world = World::of(&format!("{BASE}{config}"));
-    world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 7, 3))));
-    world.handles.clock.advance(Duration::from_hours(480_000));
-    world
+    World::plain(&format!("content: full\n{config}"), "hi", 200)
 }
 
 /// Asks as one of the key's customers; the request's id.
@@ -88,7 +78,7 @@ fn what_is_on_hold_stays_until_it_is_not() {
         ollama: false,
         registry: gatelet_core::registry::Registry::full(),
     };
-    let config = format!("{BASE}retention: {{ records: 7d }}");
+    let config = format!("{PLAIN}content: full\nretention: {{ records: 7d }}");
     world.gateway.replace_policy(gatelet_core::policy::Policy::read("gatelet.yaml", &config, &host).unwrap());
     later(&world, DAY);
     assert_eq!(shown(&world, &held), (false, false));

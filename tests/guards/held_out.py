@@ -24,6 +24,9 @@ import zipfile
 
 import yaml
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../core/detect/train"))
+from texts import paragraphs, strings
+
 try:
     import re._constants as c
     import re._parser as parser
@@ -57,34 +60,10 @@ class Archive:
         return list(csv.DictReader(io.StringIO(self.text(name))))
 
 
-def strings(node):
-    """All strings of a tree of JSON."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        for value in node.values():
-            yield from strings(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from strings(value)
-
-
 def constants(source):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
-
-
-def paragraphs(text, least=120, most=4000):
-    """Pieces of a document, of many lengths."""
-    piece, limit = "", random.choice([300, 800, 2000, 4000])
-    for block in re.split(r"\n\s*\n", text):
-        piece += block + "\n\n"
-        if len(piece) >= limit:
-            yield piece[:most]
-            piece, limit = "", random.choice([300, 800, 2000, 4000])
-    if len(piece) > least:
-        yield piece[:most]
 
 
 def shingles(text):

@@ -9,6 +9,8 @@ from other authors than what was learnt; near copies of training texts are taken
 """
 import ast, csv, glob, gzip, hashlib, json, os, random, re, sys
 
+from texts import paragraphs, strings
+
 csv.field_size_limit(10**9)
 SEED = 20260701
 root, out = sys.argv[1], sys.argv[2]
@@ -24,31 +26,6 @@ def add(text, label, source, split):
 
 def path(*parts):
     return os.path.join(root, *parts)
-
-
-def strings(node):
-    """All strings of a tree of JSON."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        for value in node.values():
-            yield from strings(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from strings(value)
-
-
-def paragraphs(text, least=120, most=4000):
-    """Pieces of a document, of many lengths."""
-    piece = ""
-    limit = random.choice([300, 800, 2000, 4000])
-    for block in re.split(r"\n\s*\n", text):
-        piece += block + "\n\n"
-        if len(piece) >= limit:
-            yield piece[:most]
-            piece, limit = "", random.choice([300, 800, 2000, 4000])
-    if len(piece) > least:
-        yield piece[:most]
 
 
 # Training: attempts.

@@ -71,6 +71,14 @@ models:
     fallbacks: [roomy]
 "#;
 
+/// One model, `plain`, of a provider on port 1.
+pub const PLAIN: &str = r#"
+providers:
+  up: { dialect: openai, base: "http://127.0.0.1:1/v1", key: provider-secret-1 }
+models:
+  plain: { targets: [ { model: up/model-o, price: { input: "1", output: "10", per: 1M }, max_output: 1000 } ], retries: 0 }
+"#;
+
 pub struct World {
     pub gateway: Gateway,
     pub handles: Handles,
@@ -84,6 +92,18 @@ impl World {
     /// A world with another document.
     pub fn of(config: &str) -> Self {
         Self::made(config, |ports| ports)
+    }
+
+    /// A world with the model [`PLAIN`], which says this; all others who are asked answer with this status. It is not at the
+    /// beginning of time.
+    pub fn plain(config: &str, says: &'static str, others: u16) -> Self {
+        let world = Self::of(&format!("{PLAIN}{config}"));
+        world.handles.upstream.always(move |request, _| match request.uri().port_u16() {
+            Some(1) => Ok(whole(200, &completion(says, 7, 3))),
+            _ => Ok(whole(others, &json!({}))),
+        });
+        world.handles.clock.advance(Duration::from_hours(480_000));
+        world
     }
 
     /// A world some of whose ports are replaced.
