@@ -230,6 +230,24 @@ fn it_is_tried_so_often_and_no_more_and_then_the_caller_is_told_in_the_stream() 
 }
 
 #[test]
+fn an_attempt_that_goes_on_has_its_own_time() {
+    let config = CONFIG.replace(
+        "retries: 0, resume: { times: 2",
+        "retries: 0, timeouts: { attempt: 5s }, resume: { times: 2",
+    );
+    let world = World::of(&config);
+    let (_, key) = world.key(&json!({}));
+    // The first says something, and then nothing until its time is over.
+    let mut chunks = completion_chunks("One ", None);
+    chunks.truncate(2);
+    world.handles.upstream.push_response(world::endless(chunks));
+    world.handles.upstream.push_response(sse(ok(completion_chunks("two.", Some((9, 2))))));
+    let (_, bytes, took) = world.send_in_time(asked(DialectId::Openai, &key, "openai"));
+    assert_eq!(text(&meant(DialectId::Openai, &bytes)), "One two.");
+    assert!(took.as_secs() >= 5, "{took:?}");
+}
+
+#[test]
 fn an_attempt_that_fails_in_between_leaves_the_next_one_its_turn() {
     let (world, key) = world();
     world.handles.upstream.push_response(breaks_after("openai", "One "));

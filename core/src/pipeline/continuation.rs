@@ -130,6 +130,11 @@ impl Continuation {
         Some(self.hold())
     }
 
+    /// When an attempt that begins now is over, whatever it says.
+    pub(super) fn ends(&self, now: Timestamp) -> Timestamp {
+        self.timeouts.attempt.map_or(self.deadline, |attempt| now.after(attempt).min(self.deadline))
+    }
+
     fn hold(&self) -> HoldId {
         HoldId::new(format!("{}/resume{}", self.arrived.id, self.holds))
     }

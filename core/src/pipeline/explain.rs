@@ -169,7 +169,8 @@ pub async fn explain(core: &Core, id: RequestId, now: Timestamp, question: Quest
     });
     let arrived = came.and_then(|came| Arrived::of(id.clone(), now, asking, came, parts));
     let arrived = match arrived {
-        Ok(arrived) => arrived.said(&core).await,
+        Ok(arrived) if arrived.may_name_a_prompt() => arrived.said(&core).await,
+        Ok(arrived) => Ok(arrived),
         Err(refusal) => Err(refusal),
     };
     match &arrived {

@@ -124,7 +124,10 @@ async fn run(
     // What guards leave of it, where they replace anything.
     let mut room = None;
     let arrived = receive::arrive(core, id, started, asking, native, parts, body).await?;
-    let arrived = Box::pin(arrived.without_wishes(core).said(core)).await?;
+    let mut arrived = arrived.without_wishes(core);
+    if arrived.may_name_a_prompt() {
+        arrived = Box::pin(arrived.said(core)).await?;
+    }
     let received = arrived.read()?;
     let authenticated = authenticate::authenticate(core, received).await?;
     let admitted = admit::admit(core, authenticated).await?;

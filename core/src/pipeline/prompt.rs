@@ -59,11 +59,7 @@ pub async fn said(
     body: &Bytes,
 ) -> Result<Option<(Bytes, Said)>, Refusal> {
     let dialect = asking.dialect;
-    let inside = || {
-        let has = |word: &str| memmem::find(body, word.as_bytes()).is_some();
-        has("\"prompt_id\"") || (dialect == DialectId::OpenaiResponses && has("\"prompt\""))
-    };
-    if !headers.contains_key(&HEADER) && !inside() {
+    if !may_name(dialect, headers, body) {
         return Ok(None);
     }
     let fields = Fields::read(body)?;
@@ -95,18 +91,26 @@ pub async fn said(
     Ok(Some((body.into(), Said { name: named.name.into(), version, loss })))
 }
 
+/// Whether a request may name a prompt: what most do not is found out without reading them.
+fn may_name(dialect: DialectId, headers: &HeaderMap, body: &[u8]) -> bool {
+    let has = |word: &str| memmem::find(body, word.as_bytes()).is_some();
+    headers.contains_key(&HEADER)
+        || has("\"prompt_id\"")
+        || (dialect == DialectId::OpenaiResponses && has("\"prompt\""))
+}
+
 impl Arrived {
+    /// Whether it may name a prompt. Whoever came through the state of Responses has said what it says already.
+    pub(super) fn may_name_a_prompt(&self) -> bool {
+        let speaks = self.operation == Operation::Chat && self.native.is_none();
+        let body: &[u8] = if speaks { &self.body } else { &[] };
+        self.said.is_none() && may_name(self.dialect, &self.headers, body)
+    }
+
     /// The request that is meant by one that names a prompt.
     pub(super) async fn said(mut self, core: &Core) -> Result<Self, Refusal> {
-        // Whoever came through the state of Responses is that already.
-        if self.said.is_some() {
-            return Ok(self);
-        }
         if self.operation != Operation::Chat || self.native.is_some() {
-            if self.headers.contains_key(&HEADER) {
-                return Err(invalid(HEADER.as_str(), "prompts are for conversations"));
-            }
-            return Ok(self);
+            return Err(invalid(HEADER.as_str(), "prompts are for conversations"));
         }
         let addressed = std::mem::take(&mut self.addressed);
         let mut asking = Asking { operation: self.operation, dialect: self.dialect, addressed };

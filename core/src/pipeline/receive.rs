@@ -362,6 +362,7 @@ impl Arrived {
             native: None,
             prompt: false,
             cache: None,
+            said: None,
             ..self.again(body)
         };
         asking.knobs.timeout = None;

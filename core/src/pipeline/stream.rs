@@ -143,13 +143,14 @@ impl Relay {
         let Continued { books, continuation, by } = continued;
         self.books = books;
         let Some((upstream, mut reader, target)) = by else { return self.close_with_error(refusal) };
+        self.last = self.core.ports.clock.now();
+        self.deadline = continuation.ends(self.last);
         self.continuation = Some(continuation);
         let said = self.flow.follow(&mut reader, &mut self.books.tally);
         if !said.is_empty() {
             self.waiting.push_back(said);
         }
         (self.upstream, self.reader, self.target) = (Some(upstream), Some(reader), target);
-        self.last = self.core.ports.clock.now();
         self.timer = sleep(&self.core, self.idle.min(self.deadline.since(self.last)));
         self.state = State::Flowing;
     }
