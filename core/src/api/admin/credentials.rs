@@ -64,7 +64,7 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
     let of = of.map(|(kind, id)| kind.account(&id).as_str().to_owned());
     let secret = judged(call, &provider, secret)?;
     let credential = Sealed::new(id, provider, of, call.now);
-    let changed = change(call, &credential.id, Some(&secret), |drawer| {
+    let add = |drawer: &mut Drawer| {
         let same = |known: &Sealed| known.provider == credential.provider && known.of == credential.of;
         if drawer.credentials.iter().any(|known| known.id == credential.id || same(known)) {
             return Err(Refusal::Exists { what: WHAT });
@@ -74,8 +74,9 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
         }
         drawer.credentials.push(credential.clone());
         Ok(())
-    });
-    let changed = changed.await?.ok_or(Refusal::NotFound { what: WHAT })?;
+    };
+    let changed =
+        change(call, &credential.id, Some(&secret), &add).await?.ok_or(Refusal::NotFound { what: WHAT })?;
     Ok(reply(StatusCode::CREATED, &view(&changed)))
 }
 
@@ -99,18 +100,18 @@ pub(super) async fn replace(call: &Call<'_>, id: &str, body: Body) -> Result<Res
     let drawer = Drawer::read(&call.core.ports, &call.shard()?).await?;
     let provider = drawer.credentials.into_iter().find(|known| known.id == id).map(|known| known.provider);
     let secret = judged(call, &provider.ok_or(Refusal::NotFound { what: WHAT })?, secret)?;
-    let changed = change(call, id, Some(&secret), |_| Ok(())).await?;
+    let changed = change(call, id, Some(&secret), &|_| Ok(())).await?;
     Ok(reply(StatusCode::OK, &view(&changed.ok_or(Refusal::NotFound { what: WHAT })?)))
 }
 
 /// `DELETE /admin/v1/credentials/{id}`: what is left is the policy's own.
 pub(super) async fn delete(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
-    let gone = change(call, id, None, |drawer| {
+    let take = |drawer: &mut Drawer| {
         let before = drawer.credentials.len();
         drawer.credentials.retain(|known| known.id != id);
         if drawer.credentials.len() == before { Err(Refusal::NotFound { what: WHAT }) } else { Ok(()) }
-    });
-    gone.await?;
+    };
+    change(call, id, None, &take).await?;
     Ok(reply(StatusCode::OK, &json!({ "id": id, "deleted": true })))
 }
 
@@ -122,7 +123,7 @@ pub(super) async fn reseal(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let mut count = 0;
     for old in drawer.credentials.iter().filter(|sealed| sealed.sealing_key != newest) {
         let secret = old.open(ports, keys, &shard).await?;
-        change(call, &old.id, Some(&secret), |_| Ok(())).await?;
+        change(call, &old.id, Some(&secret), &|_| Ok(())).await?;
         count += 1;
     }
     Ok(reply(StatusCode::OK, &json!({ "resealed": count, "sealing_key": newest })))
@@ -133,7 +134,7 @@ async fn change(
     call: &Call<'_>,
     id: &str,
     secret: Option<&Secret>,
-    edit: impl Fn(&mut Drawer) -> Result<(), Refusal> + Send + Sync,
+    edit: &(dyn Fn(&mut Drawer) -> Result<(), Refusal> + Send + Sync),
 ) -> Result<Option<Sealed>, Refusal> {
     let (ports, keys, shard) = (&call.core.ports, &call.core.settings.sealing, call.shard()?);
     for _ in 0..TRIES {

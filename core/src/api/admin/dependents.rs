@@ -148,7 +148,7 @@ pub(super) async fn close(
             }
             Ok(())
         };
-        documents::change(&inner, &place, close).await?;
+        documents::change(&inner, &place, &close).await?;
         *count += 1;
     }
     Ok(closed)

@@ -88,7 +88,7 @@ pub(super) async fn make(call: &Call<'_>, place: &Place, holder: Holder) -> Resu
 pub(super) async fn change(
     call: &Call<'_>,
     place: &Place,
-    edit: impl Fn(&mut Holder) -> Result<(), Refusal> + Send,
+    edit: &(dyn Fn(&mut Holder) -> Result<(), Refusal> + Send + Sync),
 ) -> Result<Account, Refusal> {
     let wanted = call.parts.headers.get(IF_MATCH).and_then(|value| value.to_str().ok());
     let wanted = wanted.map(|tag| tag.trim().trim_matches('"'));

@@ -356,7 +356,7 @@ pub(super) async fn update(
             above = Some(Above::of(call, &key).await?);
         }
     }
-    change(call, id, |key| edit(key, above.as_ref())).await
+    change(call, id, &|key| edit(key, above.as_ref())).await
 }
 
 /// Whoever has limits set by others does not set them on keys of their own.
@@ -385,7 +385,7 @@ pub(super) async fn rotate(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
     call.dice.fill(&mut chance);
     let (token, secret) = KeyToken::again(&call.shard()?, id, &chance);
     let until = call.now.after(grace.duration());
-    let mut changed = change(call, id, move |key| {
+    let mut changed = change(call, id, &move |key| {
         if key.state == KeyState::Revoked {
             return Err(unfit("state", "a revoked key stays revoked: make a new one"));
         }
@@ -405,7 +405,7 @@ pub(super) async fn rotate(call: &Call<'_>, id: &str, body: Body) -> Result<Resp
 pub(super) async fn pair(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
     let secret = signing(call);
     let made = secret.clone();
-    let mut changed = change(call, id, move |key| {
+    let mut changed = change(call, id, &move |key| {
         if key.state == KeyState::Revoked {
             return Err(unfit("state", "a revoked key stays revoked: make a new one"));
         }
@@ -421,7 +421,7 @@ pub(super) async fn pair(call: &Call<'_>, id: &str) -> Result<Response<Body>, Re
 
 /// `DELETE /admin/v1/keys/{id}/aws`: no signature opens the key any more, from the next request on.
 pub(super) async fn unpair(call: &Call<'_>, id: &str) -> Result<Response<Body>, Refusal> {
-    change(call, id, |key| {
+    change(call, id, &|key| {
         key.signing = None;
         Ok(())
     })
@@ -437,7 +437,7 @@ fn signing(call: &Call<'_>) -> SigningSecret {
 /// `POST /admin/v1/keys/{id}/block` and `/unblock`: refused from the next request on, until it is unblocked.
 /// `DELETE /admin/v1/keys/{id}`: revoked for ever, from the next request on. Its books stay.
 pub(super) async fn set_state(call: &Call<'_>, id: &str, state: KeyState) -> Result<Response<Body>, Refusal> {
-    change(call, id, |key| {
+    change(call, id, &|key| {
         if key.state == KeyState::Revoked && state != KeyState::Revoked {
             return Err(unfit("state", "a revoked key stays revoked: make a new one"));
         }
@@ -450,14 +450,15 @@ pub(super) async fn set_state(call: &Call<'_>, id: &str, state: KeyState) -> Res
 async fn change(
     call: &Call<'_>,
     id: &str,
-    edit: impl Fn(&mut Key) -> Result<(), Refusal> + Send + Sync,
+    edit: &(dyn Fn(&mut Key) -> Result<(), Refusal> + Send + Sync),
 ) -> Result<Response<Body>, Refusal> {
     let place = place(call.shard()?, id);
-    let account = documents::change(call, &place, |holder| match holder {
+    let edit = |holder: &mut Holder| match holder {
         Holder::Key(key) => edit(key),
         Holder::Scope(_) => Err(Refusal::NotFound { what: WHAT }),
-    });
-    shown(StatusCode::OK, &account.await?, call.now)
+    };
+    let account = documents::change(call, &place, &edit).await?;
+    shown(StatusCode::OK, &account, call.now)
 }
 
 pub(super) fn place(shard: ShardId, id: &str) -> Place {

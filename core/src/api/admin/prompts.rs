@@ -53,7 +53,7 @@ pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Res
     }
     let labels = labels(said.shift_remove("labels"))?;
     let prompt = read(said)?;
-    let made = change(call, &place, &id, |listed| {
+    let add = |listed: &mut Listed| {
         if listed.is_there() {
             return Err(Refusal::Exists { what: WHAT });
         }
@@ -61,8 +61,8 @@ pub(super) async fn create(call: &Call<'_>, mut said: Map<String, Value>) -> Res
         let gone = listed.add(&prompt, call.now);
         name(listed, &labels)?;
         Ok(Changed { written: Some(&prompt), before: None, after: Some(&prompt), gone })
-    });
-    let made = made.await?;
+    };
+    let made = change(call, &place, &id, &add).await?;
     Ok(tagged(reply(StatusCode::CREATED, &view(&made, made.versions.last(), Some(&prompt))), &made))
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn update(
         }
         let after = read(said)?;
         let (number, differs) = (newest.version, after.said() != before.said());
-        let changed = change(call, &place, id, |listed| {
+        let add = |listed: &mut Listed| {
             if listed.versions.last().is_none_or(|newest| newest.version != number) {
                 return Err(Refusal::Conflict { expected: None, current: None });
             }
@@ -129,8 +129,8 @@ pub(super) async fn update(
             name(listed, &labels)?;
             let written = differs.then_some(&after);
             Ok(Changed { written, before: Some(&before), after: Some(&after), gone })
-        });
-        match changed.await {
+        };
+        match change(call, &place, id, &add).await {
             Ok(listed) => {
                 let view = view(&listed, listed.versions.last(), Some(&after));
                 return Ok(tagged(reply(StatusCode::OK, &view), &listed));
@@ -148,15 +148,15 @@ pub(super) async fn delete(call: &Call<'_>, id: &str) -> Result<Response<Body>, 
     let place = Place::of(call)?;
     let binder = Binder::read(&call.core.ports, &place.shard, &place.org).await?;
     let gone = binder.get(id).ok_or_else(missing)?.versions.clone();
-    change(call, &place, id, |listed| {
+    let take = |listed: &mut Listed| {
         if !listed.is_there() {
             return Err(missing());
         }
         listed.versions.clear();
         listed.labels.clear();
         Ok(Changed { written: None, before: None, after: None, gone: None })
-    })
-    .await?;
+    };
+    change(call, &place, id, &take).await?;
     prompt::discard(&call.core.ports, &place.shard, &place.org, id, &gone).await;
     Ok(reply(StatusCode::OK, &json!({ "id": id, "deleted": true })))
 }
@@ -176,7 +176,7 @@ async fn change<'a>(
     call: &Call<'_>,
     place: &Place,
     id: &str,
-    edit: impl Fn(&mut Listed) -> Result<Changed<'a>, Refusal> + Send + Sync,
+    edit: &(dyn Fn(&mut Listed) -> Result<Changed<'a>, Refusal> + Send + Sync),
 ) -> Result<Listed, Refusal> {
     let (ports, Place { shard, org }) = (&call.core.ports, place);
     for _ in 0..TRIES {

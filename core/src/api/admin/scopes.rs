@@ -176,7 +176,7 @@ pub(super) async fn update(
     id: &str,
     patch: Map<String, Value>,
 ) -> Result<Response<Body>, Refusal> {
-    change(call, kind, id, |scope| {
+    change(call, kind, id, &|scope| {
         let current = Wish {
             name: scope.name.clone(),
             limits: Some(scope.limits.clone()),
@@ -204,7 +204,7 @@ pub(super) async fn delete(call: &Call<'_>, kind: ScopeKind, id: &str) -> Result
     documents::find(call, &place(shard.clone(), kind, id)).await?;
     let cascade = call.flag("cascade")?.unwrap_or(false);
     dependents::judge(call, &shard, kind, id, cascade).await?;
-    let mut closed = change(call, kind, id, |scope| {
+    let mut closed = change(call, kind, id, &|scope| {
         scope.state = ScopeState::Deleted;
         Ok(())
     })
@@ -219,14 +219,15 @@ async fn change(
     call: &Call<'_>,
     kind: ScopeKind,
     id: &str,
-    edit: impl Fn(&mut Scope) -> Result<(), Refusal> + Send + Sync,
+    edit: &(dyn Fn(&mut Scope) -> Result<(), Refusal> + Send + Sync),
 ) -> Result<Response<Body>, Refusal> {
     let place = place(call.shard()?, kind, id);
-    let account = documents::change(call, &place, |holder| match holder {
+    let edit = |holder: &mut Holder| match holder {
         Holder::Scope(scope) => edit(scope),
         Holder::Key(_) => Err(Refusal::NotFound { what: kind.name() }),
-    });
-    shown(StatusCode::OK, &account.await?, kind, call.now)
+    };
+    let account = documents::change(call, &place, &edit).await?;
+    shown(StatusCode::OK, &account, kind, call.now)
 }
 
 fn place(shard: ShardId, kind: ScopeKind, id: &str) -> Place {
