@@ -83,7 +83,7 @@ kinds! {
     Ip "ip" Personal Low;
     /// Six octets in colons or hyphens, or three groups in dots.
     Mac "mac" Personal Low;
-    /// Not looked for yet: nothing finds it. Meant for street and number in the order of the seven languages.
+    /// Street and number in the order of seven languages, with postcode and town where they follow; boxes.
     Address "address" Personal Medium;
     /// A date behind a word for birth.
     BirthDate "birth-date" Personal Medium;
@@ -129,11 +129,6 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether anything finds it by now: a configuration that asks for a kind that nothing finds must be refused.
-    pub const fn is_found(self) -> bool {
-        !matches!(self, Self::Address)
-    }
-
     pub fn from_name(name: &str) -> Option<Self> {
         // The short words of other products, and of the configuration's examples.
         let name = match name {
@@ -142,6 +137,7 @@ impl Kind {
             "date-of-birth" | "dob" => "birth-date",
             "organization" | "org" => "organisation",
             "location" => "place",
+            "postal-address" => "address",
             "driver-license" => "driver-licence",
             "ip-address" => "ip",
             other => other,

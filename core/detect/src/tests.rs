@@ -138,7 +138,32 @@ fn secrets() {
 }
 
 #[test]
-fn what_nothing_finds_says_so() {
-    assert!(!Kind::Address.is_found());
-    assert!(Kind::Email.is_found() && Kind::Secret.is_found() && Kind::Injection.is_found());
+fn postal_addresses() {
+    for address in [
+        "123 North Main Street, Springfield, IL 62701-1234",
+        "45 Elm Ave. Apt 4B",
+        "10 Downing Street, London, SW1A 2AA",
+        "12 bis rue de la Paix, 75002 Paris",
+        "Hauptstraße 12a, 10115 Berlin",
+        "Hans-Müller-Platz 3",
+        "Birkenweg 7, 80331 München",
+        "Calle de Alcalá 45, 28014 Madrid",
+        "Via Roma, 12, 00184 Roma",
+        "Rua Augusta 100, 1100-053 Lisboa",
+        "Keizersgracht 123, 1015 CJ Amsterdam",
+        "PO Box 1234",
+        "Postfach 12 34, 10115 Berlin",
+    ] {
+        let text = format!("Send it to {address}.");
+        let found = scan(&text, Kinds::one(Kind::Address));
+        let places: Vec<&str> = found.iter().map(|one| &text[one.start..one.end]).collect();
+        assert_eq!(places, [address]);
+    }
+    for text in [
+        "Parkplatz 3 is taken, Ausweg 2 is not; Fehler 10115 Bytes, 5 Big Apples and 3 Course Books.",
+        "In 2024 Main events took place at 10 am; via HTTP 2, rue the day 3.",
+        "version 1.2 Main Street, $12 Wall Street, 12 people in the street",
+    ] {
+        assert_eq!(scan(text, Kinds::one(Kind::Address)), [], "{text}");
+    }
 }

@@ -149,10 +149,16 @@ fn word(walk: &mut Walk<'_>, names: Option<&mut Names>, start: usize) -> usize {
         if let Some(end) = personal::mixed::word(walk, &word) {
             return end;
         }
+        if word.digits == word.len() {
+            personal::address::numbered(walk, start, word.end);
+        }
         if at(walk.text, start).is_ascii_digit() {
             return personal::number::number(walk, start).max(word.end);
         }
-    } else if word.beyond == 0 {
+        return word.end;
+    }
+    personal::address::named(walk, &word);
+    if word.beyond == 0 {
         personal::mixed::letters(walk, &word);
         if let Some(end) = personal::network::octets(walk, &word) {
             return end;

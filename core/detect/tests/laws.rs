@@ -19,6 +19,8 @@ fn pieces() -> impl Strategy<Value = String> {
         Just("born on 12 March 1980".to_owned()),
         Just("password: \"Tr0ub4dor&3x\"".to_owned()),
         Just("Dr. John Smith".to_owned()),
+        Just("12 bis rue de la Paix, 75002 Paris".to_owned()),
+        Just("45 Elm Ave. Apt 4B, Leeds, LS1 4AP".to_owned()),
     ];
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.join(" "))
 }

@@ -67,13 +67,13 @@ impl Detector {
 
     /// What is found of a family of kinds: `pii`, `secrets` or `content`.
     pub fn board_kinds(family: &str) -> Vec<&'static str> {
-        family_of(family).iter().filter(|kind| kind.is_found()).map(detect::Kind::name).collect()
+        family_of(family).iter().map(detect::Kind::name).collect()
     }
 
-    /// The kind that a word means, in that family; none, too, where nothing finds it yet.
+    /// The kind that a word means, in that family.
     pub fn board_kind(family: &str, word: &str) -> Option<&'static str> {
         let kind = detect::Kind::from_name(word)?;
-        (family_of(family).has(kind) && kind.is_found()).then(|| kind.name())
+        family_of(family).has(kind).then(|| kind.name())
     }
 
     /// Finds `wanted`, or all of the family where nothing is named, of at least this score in percent.

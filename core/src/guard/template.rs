@@ -19,7 +19,7 @@ pub const TEMPLATES: &[Template] = &[
             (
                 "personal",
                 "{ kind: pii, mask: [email, phone, card, iban, ssn, national-id, passport, ip, mac, \
-                 birth-date, crypto, vehicle, driver-licence, medical, bank-account, person] }",
+                 birth-date, crypto, vehicle, driver-licence, medical, bank-account, person, address] }",
             ),
             ("secrets", "{ kind: secrets, mode: block }"),
         ],
@@ -31,7 +31,7 @@ pub const TEMPLATES: &[Template] = &[
             (
                 "patients",
                 "{ kind: pii, mask: [person, birth-date, phone, email, ssn, national-id, medical, \
-                 bank-account, driver-licence, vehicle, passport, ip, mac] }",
+                 bank-account, driver-licence, vehicle, passport, ip, mac, address] }",
             ),
             ("secrets", "{ kind: secrets, mode: block }"),
         ],
@@ -65,7 +65,7 @@ pub const TEMPLATES: &[Template] = &[
         guards: &[(
             "persons",
             "{ kind: pii, restore: false, mask: [person, birth-date, phone, email, ip, place, \
-             national-id, passport] }",
+             address, national-id, passport] }",
         )],
     },
 ];

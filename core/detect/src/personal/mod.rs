@@ -1,5 +1,6 @@
 //! Personal data: one file a shape of writing.
 
+pub(crate) mod address;
 pub(crate) mod email;
 pub(crate) mod mixed;
 pub(crate) mod names;
