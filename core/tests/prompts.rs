@@ -188,7 +188,7 @@ fn versions_are_chosen_by_number_label_and_by_being_the_newest() {
     let (status, _) = world.admin("PATCH", &one, &json!({ "labels": { "production": 7 } }));
     assert_eq!(status, 422);
     let (status, refused) = world.admin("PATCH", &one, &json!({ "labels": { "latest": 1 } }));
-    assert_eq!((status, &refused["param"]), (400, &json!("labels.latest")));
+    assert_eq!((status, &refused["param"]), (422, &json!("labels.latest")));
     // Two who change the same: the second is told.
     let request = Request::builder().method("PATCH").uri(format!("http://gate{one}"));
     let request =

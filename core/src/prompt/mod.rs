@@ -302,8 +302,9 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, &'static str> {
 #[cfg(feature = "schema")]
 pub fn schema() -> Value {
     use serde_json::json;
-    let message = json!({ "type": "object", "required": ["role"], "description": "As in OpenAI's chat; `{{name}}` in \
-        its content is a place." });
+    let roles = ["system", "developer", "user", "assistant", "tool", "function"];
+    let message = json!({ "type": "object", "required": ["role"], "properties": { "role": { "enum": roles } },
+        "description": "As in OpenAI's chat; `{{name}}` in its content is a place." });
     json!({
         "description": { "type": "string", "minLength": 1, "maxLength": 1_000 },
         "model": { "type": "string", "minLength": 1, "maxLength": 256,

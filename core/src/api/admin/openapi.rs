@@ -451,6 +451,7 @@ impl Types {
             ),
             Answer::Score => Contract {
                 body: Some(self.reads::<requests::Scoring>()),
+                body_needed: true,
                 status: 201,
                 ..ok(
                     "scoreRequest",
@@ -460,6 +461,7 @@ impl Types {
             },
             Answer::Erase => Contract {
                 body: Some(self.reads::<erasures::Wish>()),
+                body_needed: true,
                 status: 202,
                 ..ok(
                     "erase",
@@ -480,6 +482,7 @@ impl Types {
             Answer::Describe => ok("describe", "This document.", json!({ "type": "object" })),
             Answer::Explain => Contract {
                 body: Some(self.reads::<explain::Wish>()),
+                body_needed: true,
                 ..ok(
                     "explain",
                     "What would become of a request, and why; a key for models may ask it of itself.",
@@ -497,6 +500,7 @@ impl Types {
             },
             Answer::TestGuard => Contract {
                 body: Some(self.reads::<guards::Wish>()),
+                body_needed: true,
                 ..ok(
                     "testGuard",
                     "What a guard, or those of a group, would say of a text or of a request; services are asked, and nothing is sent on.",

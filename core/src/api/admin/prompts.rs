@@ -229,7 +229,7 @@ async fn change<'a>(
 }
 
 fn read(said: Map<String, Value>) -> Result<Prompt, Refusal> {
-    Prompt::read(said).map_err(|Wrong { param, problem }| Refusal::Invalid { param, problem })
+    Prompt::read(said).map_err(|Wrong { param, problem }| Refusal::Unfit { param, problem })
 }
 
 /// Labels, each with the version that it is to name; none: it is to name nothing.
@@ -246,10 +246,7 @@ fn labels(said: Option<Value>) -> Result<BTreeMap<String, Option<u64>>, Refusal>
         // What could be a number would name two versions.
         if !is_id(&label) || label == LATEST || label.bytes().all(|byte| byte.is_ascii_digit()) {
             let short: String = label.chars().take(64).collect();
-            return Err(invalid(
-                &format!("labels.{short}"),
-                "expected a name of letters, other than `latest`",
-            ));
+            return Err(unfit(&format!("labels.{short}"), "expected a name of letters, other than `latest`"));
         }
         let number = version.as_u64();
         if number.is_none() && !version.is_null() {

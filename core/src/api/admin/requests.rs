@@ -29,7 +29,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
         Some(text) => {
             let day = || (text.len() == 10).then(|| Timestamp::parse(&format!("{text}T00:00:00Z"))).flatten();
             let at = Timestamp::parse(&text).or_else(day).filter(|at| *at >= Timestamp::EPOCH);
-            at.ok_or_else(|| invalid(name, "expected a moment such as 2026-11-22T17:00:00Z, or a day"))
+            at.ok_or_else(|| unfit(name, "expected a moment such as 2026-11-22T17:00:00Z, or a day"))
         }
     };
     let to = moment("to", call.now)?;
@@ -45,7 +45,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let search = Search { from, to, only, limit: call.page_size()? };
     let after = call.query("after");
     let found = search::search(&call.core.ports, &shard, &search, after.as_deref()).await?;
-    let Found { lines, next, reads } = found.ok_or_else(|| invalid("after", "expected `next` of a page"))?;
+    let Found { lines, next, reads } = found.ok_or_else(|| unfit("after", "expected `next` of a page"))?;
     let (text, media) = match call.query("format").as_deref() {
         Some("ndjson") => {
             let mut text = lines.join("\n");

@@ -73,7 +73,7 @@ fn counted() -> Value {
 
 /// A line of the archive.
 pub(super) fn line(kind: &str) -> Value {
-    let schema: Value = serde_json::from_str(include_str!("../../../record/schema.json")).unwrap_or_default();
+    let schema: Value = serde_json::from_str(crate::record::SCHEMA).unwrap_or_default();
     schema["$defs"][kind].clone()
 }
 
