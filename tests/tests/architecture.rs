@@ -15,6 +15,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("core", "gatelet-core", &["gatelet-catalogue", "gatelet-detect", "gatelet-wire"]),
     ("adapters/tokio", "gatelet-tokio", &["gatelet-core", "gatelet-wire"]),
     ("adapters/server", "gatelet", &["gatelet-core", "gatelet-tokio", "gatelet-wire"]),
+    ("adapters/compact", "gatelet-compact", &["gatelet", "gatelet-core"]),
     ("adapters/lambda", "gatelet-lambda", &["gatelet-core", "gatelet-tokio", "gatelet-wire"]),
     ("adapters/worker", "gatelet-worker", &["gatelet-core", "gatelet-wire"]),
 ];

@@ -19,6 +19,9 @@ use crate::registry::Parts;
 
 pub use drain::drain;
 
+/// What lines of the archive are, as JSON Schema.
+pub const SCHEMA: &str = include_str!("schema.json");
+
 /// One request, from its first byte to the end of its answer. Written as one line of JSON; `schema.json` beside this file
 /// describes it. A field may come under the same version, none changes its meaning: whoever reads takes what it knows.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ fn content(mode: Mode, prompt: &str) -> Content {
 fn line(content: &Content, most: usize) -> Value {
     let record = super::super::tests::request("text", &[], 1, 1.0);
     let line = serde_json::from_str(&content.line(&record, most).unwrap()).unwrap();
-    let schema: Value = serde_json::from_str(include_str!("../schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(super::super::SCHEMA).unwrap();
     let described = &schema["$defs"]["content"];
     super::super::tests::holds(described, &line);
     for name in line.as_object().unwrap().keys() {
