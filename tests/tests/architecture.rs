@@ -11,8 +11,9 @@ use syn::visit::{self, Visit};
 const CRATES: &[(&str, &str, &[&str])] = &[
     ("core/catalogue", "gatelet-catalogue", &[]),
     ("core/detect", "gatelet-detect", &[]),
+    ("core/nearest", "gatelet-nearest", &[]),
     ("core/wire", "gatelet-wire", &[]),
-    ("core", "gatelet-core", &["gatelet-catalogue", "gatelet-detect", "gatelet-wire"]),
+    ("core", "gatelet-core", &["gatelet-catalogue", "gatelet-detect", "gatelet-nearest", "gatelet-wire"]),
     ("adapters/tokio", "gatelet-tokio", &["gatelet-core", "gatelet-wire"]),
     ("adapters/server", "gatelet", &["gatelet-core", "gatelet-tokio", "gatelet-wire"]),
     ("adapters/compact", "gatelet-compact", &["gatelet", "gatelet-core"]),

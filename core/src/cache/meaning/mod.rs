@@ -14,7 +14,6 @@ mod segment;
 mod space;
 #[cfg(test)]
 mod tests;
-mod vector;
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -27,11 +26,11 @@ use futures_util::future::{Either, join_all, select};
 use self::outside::What;
 use self::segment::Segment;
 use self::space::Space;
-pub use self::vector::Vector;
 use super::{Cache, Name};
 use crate::domain::Timestamp;
 use crate::policy::{CacheBounds as Bounds, Index};
 use crate::port::{Fault, Ports};
+pub use gatelet_nearest::Vector;
 
 /// The spaces that one process knows.
 #[derive(Debug, Default)]

@@ -4,7 +4,6 @@ use std::time::Duration;
 use futures_executor::block_on;
 use proptest::prelude::*;
 
-use super::vector::Sketch;
 use super::*;
 use crate::cache::Naming;
 use crate::port::memory::{Handles, ports};
@@ -54,17 +53,6 @@ proptest! {
         prop_assert_eq!(space.nearest(&to, least, 10, 2), None, "their time is over");
     }
 
-    /// A sketch may say too much, but never too little.
-    #[test]
-    fn a_sketch_bounds_the_cosine(numbers in 1_usize..200, scale in 0.0_f32..100.0, seed: u64) {
-        let (one, other) = (vector(numbers, seed), near(&vector(numbers, seed.wrapping_add(1)), scale));
-        let (mut steps, mut others) = (Vec::new(), Vec::new());
-        let (sketch, of_other) =
-            (Sketch::of(one.numbers(), &mut steps), Sketch::of(other.numbers(), &mut others));
-        let most = f64::from(sketch.most(&steps, of_other, &others));
-        prop_assert!((dot(&one, &other)..dot(&one, &other) + 0.3).contains(&most));
-    }
-
     /// Whatever is added and forgotten, each answer that is there has its own vector.
     #[test]
     fn vectors_stay_with_their_answers(steps in prop::collection::vec((any::<bool>(), 0_usize..400), 0..1_200)) {
@@ -86,16 +74,6 @@ proptest! {
             prop_assert_eq!(found, expected);
         }
     }
-}
-
-#[test]
-fn what_is_no_direction_is_no_vector() {
-    let long = vec![1.0; 8_193];
-    for wrong in [&[][..], &[0.0, 0.0], &[f32::NAN, 1.0], &[f32::INFINITY, 1.0], &long] {
-        assert_eq!(Vector::of(wrong), None);
-    }
-    let vector = Vector::of(&[3.0, 4.0]).unwrap();
-    assert_eq!((vector.numbers().len(), &vector.numbers()[..3]), (16, &[0.6, 0.8, 0.0][..]));
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Vector {
 }
 
 /// The cosine of two unit vectors.
-pub(super) fn cosine(one: &[f32], other: &[f32]) -> f32 {
+pub(crate) fn cosine(one: &[f32], other: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     for (one, other) in one.as_chunks::<LANES>().0.iter().zip(other.as_chunks::<LANES>().0) {
         for ((lane, one), other) in lanes.iter_mut().zip(one).zip(other) {
@@ -59,7 +59,7 @@ pub(super) fn cosine(one: &[f32], other: &[f32]) -> f32 {
 
 /// A vector in bytes: a quarter of the memory to read, and never off by more than it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Sketch {
+pub(crate) struct Sketch {
     /// What a step of one is.
     step: f32,
     /// How far it is from what it is of.
@@ -68,7 +68,7 @@ pub(super) struct Sketch {
 
 impl Sketch {
     /// Sketches a vector: its bytes are written to `steps`.
-    pub(super) fn of(vector: &[f32], steps: &mut Vec<i8>) -> Self {
+    pub(crate) fn of(vector: &[f32], steps: &mut Vec<i8>) -> Self {
         let largest = vector.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
         let step = (largest / f32::from(i8::MAX)).max(f32::MIN_POSITIVE);
         let mut square = 0.0_f64;
@@ -84,7 +84,7 @@ impl Sketch {
     }
 
     /// The most that the cosine of the two vectors can be.
-    pub(super) fn most(self, steps: &[i8], other: Self, others: &[i8]) -> f32 {
+    pub(crate) fn most(self, steps: &[i8], other: Self, others: &[i8]) -> f32 {
         let pairs = steps.as_chunks::<LANES>().0.iter().zip(others.as_chunks::<LANES>().0);
         let product: i32 = pairs.map(|(one, other)| product(one, other)).sum();
         #[expect(clippy::cast_precision_loss, reason = "what is lost is less than the bound allows for")]
