@@ -12,6 +12,7 @@ const LICENCES: &[&str] = &[
     "Apache-2.0",
     "BSD-3-Clause",
     "BSL-1.0",
+    "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",

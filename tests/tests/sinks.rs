@@ -1,7 +1,9 @@
-//! Sinks that are slow, down, overloaded, moved or never satisfied: nobody waits for them, each hears of every request once it is well,
+//! Sinks that are slow, down, overloaded, moved, not who they say they are, or never satisfied: nobody waits for them, each hears of every request once it is well,
 //! and what one will not take is among the dead letters. On every host.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,7 +13,13 @@ use gatelet_tests::upstream::{Dialect, Play, Reply, Upstream};
 use gatelet_tests::world::{config, model, question};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// As long as a sink may take for an answer, and more than any request here takes.
 const A_SINKS_TIME: Duration = Duration::from_secs(10);
@@ -85,9 +93,11 @@ async fn faulty(kind: Kind) -> Result<()> {
         let plays = (sink.ill)(&upstream).into_iter().chain([said(200)]);
         upstream.script(sink.name, plays);
     }
-    // These are never well: nobody listens, and who does knows nothing of TLS.
+    let impostor = Impostor::start().await?;
+    // These are never well: nobody listens, who does knows nothing of TLS, nobody vouches for who does.
     lines.push(format!("  gone: {{ kind: webhook, url: \"{}/in\" }}", upstream.refusing_base()));
     lines.push(format!("  no-tls: {{ kind: webhook, url: \"https://{}/files/no-tls\" }}", upstream.place()));
+    lines.push(format!("  impostor: {{ kind: webhook, url: \"https://{}/in\" }}", impostor.place));
     let host = Host::start(kind, &lines.join("\n")).await?;
     host.tick().await?;
     let key = host.open_key().await?;
@@ -108,6 +118,8 @@ async fn faulty(kind: Kind) -> Result<()> {
     ensure!(upstream.received("small").len() > before + 1, "it was told nothing after its refusal");
     check_eq!(upstream.received("elsewhere").len(), 0, "a redirect was followed");
     check_eq!(upstream.received("no-tls").len(), 0, "it was told in the clear");
+    ensure!(impostor.met.load(Ordering::Relaxed) > 0, "nobody went to the impostor");
+    check_eq!(impostor.told.load(Ordering::Relaxed), 0, "the impostor was told something");
     for sink in SINKS.iter().filter(|sink| sink.buries) {
         let dead = buried(&host, sink.name).await?;
         check_eq!(
@@ -120,11 +132,48 @@ async fn faulty(kind: Kind) -> Result<()> {
         ensure!(more.iter().all(|id| !ids.contains(&**id)), "{}: {dead:?}", sink.name);
     }
     let metrics = host.admin(Method::GET, "/metrics").whole().await?.text();
-    for (sink, up) in [("gone", 0), ("no-tls", 0), ("slow", 1), ("small", 1)] {
+    for (sink, up) in [("gone", 0), ("no-tls", 0), ("impostor", 0), ("slow", 1), ("small", 1)] {
         let line = format!("gatelet_sink_up{{sink=\"{sink}\"}} {up}");
         ensure!(metrics.contains(&line), "no `{line}` in {metrics}");
     }
     Ok(())
+}
+
+/// A server that is who it says it is by nobody's word but its own.
+struct Impostor {
+    place: String,
+    /// Connections.
+    met: Arc<AtomicUsize>,
+    /// Bytes that came through its TLS.
+    told: Arc<AtomicUsize>,
+}
+
+impl Impostor {
+    async fn start() -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let place = listener.local_addr()?.to_string();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (met, told) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let (meets, hears) = (Arc::clone(&met), Arc::clone(&told));
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                meets.fetch_add(1, Ordering::Relaxed);
+                let mut heard = [0; 1_024];
+                if let Ok(mut socket) = acceptor.accept(socket).await
+                    && let Ok(count) = socket.read(&mut heard).await
+                {
+                    hears.fetch_add(count, Ordering::Relaxed);
+                }
+            }
+        });
+        Ok(Self { place, met, told })
+    }
 }
 
 /// Asks, and is answered at once whatever sinks do; the request's id.
