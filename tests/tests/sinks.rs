@@ -160,15 +160,15 @@ impl Impostor {
             .with_single_cert(vec![made.cert.der().clone()], key)?;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let (met, told) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
-        let (meets, hears) = (Arc::clone(&met), Arc::clone(&told));
+        let counts = (Arc::clone(&met), Arc::clone(&told));
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                meets.fetch_add(1, Ordering::Relaxed);
+                counts.0.fetch_add(1, Ordering::Relaxed);
                 let mut heard = [0; 1_024];
                 if let Ok(mut socket) = acceptor.accept(socket).await
                     && let Ok(count) = socket.read(&mut heard).await
                 {
-                    hears.fetch_add(count, Ordering::Relaxed);
+                    counts.1.fetch_add(count, Ordering::Relaxed);
                 }
             }
         });
