@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use flate2::bufread::MultiGzDecoder;
 
 use super::Wish;
 use super::load::{Generator, Seen};
@@ -117,7 +118,7 @@ pub(super) fn run(wish: &Wish) -> Result<()> {
     rows.push(stand.memory_row("memory when idle, MiB", idle, "<= 12 MiB"));
     rows.push(stand.memory_row("memory after this load, MiB", loaded, ""));
     if wish.long {
-        rows.extend(stand.long()?);
+        rows.extend(stand.long(&folder.join("data/archive"))?);
     }
     rows.push(vec![
         "start to first answer, ms".to_owned(),
@@ -287,15 +288,19 @@ impl Stand {
         vec![format!("{what} (not of files)"), show(floor), show(gatelet), String::new(), target.to_owned()]
     }
 
-    /// A million requests, and the memory on the way.
-    fn long(&self) -> Result<Vec<Vec<String>>> {
-        let mut rows = Vec::new();
+    /// A million requests, the memory on the way, and that all of them are in the archive.
+    fn long(&self, archive: &Path) -> Result<Vec<Vec<String>>> {
+        let (mut rows, before, mut asked, mut seconds) = (Vec::new(), requests_in(archive)?, 0.0, 0.0);
         for tenth in 1..=10 {
             // A busy machine needs more than one run for them, however long that takes.
             let mut left = 100_000.0;
             while left > 0.0 {
                 let settings = format!("model=bench/chat connections=64 requests={left:.0} seconds=60");
-                left -= self.measure(Side::Gatelet, &settings)?.done;
+                let began = Instant::now();
+                let seen = self.measure(Side::Gatelet, &settings)?;
+                // With the time that it took until there was nothing left to do.
+                (asked, seconds) = (asked + seen.done, seconds + began.elapsed().as_secs_f64());
+                left -= seen.done;
             }
             let memory = self.memory()?;
             eprintln!("{}00,000 requests: {:.1} MiB", tenth, memory[1].0);
@@ -308,8 +313,34 @@ impl Stand {
                 ));
             }
         }
+        #[expect(clippy::cast_precision_loss, reason = "some millions")]
+        let archived = (requests_in(archive)? - before) as f64;
+        ensure!((archived - asked).abs() < 0.5, "{asked} were answered, and {archived} are in the archive");
+        let row = [
+            "records a second into one archive".to_owned(),
+            String::new(),
+            format!("{:.0}", archived / seconds),
+        ];
+        rows.push(row.into_iter().chain([String::new(), ">= 5,000".to_owned()]).collect());
         Ok(rows)
     }
+}
+
+/// How many requests stand in an archive.
+fn requests_in(folder: &Path) -> Result<u64> {
+    let mut count = 0;
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            count += requests_in(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "gz") {
+            let lines = BufReader::new(MultiGzDecoder::new(BufReader::new(fs::File::open(&path)?))).lines();
+            for line in lines {
+                count += u64::from(line?.contains(r#""kind":"request""#));
+            }
+        }
+    }
+    Ok(count)
 }
 
 /// Two providers that are the mock, with prices, so that budgets apply.
