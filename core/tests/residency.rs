@@ -315,3 +315,51 @@ fn a_region_is_a_name() {
     }
     assert!(problems.contains("the name of a region"), "{problems}");
 }
+
+#[test]
+fn a_service_that_guards_is_asked_inside_alone() {
+    let guarded = |region: &str, fail: &str, mode: &str| {
+        let world = World::of(&format!(
+            "providers:\n  eu: {{ dialect: openai, base: 'http://eu.example/v1', key: k, region: eu-west-1 }}\n\
+             models:\n  m: {{ targets: [{{ model: eu/m, price: {{ input: '1', output: '1' }} }}] }}\n\
+             guards:\n  out: {{ kind: webhook, url: 'https://guard.example/v1', for: all, fail: {fail}, mode: {mode}{region} }}\n"
+        ));
+        world.handles.upstream.always(|request, _| match request.uri().host().unwrap() {
+            "eu.example" => Ok(whole(200, &completion("hi", 5, 1))),
+            _ => Ok(whole(200, &json!({ "action": "NONE" }))),
+        });
+        world
+    };
+    let pin = json!({ "residency": { "regions": ["eu*"] } });
+    for (region, fail, mode, status, asked, outcome) in [
+        (", region: eu-west-1", "closed", "block", 200, vec!["guard", "eu", "guard"], "passed"),
+        (", region: us-east-1", "closed", "block", 400, vec![], "blocked"),
+        ("", "closed", "mask", 400, vec![], "blocked"),
+        ("", "open", "block", 200, vec!["eu"], "failed"),
+        ("", "closed", "flag", 200, vec!["eu"], "failed"),
+    ] {
+        let world = guarded(region, fail, mode);
+        let (_, key) = world.key(&pin);
+        let (said, body, went) = ask(&world, &key, "m");
+        assert_eq!((said, hosts(&went)), (status, asked), "{region} {fail} {mode}: {body}");
+        let record = request(&world);
+        let guard = &record["guards"][0];
+        assert_eq!(guard["outcome"], json!(outcome), "{record}");
+        let outside = outcome != "passed";
+        assert_eq!(guard.get("unread").is_some(), outside, "{record}");
+        let place = region.trim_start_matches(", region: ");
+        let place = if place.is_empty() { "guards/out".to_owned() } else { format!("guards/out ({place})") };
+        assert!(
+            record[if outside { "left_out" } else { "kept_in" }].as_array().unwrap().contains(&json!(place)),
+            "{record}"
+        );
+        assert_eq!(record["cost"] == "0", status == 400, "{record}");
+        // Who is not pinned goes by it wherever it is.
+        let (_, free) = world.key(&json!({}));
+        assert_eq!(hosts(&ask(&world, &free, "m").2), ["guard", "eu", "guard"]);
+    }
+    let host = Host { variable: &|_| None, ollama: false, registry: Registry::full() };
+    let wrong = "guards:\n  out: { kind: webhook, url: 'https://guard.example/v1', region: 'eu*' }\n";
+    let problems = Policy::read("gatelet.yaml", wrong, &host).unwrap_err().to_string();
+    assert!(problems.contains("guards.out.region"), "{problems}");
+}

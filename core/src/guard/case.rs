@@ -14,7 +14,7 @@ use super::{Action, Check, Guard, Site};
 /// A request's guards, what they found so far, and what they hid.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// In their order. Those that chance has left out are among the notes alone.
+    /// In their order. Those that do not judge are among the notes alone.
     pub(super) guards: Arc<[Arc<Guard>]>,
     pub(super) vault: Vault,
     pub(super) direction: Direction,
@@ -62,16 +62,19 @@ pub struct Blocked {
     pub message: Option<Arc<str>>,
 }
 
-/// Whether a guard judges this request.
+/// What part a guard has in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sampled {
-    In,
-    Out,
+pub enum Duty {
+    Judges,
+    /// Chance has left it out.
+    Unsampled,
+    /// It judges where the request may not go.
+    Outside,
 }
 
 impl Case {
-    /// `sampled` is asked for each guard.
-    pub fn new(guards: &[Arc<Guard>], mut sampled: impl FnMut(&Guard) -> Sampled) -> Self {
+    /// `part` is asked for each guard.
+    pub fn new(guards: &[Arc<Guard>], mut part: impl FnMut(&Guard) -> Duty) -> Self {
         let mut case = Self {
             guards: Arc::from([]),
             vault: Vault::default(),
@@ -85,10 +88,16 @@ impl Case {
         };
         let mut judging = Vec::new();
         for guard in guards {
-            match sampled(guard) {
-                Sampled::In => judging.push(guard.clone()),
-                Sampled::Out => {
-                    case.notes.push(Note { outcome: Outcome::Unsampled, ..fresh(guard, Direction::In) });
+            let note = fresh(guard, Direction::In);
+            match part(guard) {
+                Duty::Judges => judging.push(guard.clone()),
+                Duty::Unsampled => case.notes.push(Note { outcome: Outcome::Unsampled, ..note }),
+                Duty::Outside => {
+                    let outcome = if guard.shuts() { Outcome::Blocked } else { Outcome::Failed };
+                    case.notes.push(Note { outcome, unread: vec!["region"], ..note });
+                    if guard.shuts() {
+                        case.block(guard, None);
+                    }
                 }
             }
         }
@@ -249,7 +258,7 @@ impl Case {
     /// A guard could not judge, or there is something that it cannot read.
     pub fn failed(&mut self, nth: usize, why: &'static str, outcome: Outcome) {
         let Some(guard) = self.guards.get(nth).cloned() else { return };
-        let shut = !guard.fails_open && guard.changes();
+        let shut = guard.shuts();
         if let Some(note) = self.note(nth) {
             note.outcome = note.outcome.max(if shut { Outcome::Blocked } else { outcome });
             if !note.unread.contains(&why) {

@@ -36,7 +36,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use block::Whole;
-pub use case::{Blocked, Case, Found, Sampled};
+pub use case::{Blocked, Case, Duty, Found};
 pub use external::External;
 pub use links::Hosts;
 pub use mask::{Masking, Style};
@@ -251,6 +251,11 @@ impl Guard {
     /// Whether anything that it finds can change what is said.
     pub fn changes(&self) -> bool {
         self.action.changes() || self.actions.iter().any(|(_, action)| action.changes())
+    }
+
+    /// Whether nothing goes on where it cannot judge.
+    pub(super) fn shuts(&self) -> bool {
+        !self.fails_open && self.changes()
     }
 
     /// Whether it may leave a request longer than it was.

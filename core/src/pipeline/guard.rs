@@ -11,11 +11,12 @@ use gatelet_wire::{DialectId, Operation, TargetHints, chat};
 use super::admit::Admitted;
 use super::books::Ending;
 use super::receive::{Arrived, Received};
+use super::residency::Pins;
 use super::topics::Asker;
 use crate::domain::Caller;
 use crate::guard::external::{Question, Verdict};
 use crate::guard::{
-    Case, Check, Direction, Guard, GuardStream, Note, Outcome, PlainTexts, Sampled, When, answers_json,
+    Case, Check, Direction, Duty, Guard, GuardStream, Note, Outcome, PlainTexts, When, answers_json,
     plain_fields, rewritten,
 };
 use crate::policy::{Policy, Whom};
@@ -116,7 +117,7 @@ async fn judge<'a>(
     mut admitted: Admitted<'a>,
     room: &'a mut Option<Box<Arrived>>,
 ) -> Result<Guarded<'a>, Refusal> {
-    let mut case = Case::new(&admitted.guards, |guard| sampled(core, guard));
+    let mut case = case(core, &mut admitted);
     let outcome = judged(core, &mut admitted, &mut case, room).await;
     let refusal = match (outcome, case.blocked()) {
         (Err(refusal), _) => refusal,
@@ -140,14 +141,32 @@ async fn judge<'a>(
     Err(refusal)
 }
 
-fn sampled(core: &Core, guard: &Guard) -> Sampled {
+/// The request's guards, of which those judge that it falls to, where it may go.
+fn case(core: &Core, admitted: &mut Admitted<'_>) -> Case {
+    let policy = core.policy();
+    let pins = Pins::of(&policy, &admitted.caller);
+    let places = admitted.guards.iter().filter_map(|guard| match &guard.check {
+        Check::External(service) => Some((format!("guards/{}", guard.name), service.region.as_deref())),
+        Check::Texts(_) | Check::Tools(_) | Check::Shape(_) | Check::Topics(_) => None,
+    });
+    let kept = pins.kept(places);
+    let case = Case::new(&admitted.guards, |guard| match &guard.check {
+        _ if !sampled(core, guard) => Duty::Unsampled,
+        Check::External(service) if !pins.keep_in(service.region.as_deref()) => Duty::Outside,
+        // What is asked for vectors is a model, which the same pins bind.
+        _ => Duty::Judges,
+    });
+    admitted.books.kept(kept);
+    case
+}
+
+fn sampled(core: &Core, guard: &Guard) -> bool {
     if guard.sample >= 1_000 {
-        return Sampled::In;
+        return true;
     }
     let mut bytes = [0; 4];
     core.ports.chance.fill(&mut bytes);
-    let share = u32::from_le_bytes(bytes) % 1_000;
-    if share < u32::from(guard.sample) { Sampled::In } else { Sampled::Out }
+    u32::from_le_bytes(bytes) % 1_000 < u32::from(guard.sample)
 }
 
 /// The request as its guards can read it; none: they cannot.

@@ -8,7 +8,7 @@ use gatelet_wire::chat::{
 
 use super::guard::{Guarding, Texts};
 use super::receive::Asking;
-use crate::guard::{Case, Found, Guard, Note, Sampled, Site};
+use crate::guard::{Case, Duty, Found, Guard, Note, Site};
 use crate::refusal::Refusal;
 use crate::shared::Core;
 
@@ -37,7 +37,7 @@ pub struct Tried {
 /// # Errors
 /// What is judged is no request that guards can read.
 pub async fn trial(core: &Core, guards: &[Arc<Guard>], said: Said) -> Result<Tried, Refusal> {
-    let mut case = Case::new(guards, |_| Sampled::In);
+    let mut case = Case::new(guards, |_| Duty::Judges);
     case.trace();
     let sent = match said {
         Said::Request { asking: Asking { operation, dialect, .. }, body } => {

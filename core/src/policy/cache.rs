@@ -146,7 +146,7 @@ pub(super) fn bounds(reader: &mut Reader<'_>, at: &At<'_>) -> CacheBounds {
         store: store.unwrap_or(usual.store),
         wait: wait.unwrap_or(usual.wait),
         vectors: vectors.unwrap_or(usual.vectors),
-        region: region(reader, &fields),
+        region: region(reader, fields.get("region")),
     }
 }
 

@@ -124,7 +124,7 @@ pub(super) fn contents(reader: &mut Reader<'_>, at: &At<'_>) -> Contents {
         of.push((whose, id.into(), keep(reader, at, usual)));
     }
     gatelet_wire::sort::sort_by(&mut of, |(one, _, _), (other, _, _)| one.cmp(other));
-    let region = region(reader, &fields);
+    let region = region(reader, fields.get("region"));
     Contents { usual, of, region }
 }
 

@@ -13,6 +13,7 @@ use super::document::duration;
 use super::model::ModelName;
 use super::node;
 use super::read::{At, Fields, Reader, Spot};
+use super::residency::region;
 use super::topics::topics;
 use crate::domain::Secret;
 use crate::guard::external::SERVICES;
@@ -155,7 +156,7 @@ const COMMON: [&str; 17] = [
     "sample", "replace", "restore", "salt", "for", "choice",
 ];
 /// What is of one kind or of a few.
-const OWN: [&str; 23] = [
+const OWN: [&str; 24] = [
     "message",
     "patterns",
     "words",
@@ -175,6 +176,7 @@ const OWN: [&str; 23] = [
     "rules",
     "otherwise",
     "url",
+    "region",
     "private",
     "schema",
     "threshold",
@@ -563,8 +565,9 @@ fn external(reader: &mut Reader<'_>, service: &str, keys: &[&str], chain: &Chain
     let private =
         chain.get("private").and_then(|at| reader.parsed(at, "true or false", |text| text.parse().ok()));
     let private = private.unwrap_or_else(|| url.as_deref().is_some_and(|url| url.starts_with("http://")));
+    let region = region(reader, chain.get("region"));
     match External::read(service, url, key, headers, private, &settings) {
-        Ok(external) => Some(external),
+        Ok(external) => Some(External { region, ..external }),
         Err(problem) => {
             reader.note(&chain.spot, problem);
             None

@@ -2,7 +2,7 @@
 
 use gatelet_wire::DialectId;
 
-use super::read::{At, Fields, Reader, Spot};
+use super::read::{At, Reader, Spot};
 use super::{Policy, Provider};
 use crate::domain::{Key, Residency, Scope};
 
@@ -62,11 +62,11 @@ fn pin(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Pin> {
 }
 
 /// Where something is that keeps what it hears: a place of which nobody says that is outside of any pin.
-pub(super) fn region(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Box<str>> {
+pub(super) fn region(reader: &mut Reader<'_>, at: Option<&At<'_>>) -> Option<Box<str>> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let named = |text: &str| (1..=64).contains(&text.len()) && text.chars().all(plain);
     let read = |text: &str| named(text).then(|| text.into());
-    fields.get("region").and_then(|at| reader.parsed(at, "the name of a region, such as eu-west-1", read))
+    at.and_then(|at| reader.parsed(at, "the name of a region, such as eu-west-1", read))
 }
 
 /// Notes pins to what no target has: a request could only be refused.

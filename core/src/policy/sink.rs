@@ -173,7 +173,7 @@ fn sink(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> Option<Sink> {
         sample,
         content: content.unwrap_or(false),
         place: word.as_deref().filter(|word| is_plain(word)).unwrap_or(way.place()).into(),
-        region: region(reader, &fields),
+        region: region(reader, fields.get("region")),
     })
 }
 

@@ -41,6 +41,8 @@ pub struct External {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The host is of the admin's own network.
     pub private: bool,
+    /// Where it judges; none: nobody knows.
+    pub region: Option<Box<str>>,
 }
 
 /// What is spoken there.
@@ -219,7 +221,7 @@ impl External {
         let base = url.or(usual).ok_or("expected `url`: where the service answers")?;
         let key = key.map(|key| Credential::new(&scheme, &key)).transpose();
         let key = key.map_err(|problem| format!("`key`: {problem}"))?;
-        Ok(Self { service, base: base.into(), key, headers, private })
+        Ok(Self { service, base: base.into(), key, headers, private, region: None })
     }
 
     /// Asks it.
