@@ -4,6 +4,7 @@
 mod world;
 
 use gatelet_core::policy::{Host, Policy};
+use gatelet_core::port::Body;
 use gatelet_core::registry::Registry;
 use http::Request;
 use serde_json::{Value, json};
@@ -362,4 +363,32 @@ fn a_service_that_guards_is_asked_inside_alone() {
     let wrong = "guards:\n  out: { kind: webhook, url: 'https://guard.example/v1', region: 'eu*' }\n";
     let problems = Policy::read("gatelet.yaml", wrong, &host).unwrap_err().to_string();
     assert!(problems.contains("guards.out.region"), "{problems}");
+}
+
+#[test]
+fn answers_to_go_on_from_are_kept_inside_alone() {
+    for (region, kept) in
+        [("", false), ("responses: { region: us-east-1 }", false), ("responses: { region: eu-west-1 }", true)]
+    {
+        let world = World::of(&format!("{CONFIG}{region}\n"));
+        world.handles.upstream.always(|_, _| Ok(whole(200, &completion("hi", 5, 1))));
+        let (_, key) = world.key(&json!({ "residency": { "regions": ["eu*"] } }));
+        let send = |method: &str, path: &str, body: &Value| {
+            let request = Request::builder().method(method).uri(format!("http://gate{path}"));
+            let request = request.header("authorization", format!("Bearer {key}"));
+            world.send(request.body(Body::from(body.to_string().into_bytes())).unwrap())
+        };
+        let answer = send("POST", "/v1/responses", &json!({ "model": "both", "input": "hi" }));
+        assert_eq!(answer.status(), 200);
+        let loss = answer.headers().get("x-gatelet-loss").map(|loss| loss.to_str().unwrap().to_owned());
+        assert_eq!(loss.is_some_and(|loss| loss.contains("store")), !kept, "{region}");
+        let id = read_json(answer)["id"].as_str().unwrap().to_owned();
+        let shown = send("GET", &format!("/v1/responses/{id}"), &Value::Null);
+        assert_eq!(shown.status(), if kept { 200 } else { 404 }, "{region}");
+        let later =
+            send("POST", "/v1/responses", &json!({ "model": "both", "input": "hi", "background": true }));
+        // In the memory nothing is made in the background: what is allowed is refused for another reason.
+        let problem = read_json(later)["error"]["message"].as_str().unwrap().to_owned();
+        assert_eq!(problem.contains("residency"), !kept, "{problem}");
+    }
 }

@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use super::only;
 use super::route::Responses;
 use crate::domain::{Caller, RequestId, Timestamp};
-use crate::pipeline::{self, Approach, Asking};
+use crate::pipeline::{self, Approach, Asking, Pins};
 use crate::port::{Body, Broken, ByteStream};
 use crate::refusal::Refusal;
 use crate::responses::{Answer, Asked, Conversation, Patch, Shelf, Watch};
@@ -108,11 +108,23 @@ async fn create(
     };
     let Conversation { items, body: spoken } = conversation;
     let body = spoken.map_or(body, Bytes::from);
+    let inside = {
+        let policy = core.policy();
+        Pins::of(&policy, caller).keep_in(policy.responses_region())
+    };
     if asked.background {
+        if !inside {
+            return Err(Refusal::Invalid {
+                param: "background".to_owned(),
+                problem:
+                    "what is made in the background is kept, which your key's `residency` does not allow here"
+                        .to_owned(),
+            });
+        }
         return background::begin(core, id, now, shelf, parts, &body, &asked, items).await;
     }
     let size: usize = items.iter().map(|item| item.as_str().len()).sum();
-    let keeps = asked.store && size <= Shelf::LONGEST;
+    let keeps = asked.store && inside && size <= Shelf::LONGEST;
     let patch = Patch { previous: asked.previous.clone(), ..Patch::default() };
     let mut response = pipeline::serve(core, id, now, asking, parts, Body::Full(body)).await?;
     if asked.store && !keeps {

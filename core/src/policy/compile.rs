@@ -63,6 +63,7 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
         contents: document.contents,
         retention: document.retention,
         metrics: document.metrics,
+        responses: document.responses,
         fetch,
         prompts: document.prompts,
         registry,

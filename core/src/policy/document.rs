@@ -28,7 +28,7 @@ use super::read::{At, Fields, Reader, Spot};
 use super::recourse::{self, Retries};
 #[cfg(test)]
 use super::residency::PIN;
-use super::residency::{Pin, residency};
+use super::residency::{Pin, residency, responses};
 #[cfg(test)]
 use super::retention::RETENTION;
 use super::retention::{Retention, retention};
@@ -58,6 +58,7 @@ pub(super) struct Document {
     pub(super) contents: Contents,
     pub(super) retention: Retention,
     pub(super) metrics: Metrics,
+    pub(super) responses: Option<Box<str>>,
     pub(super) residency: Vec<(Pin, Spot)>,
     pub(super) cache: CacheBounds,
     pub(super) guards: guard::Reading,
@@ -152,7 +153,7 @@ pub(super) struct TargetEntry {
     pub(super) region: Option<String>,
 }
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "providers",
     "models",
     "guards",
@@ -166,6 +167,7 @@ const SECTIONS: [&str; 16] = [
     "content",
     "retention",
     "metrics",
+    "responses",
     "residency",
     "cache",
     "prompts",
@@ -195,6 +197,7 @@ pub(super) fn document(reader: &mut Reader<'_>, root: &At<'_>) -> Document {
         sinks: fields.get("sinks").map(|at| sinks(reader, at)).unwrap_or_default(),
         contents: fields.get("content").map(|at| contents(reader, at)).unwrap_or_default(),
         metrics: fields.get("metrics").map(|at| metrics(reader, at)).unwrap_or_default(),
+        responses: fields.get("responses").and_then(|at| responses(reader, at)),
         retention: fields.get("retention").map(|at| retention(reader, at)).unwrap_or_default(),
         residency: fields.get("residency").map(|at| residency(reader, at)).unwrap_or_default(),
         guards: fields.get("guards").map(|at| guard::guards(reader, at)).unwrap_or_default(),

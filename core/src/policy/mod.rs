@@ -88,6 +88,8 @@ pub struct Policy {
     /// Of whose requests prompts and answers are kept.
     contents: Contents,
     metrics: Metrics,
+    /// Where answers lie that callers go on from.
+    responses: Option<Box<str>>,
     /// For how long the archive keeps what.
     retention: Retention,
     /// None: nothing is fetched.

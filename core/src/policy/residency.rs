@@ -69,6 +69,12 @@ pub(super) fn region(reader: &mut Reader<'_>, at: Option<&At<'_>>) -> Option<Box
     at.and_then(|at| reader.parsed(at, "the name of a region, such as eu-west-1", read))
 }
 
+/// Reads `responses`: where answers lie that callers go on from.
+pub(super) fn responses(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Box<str>> {
+    let fields = reader.fields(at, &["region"], &[])?;
+    region(reader, fields.get("region"))
+}
+
 /// Notes pins to what no target has: a request could only be refused.
 pub(super) fn check(reader: &mut Reader<'_>, policy: &Policy, pins: &[(Pin, Spot)]) {
     let own = policy.models.values().flat_map(|model| &model.targets);

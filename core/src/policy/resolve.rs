@@ -179,6 +179,11 @@ impl Policy {
         &self.contents
     }
 
+    /// The region of the answers that callers go on from; none: nobody said.
+    pub fn responses_region(&self) -> Option<&str> {
+        self.responses.as_deref()
+    }
+
     /// Who may read `/metrics`, and what is told apart there.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
