@@ -315,6 +315,49 @@ fn a_service_judges_before_and_beside_and_its_failure_is_closed_or_open() {
     }
 }
 
+/// Whole and streamed: what the request's tools have answered is what the answer must stand on.
+#[test]
+fn an_answer_that_its_sources_do_not_say_does_not_leave() {
+    let grounded = "  grounded: { kind: azure-groundedness, url: 'https://mine.example', key: k, for: all }";
+    for (stream, ungrounded) in [(false, false), (false, true), (true, false), (true, true)] {
+        let world = guarded(grounded);
+        world.handles.upstream.always(move |request, _| {
+            Ok(match request.uri().host().unwrap() {
+                "mine.example" => {
+                    whole(200, &json!({ "ungroundedDetected": ungrounded, "ungroundedPercentage": 1 }))
+                }
+                _ if stream => sse(ok(completion_chunks("Rome is in Chile", Some((20, 4))))),
+                _ => whole(200, &completion("Rome is in Chile", 20, 4)),
+            })
+        });
+        let (_, key) = world.key(&json!({}));
+        let call =
+            json!({ "id": "c1", "type": "function", "function": { "name": "atlas", "arguments": "{}" } });
+        let wish = json!({ "model": "plain", "max_tokens": 50, "stream": stream, "messages": [
+            { "role": "user", "content": "Where is Rome?" },
+            { "role": "assistant", "tool_calls": [call] },
+            { "role": "tool", "tool_call_id": "c1", "content": "Rome is in Italy" }] });
+        let answer = text(world.send(openai(&key, &wish)));
+        assert_eq!(answer.contains("Chile"), !ungrounded, "{answer}");
+        let asked = world.handles.upstream.asked();
+        let service: Vec<Value> = asked
+            .iter()
+            .filter(|one| one.uri.host() == Some("mine.example"))
+            .map(|one| serde_json::from_slice(one.body.as_deref().unwrap()).unwrap())
+            .collect();
+        assert_eq!(service.len(), 1, "it is asked of the answer alone: {service:?}");
+        assert_eq!(service[0]["text"], "Rome is in Chile");
+        assert_eq!(service[0]["qna"]["query"], "Where is Rome?");
+        assert_eq!(service[0]["groundingSources"], json!(["Rome is in Italy"]));
+        let records = world.records();
+        let record = records.iter().find(|record| record["kind"] == "request").unwrap();
+        let outcome = if ungrounded { "blocked" } else { "passed" };
+        assert_eq!(record["guards"][0]["outcome"], json!(outcome), "{record}");
+        // What was generated is paid for, whoever reads it.
+        assert_ne!(record["cost"], "0", "{record}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_refused_with_its_place() {
     for (guards, said) in [
