@@ -487,18 +487,18 @@ async fn a_reference_to_an_item_is_resolved(world: Arc<World>) -> Result<()> {
 async fn what_is_kept_nowhere_is_refused_with_its_place(world: Arc<World>) -> Result<()> {
     let key = budgeted(&world).await?;
     let model = Behind::Chat.model("responses-never-asked");
-    for (field, value, place) in [
-        ("previous_response_id", json!("resp_nobody"), "previous_response_id"),
-        ("previous_response_id", json!("../../main"), "previous_response_id"),
-        ("conversation", json!("conv_1"), "conversation"),
-        ("prompt", json!({"id": "pmpt_1"}), "prompt"),
-        ("input", json!([{"type": "item_reference", "id": "msg_nobody_0"}]), "input[0]"),
-        ("store", json!("yes"), "store"),
+    for (field, value, status, place) in [
+        ("previous_response_id", json!("resp_nobody"), 400, "previous_response_id"),
+        ("previous_response_id", json!("../../main"), 400, "previous_response_id"),
+        ("conversation", json!("conv_1"), 400, "conversation"),
+        ("prompt", json!({"id": "pmpt_1"}), 404, "prompt_id"),
+        ("input", json!([{"type": "item_reference", "id": "msg_nobody_0"}]), 400, "input[0]"),
+        ("store", json!("yes"), 400, "store"),
     ] {
         let mut body = json!({"model": model, "input": "Hi"});
         body[field] = value;
         let answer = world.host.post("/v1/responses").key(&key.secret).json(&body).whole().await?;
-        check_eq!(answer.status, 400, "{body}: {}", answer.text());
+        check_eq!(answer.status, status, "{body}: {}", answer.text());
         check_eq!(answer.json()?["error"]["param"], json!(place), "{body}");
     }
     check_eq!(world.upstream.received("responses-never-asked").len(), 0);
