@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gatelet_core::guard::{Case, Guard, Sampled};
+use gatelet_core::guard::{Case, Duty, Guard};
 use gatelet_core::policy::{Host, Policy};
 use gatelet_core::registry::Registry;
 use gatelet_wire::{DialectId, chat};
@@ -39,7 +39,7 @@ fn asked(text: &str) -> Option<chat::Request> {
 
 /// Lets all judge one request. Nothing blocks, so nobody is spared.
 fn judge(guards: &[Arc<Guard>], request: &mut chat::Request) -> bool {
-    let mut case = Case::new(guards, |_| Sampled::In);
+    let mut case = Case::new(guards, |_| Duty::Judges);
     let _unchanged = case.request(request);
     case.blocked().is_none() && !case.notes().is_empty()
 }
