@@ -24,6 +24,7 @@ pub mod route;
 pub mod settings;
 pub mod shared;
 pub mod sink;
+mod together;
 
 pub use gateway::{Gateway, Unready, unready};
 pub use settings::{AdminKey, Settings};

@@ -24,6 +24,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
 /// Below the features: each may be imported by everything above it. The registry's data and the policy that is compiled from
 /// it stand here, since every feature reads what they say.
 const BASE: &[(&str, &[&str])] = &[
+    ("together", &[]),
     ("domain", &[]),
     ("port", &["domain"]),
     ("exchange", &["domain", "port"]),
@@ -33,7 +34,7 @@ const BASE: &[(&str, &[&str])] = &[
     ("route", &["domain"]),
     // What may not go in or come out: the policy defines guards, refusals and records say what they found, the pipeline asks.
     // Services are opened as providers are: by the registry's credentials.
-    ("guard", &["domain", "port", "exchange", "registry"]),
+    ("guard", &["domain", "port", "exchange", "registry", "together"]),
     // What requests are made of: the policy brings some, admins write others, the pipeline says them.
     ("prompt", &["domain", "port"]),
     ("policy", &["domain", "port", "registry", "route", "guard", "prompt"]),

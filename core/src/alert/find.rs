@@ -1,8 +1,9 @@
 //! What an admin should know: found by looking at accounts and at sums.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gatelet_wire::SmallMap;
+use gatelet_wire::sort::sort_by;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +30,7 @@ pub struct Asked {
 pub(super) struct Window {
     /// In seconds.
     at: i64,
-    counts: BTreeMap<String, (u64, u64)>,
+    counts: SmallMap<String, (u64, u64)>,
 }
 
 /// An event, by what it is told once, and the notice.
@@ -70,7 +71,7 @@ fn look(shard: &ShardId, id: &AccountId, account: &Account, now: Timestamp, foun
         && now < expires
         && expires.since(now) <= WEEK
     {
-        let detail = BTreeMap::from([("expires".to_owned(), expires.to_string())]);
+        let detail = SmallMap::from([("expires".to_owned(), expires.to_string())]);
         let text = format!("{id} expires at {expires}");
         found.push(notice(Event::KeyExpiring, shard, id.as_str(), &expires.to_string(), detail, text, now));
     }
@@ -82,7 +83,7 @@ fn look(shard: &ShardId, id: &AccountId, account: &Account, now: Timestamp, foun
     for (lines, hard) in [(&statement.budget, true), (&statement.soft_budget, false)] {
         for line in lines {
             let Some((event, says)) = judged(line, hard, now) else { continue };
-            let detail = BTreeMap::from([
+            let detail = SmallMap::from([
                 ("budget".to_owned(), line.budget.clone()),
                 ("spent".to_owned(), line.spent.to_string()),
                 ("renews_at".to_owned(), line.renews_at.clone().unwrap_or_default()),
@@ -139,15 +140,19 @@ fn length(budget: &str) -> Option<i64> {
 /// Keys whose requests were refused because a budget is spent: their own, or one of what they belong to. A budget is
 /// seldom spent to its last nano-dollar, for what a request may cost at most must fit in.
 pub(super) fn refused(shard: &ShardId, asked: &[Asked], now: Timestamp) -> Vec<Found> {
-    let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
-    for asked in asked.iter().filter(|asked| asked.over_budget > 0) {
-        *refused.entry(&asked.key).or_default() += asked.over_budget;
-    }
+    let over = asked.iter().filter(|asked| asked.over_budget > 0);
+    let mut refused: Vec<(&str, u64)> = over.map(|asked| (asked.key.as_str(), asked.over_budget)).collect();
+    sort_by(&mut refused, |(one, _), (other, _)| one.cmp(other));
+    refused.dedup_by(|(key, more), (of, count)| {
+        let same = key == of;
+        *count += if same { *more } else { 0 };
+        same
+    });
     let day = (now.seconds() / 86_400).to_string();
     let tell = |(key, count): (&str, u64)| {
         let of = AccountId::key(key);
         let text = format!("{count} requests of {of} were refused today: a budget is spent");
-        let detail = BTreeMap::from([("refused".to_owned(), count.to_string())]);
+        let detail = SmallMap::from([("refused".to_owned(), count.to_string())]);
         notice(Event::HardLimit, shard, of.as_str(), &day, detail, text, now)
     };
     refused.into_iter().map(tell).collect()
@@ -168,7 +173,7 @@ pub(super) fn sinks(shard: &ShardId, down: &[Down], now: Timestamp) -> Vec<Found
         let since = Timestamp::from_seconds(down.since).to_string();
         let text = format!("the sink {} takes no records since {since}: {}", down.sink, down.why);
         let detail =
-            BTreeMap::from([("since".to_owned(), since.clone()), ("why".to_owned(), down.why.clone())]);
+            SmallMap::from([("since".to_owned(), since.clone()), ("why".to_owned(), down.why.clone())]);
         notice(Event::SinkFailing, shard, &format!("sink/{}", down.sink), &since, detail, text, now)
     };
     down.iter().map(tell).collect()
@@ -182,7 +187,7 @@ pub(super) fn providers(window: &mut Window, shard: &ShardId, asked: &[Asked], n
     if age < seconds(WINDOW) {
         return Vec::new();
     }
-    let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut counts: SmallMap<String, (u64, u64)> = SmallMap::new();
     for Asked { provider, requests, failures, .. } in asked {
         let Some(provider) = provider else { continue };
         let count = counts.entry(provider.clone()).or_default();
@@ -199,7 +204,7 @@ pub(super) fn providers(window: &mut Window, shard: &ShardId, asked: &[Asked], n
                 continue;
             };
             if requests >= FEW && failures.saturating_mul(2) >= requests {
-                let detail = BTreeMap::from([
+                let detail = SmallMap::from([
                     ("requests".to_owned(), requests.to_string()),
                     ("failures".to_owned(), failures.to_string()),
                 ]);
@@ -220,7 +225,7 @@ fn notice(
     shard: &ShardId,
     of: &str,
     which: &str,
-    detail: BTreeMap<String, String>,
+    detail: SmallMap<String, String>,
     text: String,
     now: Timestamp,
 ) -> Found {

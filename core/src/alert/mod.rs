@@ -8,9 +8,9 @@
 mod find;
 mod tell;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gatelet_wire::SmallMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{ShardId, Timestamp};
@@ -44,7 +44,7 @@ struct State {
     /// When the next look begins, in seconds.
     next: i64,
     /// What was told, and when, in seconds.
-    told: BTreeMap<String, i64>,
+    told: SmallMap<String, i64>,
     waiting: Vec<Waiting>,
     /// Each provider's requests and failures of a day, as they were at a moment.
     window: find::Window,
@@ -73,7 +73,7 @@ pub struct Notice {
     /// An account such as `team/search`, or a provider.
     pub of: String,
     /// The limit as it was written, what is spent of it, when the key expires …
-    pub detail: BTreeMap<String, String>,
+    pub detail: SmallMap<String, String>,
     /// All of it as a sentence.
     pub text: String,
 }

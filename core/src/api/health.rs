@@ -1,6 +1,5 @@
 //! Whether we live, and whether we can serve.
 
-use futures_util::future::join_all;
 use http::{Response, StatusCode};
 use serde_json::json;
 
@@ -10,6 +9,7 @@ use crate::readiness::Standing;
 use crate::refusal::Refusal;
 use crate::shared::Core;
 use crate::sink;
+use crate::together::together;
 
 /// `GET /health/live`: the process answers.
 pub(crate) fn live() -> Response<Body> {
@@ -50,7 +50,7 @@ async fn sinks(core: &Core) -> Vec<(String, bool)> {
     }
     let mut shards = core.ports.ledger.shards().await.unwrap_or_default();
     shards.truncate(MOST_SHARDS);
-    let standing = join_all(shards.iter().map(|shard| sink::standing(&core.ports, shard))).await;
+    let standing = together(shards.iter().map(|shard| sink::standing(&core.ports, shard))).await;
     // A document that cannot be read says nothing of a sink.
     let standing: Vec<_> = standing.into_iter().filter_map(Result::ok).collect();
     let down = |name: &str| standing.iter().any(|all| all.get(name).is_some_and(sink::Place::is_down));

@@ -3,11 +3,11 @@
 //! The numbers are the sums of reports (`record/spend`), so that all instances of a gateway on any host tell the same, each
 //! request is counted once, and no request pays for it. Counters begin anew with the month (UTC), which `rate` and `increase` know.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
+use gatelet_wire::SmallMap;
 use http::request::Parts;
 use http::{HeaderValue, Response, header};
 
@@ -155,14 +155,14 @@ pub(super) async fn show(core: &Core, now: Timestamp, parts: &Parts) -> Result<R
 }
 
 /// Sums by the values of their labels.
-type Rows = BTreeMap<Vec<Option<String>>, Sums>;
+type Rows = SmallMap<Vec<Option<String>>, Sums>;
 
 async fn written(core: &Core, now: Timestamp) -> Result<String, Fault> {
     let policy = core.policy();
     let today = u32::try_from(now.seconds().div_euclid(86_400)).unwrap_or(0);
     let days = spend::month_begins(today)..=today;
     let mut labels: Vec<&'static str> = policy.metrics().by.clone();
-    let (mut rows, mut sinks) = (Rows::new(), BTreeMap::new());
+    let (mut rows, mut sinks) = (Rows::new(), SmallMap::new());
     let mut shards = core.ports.ledger.shards().await?;
     shards.truncate(MOST_SHARDS);
     loop {
@@ -173,6 +173,9 @@ async fn written(core: &Core, now: Timestamp) -> Result<String, Fault> {
         for shard in &shards {
             let report = spend::report(&core.ports, shard, &question).await?;
             many |= report.too_many;
+            if many || rows.len() > MOST_ROWS {
+                break;
+            }
             for Row { of, sums } in report.rows {
                 let mine = rows.entry(of).or_default();
                 for (sum, more) in mine.iter_mut().zip(sums) {

@@ -11,10 +11,10 @@ mod responses;
 mod route;
 mod show;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use gatelet_wire::SmallMap;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
@@ -164,7 +164,7 @@ pub(crate) async fn tell(core: &Core, shards: &[ShardId]) -> Ticked {
 
 async fn pass_on(core: &Core, sinks: &[Sink], shard: &ShardId) -> Result<usize, Fault> {
     let (ports, sealing) = (&core.ports, &core.settings.sealing);
-    let mut keys = BTreeMap::new();
+    let mut keys = SmallMap::new();
     if !sealing.is_empty() {
         for sealed in Drawer::read(ports, shard).await?.credentials {
             let Some(name) = sealed.provider.strip_prefix(sink::CREDENTIAL) else { continue };

@@ -2,11 +2,11 @@
 //!
 //! A purge is one line in a document, whatever it concerns: no store is searched, and what nobody is given ends with its time.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gatelet_wire::SmallMap;
 use serde::{Deserialize, Serialize};
 
 use super::Label;
@@ -38,9 +38,9 @@ struct Known {
 #[serde(default)]
 struct Marks {
     all: i64,
-    keys: BTreeMap<String, i64>,
-    tags: BTreeMap<String, i64>,
-    models: BTreeMap<String, i64>,
+    keys: SmallMap<String, i64>,
+    tags: SmallMap<String, i64>,
+    models: SmallMap<String, i64>,
 }
 
 /// How old what is known here may be.

@@ -1,8 +1,7 @@
 //! Virtual keys: what a caller shows, and what we keep of it.
 
-use std::collections::BTreeMap;
-
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use gatelet_wire::SmallMap;
 use sha2::{Digest, Sha256};
 
 use super::account::Limits;
@@ -217,8 +216,8 @@ pub struct Key {
     #[serde(default, skip_serializing_if = "Money::is_zero")]
     pub opening: Money,
     /// What it may use of single models, by the names that it asks for, beside its limits.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub model_limits: BTreeMap<String, Limits>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub model_limits: SmallMap<String, Limits>,
     /// What each session (`x-gatelet-session`) of it may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_limits: Option<Limits>,
@@ -226,8 +225,8 @@ pub struct Key {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customers: Option<Customers>,
     /// Names for models, before its team's and the policy's.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub aliases: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub aliases: SmallMap<String, String>,
     /// Where its requests may go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residency: Option<Residency>,
@@ -349,10 +348,10 @@ impl Key {
             sources: None,
             limits: Limits::default(),
             opening: Money::ZERO,
-            model_limits: BTreeMap::new(),
+            model_limits: SmallMap::new(),
             session_limits: None,
             customers: None,
-            aliases: BTreeMap::new(),
+            aliases: SmallMap::new(),
             residency: None,
             guards: Vec::new(),
             tags: Vec::new(),

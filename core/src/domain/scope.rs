@@ -1,8 +1,8 @@
 //! Who has an account besides keys: organisations, teams, users and the like, customers, tags, and what is called.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+use gatelet_wire::SmallMap;
 use serde::{Deserialize, Serialize};
 
 use super::account::Limits;
@@ -175,8 +175,8 @@ pub struct Scope {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customers: Option<Customers>,
     /// Names for models, before the policy's: of teams.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub aliases: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub aliases: SmallMap<String, String>,
     /// Where its requests may go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residency: Option<Residency>,
@@ -222,7 +222,7 @@ impl Scope {
             template: None,
             models: None,
             customers: None,
-            aliases: BTreeMap::new(),
+            aliases: SmallMap::new(),
             residency: None,
             guards: Vec::new(),
             ceilings: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use gatelet_wire::SmallMap;
 use sha2::{Digest, Sha256};
 
 use super::scan::Kind;
@@ -60,13 +61,13 @@ impl Style {
     }
 }
 
-/// What was hidden in one conversation, and what stands for it.
+/// What was hidden in one conversation, and what stands for it. Trees: a caller may bring any number of values in any order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vault {
     by_value: BTreeMap<(Kind, Box<str>), Hidden>,
-    counts: BTreeMap<Kind, u32>,
-    /// Values by what stands for them, of those that callers read again.
-    restored: BTreeMap<Box<str>, Box<str>>,
+    counts: SmallMap<Kind, u32>,
+    /// Values by what stands for them, of those that callers read again; none: it stands for several.
+    restored: BTreeMap<Box<str>, Option<Box<str>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,11 +96,8 @@ impl Vault {
         };
         if restores && masking.restores && masking.style.is_distinct() && *placeholder != *value {
             // Two values of one fake: neither can be told from the other again.
-            match self.restored.get(&placeholder) {
-                Some(other) if **other != *value => drop(self.restored.remove(&placeholder)),
-                Some(_) => {}
-                None => drop(self.restored.insert(placeholder.clone(), value.into())),
-            }
+            let meant = self.restored.entry(placeholder.clone()).or_insert_with(|| Some(value.into()));
+            meant.take_if(|other| **other != *value);
         }
         self.by_value.insert(key, Hidden { style: masking.style, placeholder: placeholder.clone() });
         placeholder
@@ -115,8 +113,8 @@ impl Vault {
     }
 
     /// What becomes values again.
-    pub(super) fn restored(&self) -> &BTreeMap<Box<str>, Box<str>> {
-        &self.restored
+    pub(super) fn restored(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.restored.iter().filter_map(|(word, value)| Some((&**word, value.as_deref()?)))
     }
 }
 
@@ -209,4 +207,28 @@ fn luhn(text: &str) -> Option<u32> {
         .map(|(nth, digit)| if nth % 2 == 1 { doubled(*digit) } else { *digit })
         .sum();
     (digits.len() >= 12).then_some(sum % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_several_values_is_none_of_them() {
+        let (kind, masking) = (Kind::from("letter"), Masking { style: Style::Fake, ..Masking::default() });
+        let mut vault = Vault::default();
+        let mut meant: BTreeMap<Box<str>, Vec<String>> = BTreeMap::new();
+        for value in ('a'..='z').map(String::from) {
+            let word = vault.hide(&kind, &value, &masking, true);
+            if *word != *value {
+                meant.entry(word).or_default().push(value);
+            }
+        }
+        assert!(meant.values().any(|values| values.len() == 3), "{meant:?}");
+        let sole = meant.iter().filter_map(|(word, values)| match values.as_slice() {
+            [value] => Some((&**word, value.as_str())),
+            _ => None,
+        });
+        assert!(vault.restored().eq(sole));
+    }
 }

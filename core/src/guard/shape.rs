@@ -1,8 +1,8 @@
 //! Answers that are held to a schema, once all of them is said: what a caller reads must be JSON, and of that form.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatelet_wire::SmallMap;
 use gatelet_wire::chat::{Content, Format, Request, Response};
 use gatelet_wire::event::{Delta, Event, PartKind};
 use serde_json::json;
@@ -130,12 +130,12 @@ impl Said {
 
 /// The answers of a stream as far as they have left.
 #[derive(Debug)]
-pub(super) struct Shapes(BTreeMap<u32, Said>);
+pub(super) struct Shapes(SmallMap<u32, Said>);
 
 impl Shapes {
     /// None: no guard wants it.
     pub(super) fn of(case: &Case) -> Option<Self> {
-        case.shapes().next().is_some().then(|| Self(BTreeMap::new()))
+        case.shapes().next().is_some().then(|| Self(SmallMap::new()))
     }
 
     /// Looks at what leaves. Where an answer that ends here is blocked for its form, its end is taken back: answers which.

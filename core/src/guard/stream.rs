@@ -1,10 +1,8 @@
 //! Answers past the guards while they are said.
 
-use std::collections::BTreeMap;
-
-use gatelet_wire::Usage;
 use gatelet_wire::chat::{Content, Extra, Part, Response, Stop, ToolCall, ToolKind};
 use gatelet_wire::event::{Delta, Event, PartKind};
+use gatelet_wire::{SmallMap, Usage};
 
 use super::Site;
 use super::case::Case;
@@ -23,7 +21,7 @@ pub struct GuardStream {
     json: bool,
     /// Text may change, so that what repeats it is left out.
     changes: bool,
-    choices: BTreeMap<u32, State>,
+    choices: SmallMap<u32, State>,
     usage: Option<Usage>,
     shapes: Option<Shapes>,
     /// Something was left out that repeats the text.
@@ -75,7 +73,7 @@ impl GuardStream {
         let unmask = case.unmask();
         let changes = case.changes_answers();
         let shapes = Shapes::of(&case);
-        let choices = BTreeMap::new();
+        let choices = SmallMap::new();
         Self { case, unmask, json, changes, choices, usage: None, shapes, left_out: false }
     }
 

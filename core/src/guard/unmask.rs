@@ -1,8 +1,8 @@
 //! Words that stand for values become the values again, for the caller alone.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatelet_wire::SmallMap;
 use gatelet_wire::sort::sort_by;
 
 use super::json::escape;
@@ -13,13 +13,15 @@ use super::words::{WordMachine, WordRules, Words};
 #[derive(Clone, Debug)]
 pub(super) struct Unmask {
     words: Words,
-    values: Arc<BTreeMap<Box<str>, Box<str>>>,
+    values: Arc<SmallMap<Box<str>, Box<str>>>,
 }
 
 impl Unmask {
-    pub(super) fn of(values: &BTreeMap<Box<str>, Box<str>>) -> Self {
+    pub(super) fn of<'v>(values: impl Iterator<Item = (&'v str, &'v str)>) -> Self {
+        let values: SmallMap<Box<str>, Box<str>> =
+            values.map(|(word, value)| (word.into(), value.into())).collect();
         let rules = WordRules { folds: false, whole: false };
-        Self { words: Words::new(values.keys().map(|word| &**word), rules), values: Arc::new(values.clone()) }
+        Self { words: Words::new(values.keys().map(|word| &**word), rules), values: Arc::new(values) }
     }
 
     /// Of one text; in JSON, values are written as they stand in strings.
@@ -52,7 +54,7 @@ impl Unmask {
 #[derive(Debug)]
 pub(super) struct UnmaskChannel {
     machine: WordMachine,
-    values: Arc<BTreeMap<Box<str>, Box<str>>>,
+    values: Arc<SmallMap<Box<str>, Box<str>>>,
     pending: String,
     base: usize,
     found: Vec<Span>,

@@ -1,7 +1,9 @@
 //! Lists of terms: all of them are looked for at once, in time that does not grow with the list.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use gatelet_wire::SmallMap;
 
 use super::pattern::{is_word, small};
 use super::scan::{Scanner, Span};
@@ -53,7 +55,7 @@ impl Words {
     pub const LONGEST: usize = 256;
 
     pub fn new<'t>(terms: impl IntoIterator<Item = &'t str>, rules: WordRules) -> Self {
-        let mut children: Vec<BTreeMap<char, u32>> = vec![BTreeMap::new()];
+        let mut children: Vec<SmallMap<char, u32>> = vec![SmallMap::new()];
         let mut nodes = vec![Node::default()];
         for term in terms.into_iter().filter(|term| !term.is_empty()) {
             let mut at = 0_usize;
@@ -64,7 +66,7 @@ impl Words {
                     let made = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
                     let depth = nodes.get(at).map_or(0, |node| node.depth) + 1;
                     nodes.push(Node { depth, ..Node::default() });
-                    children.push(BTreeMap::new());
+                    children.push(SmallMap::new());
                     if let Some(ways) = children.get_mut(at) {
                         ways.insert(letter, made);
                     }

@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use gatelet_wire::dialect::Written;
 use gatelet_wire::{DialectId, Draft, Fields, Loss, TargetHints};
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -23,6 +22,7 @@ use crate::port::{Body, Reach, Transaction};
 use crate::refusal::{Refusal, UpstreamFailure};
 use crate::route::{Blame, Standing};
 use crate::shared::Core;
+use crate::together::together;
 
 /// The longest that a target may take, and the most that are checked by one tick: records wait for it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub async fn check_targets(core: &Core, shards: &[ShardId]) -> usize {
     let now = core.ports.clock.now();
     let due = due(core, now);
     let count = due.len();
-    join_all(due.iter().map(|(target, how)| Box::pin(check(core, shards, target, how)))).await;
+    together(due.iter().map(|(target, how)| check(core, shards, target, how))).await;
     for shard in shards {
         let notices = core.board.news(shard);
         if notices.is_empty() {

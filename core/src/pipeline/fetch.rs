@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::join_all;
 use gatelet_wire::chat::{self, Media, Source};
 use gatelet_wire::source::{encoded, sniffed_bytes};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT};
@@ -28,6 +27,7 @@ use crate::policy::{Fetch, Target};
 use crate::port::{Body, FaultKind};
 use crate::refusal::{Refusal, Unfetched};
 use crate::shared::Core;
+use crate::together::together;
 
 /// By kind and address, what was fetched, or why it was not: for all attempts of one request.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub(super) async fn complete(
             let got = pin!(get(core, rules, named.0, &named.1, &room));
             (named.clone(), within(core, limit, got).await.unwrap_or(Err(Unfetched::TimedOut)))
         });
-        let all = join_all(all).await;
+        let all = together(all).await;
         call.fetched.0.extend(all);
         call.books.waited_for(core.ports.clock.now().since(began));
     }

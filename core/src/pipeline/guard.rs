@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join_all, poll_fn};
+use futures_util::future::{BoxFuture, poll_fn};
 use gatelet_wire::{DialectId, Operation, TargetHints, chat};
 
 use super::admit::Admitted;
@@ -23,6 +23,7 @@ use crate::policy::{Policy, Whom};
 use crate::port::{Fault, FaultKind};
 use crate::refusal::Refusal;
 use crate::shared::Core;
+use crate::together::together;
 
 /// A request that its guards let pass, as they left it.
 pub(super) struct Guarded<'a> {
@@ -406,7 +407,7 @@ fn beside(core: &Arc<Core>, case: &Case, read: Read) -> Option<Beside> {
             let (core, asker) = (core.clone(), asker.clone());
             async move { ask(&core, &guard, question, asker.as_deref(), nth).await }
         });
-        join_all(asked).await
+        together(asked).await
     });
     Some(Beside { case: case.clone(), judging: Some(judging) })
 }

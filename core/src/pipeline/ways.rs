@@ -1,8 +1,8 @@
 //! Where a request would go, with the reason for each target's place, and for the absence of those that are not asked.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use gatelet_wire::SmallMap;
 use serde::Serialize;
 
 use super::receive::Received;
@@ -19,7 +19,7 @@ pub(super) struct Way {
     target: String,
     dialect: &'static str,
     /// US dollars for one unit (a token, a picture, a second), by what is counted; none: nobody has said a price.
-    price: Option<BTreeMap<&'static str, String>>,
+    price: Option<SmallMap<&'static str, String>>,
     max_output: Option<u64>,
     context: Option<u64>,
     /// Where what proves to the provider who calls comes from. Never what it is.

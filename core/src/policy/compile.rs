@@ -77,9 +77,11 @@ fn compile(reader: &mut Reader<'_>, document: Document) -> Policy {
                 guards.attach(reader, entry.name.as_str(), &entry.guards);
             }
             rings::check(reader, &entries);
+            let mut models = Vec::with_capacity(entries.len());
             for entry in entries {
-                add_model(reader, &mut policy, &mut providers, entry);
+                add_model(reader, &mut policy, &mut models, &mut providers, entry);
             }
+            policy.models.extend(models);
         }
         None => policy.wildcards = providers.values().flatten().cloned().map(whole).collect(),
     }
@@ -120,7 +122,13 @@ fn whole(provider: Arc<Provider>) -> Wildcard {
     }
 }
 
-fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Providers, entry: ModelEntry) {
+fn add_model(
+    reader: &mut Reader<'_>,
+    policy: &mut Policy,
+    models: &mut Vec<(ModelName, Arc<Model>)>,
+    providers: &mut Providers,
+    entry: ModelEntry,
+) {
     let (retries, extras) = (entry.retries, Arc::new(entry.extras));
     let (strategy, timeouts) = (entry.strategy, entry.timeouts);
     let (repeats, estimate) = (entry.repeats, entry.estimate);
@@ -178,7 +186,7 @@ fn add_model(reader: &mut Reader<'_>, policy: &mut Policy, providers: &mut Provi
             estimate,
             cache,
         };
-        policy.models.insert(entry.name, Arc::new(model));
+        models.push((entry.name, Arc::new(model)));
     }
 }
 

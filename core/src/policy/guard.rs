@@ -1,10 +1,10 @@
 //! Guards as admins write them.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatelet_wire::SmallMap;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
@@ -28,7 +28,7 @@ pub struct Guards {
     /// In the order in which they judge.
     list: Vec<Arc<Guard>>,
     /// Names for several at once.
-    groups: BTreeMap<Box<str>, Vec<Arc<str>>>,
+    groups: SmallMap<Box<str>, Vec<Arc<str>>>,
 }
 
 /// Whose request it is, as far as guards are chosen by that.
@@ -204,7 +204,7 @@ impl<'n> Chain<'n> {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     guards: Vec<Guard>,
-    groups: BTreeMap<Box<str>, Vec<Arc<str>>>,
+    groups: SmallMap<Box<str>, Vec<Arc<str>>>,
     /// Groups whose members are named, and where.
     members: Vec<(Box<str>, String, Spot)>,
     attached: Vec<(Box<str>, Attached)>,
@@ -538,10 +538,10 @@ fn tool_rules(reader: &mut Reader<'_>, chain: &Chain<'_>) -> Option<ToolRules> {
 }
 
 fn external(reader: &mut Reader<'_>, service: &str, keys: &[&str], chain: &Chain<'_>) -> Option<External> {
-    let mut settings = BTreeMap::new();
+    let mut settings = Vec::new();
     for key in keys {
         if let Some(at) = chain.get(key) {
-            settings.insert((*key).to_owned(), reader.json(at)?);
+            settings.push((*key, reader.json(at)?));
         }
     }
     let url = match chain.get("url") {

@@ -33,8 +33,9 @@ mod semantic;
 mod sink;
 mod topics;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
+
+use gatelet_wire::SmallMap;
 
 pub use alert::{Channel, Event, Mailer, Way};
 pub use cache::{CacheBounds, Caching, Control, Share};
@@ -64,12 +65,12 @@ pub const DEFAULT: &str = include_str!("../../../gatelet.default.yaml");
 /// The compiled policy. Immutable: a change of the document makes a new one.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    providers: BTreeMap<Box<str>, Arc<Provider>>,
-    models: BTreeMap<ModelName, Arc<Model>>,
+    providers: SmallMap<Box<str>, Arc<Provider>>,
+    models: SmallMap<ModelName, Arc<Model>>,
     /// Longest prefix first, so that the first that fits is the most particular.
     wildcards: Vec<model::Wildcard>,
     /// What wildcards have made, so that a name is looked up in the table once. Bounded, since callers choose names.
-    made: Arc<RwLock<BTreeMap<Box<str>, Arc<Model>>>>,
+    made: Arc<RwLock<SmallMap<Box<str>, Arc<Model>>>>,
     /// The document writes `models`: what they do not reach is closed.
     listed: bool,
     key_limits: Limits,

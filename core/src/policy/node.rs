@@ -3,8 +3,7 @@
 //! Invariant: work and memory are bounded by the text. Aliases, tags and further documents are refused, depth is
 //! limited.
 
-use std::collections::BTreeMap;
-
+use gatelet_wire::sort::sort_by;
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::Problem;
@@ -148,10 +147,9 @@ impl<'a> Events<'a> {
 
     fn map(&mut self, depth: usize) -> Result<Value, Problem> {
         let mut map: Vec<(Key, Node)> = Vec::new();
-        let mut lines = BTreeMap::new();
         loop {
             let event = match self.next()? {
-                Event::MappingEnd => return Ok(Value::Map(map)),
+                Event::MappingEnd => return once_each(map).map(Value::Map),
                 event => event,
             };
             let line = self.line;
@@ -162,9 +160,6 @@ impl<'a> Events<'a> {
                 return Err(self.problem("variables are read in values only, not in keys"));
             }
             let key = Key { line, text: text.into_owned() };
-            if let Some(first) = lines.insert(key.text.clone(), line) {
-                return Err(self.problem(&format!("`{}` is there twice: first in line {first}", key.text)));
-            }
             let event = self.next()?;
             map.push((key, self.node(event, depth + 1)?));
         }
@@ -183,6 +178,20 @@ impl<'a> Events<'a> {
 
     fn problem(&self, message: &str) -> Problem {
         Problem { line: self.line, path: String::new(), message: message.to_owned() }
+    }
+}
+
+/// No key may be there twice.
+fn once_each(map: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, Problem> {
+    let mut keys: Vec<&Key> = map.iter().map(|(key, _)| key).collect();
+    sort_by(&mut keys, |one, other| one.text.cmp(&other.text));
+    let again = keys.array_windows().filter(|[one, other]| one.text == other.text);
+    match again.min_by_key(|[_, again]| again.line) {
+        None => Ok(map),
+        Some([first, again]) => {
+            let message = format!("`{}` is there twice: first in line {}", again.text, first.line);
+            Err(Problem { line: again.line, path: String::new(), message })
+        }
     }
 }
 

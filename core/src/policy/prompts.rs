@@ -1,8 +1,8 @@
 //! `prompts`: prompts that the configuration itself brings, for the requests of all organisations.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatelet_wire::SmallMap;
 use serde_json::Value;
 
 use super::read::{At, Reader};
@@ -12,7 +12,7 @@ use crate::prompt::FIELDS;
 use crate::prompt::Prompt;
 
 /// Each by its name, with the number of its version.
-pub(super) type Prompts = BTreeMap<Box<str>, (u64, Arc<Prompt>)>;
+pub(super) type Prompts = SmallMap<Box<str>, (u64, Arc<Prompt>)>;
 
 const VERSION: &str = "version";
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gatelet_wire::sort::sort_by;
 use gatelet_wire::{DialectId, Edit, Json};
 use http::Uri;
 
@@ -129,7 +130,7 @@ impl Policy {
                 wildcard.names(&self.registry).into_iter().map(|model| format!("{}{model}", wildcard.prefix)),
             );
         }
-        names.sort_unstable();
+        sort_by(&mut names, Ord::cmp);
         names.dedup();
         names
     }

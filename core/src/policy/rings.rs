@@ -1,6 +1,6 @@
 //! Fallbacks, rules and other names of models must lead somewhere, and not in a ring.
 
-use std::collections::BTreeMap;
+use gatelet_wire::SmallMap;
 
 use super::document::ModelEntry;
 use super::model::ModelName;
@@ -22,8 +22,7 @@ pub(super) fn check(reader: &mut Reader<'_>, entries: &[ModelEntry]) {
 type Edges = fn(&ModelEntry) -> Vec<&(ModelName, Spot)>;
 
 fn walk(reader: &mut Reader<'_>, entries: &[ModelEntry], what: &'static str, edges: Edges) {
-    let mut places = BTreeMap::new();
-    places.extend(entries.iter().enumerate().map(|(place, entry)| (entry.name.as_str(), place)));
+    let places = entries.iter().enumerate().map(|(place, entry)| (entry.name.as_str(), place)).collect();
     let mut walk =
         Walk { what, edges, places, marks: vec![Mark::New; entries.len()], way: Vec::new(), entries };
     for start in 0..entries.len() {
@@ -39,7 +38,7 @@ struct Walk<'e> {
     what: &'static str,
     edges: Edges,
     entries: &'e [ModelEntry],
-    places: BTreeMap<&'e str, usize>,
+    places: SmallMap<&'e str, usize>,
     marks: Vec<Mark>,
     /// From the start to here.
     way: Vec<usize>,

@@ -1,12 +1,12 @@
 //! Ports on which a request is tried without anything happening: accounts are read and what becomes of them stays here,
 //! entries are forgotten, and whoever waits has waited.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use gatelet_wire::SmallMap;
 
 use super::{Clock, Defer, Entry, Fault, Ledger, Log, Outcome, Ports, Transaction};
 use crate::domain::account::{Account, Grant, Op, Reserve, distinct, transact};
@@ -21,7 +21,7 @@ pub(crate) struct Rehearsal {
 
 #[derive(Default)]
 struct SoFar {
-    accounts: BTreeMap<(ShardId, AccountId), Account>,
+    accounts: SmallMap<(ShardId, AccountId), Account>,
     waited: Duration,
     tries: Vec<Try>,
 }

@@ -4,10 +4,10 @@
 //! written last; requests look at a copy that is a few seconds old at the most. A version is named by what stands in it, so it
 //! is never changed, and one that was written by somebody who then lost the race is nobody's.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gatelet_wire::SmallMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -34,8 +34,8 @@ pub struct Listed {
     /// The number of the last one that was made.
     pub last: u64,
     /// Names for versions, such as `production`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub labels: SmallMap<String, u64>,
     pub created: Timestamp,
     pub updated: Timestamp,
 }
@@ -93,7 +93,7 @@ impl Binder {
                 name: name.to_owned(),
                 versions: Vec::new(),
                 last: 0,
-                labels: BTreeMap::new(),
+                labels: SmallMap::new(),
                 created: now,
                 updated: now,
             };

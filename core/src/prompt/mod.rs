@@ -11,11 +11,9 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use gatelet_wire::chat::{Content, Extra, Message, Role};
 use gatelet_wire::dialect::TargetHints;
-use gatelet_wire::{DialectId, Loss, Malformed};
+use gatelet_wire::{DialectId, Loss, Malformed, SmallMap};
 use serde_json::{Map, Value};
 
 pub use binder::{Binder, Edition, LATEST, Listed, Prompts, discard, write};
@@ -39,7 +37,7 @@ pub struct Prompt {
     /// As it was written.
     said: Map<String, Value>,
     /// What stands in its messages, by name.
-    variables: BTreeMap<String, Variable>,
+    variables: SmallMap<String, Variable>,
 }
 
 /// What a prompt is made of.
@@ -180,7 +178,7 @@ impl Prompt {
             let short: String = name.chars().take(64).collect();
             return Err(wrong(param(&short), format!("the prompt has no such variable: it has {known}")));
         }
-        let mut texts = BTreeMap::new();
+        let mut texts = SmallMap::new();
         for (name, variable) in &self.variables {
             let text = match values.get(name).filter(|value| !value.is_null()) {
                 Some(value) => variable.text(value),
@@ -217,9 +215,9 @@ impl Prompt {
     }
 }
 
-fn variables(said: Option<&Value>) -> Result<BTreeMap<String, Variable>, Wrong> {
+fn variables(said: Option<&Value>) -> Result<SmallMap<String, Variable>, Wrong> {
     let said = match said {
-        None => return Ok(BTreeMap::new()),
+        None => return Ok(SmallMap::new()),
         Some(Value::Object(said)) if said.len() <= MOST_VARIABLES => said,
         Some(_) => {
             return Err(wrong(
@@ -228,7 +226,7 @@ fn variables(said: Option<&Value>) -> Result<BTreeMap<String, Variable>, Wrong> 
             ));
         }
     };
-    let mut variables = BTreeMap::new();
+    let mut variables = SmallMap::new();
     for (name, said) in said {
         let path = format!("variables.{name}");
         if !is_name(name) {

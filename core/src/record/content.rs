@@ -7,7 +7,6 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use gatelet_detect::{Family, Kind, Kinds};
 use gatelet_wire::Event;
 use gatelet_wire::event::{Delta, PartKind};
@@ -19,6 +18,7 @@ use crate::domain::trace::trace_of;
 use crate::domain::{ShardId, Timestamp};
 use crate::policy::Mode;
 use crate::port::{Entry, Fault, MOST_KEPT, Ports};
+use crate::together::together;
 
 /// What a request said and was answered, as far as it is known.
 #[derive(Clone, Debug)]
@@ -359,7 +359,7 @@ pub(super) async fn gather(
             break;
         }
         let asked = some.iter().filter_map(|nth| batch.get(*nth)).map(|entry| waiting(ports, shard, entry));
-        for (nth, line) in some.iter().zip(join_all(asked).await) {
+        for (nth, line) in some.iter().zip(together(asked).await) {
             let Some(line) = line? else { continue };
             bytes += line.len();
             lines.push((*nth, line));
@@ -373,7 +373,7 @@ pub(super) async fn clear(ports: &Ports, shard: &ShardId, batch: &[Entry]) -> Re
     let home = home(shard);
     let marked: Vec<&Entry> = batch.iter().filter(|entry| entry.line.contains(MARK)).collect();
     for some in marked.chunks(AT_ONCE) {
-        let gone = join_all(some.iter().map(|entry| ports.store.discard(&home, &entry.id))).await;
+        let gone = together(some.iter().map(|entry| ports.store.discard(&home, &entry.id))).await;
         gone.into_iter().collect::<Result<(), Fault>>()?;
     }
     Ok(())

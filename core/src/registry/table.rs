@@ -3,11 +3,9 @@
 //! Invariant: this file is compiled twice, into the build script and into the crate, so that the two cannot disagree.
 //! Of ours it therefore names `gatelet_wire` and `gatelet_catalogue` alone.
 
-use std::collections::BTreeMap;
-
 use gatelet_catalogue::Capability;
 use gatelet_wire::frame::envelope::Envelope;
-use gatelet_wire::{Edit, Idiom};
+use gatelet_wire::{Edit, Idiom, SmallMap};
 use serde::{Deserialize, Serialize};
 
 /// One provider, as its file in `core/registry/` declares it.
@@ -42,8 +40,8 @@ pub(super) struct ProviderRow {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirm: bool,
     /// Bases of single regions, by the word that the configuration says as `region`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub bases: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub bases: SmallMap<String, String>,
     /// Other dialects that it speaks, elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Also>,
@@ -51,17 +49,17 @@ pub(super) struct ProviderRow {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auth: Vec<Auth>,
     /// Variables that usually hold what stands for a place in the base.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fill: BTreeMap<String, Vec<String>>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub fill: SmallMap<String, Vec<String>>,
     /// What stands for a place that neither the configuration nor a variable fills.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub usual: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub usual: SmallMap<String, String>,
     /// Places of which one at least must be filled, though they are no part of an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
     /// Headers that every request carries; one with a place that nothing fills is left out.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub headers: SmallMap<String, String>,
     /// What it serves itself, as far as known. Anything else may be reached by its own paths.
     #[serde(default = "chat_alone", skip_serializing_if = "is_chat_alone")]
     pub endpoints: Vec<Endpoint>,
@@ -84,8 +82,8 @@ pub(super) struct ProviderRow {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
     /// Changes to requests of operations that are no conversations, by the words for these.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub edits_on: BTreeMap<String, Vec<Edit>>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub edits_on: SmallMap<String, Vec<Edit>>,
     /// Edits for those models only that are known to have a capability.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<When>,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
 use gatelet_wire::Json;
 
 use crate::domain::{KeyToken, Timestamp};
 use crate::port::{Fault, FaultKind, MOST_KEPT, Packer, Ports, Store};
+use crate::together::together;
 
 /// An answer, and all that led to it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -82,7 +82,7 @@ impl Shelf {
         let rest = (1..).zip(pieces).map(|(nth, piece)| async move {
             self.store.keep(&self.home, &piece_name(id, nth), piece, until).await
         });
-        try_join_all(rest).await?;
+        together(rest).await.into_iter().collect::<Result<(), Fault>>()?;
         self.store.keep(&self.home, id, first.into(), until).await
     }
 
@@ -96,9 +96,9 @@ impl Shelf {
         let rest =
             (1..count).map(|nth| async move { self.store.kept(&self.home, &piece_name(id, nth), now).await });
         let mut packed = piece.to_vec();
-        for piece in try_join_all(rest).await? {
+        for piece in together(rest).await {
             // Pieces end together; one that is gone was taken out between two reads.
-            let Some(piece) = piece else { return Ok(None) };
+            let Some(piece) = piece? else { return Ok(None) };
             packed.extend_from_slice(&piece);
         }
         let json = self.packer.unpack(packed.into(), MOST_BYTES).await?;
@@ -115,12 +115,11 @@ impl Shelf {
     /// Keeps the items of an answer whose ids do not name it, so that a reference finds them.
     pub async fn keep_items(&self, items: &[(String, Json)], until: Timestamp) -> Result<(), Fault> {
         let kept = items.iter().filter(|(id, json)| is_id(id) && json.as_str().len() <= MOST_KEPT);
-        try_join_all(kept.map(|(id, json)| async move {
+        let kept = kept.map(|(id, json)| async move {
             let bytes = Bytes::copy_from_slice(json.as_str().as_bytes());
             self.store.keep(&self.home, &item_name(id), bytes, until).await
-        }))
-        .await
-        .map(drop)
+        });
+        together(kept).await.into_iter().collect()
     }
 
     pub async fn item(&self, id: &str, now: Timestamp) -> Result<Option<Json>, Fault> {

@@ -3,8 +3,7 @@
 //! <https://docs.datadoghq.com/llm_observability/instrumentation/api>, <https://docs.datadoghq.com/api/latest/logs>,
 //! <https://docs.datadoghq.com/api/latest/metrics>
 
-use std::collections::BTreeMap;
-
+use gatelet_wire::SmallMap;
 use serde_json::{Value, json};
 
 use super::otlp::provider;
@@ -127,7 +126,7 @@ fn logs(batch: &Batch<'_>) -> Value {
 /// Counts of this batch, by their tags.
 fn series(batch: &Batch<'_>, now: Timestamp) -> Value {
     const COUNT: u8 = 1;
-    let mut sums: BTreeMap<(&str, Vec<String>), f64> = BTreeMap::new();
+    let mut sums: SmallMap<(&str, Vec<String>), f64> = SmallMap::new();
     for story in batch.requests() {
         #[expect(clippy::cast_precision_loss, reason = "tokens of one request are few")]
         let counts = [

@@ -20,15 +20,15 @@ mod stdout;
 mod story;
 mod webhook;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use gatelet_wire::SmallMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Secret, ShardId, Timestamp};
 use crate::policy::Sink;
 use crate::port::{EXACT, Expect, Fault, FaultKind, Ports, feed};
+use crate::together::together;
 
 use post::{Batch, Refused};
 use story::Story;
@@ -54,7 +54,7 @@ const CLAIM: Duration = Duration::from_mins(1);
 const TIME: Duration = Duration::from_secs(10);
 
 /// How far each sink has come, by its name.
-type State = BTreeMap<String, Place>;
+type State = SmallMap<String, Place>;
 
 /// How far one has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ impl Place {
 }
 
 /// The standing of each sink of a shard, for those who look whether it works.
-pub async fn standing(ports: &Ports, shard: &ShardId) -> Result<BTreeMap<String, Place>, Fault> {
+pub async fn standing(ports: &Ports, shard: &ShardId) -> Result<SmallMap<String, Place>, Fault> {
     Ok(read(ports, shard).await?.0)
 }
 
@@ -131,7 +131,7 @@ pub async fn enlist(ports: &Ports, sinks: &[Sink], shard: &ShardId) -> Result<()
 pub async fn tick(
     ports: &Ports,
     sinks: &[Sink],
-    keys: &BTreeMap<String, Secret>,
+    keys: &SmallMap<String, Secret>,
     shard: &ShardId,
 ) -> Result<usize, Fault> {
     let now = ports.clock.now();
@@ -153,8 +153,7 @@ pub async fn tick(
     if keep(ports, shard, &state, version).await?.is_none() || mine.is_empty() {
         return Ok(0);
     }
-    let told =
-        join_all(mine.into_iter().map(|(sink, place)| Box::pin(tell(ports, sink, keys, shard, place)))).await;
+    let told = together(mine.into_iter().map(|(sink, place)| tell(ports, sink, keys, shard, place))).await;
     let heard = told.iter().map(|(_, count, _)| count).sum();
     loop {
         let (mut state, version) = read(ports, shard).await?;
@@ -178,7 +177,7 @@ pub async fn tick(
 async fn tell<'s>(
     ports: &Ports,
     sink: &'s Sink,
-    keys: &BTreeMap<String, Secret>,
+    keys: &SmallMap<String, Secret>,
     shard: &ShardId,
     mut place: Place,
 ) -> (&'s Sink, usize, Place) {

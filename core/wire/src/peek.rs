@@ -220,7 +220,7 @@ fn first_duplicate(items: &[(Cow<'_, str>, &RawValue)]) -> Option<String> {
         return items.iter().enumerate().find_map(among);
     }
     let mut keys: Vec<&str> = items.iter().map(|(key, _)| key.as_ref()).collect();
-    keys.sort_unstable();
+    crate::sort::sort_by(&mut keys, Ord::cmp);
     keys.array_windows().find(|[left, right]| left == right).map(|[key, _]| (*key).to_owned())
 }
 

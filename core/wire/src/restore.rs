@@ -4,8 +4,7 @@
 //! emulated by a tool that the model must call. The writer of the request notes each such change here; the answer,
 //! whole or streamed, passes through before anyone else sees it.
 
-use std::collections::BTreeMap;
-
+use crate::SmallMap;
 use crate::chat::{Content, Part, Response, Stop, ToolKind};
 use crate::event::{Delta, Event, PartKind};
 
@@ -108,7 +107,7 @@ impl Restore {
 #[derive(Clone, Debug, Default)]
 pub struct RestoreStream {
     restore: Restore,
-    choices: BTreeMap<u32, State>,
+    choices: SmallMap<u32, State>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -181,7 +180,7 @@ impl RestoreStream {
 /// What stands under `key` in the object `arguments`: a string as its text, else its JSON. As it is if there is none.
 fn unwrapped(arguments: String, key: Option<&'static str>) -> String {
     let Some(key) = key else { return arguments };
-    let fields: Option<BTreeMap<String, crate::Json>> = crate::json::from_str(&arguments).ok();
+    let fields: Option<SmallMap<String, crate::Json>> = crate::json::from_str(&arguments).ok();
     let Some(inner) = fields.as_ref().and_then(|fields| fields.get(key)) else { return arguments };
     match crate::json::from_str::<String>(inner.as_str()) {
         Ok(text) if key == Restore::FREE_TEXT => text,

@@ -1,6 +1,6 @@
 //! What organisations and teams let others make: judged whenever a key is made or changed.
 
-use std::collections::BTreeMap;
+use gatelet_wire::SmallMap;
 
 use super::call::Call;
 use super::documents::{check_models, invalid, unfit};
@@ -141,7 +141,7 @@ pub(super) fn check_guards(call: &Call<'_>, guards: &[String], before: &[String]
 }
 
 /// Checks names that somebody gives to models.
-pub(super) fn check_aliases(aliases: &BTreeMap<String, String>) -> Result<(), Refusal> {
+pub(super) fn check_aliases(aliases: &SmallMap<String, String>) -> Result<(), Refusal> {
     let named = |name: &String| ScopeKind::Model.allows(name);
     if aliases.len() > Key::MOST_ALIASES || !aliases.iter().all(|(name, model)| named(name) && named(model)) {
         return Err(invalid(

@@ -1,6 +1,5 @@
 //! What would become of a request, and why.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -17,8 +16,8 @@ use crate::domain::RequestId;
 use crate::pipeline::{self, Asking, Explanation, Question};
 use crate::port::Body;
 use crate::refusal::Refusal;
-use gatelet_wire::Operation;
 use gatelet_wire::dialect::Addressed;
+use gatelet_wire::{Operation, SmallMap};
 
 /// A request to be explained.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -42,7 +41,7 @@ pub(super) struct Wish {
     request: Option<Map<String, Value>>,
     /// Its body as a form, of operations that take files: its fields, in place of `request`.
     #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = 64)))]
-    form: Option<BTreeMap<String, String>>,
+    form: Option<SmallMap<String, String>>,
     /// How many bytes the form's file has.
     file: Option<u64>,
     /// Its headers that begin with `x-gatelet-`.
@@ -50,7 +49,7 @@ pub(super) struct Wish {
         feature = "schema",
         schemars(extend("propertyNames" = json!({ "pattern": "^x-gatelet-[a-z-]{1,40}$" })))
     )]
-    headers: BTreeMap<String, String>,
+    headers: SmallMap<String, String>,
     /// The address that it would come from. None: the first that the key may be used from.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     #[cfg_attr(
@@ -150,7 +149,7 @@ pub(super) async fn explain(call: &Call<'_>, body: Body) -> Result<Response<Body
 
 /// A form's fields, and the beginning of its file; the headers announce all of it.
 fn form_of(
-    fields: &BTreeMap<String, String>,
+    fields: &SmallMap<String, String>,
     file: Option<u64>,
     headers: &mut HeaderMap,
 ) -> Result<String, Refusal> {

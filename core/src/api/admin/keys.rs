@@ -1,8 +1,8 @@
 //! Virtual keys: create, list, show, update, block, revoke.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gatelet_wire::SmallMap;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -51,7 +51,7 @@ pub(super) struct Wish {
             "propertyNames" = json!({ "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })
         ))
     )]
-    model_limits: BTreeMap<String, Limits>,
+    model_limits: SmallMap<String, Limits>,
     session_limits: Option<Limits>,
     customers: Option<Customers>,
     /// RFC 3339.
@@ -68,7 +68,7 @@ pub(super) struct Wish {
             "additionalProperties" = json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })
         ))
     )]
-    aliases: BTreeMap<String, String>,
+    aliases: SmallMap<String, String>,
     /// Regions and providers that its requests may go to, beside what it belongs to says.
     residency: Option<Residency>,
     /// Guards of the policy that judge its requests, beside those that the policy and what it belongs to demand.
@@ -198,10 +198,10 @@ pub(super) struct View<'a> {
     limits: &'a Limits,
     /// US dollars that were spent elsewhere before it was made: what is used has them in it. None: nothing.
     opening: Option<Money>,
-    model_limits: &'a BTreeMap<String, Limits>,
+    model_limits: &'a SmallMap<String, Limits>,
     session_limits: Option<&'a Limits>,
     customers: Option<&'a Customers>,
-    aliases: &'a BTreeMap<String, String>,
+    aliases: &'a SmallMap<String, String>,
     residency: Option<&'a Residency>,
     guards: &'a [String],
     tags: &'a [String],

@@ -2,8 +2,7 @@
 //!
 //! Which organisation's: `?org=`, or that of whoever calls. Another's are not there.
 
-use std::collections::BTreeMap;
-
+use gatelet_wire::SmallMap;
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -186,7 +185,7 @@ async fn change<'a>(
         let changed = edit(listed)?;
         let listed = listed.clone();
         let of = format!("prompt/{org}/{id}");
-        let shown = |prompt: Option<&Prompt>, labels: &BTreeMap<String, u64>| {
+        let shown = |prompt: Option<&Prompt>, labels: &SmallMap<String, u64>| {
             prompt.map(|prompt| {
                 let mut shown = prompt.said().clone();
                 shown.insert("labels".to_owned(), json!(labels));
@@ -233,15 +232,15 @@ fn read(said: Map<String, Value>) -> Result<Prompt, Refusal> {
 }
 
 /// Labels, each with the version that it is to name; none: it is to name nothing.
-fn labels(said: Option<Value>) -> Result<BTreeMap<String, Option<u64>>, Refusal> {
+fn labels(said: Option<Value>) -> Result<SmallMap<String, Option<u64>>, Refusal> {
     let said = match said {
-        None => return Ok(BTreeMap::new()),
+        None => return Ok(SmallMap::new()),
         Some(Value::Object(said)) if said.len() <= MOST_LABELS => said,
         Some(_) => {
             return Err(invalid("labels", format!("expected at most {MOST_LABELS} labels by their names")));
         }
     };
-    let mut labels = BTreeMap::new();
+    let mut labels = SmallMap::new();
     for (label, version) in said {
         // What could be a number would name two versions.
         if !is_id(&label) || label == LATEST || label.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -257,7 +256,7 @@ fn labels(said: Option<Value>) -> Result<BTreeMap<String, Option<u64>>, Refusal>
     Ok(labels)
 }
 
-fn name(listed: &mut Listed, labels: &BTreeMap<String, Option<u64>>) -> Result<(), Refusal> {
+fn name(listed: &mut Listed, labels: &SmallMap<String, Option<u64>>) -> Result<(), Refusal> {
     for (label, version) in labels {
         let Some(version) = version else {
             listed.labels.remove(label);

@@ -21,12 +21,17 @@ pub(super) const LONGEST: usize = 1 << 20;
 
 /// Reads a whole body; none is an empty object.
 pub(super) async fn read<T: DeserializeOwned>(parts: &Parts, body: Body) -> Result<T, Refusal> {
+    named(&whole(parts, body).await?)
+}
+
+/// A body as it says itself, whatever it is to be.
+async fn whole(parts: &Parts, body: Body) -> Result<Value, Refusal> {
     let bytes = pipeline::collect(body, &parts.headers, LONGEST).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     let wrong = |problem: String| Refusal::Invalid { param: "body".to_owned(), problem };
     let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
     let Once(value) = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    named(&value)
+    Ok(value)
 }
 
 /// What is said once of something that is made, out of what is said of it always.
@@ -207,10 +212,10 @@ impl<'de> Deserializer<'de> for Strict<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        if self.0.is_object() {
-            self.deserialize_any(visitor)
-        } else {
-            Err(Wrong::invalid_type(self.unexpected(), &visitor))
+        // Not by way of `deserialize_any`: a reader of lists would be made for every struct.
+        match self.0 {
+            Value::Object(fields) => visitor.visit_map(Fields { fields: fields.iter(), value: None }),
+            _ => Err(Wrong::invalid_type(self.unexpected(), &visitor)),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Organisations, teams, users, customers, tags and the like: what has limits and books of its own beside keys.
 
-use std::collections::BTreeMap;
-
+use gatelet_wire::SmallMap;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -40,7 +39,7 @@ pub(super) struct Wish {
             "additionalProperties" = json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })
         ))
     )]
-    aliases: BTreeMap<String, String>,
+    aliases: SmallMap<String, String>,
     /// Regions and providers that requests of its keys may go to: of organisations, teams, projects and users.
     residency: Option<Residency>,
     /// Guards of the policy that judge the requests of all its keys: of organisations, teams, projects and users.
@@ -90,7 +89,7 @@ pub(super) struct View<'a> {
     template: Option<&'a str>,
     models: Option<&'a [String]>,
     customers: Option<&'a Customers>,
-    aliases: &'a BTreeMap<String, String>,
+    aliases: &'a SmallMap<String, String>,
     residency: Option<&'a Residency>,
     guards: &'a [String],
     ceilings: Option<&'a Ceilings>,

@@ -1,5 +1,6 @@
 //! `/key/…`: their keys, and ours.
 
+use gatelet_wire::sort::sort_by;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -158,7 +159,7 @@ async fn list(ours: &Ours<'_>) -> Result<Value, Refusal> {
 async fn aliases(ours: &Ours<'_>) -> Result<Value, Refusal> {
     let keys = standing(ours).await?;
     let mut aliases: Vec<&str> = keys.iter().filter_map(|key| key["alias"].as_str()).collect();
-    aliases.sort_unstable();
+    sort_by(&mut aliases, Ord::cmp);
     aliases.dedup();
     Ok(json!({ "aliases": aliases, "total_count": aliases.len(), "current_page": 1, "total_pages": 1 }))
 }

@@ -15,13 +15,14 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, select};
+use gatelet_wire::SmallMap;
 
 use self::outside::What;
 use self::segment::Segment;
@@ -30,6 +31,7 @@ use super::{Cache, Name};
 use crate::domain::Timestamp;
 use crate::policy::{CacheBounds as Bounds, Index};
 use crate::port::{Fault, Ports};
+use crate::together::together;
 pub use gatelet_nearest::Vector;
 
 /// The spaces that one process knows.
@@ -41,7 +43,7 @@ pub(super) struct Meanings {
     /// All of them have at most so many bytes: what they had when they were counted, and what came since.
     bytes: AtomicUsize,
     /// Models that gave no vector and indexes that failed, and until when nobody asks them.
-    alone: Mutex<BTreeMap<Box<str>, Timestamp>>,
+    alone: Mutex<SmallMap<Box<str>, Timestamp>>,
 }
 
 /// A space, and what is known of it at the host.
@@ -256,7 +258,7 @@ impl Cache {
             let segments = if full {
                 Vec::new()
             } else {
-                join_all(names.iter().map(|name| self.segment(ports, bounds, name, now))).await
+                together(names.iter().map(|name| self.segment(ports, bounds, name, now))).await
             };
             // What is older than all that is used has no turn yet.
             let taken: Vec<Name> =

@@ -51,6 +51,7 @@ pub(super) struct Tombstone {
 /// which nobody settled for a day (or among [`Holds::SWEPT`] such), stays uncharged.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holds {
+    /// A tree: an account may have ten thousand, and each request puts one in and takes it out.
     open: BTreeMap<u64, Hold>,
     /// The sum of all that is open.
     held: u128,

@@ -13,12 +13,10 @@ mod presidio;
 mod tests;
 mod webhook;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use gatelet_wire::Malformed;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
@@ -30,6 +28,7 @@ use crate::domain::{Secret, Timestamp};
 use crate::exchange::Exchange;
 use crate::port::{Fault, Ports, Reach};
 use crate::registry::{Credential, Scheme};
+use crate::together::together;
 
 /// A service, where it is, and what opens it.
 #[derive(Clone, Debug)]
@@ -124,11 +123,15 @@ pub const SERVICES: &[(&str, &[&str])] = &[
 ];
 
 /// Settings of a service as they are written.
-struct Settings<'a>(&'a BTreeMap<String, Value>);
+struct Settings<'a>(&'a [(&'a str, Value)]);
 
 impl Settings<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
     fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).and_then(Value::as_str).map(str::to_owned)
+        self.get(name).and_then(Value::as_str).map(str::to_owned)
     }
 
     fn needed(&self, name: &str, what: &str) -> Result<String, String> {
@@ -137,12 +140,12 @@ impl Settings<'_> {
 
     /// A number, or a text that is one.
     fn number(&self, name: &str) -> Option<f64> {
-        let value = self.0.get(name)?;
+        let value = self.get(name)?;
         value.as_f64().or_else(|| gatelet_wire::json::number(value.as_str()?.trim_end_matches('%')))
     }
 
     fn list(&self, name: &str) -> Vec<String> {
-        match self.0.get(name) {
+        match self.get(name) {
             Some(Value::Array(items)) => {
                 items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
             }
@@ -170,7 +173,7 @@ impl External {
         key: Option<Secret>,
         headers: Vec<(HeaderName, HeaderValue)>,
         private: bool,
-        settings: &BTreeMap<String, Value>,
+        settings: &[(&str, Value)],
     ) -> Result<Self, String> {
         let settings = Settings(settings);
         let header = |name: &str| Scheme::Header(name.to_owned());
@@ -248,7 +251,7 @@ impl External {
             .map(|(nth, text)| (nth, question.with(text.clone())))
             .collect();
         for some in texts.chunks(BESIDE) {
-            let answers = join_all(some.iter().map(|(_, one)| self.ask(ports, one, limit))).await;
+            let answers = together(some.iter().map(|(_, one)| self.ask(ports, one, limit))).await;
             for ((nth, _), answer) in some.iter().zip(answers) {
                 let answer = answer?;
                 verdict.found.extend(answer.found);

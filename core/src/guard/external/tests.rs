@@ -1,16 +1,18 @@
 //! Each service against the shapes that its vendor documents.
 
 use futures_executor::block_on;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::*;
 use crate::port::Body;
 
 fn external(service: &str, url: Option<&str>, settings: Value) -> External {
     let settings = match settings {
-        Value::Object(fields) => fields.into_iter().collect(),
-        _ => BTreeMap::new(),
+        Value::Object(fields) => fields,
+        _ => Map::new(),
     };
+    let settings: Vec<(&str, Value)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     External::read(service, url.map(str::to_owned), None, Vec::new(), false, &settings).unwrap()
 }
 
@@ -149,7 +151,7 @@ fn bedrock_tells_blocked_from_anonymised() {
         said(&service, &asks, &json!({ "action": "NONE", "outputs": [], "assessments": [{}] })).unwrap(),
         Verdict::default()
     );
-    assert!(External::read("bedrock-guardrail", None, None, Vec::new(), false, &BTreeMap::new()).is_err());
+    assert!(External::read("bedrock-guardrail", None, None, Vec::new(), false, &[]).is_err());
 }
 
 #[test]
@@ -158,8 +160,7 @@ fn bedrock_is_signed() {
     handles
         .upstream
         .always(|_, _| Ok(Response::new(Body::from(json!({ "action": "NONE" }).to_string().into_bytes()))));
-    let settings =
-        BTreeMap::from([("guardrail".to_owned(), json!("abc")), ("region".to_owned(), json!("eu-west-1"))]);
+    let settings = [("guardrail", json!("abc")), ("region", json!("eu-west-1"))];
     let key = Some(Secret::new("AKID:secret:lent"));
     let service = External::read("bedrock-guardrail", None, key, Vec::new(), false, &settings).unwrap();
     block_on(service.judge(&ports, &question(Direction::In, &["a", "", "b"]), Duration::from_secs(5)))
@@ -268,7 +269,7 @@ fn model_armor_has_filters_and_cleans() {
     let nothing =
         json!({ "sanitizationResult": { "filterMatchState": "NO_MATCH_FOUND", "filterResults": {} } });
     assert_eq!(said(&service, &asks, &nothing).unwrap(), Verdict::default());
-    let settings = BTreeMap::from([("guardrail".to_owned(), json!("strict"))]);
+    let settings = [("guardrail", json!("strict"))];
     assert!(External::read("model-armor", None, None, Vec::new(), false, &settings).is_err());
 }
 

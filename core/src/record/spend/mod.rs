@@ -138,7 +138,7 @@ impl<'a> Use<'a> {
         }
         let mut tags: Vec<String> =
             tags.map_or_else(|| Some(Vec::new()), |tags| gatelet_wire::json::from_str(&tags).ok())?;
-        tags.sort_unstable();
+        sort_by(&mut tags, Ord::cmp);
         tags.dedup();
         let mut sums = sums(attempts, &outcome?, cost?, &usage?)?;
         times.add(&mut sums);
@@ -213,6 +213,8 @@ fn add(into: &mut Sums, more: &Sums) {
 
 /// Sums by their keys: the day since 1970, the place of each of [`FIELDS`] among the names counted from one (none is 0),
 /// and the places of the tags, in order.
+///
+/// Trees: an open month has tens of thousands, which come in no order.
 #[derive(Clone, Debug, Default)]
 struct Cells {
     names: Vec<Box<str>>,

@@ -1,6 +1,6 @@
 //! Histograms and sums of one batch, as differences to the batch before.
 
-use std::collections::BTreeMap;
+use gatelet_wire::SmallMap;
 
 use super::{Attribute, attribute, frame, operation, provider, seconds};
 use crate::sink::post::Batch;
@@ -57,7 +57,7 @@ impl Point {
     }
 }
 
-type Points = BTreeMap<Labels, Point>;
+type Points = SmallMap<Labels, Point>;
 
 pub(super) fn metrics(batch: &Batch<'_>) -> Proto {
     let (mut tokens, mut durations, mut firsts, mut costs) =

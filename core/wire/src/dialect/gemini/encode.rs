@@ -1,11 +1,9 @@
 //! Streams of this dialect, written: each chunk a whole object of the form of an answer.
 
-use std::collections::BTreeMap;
-
 use crate::chat::{Citation, Content, Extra, Part, Stop, ToolKind};
 use crate::event::{Delta, Event, PartKind};
 use crate::object::{ListWriter, ObjectWriter, object};
-use crate::{DialectId, Encoder, EncoderOptions, Json, Loss, PublicError, Usage};
+use crate::{DialectId, Encoder, EncoderOptions, Json, Loss, PublicError, SmallMap, Usage};
 
 use super::response::{
     function_call, is_blocked, note_tier, redacted, thought, write_end, write_nested, write_part, write_top,
@@ -27,7 +25,7 @@ pub(super) struct StreamEncoder {
     begun: bool,
     /// Some candidate has said something.
     spoke: bool,
-    choices: BTreeMap<u32, Choice>,
+    choices: SmallMap<u32, Choice>,
     usage: Usage,
     extra: Extra,
 }
@@ -230,7 +228,7 @@ impl StreamEncoder {
         if choices.is_empty() {
             choices.insert(0, Choice::default());
         }
-        for choice in choices.values_mut().filter(|choice| choice.stop.is_none()) {
+        for (_, choice) in choices.iter_mut().filter(|(_, choice)| choice.stop.is_none()) {
             // The upstream said its end and no reason; here a reason is what says the end.
             loss.note("finishReason");
             choice.stop = Some(Stop::EndTurn);

@@ -1,15 +1,13 @@
 //! What an answer leans on: grounding and recitation, whose offsets count bytes, and citations, which count characters.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::Json;
 use crate::chat::Citation;
 use crate::dialect::lax::{Count, Word};
 use crate::object::object;
+use crate::{Json, SmallMap};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -145,12 +143,12 @@ fn citation(place: &Place<'_>, span: Option<(u64, u64)>) -> Citation {
 }
 
 /// Characters before some places of a text, counted in one pass.
-struct Offsets(BTreeMap<usize, u64>);
+struct Offsets(SmallMap<usize, u64>);
 
 impl Offsets {
     fn of(text: &str, spans: impl Iterator<Item = (usize, usize)>) -> Self {
-        let mut places = BTreeMap::new();
-        places.extend(spans.flat_map(|(start, end)| [(start, 0), (end, 0)]));
+        let mut places: SmallMap<usize, u64> =
+            spans.flat_map(|(start, end)| [(start, 0), (end, 0)]).collect();
         let mut characters = text.char_indices().map(|(at, _)| at).peekable();
         let mut count = 0;
         for (place, characters_before) in &mut places {

@@ -1,7 +1,5 @@
 //! Streams to callers.
 
-use std::collections::BTreeMap;
-
 use super::message::{annotation, stop_word};
 use super::write::tier;
 use super::{HERE, error, usage};
@@ -9,7 +7,7 @@ use crate::chat::{Content, ToolKind};
 use crate::event::{Delta, Event, PartKind};
 use crate::object::{ObjectWriter, object};
 use crate::peek::push_key;
-use crate::{Encoder, EncoderOptions, Json, Loss, PublicError, Usage};
+use crate::{Encoder, EncoderOptions, Json, Loss, PublicError, SmallMap, Usage};
 
 /// Writes one stream: a chunk with the role first, then deltas, for each choice a chunk with its reason to stop, usage
 /// if it was asked for, and `[DONE]` if the upstream said its end.
@@ -21,7 +19,7 @@ pub(super) struct StreamEncoder {
     service_tier: Option<String>,
     /// Facts about the whole answer that were not told yet.
     beside: Vec<(String, Json)>,
-    choices: BTreeMap<u32, Choice>,
+    choices: SmallMap<u32, Choice>,
     usage: Usage,
 }
 
@@ -44,7 +42,7 @@ impl StreamEncoder {
             options,
             service_tier: None,
             beside: Vec::new(),
-            choices: BTreeMap::new(),
+            choices: SmallMap::new(),
             usage: Usage::default(),
         }
     }

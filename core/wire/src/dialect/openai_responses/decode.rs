@@ -1,7 +1,5 @@
 //! Streams from upstreams.
 
-use std::collections::BTreeSet;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,7 +13,7 @@ use crate::event::{Delta, Event, PartKind};
 use crate::fold::{settled_stop, taken_apart};
 use crate::frame::Frame;
 use crate::json::string;
-use crate::{Decoder, Json, Malformed, UpstreamError};
+use crate::{Decoder, Json, Malformed, SmallMap, UpstreamError};
 
 /// No answer has so many items.
 const MOST_ITEMS: u64 = 4_096;
@@ -27,7 +25,7 @@ pub(super) struct StreamDecoder {
     started: bool,
     queue: Queue,
     /// The items that were seen.
-    items: BTreeSet<u64>,
+    items: SmallMap<u64, ()>,
     /// What the last message says of itself, for its first part.
     phase: Option<(u64, Json)>,
     /// The text that is growing has told how probable its tokens were.
@@ -153,7 +151,7 @@ impl StreamDecoder {
         if index >= MOST_ITEMS {
             return Err(Malformed::field("output_index", "a number below 4096"));
         }
-        self.items.insert(index);
+        self.items.insert(index, ());
         Ok(index)
     }
 
@@ -350,7 +348,7 @@ impl StreamDecoder {
             crate::json::from_str(raw.get()).map_err(|_| Malformed::field("response", "an object"))?;
         self.start(said.response, out);
         for (index, raw) in (0..MOST_ITEMS).zip(answer.output.iter().flatten()) {
-            if self.items.insert(index) {
+            if self.items.insert(index, ()).is_none() {
                 self.whole_item(index, raw, out)?;
                 self.queue.item_done(index, out);
             }

@@ -1,7 +1,6 @@
 //! Requests to upstreams.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use super::{HERE, content, thought};
 use crate::chat::{
@@ -11,7 +10,7 @@ use crate::dialect::names::sent_name;
 use crate::dialect::openai::write::{SHARED, effort_of};
 use crate::dialect::{TargetHints, Written};
 use crate::object::{ListWriter, Object, ObjectWriter, object};
-use crate::{DialectId, Json, Loss, Malformed, Restore};
+use crate::{DialectId, Json, Loss, Malformed, Restore, SmallMap};
 
 /// The fields of `extra` that this dialect knows: its own, and those of its vendor's other dialect that it shares.
 fn known<'a>(extra: &'a Extra, loss: &mut Loss) -> Vec<&'a (String, Json)> {
@@ -71,15 +70,15 @@ struct Writer<'a> {
     loss: &'a mut Loss,
     restore: Restore,
     /// The ids of calls of tools that take free text: their results are items of another kind.
-    customs: BTreeSet<&'a str>,
+    customs: SmallMap<&'a str, ()>,
     target: &'a TargetHints,
 }
 
-fn customs(request: &Request) -> BTreeSet<&str> {
+fn customs(request: &Request) -> SmallMap<&str, ()> {
     let parts = request.messages.iter().flat_map(|message| &message.parts);
     parts
         .filter_map(|part| match &part.content {
-            Content::ToolCall(call) if call.kind == ToolKind::Custom => Some(call.id.as_str()),
+            Content::ToolCall(call) if call.kind == ToolKind::Custom => Some((call.id.as_str(), ())),
             _ => None,
         })
         .collect()
@@ -145,7 +144,7 @@ impl Writer<'_> {
     }
 
     fn result(&mut self, list: &mut ListWriter<'_>, result: &ToolResult, part: &Part) {
-        let custom = self.customs.contains(result.call_id.as_str());
+        let custom = self.customs.contains_key(result.call_id.as_str());
         list.object(|item| {
             item.string("type", if custom { "custom_tool_call_output" } else { "function_call_output" });
             item.string("call_id", &call_id(&result.call_id));
