@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gatelet_wire::Json;
 use gatelet_wire::sigv4::keyed_hash;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
@@ -37,7 +38,7 @@ pub(super) async fn tell(ports: &Ports, channel: &Channel, notice: &Notice) -> R
 fn request(channel: &Channel, notice: &Notice, now: Timestamp) -> http::Result<Request<Body>> {
     let subject = format!("Gatelet: {} of {}", notice.event, notice.of);
     let body = match &channel.way {
-        Way::Webhook { .. } => json!(notice),
+        Way::Webhook { .. } => Json::of(notice).to_value(),
         Way::Slack => json!({ "text": notice.text }),
         Way::Mail { by: Mailer::Resend, from, to, .. } => {
             json!({ "from": from, "to": to, "subject": subject, "text": notice.text })

@@ -7,11 +7,16 @@ pub fn sort_by<T>(list: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     if list.len() < 2 {
         return;
     }
-    let mut targets = targets(list.len(), &|one, other| compare(&list[one], &list[other]));
-    for at in 0..list.len() {
+    let targets = targets(list.len(), &|one, other| compare(&list[one], &list[other]));
+    settle(targets, &mut |one, other| list.swap(one, other));
+}
+
+/// Swaps until each is where it goes.
+fn settle(mut targets: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
+    for at in 0..targets.len() {
         while targets[at] != at {
             let target = targets[at];
-            list.swap(at, target);
+            swap(at, target);
             targets.swap(at, target);
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use gatelet_wire::Json;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, Response};
@@ -139,8 +140,8 @@ pub(super) async fn keep(core: &Core, shard: &ShardId, entry: Entry, now: Timest
 /// A document as entries show it.
 pub(super) fn shown(holder: &Holder) -> Value {
     match holder {
-        Holder::Key(key) => json!(key),
-        Holder::Scope(scope) => json!(scope),
+        Holder::Key(key) => Json::of(key).to_value(),
+        Holder::Scope(scope) => Json::of(scope).to_value(),
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use gatelet_wire::SmallMap;
+use gatelet_wire::{Json, SmallMap};
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+#[cfg(feature = "schema")]
+use serde_json::json;
+use serde_json::{Map, Value};
 
 use super::call::{Call, shard_named};
 use super::ceilings::{Above, check_aliases, check_guards, check_increases, check_residency};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
-use super::{amend, named, once, read, reply};
+use super::{amend, named, once, page, read, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::{Customers, Key, KeyKind, KeyState, KeyToken, SECRET, SigningSecret};
 use crate::domain::{AccountId, Cidr, Money, Residency, Role, Scope, ScopeKind, ShardId, Span, Timestamp};
@@ -304,7 +306,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     };
     let (accounts, next) = documents::list(call, &call.shard()?, "key/", wanted).await?;
     let keys: Vec<View<'_>> = accounts.iter().filter_map(|account| view(account, call.now)).collect();
-    Ok(reply(StatusCode::OK, &json!({ "keys": keys, "next": next })))
+    Ok(page("keys", &keys, next.as_deref()))
 }
 
 fn moment(param: &str, text: &str) -> Result<Timestamp, Refusal> {
@@ -324,7 +326,7 @@ pub(super) async fn update(
     patch: Map<String, Value>,
 ) -> Result<Response<Body>, Refusal> {
     let edit = |key: &mut Key, above: Option<&Above>| {
-        let mut merged = serde_json::to_value(Wish::of(key)).unwrap_or_default();
+        let mut merged = Json::of(&Wish::of(key)).to_value();
         merge(&mut merged, Value::Object(patch.clone()));
         let wish: Wish = named(&merged)?;
         let (before, limited) = (key.clone(), wish.limits.is_some());

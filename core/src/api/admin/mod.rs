@@ -25,8 +25,10 @@ mod spend;
 mod targets;
 
 use bytes::Bytes;
+use gatelet_wire::{Json, SmallMap};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::reply;
@@ -168,6 +170,11 @@ fn openapi() -> Response<Body> {
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
+}
+
+/// A page of a list, by its name, and where the next one begins.
+fn page(name: &str, items: &impl Serialize, next: Option<&str>) -> Response<Body> {
+    reply(StatusCode::OK, &SmallMap::from([(name, Json::of(items)), ("next", Json::of(&next))]))
 }
 
 /// Puts into an answer what is no part of the document itself, such as what is shown once.

@@ -2,7 +2,7 @@
 //!
 //! Which organisation's: `?org=`, or that of whoever calls. Another's are not there.
 
-use gatelet_wire::SmallMap;
+use gatelet_wire::{Json, SmallMap};
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -188,7 +188,7 @@ async fn change<'a>(
         let shown = |prompt: Option<&Prompt>, labels: &SmallMap<String, u64>| {
             prompt.map(|prompt| {
                 let mut shown = prompt.said().clone();
-                shown.insert("labels".to_owned(), json!(labels));
+                shown.insert("labels".to_owned(), Json::of(labels).to_value());
                 Value::Object(shown)
             })
         };
@@ -294,7 +294,7 @@ fn view(listed: &Listed, edition: Option<&Edition>, prompt: Option<&Prompt>) -> 
         "versions": listed.versions.iter().map(|edition| {
             json!({ "version": edition.version, "at": edition.at.to_string() })
         }).collect::<Vec<_>>(),
-        "labels": listed.labels,
+        "labels": Json::of(&listed.labels).to_value(),
         "created": listed.created.to_string(),
         "updated": listed.updated.to_string(),
     });

@@ -143,15 +143,19 @@ impl Error for Wrong {
 #[derive(Clone, Copy)]
 struct Strict<'de>(&'de Value);
 
-impl Strict<'_> {
-    fn unexpected(self) -> Unexpected<'static> {
+impl<'de> Strict<'de> {
+    fn unexpected(self) -> Unexpected<'de> {
         match self.0 {
             Value::Null => Unexpected::Unit,
             Value::Array(_) => Unexpected::Seq,
             Value::Object(_) => Unexpected::Map,
             Value::Bool(value) => Unexpected::Bool(*value),
-            Value::Number(_) => Unexpected::Other("number"),
-            Value::String(_) => Unexpected::Other("string"),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => Unexpected::Unsigned(number),
+                (_, Some(number)) => Unexpected::Signed(number),
+                _ => Unexpected::Float(number.as_f64().unwrap_or_default()),
+            },
+            Value::String(value) => Unexpected::Str(value),
         }
     }
 }
@@ -244,9 +248,27 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         }
     }
 
+    // The commonest not by way of `deserialize_any` either, which has an arm for everything that a value can be.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self.0 {
+            Value::String(value) => visitor.visit_borrowed_str(value),
+            _ => Err(Wrong::invalid_type(self.unexpected(), &visitor)),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self.0 {
+            Value::Array(list) => visitor.visit_seq(Items { place: 0, list }),
+            _ => Err(Wrong::invalid_type(self.unexpected(), &visitor)),
+        }
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct
-        identifier ignored_any
+        bool i8 i16 i32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
     }
 }
 

@@ -1,14 +1,16 @@
 //! Organisations, teams, users, customers, tags and the like: what has limits and books of its own beside keys.
 
-use gatelet_wire::SmallMap;
+use gatelet_wire::{Json, SmallMap};
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+#[cfg(feature = "schema")]
+use serde_json::json;
+use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::ceilings::{self, check_aliases, check_guards, check_increases, check_residency};
 use super::documents::{self, Place, check_metadata, check_name, invalid, merge, tagged, unfit};
-use super::{amend, dependents, named, once, reply};
+use super::{amend, dependents, named, once, page, reply};
 use crate::domain::account::{Account, Holder, Limits, Statement};
 use crate::domain::key::Customers;
 use crate::domain::{Ceilings, Key, Money, Residency, Scope, ScopeKind, ScopeState, ShardId, Timestamp};
@@ -158,7 +160,7 @@ pub(super) async fn list(call: &Call<'_>, kind: ScopeKind) -> Result<Response<Bo
     };
     let (accounts, next) = documents::list(call, &call.shard()?, kind.account("").as_str(), wanted).await?;
     let scopes: Vec<View<'_>> = accounts.iter().filter_map(|account| view(account, call.now)).collect();
-    Ok(reply(StatusCode::OK, &json!({ kind.plural(): scopes, "next": next })))
+    Ok(page(kind.plural(), &scopes, next.as_deref()))
 }
 
 /// `GET /admin/v1/{kind}/{id}`.
@@ -188,7 +190,7 @@ pub(super) async fn update(
             metadata: scope.metadata.clone(),
             blocked: scope.state == ScopeState::Blocked,
         };
-        let mut merged = serde_json::to_value(current).unwrap_or_default();
+        let mut merged = Json::of(&current).to_value();
         merge(&mut merged, Value::Object(patch.clone()));
         apply(call, scope, named(&merged)?)
     })
@@ -210,7 +212,7 @@ pub(super) async fn delete(call: &Call<'_>, kind: ScopeKind, id: &str) -> Result
     .await?;
     // What came between is closed, too: from now on nothing more comes.
     let with_it = dependents::close(call, &shard, kind, id).await?;
-    amend(&mut closed, |view| view["closed"] = json!(with_it));
+    amend(&mut closed, |view| view["closed"] = Json::of(&with_it).to_value());
     Ok(closed)
 }
 

@@ -1,12 +1,11 @@
 //! Targets: which are in, which are out, and why, as this process has seen them.
 
 use gatelet_wire::sort::sort_by;
-use http::{Response, StatusCode};
+use http::Response;
 use serde::Serialize;
-use serde_json::json;
 
 use super::call::Call;
-use super::reply;
+use super::page;
 use crate::domain::Timestamp;
 use crate::port::Body;
 use crate::refusal::Refusal;
@@ -59,7 +58,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Refusal> {
     let targets: Vec<View> =
         names.iter().map(|(name, vitals)| view(name, vitals, seen.rules(), call.now)).collect();
     let next = names.last().filter(|_| more).map(|(name, _)| name.to_string());
-    Ok(reply(StatusCode::OK, &json!({ "next": next, "targets": targets })))
+    Ok(page("targets", &targets, next.as_deref()))
 }
 
 fn view(name: &str, vitals: &Vitals, rules: &Rules, now: Timestamp) -> View {
