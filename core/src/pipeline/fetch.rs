@@ -8,13 +8,13 @@
 //! Nothing is kept when the request is over. Each address, redirects included, goes through the policy's rules and through
 //! the host's own check of what it resolves to.
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use gatelet_wire::SmallMap;
 use gatelet_wire::chat::{self, Media, Source};
 use gatelet_wire::source::{encoded, sniffed_bytes};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT};
@@ -31,7 +31,7 @@ use crate::together::together;
 
 /// By kind and address, what was fetched, or why it was not: for all attempts of one request.
 #[derive(Debug, Default)]
-pub(super) struct Fetched(HashMap<Named, Result<Source, Unfetched>>);
+pub(super) struct Fetched(SmallMap<Named, Result<Source, Unfetched>>);
 
 /// What is only named: a picture's address is no consent to take a book from there.
 type Named = (Media, String);

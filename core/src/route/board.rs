@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gatelet_wire::SmallMap;
+
 use super::adaptive::{Arms, Outcome};
 use super::breaker::Rules;
 use super::vitals::{Ended, Vitals};
@@ -15,11 +17,11 @@ use crate::domain::{Blame, Notice, ShardId, Timestamp};
 pub struct Board {
     seen: Mutex<Seen>,
     /// What other instances are to be told, by the next transaction of the shard whose request has seen it.
-    news: Mutex<HashMap<ShardId, Vec<Notice>>>,
+    news: Mutex<SmallMap<ShardId, Vec<Notice>>>,
     /// Whether there is any: mostly there is none.
     any: AtomicBool,
     /// When targets were checked last without being asked for.
-    checks: Mutex<HashMap<Arc<str>, Timestamp>>,
+    checks: Mutex<SmallMap<Arc<str>, Timestamp>>,
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ pub struct Seen {
     rules: Rules,
     targets: HashMap<Arc<str>, Vitals>,
     /// By the model's name: what strategies that learn have learned.
-    arms: HashMap<Arc<str>, Arms>,
+    arms: SmallMap<Arc<str>, Arms>,
 }
 
 impl Board {

@@ -142,7 +142,7 @@ pub enum Content {
 }
 
 /// What sort of thing a source is a source of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Media {
     Image,
     Audio,

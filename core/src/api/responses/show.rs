@@ -1,10 +1,8 @@
 //! What can be asked of an answer that is kept.
 
-use std::collections::HashMap;
-
 use futures_util::{StreamExt, stream};
 use gatelet_wire::dialect::{EncoderOptions, Reading};
-use gatelet_wire::{DialectId, Fields, Loss, fold};
+use gatelet_wire::{DialectId, Fields, Loss, SmallMap, fold};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -104,7 +102,7 @@ pub(super) async fn input(
     Ok(object(StatusCode::OK, page.to_string()))
 }
 
-fn query(parts: &Parts) -> HashMap<String, String> {
+fn query(parts: &Parts) -> SmallMap<String, String> {
     let query = parts.uri.query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
