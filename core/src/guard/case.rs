@@ -124,7 +124,7 @@ impl Case {
 
     /// Whether any guard masks in requests, so that the answer's words may stand for something.
     pub fn has_hidden(&self) -> bool {
-        self.vault.restored().next().is_some()
+        self.vault.restores()
     }
 
     /// What was hidden so far, with what stands for it; the longest first.

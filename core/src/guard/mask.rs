@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use gatelet_wire::SmallMap;
+use gatelet_wire::sort::sort_by;
 use sha2::{Digest, Sha256};
 
 use super::scan::Kind;
@@ -61,13 +62,14 @@ impl Style {
     }
 }
 
-/// What was hidden in one conversation, and what stands for it. Trees: a caller may bring any number of values in any order.
+/// What was hidden in one conversation, and what stands for it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vault {
+    /// A tree: a caller may bring any number of values in any order.
     by_value: BTreeMap<(Kind, Box<str>), Hidden>,
     counts: SmallMap<Kind, u32>,
-    /// Values by what stands for them, of those that callers read again; none: it stands for several.
-    restored: BTreeMap<Box<str>, Option<Box<str>>>,
+    /// What stands for each value that callers read again, as they came.
+    restored: Vec<(Box<str>, Box<str>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,9 +97,7 @@ impl Vault {
             Style::Fake => fake(masking, kind, value).into(),
         };
         if restores && masking.restores && masking.style.is_distinct() && *placeholder != *value {
-            // Two values of one fake: neither can be told from the other again.
-            let meant = self.restored.entry(placeholder.clone()).or_insert_with(|| Some(value.into()));
-            meant.take_if(|other| **other != *value);
+            self.restored.push((placeholder.clone(), value.into()));
         }
         self.by_value.insert(key, Hidden { style: masking.style, placeholder: placeholder.clone() });
         placeholder
@@ -108,13 +108,23 @@ impl Vault {
         let pairs =
             self.by_value.iter().map(|((_, value), hidden)| (value.clone(), hidden.placeholder.clone()));
         let mut all: Vec<(Box<str>, Box<str>)> = pairs.collect();
-        gatelet_wire::sort::sort_by(&mut all, |(one, _), (other, _)| other.len().cmp(&one.len()));
+        sort_by(&mut all, |(one, _), (other, _)| other.len().cmp(&one.len()));
         all
     }
 
-    /// What becomes values again.
-    pub(super) fn restored(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.restored.iter().filter_map(|(word, value)| Some((&**word, value.as_deref()?)))
+    /// Whether anything becomes a value again.
+    pub(super) fn restores(&self) -> bool {
+        !self.restored.is_empty()
+    }
+
+    /// What becomes values again, by what stands for them.
+    pub(super) fn restored(&self) -> SmallMap<Box<str>, Box<str>> {
+        let mut all = self.restored.clone();
+        sort_by(&mut all, Ord::cmp);
+        all.dedup();
+        // Two values of one fake: neither can be told from the other again.
+        let sole = all.chunk_by(|(one, _), (other, _)| one == other).filter(|values| values.len() == 1);
+        sole.flatten().cloned().collect()
     }
 }
 
@@ -225,10 +235,10 @@ mod tests {
             }
         }
         assert!(meant.values().any(|values| values.len() == 3), "{meant:?}");
-        let sole = meant.iter().filter_map(|(word, values)| match values.as_slice() {
-            [value] => Some((&**word, value.as_str())),
+        let sole = meant.into_iter().filter_map(|(word, values)| match values.as_slice() {
+            [value] => Some((word, Box::from(value.as_str()))),
             _ => None,
         });
-        assert!(vault.restored().eq(sole));
+        assert!(vault.restored().into_iter().eq(sole));
     }
 }

@@ -17,9 +17,7 @@ pub(super) struct Unmask {
 }
 
 impl Unmask {
-    pub(super) fn of<'v>(values: impl Iterator<Item = (&'v str, &'v str)>) -> Self {
-        let values: SmallMap<Box<str>, Box<str>> =
-            values.map(|(word, value)| (word.into(), value.into())).collect();
+    pub(super) fn of(values: SmallMap<Box<str>, Box<str>>) -> Self {
         let rules = WordRules { folds: false, whole: false };
         Self { words: Words::new(values.keys().map(|word| &**word), rules), values: Arc::new(values) }
     }
