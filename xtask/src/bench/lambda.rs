@@ -95,8 +95,11 @@ fn polls(connection: &mut TcpStream, heard: &mut Vec<u8>) -> Result<bool> {
     }
     if text.contains("/extension/register ") && text.contains("\r\n\r\n{") {
         heard.clear();
-        connection.write_all(
-            b"HTTP/1.1 200 OK\r\nlambda-extension-identifier: bench\r\ncontent-length: 2\r\n\r\n{}",
+        let body = r#"{"functionName":"gatelet","functionVersion":"$LATEST","handler":"bootstrap"}"#;
+        write!(
+            connection,
+            "HTTP/1.1 200 OK\r\nlambda-extension-identifier: bench\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
         )?;
     }
     Ok(false)
