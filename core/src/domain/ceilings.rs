@@ -40,7 +40,13 @@ pub struct Ceilings {
     pub required: Vec<String>,
     /// The tags that a key, and a request of it, may have.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(length(max = 256), inner(length(min = 1, max = 128))))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = 256),
+            inner(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))
+        )
+    )]
     pub allowed_tags: Option<Vec<String>>,
 }
 

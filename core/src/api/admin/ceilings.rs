@@ -87,7 +87,10 @@ pub(super) fn check(scope: &Scope, ceilings: Option<&Ceilings>) -> Result<(), Re
     let tags = ceilings.allowed_tags.as_deref().unwrap_or_default();
     let good = |tag: &String| tag.chars().count() <= 128 && ScopeKind::Tag.allows(tag);
     if tags.len() > Ceilings::MOST_TAGS || !tags.iter().all(good) {
-        return Err(invalid("ceilings.allowed_tags", "expected at most 256 tags"));
+        return Err(invalid(
+            "ceilings.allowed_tags",
+            "expected at most 256 tags of 1 to 128 characters, and no control characters",
+        ));
     }
     Ok(())
 }
