@@ -2,12 +2,7 @@
 //!
 //! `cargo test --release -p gatelet --test speed -- --ignored --nocapture --test-threads 1`. Each is the best of many batches, so that
 //! what else the machine does is not in it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a test says what it expects, and this one what it saw"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
 use std::hint::black_box;
 use std::sync::Arc;
