@@ -122,3 +122,25 @@ fn a_scopes_view_has_the_fields_of_the_document() {
         assert_eq!(page[plural], json!([new]));
     }
 }
+
+/// What is sent in a wrong place may be a secret, and refusals are kept.
+#[test]
+fn a_refusal_does_not_repeat_what_was_sent() {
+    const SECRET: &str = "sk-proj-sent-by-mistake";
+    let world = World::new();
+    for (path, body) in [
+        ("keys", json!({ "limits": { "rpm": SECRET } })),
+        ("keys", json!({ "blocked": SECRET })),
+        ("keys", json!({ "models": SECRET })),
+        ("keys", json!({ "limits": SECRET })),
+        ("keys", json!({ "kind": SECRET })),
+        ("keys", json!({ "expires": SECRET })),
+        ("credentials", json!({ "provider": 5, "of": SECRET })),
+        ("explain", json!({ "key": [SECRET], "request": SECRET })),
+    ] {
+        let (status, refused) = world.admin("POST", &format!("/admin/v1/{path}"), &body);
+        assert!((400..500).contains(&status), "{body}: {refused}");
+        assert!(!refused.to_string().contains(SECRET), "{refused}");
+    }
+    assert!(!world.admin("GET", "/admin/v1/audit", &json!({})).1.to_string().contains(SECRET));
+}

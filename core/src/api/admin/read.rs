@@ -6,7 +6,7 @@ use std::fmt;
 use http::request::Parts;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, Expected, IntoDeserializer, MapAccess, SeqAccess,
     Unexpected, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -117,6 +117,10 @@ struct Wrong {
 }
 
 impl Wrong {
+    fn instead(found: &str, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}, not {found}"))
+    }
+
     fn below(mut self, name: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = [name, dot, &self.path].concat();
@@ -136,6 +140,31 @@ impl Error for Wrong {
     fn custom<T: fmt::Display>(problem: T) -> Self {
         Self { path: String::new(), problem: problem.to_string() }
     }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::instead(kind(found), expected)
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::instead(kind(found), expected)
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(format_args!("expected one of `{}`", expected.join("`, `")))
+    }
+}
+
+/// What kind of value something is. What it is itself is not said: it may be a secret in a wrong place.
+fn kind(found: Unexpected<'_>) -> &'static str {
+    match found {
+        Unexpected::Bool(_) => "true or false",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "such a number",
+        Unexpected::Char(_) | Unexpected::Str(_) => "such a text",
+        Unexpected::Unit | Unexpected::Option => "null",
+        Unexpected::Seq => "a list",
+        Unexpected::Map => "an object",
+        _ => "what is there",
+    }
 }
 
 /// A value that is read. A list is not taken for an object whose fields it has in their order, as serde would; a number
@@ -143,20 +172,17 @@ impl Error for Wrong {
 #[derive(Clone, Copy)]
 struct Strict<'de>(&'de Value);
 
-impl<'de> Strict<'de> {
-    fn unexpected(self) -> Unexpected<'de> {
-        match self.0 {
+impl Strict<'_> {
+    fn is_not(self, expected: &dyn Expected) -> Wrong {
+        let found = match self.0 {
             Value::Null => Unexpected::Unit,
             Value::Array(_) => Unexpected::Seq,
             Value::Object(_) => Unexpected::Map,
             Value::Bool(value) => Unexpected::Bool(*value),
-            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-                (Some(number), _) => Unexpected::Unsigned(number),
-                (_, Some(number)) => Unexpected::Signed(number),
-                _ => Unexpected::Float(number.as_f64().unwrap_or_default()),
-            },
-            Value::String(value) => Unexpected::Str(value),
-        }
+            Value::Number(number) => Unexpected::Float(number.as_f64().unwrap_or_default()),
+            Value::String(text) => Unexpected::Str(text),
+        };
+        Wrong::instead(kind(found), expected)
     }
 }
 
@@ -219,7 +245,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         // Not by way of `deserialize_any`: a reader of lists would be made for every struct.
         match self.0 {
             Value::Object(fields) => visitor.visit_map(Fields { fields: fields.iter(), value: None }),
-            _ => Err(Wrong::invalid_type(self.unexpected(), &visitor)),
+            _ => Err(self.is_not(&visitor)),
         }
     }
 
@@ -244,7 +270,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
                 let fields = Fields { fields: fields.iter(), value: None };
                 visitor.visit_enum(MapAccessDeserializer::new(fields))
             }
-            _ => Err(Wrong::invalid_type(self.unexpected(), &"a word, or an object with one field")),
+            _ => Err(self.is_not(&"a word, or an object with one field")),
         }
     }
 
@@ -252,7 +278,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.0 {
             Value::String(value) => visitor.visit_borrowed_str(value),
-            _ => Err(Wrong::invalid_type(self.unexpected(), &visitor)),
+            _ => Err(self.is_not(&visitor)),
         }
     }
 
@@ -263,7 +289,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.0 {
             Value::Array(list) => visitor.visit_seq(Items { place: 0, list }),
-            _ => Err(Wrong::invalid_type(self.unexpected(), &visitor)),
+            _ => Err(self.is_not(&visitor)),
         }
     }
 
