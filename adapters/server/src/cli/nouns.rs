@@ -37,8 +37,9 @@ pub struct Noun {
 impl Subcommand for Noun {
     fn augment_subcommands(command: clap::Command) -> clap::Command {
         NOUNS.iter().fold(command, |all, (name, _, about)| {
-            let one = clap::Command::new(*name).about(*about).subcommand_required(true);
-            all.subcommand(Scopes::augment_subcommands(Remote::augment_args(one)))
+            let one = Scopes::augment_subcommands(Remote::augment_args(clap::Command::new(*name)));
+            // After those, or what they say of themselves would stand there.
+            all.subcommand(one.about(*about).subcommand_required(true))
         })
     }
 
@@ -398,4 +399,20 @@ pub struct LimitWish {
     /// Only write down what these would refuse
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub shadow: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    #[test]
+    fn each_noun_says_what_it_is_for() {
+        let all = Noun::augment_subcommands(Command::new("gatelet"));
+        for (name, _, about) in &NOUNS {
+            let said = all.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
+            assert_eq!(said.as_deref(), Some(*about));
+        }
+    }
 }
