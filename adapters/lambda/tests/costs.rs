@@ -13,12 +13,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gatelet_core::domain::account::Grant;
-use gatelet_core::domain::{HoldId, Money, RequestId, ScopeKind, ShardId, Timestamp};
+use gatelet_core::domain::{HoldId, RequestId, ShardId, Timestamp};
 use gatelet_core::port::{Body, Fault, Ledger, Reach, Upstream};
-use gatelet_core::record::{self, Attempt, Record};
-use gatelet_core::registry::Parts;
+use gatelet_core::record;
 use gatelet_lambda::{Aws, Table, TableLedger};
-use gatelet_tests::conformance::nested::{self, Nested};
+use gatelet_tests::conformance::nested::Nested;
 use gatelet_tests::host::cloud::{Cloud, NAME};
 use gatelet_tokio::{HttpUpstream, Settings, SystemChance, Tasks};
 use serde_json::Value;
@@ -162,86 +161,7 @@ async fn request(ledger: &dyn Ledger, shard: &ShardId, caller: usize, round: usi
     assert!(matches!(grant, Grant::Held { .. }), "{grant:?}");
     tokio::time::sleep(upstream).await;
     let ended = now();
-    let of = |kind| nested::scopes(caller).into_iter().find(|(other, _)| *other == kind).map(|(_, id)| id);
-    let record = Record {
-        v: record::VERSION,
-        kind: "request",
-        id: id.clone(),
-        at: started,
-        shard: shard.clone(),
-        key: nested::key(caller),
-        alias: Some("search-prod".to_owned()),
-        org: Some("acme".to_owned()),
-        team: of(ScopeKind::Team),
-        project: of(ScopeKind::Project),
-        user: of(ScopeKind::User),
-        tags: Vec::new(),
-        customer: None,
-        session: None,
-        operation: "chat",
-        dialect: "openai",
-        model: "openai/gpt-4o-mini".to_owned(),
-        target: Some("openai/gpt-4o-mini".into()),
-        stream: true,
-        outcome: "done",
-        status: 200,
-        attempts: 1,
-        usage: serde_json::from_value(serde_json::json!({"input": 1_190 + round, "output": 417}))
-            .unwrap_or_default(),
-        usage_estimated: false,
-        cost: Money::from_nanos(428_700 + 150 * round as u64),
-        cost_stated: false,
-        price: Some(0x1234_5678),
-        cost_parts: Parts([7, 0, 0, 30, 0, 0].map(Money::from_nanos)),
-        total_ms: record::millis(started, ended),
-        first_content_ms: Some(record::millis(started, ended) / 2.0),
-        loss: Vec::new(),
-        output_cap: Some(16_384),
-        soft_passed: Vec::new(),
-        shadowed: Vec::new(),
-        fell_to: None,
-        prompt: None,
-        prompt_version: None,
-        residency: Vec::new(),
-        trace: None,
-        carried: None,
-        kept_in: Vec::new(),
-        left_out: Vec::new(),
-        strategy: None,
-        queue_ms: None,
-        upstream_ms: record::millis(started, ended) / 2.0,
-        overhead_ms: 0.412,
-        finish: Some("stop"),
-        fault: None,
-        request_bytes: 4_803,
-        answer_bytes: 61_940,
-        content: None,
-        cache: None,
-        saved: None,
-        similarity: None,
-        lookup_for: None,
-        copy_of: None,
-        unbilled: None,
-        guards: Vec::new(),
-    };
-    let attempt = Attempt {
-        v: record::VERSION,
-        kind: "attempt",
-        id: id.clone(),
-        at: started.after(Duration::from_micros(731)),
-        attempt: 1,
-        target: "openai/gpt-4o-mini".into(),
-        region: None,
-        lane: "verbatim",
-        status: Some(200),
-        outcome: "answered",
-        head_ms: Some(record::millis(started, ended) / 3.0),
-        total_ms: record::millis(started, ended),
-        billed: None,
-        cost: None,
-        why: None,
-        fault: None,
-    };
+    let (record, attempt) = Nested::record(caller, round, &id, shard, started, ended);
     let settle = Nested::settle(caller, &hold, record.cost, record::entry(&record, &[attempt]));
     let grant = ledger.transact(shard, settle, now()).await.unwrap().grant;
     assert_eq!(grant, Grant::Settled);

@@ -5,12 +5,14 @@
 //! "kept"` is true whatever dies; whoever archives the records moves it into an object of the same name under `content/`.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use gatelet_detect::{Family, Kind, Kinds};
 use gatelet_wire::Event;
 use gatelet_wire::event::{Delta, PartKind};
 use gatelet_wire::json::each_field;
+use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::Record;
@@ -327,9 +329,15 @@ fn home(shard: &ShardId) -> String {
     format!("content/{shard}")
 }
 
+/// Whether an entry's record says that its content is kept. Each is asked, and few are.
+fn is_kept(entry: &Entry) -> bool {
+    static KEPT: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(MARK));
+    KEPT.find(entry.line.as_bytes()).is_some()
+}
+
 /// The content of an entry that waits in the outbox.
 pub(super) async fn waiting(ports: &Ports, shard: &ShardId, entry: &Entry) -> Result<Option<String>, Fault> {
-    if !entry.line.contains(MARK) {
+    if !is_kept(entry) {
         return Ok(None);
     }
     let kept = ports.store.kept(&home(shard), &entry.id, ports.clock.now()).await?;
@@ -351,7 +359,7 @@ pub(super) async fn gather(
     batch: &mut Vec<Entry>,
 ) -> Result<Vec<(usize, String)>, Fault> {
     let marked: Vec<usize> =
-        batch.iter().enumerate().filter(|(_, entry)| entry.line.contains(MARK)).map(|(nth, _)| nth).collect();
+        batch.iter().enumerate().filter(|(_, entry)| is_kept(entry)).map(|(nth, _)| nth).collect();
     let (mut lines, mut bytes) = (Vec::new(), 0);
     for some in marked.chunks(AT_ONCE) {
         if lines.len() + AT_ONCE > MOST_OF_BATCH || bytes > BYTES_OF_BATCH {
@@ -369,10 +377,9 @@ pub(super) async fn gather(
 }
 
 /// Forgets what stands in the archive now.
-pub(super) async fn clear(ports: &Ports, shard: &ShardId, batch: &[Entry]) -> Result<(), Fault> {
+pub(super) async fn clear(ports: &Ports, shard: &ShardId, moved: &[&Entry]) -> Result<(), Fault> {
     let home = home(shard);
-    let marked: Vec<&Entry> = batch.iter().filter(|entry| entry.line.contains(MARK)).collect();
-    for some in marked.chunks(AT_ONCE) {
+    for some in moved.chunks(AT_ONCE) {
         let gone = together(some.iter().map(|entry| ports.store.discard(&home, &entry.id))).await;
         gone.into_iter().collect::<Result<(), Fault>>()?;
     }

@@ -47,6 +47,7 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
         let counted = sums.count(hour.div_euclid(24), &batch);
         batch.truncate(counted);
         contents.retain(|(nth, _)| *nth < counted);
+        let moved: Vec<usize> = contents.iter().map(|(nth, _)| *nth).collect();
         tidy::withhold(ports, shard, &mut contents).await?;
         settle_again(ports, shard, &batch).await?;
         let packed = pack(ports, batch.iter().map(|entry| &*entry.line)).await?;
@@ -75,7 +76,8 @@ pub async fn drain(ports: &Ports, shard: &ShardId, fed: bool) -> Result<usize, F
         }
         let ids: Vec<String> = batch.iter().map(|entry| entry.id.to_string()).collect();
         ports.ledger.clear(shard, &ids).await?;
-        content::clear(ports, shard, &batch).await?;
+        let moved: Vec<&Entry> = moved.iter().filter_map(|nth| batch.get(*nth)).collect();
+        content::clear(ports, shard, &moved).await?;
         sums.cleared(&batch);
         sums.put_aside(&*ports.store).await?;
         drained += batch.len();

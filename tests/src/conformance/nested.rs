@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::join_all;
 use gatelet_core::domain::account::{Document, Grant, Holder, Limits, Op, OutputBound, Reserve, Settle};
-use gatelet_core::domain::{AccountId, HoldId, Key, Money, Rate, Scope, ScopeKind, ShardId, Timestamp};
+use gatelet_core::domain::{
+    AccountId, HoldId, Key, Money, Rate, RequestId, Scope, ScopeKind, ShardId, Timestamp,
+};
 use gatelet_core::port::{Entry, Ledger, Transaction};
+use gatelet_core::record::{self, Attempt, Record};
+use gatelet_core::registry::Parts;
 use serde_json::json;
 
 use crate::check_eq;
@@ -81,6 +85,97 @@ impl Nested {
     pub fn settle(caller: usize, hold: &HoldId, cost: Money, entry: Entry) -> Transaction {
         let settle = Settle { hold: hold.clone(), tokens: 1_607, output_tokens: 417, cost };
         Transaction::new(Self::charged(caller), Op::Settle(settle), vec![entry])
+    }
+
+    /// What the gateway writes of such a request, and of its only attempt.
+    pub fn record(
+        caller: usize,
+        round: usize,
+        id: &RequestId,
+        shard: &ShardId,
+        started: Timestamp,
+        ended: Timestamp,
+    ) -> (Record, Attempt) {
+        let of = |kind| scopes(caller).into_iter().find(|(other, _)| *other == kind).map(|(_, id)| id);
+        let record = Record {
+            v: record::VERSION,
+            kind: "request",
+            id: id.clone(),
+            at: started,
+            shard: shard.clone(),
+            key: key(caller),
+            alias: Some("search-prod".to_owned()),
+            org: Some("acme".to_owned()),
+            team: of(ScopeKind::Team),
+            project: of(ScopeKind::Project),
+            user: of(ScopeKind::User),
+            tags: Vec::new(),
+            customer: None,
+            session: None,
+            operation: "chat",
+            dialect: "openai",
+            model: "openai/gpt-4o-mini".to_owned(),
+            target: Some("openai/gpt-4o-mini".into()),
+            stream: true,
+            outcome: "done",
+            status: 200,
+            attempts: 1,
+            usage: serde_json::from_value(json!({"input": 1_190 + round, "output": 417})).unwrap_or_default(),
+            usage_estimated: false,
+            cost: Money::from_nanos(428_700 + 150 * round as u64),
+            cost_stated: false,
+            price: Some(0x1234_5678),
+            cost_parts: Parts([7, 0, 0, 30, 0, 0].map(Money::from_nanos)),
+            total_ms: record::millis(started, ended),
+            first_content_ms: Some(record::millis(started, ended) / 2.0),
+            loss: Vec::new(),
+            output_cap: Some(16_384),
+            soft_passed: Vec::new(),
+            shadowed: Vec::new(),
+            fell_to: None,
+            prompt: None,
+            prompt_version: None,
+            residency: Vec::new(),
+            trace: None,
+            carried: None,
+            kept_in: Vec::new(),
+            left_out: Vec::new(),
+            strategy: None,
+            queue_ms: None,
+            upstream_ms: record::millis(started, ended) / 2.0,
+            overhead_ms: 0.412,
+            finish: Some("stop"),
+            fault: None,
+            request_bytes: 4_803,
+            answer_bytes: 61_940,
+            content: None,
+            cache: None,
+            saved: None,
+            similarity: None,
+            lookup_for: None,
+            copy_of: None,
+            unbilled: None,
+            guards: Vec::new(),
+        };
+        let attempt = Attempt {
+            v: record::VERSION,
+            kind: "attempt",
+            id: id.clone(),
+            at: started.after(Duration::from_micros(731)),
+            attempt: 1,
+            target: "openai/gpt-4o-mini".into(),
+            region: None,
+            lane: "verbatim",
+            status: Some(200),
+            outcome: "answered",
+            head_ms: Some(record::millis(started, ended) / 3.0),
+            total_ms: record::millis(started, ended),
+            billed: None,
+            cost: None,
+            why: None,
+            fault: None,
+        };
+        (record, attempt)
     }
 }
 
