@@ -153,6 +153,14 @@ fn postal_addresses() {
         "Keizersgracht 123, 1015 CJ Amsterdam",
         "PO Box 1234",
         "Postfach 12 34, 10115 Berlin",
+        "Gartenallee 8/1, 08614 Greifswald",
+        "Herensingel 12, 3817 AB Amersfoort",
+        "Vicolo Stretto, 4, 22021, Bellagio (CO)",
+        "rue de Rivoli, 75001 Paris",
+        "Rambla de Catalunya 35, Barcelona, 08007",
+        "8 Anna Crossroad, Reno, NV 89501",
+        "Flat 9, Hughes Village, Leeds, LS1 4AP",
+        "Studio 4B, 12 High Street, Leeds, LS1 4AP",
     ] {
         let text = format!("Send it to {address}.");
         let found = scan(&text, Kinds::one(Kind::Address));
@@ -162,6 +170,7 @@ fn postal_addresses() {
     for text in [
         "Parkplatz 3 is taken, Ausweg 2 is not; Fehler 10115 Bytes, 5 Big Apples and 3 Course Books.",
         "In 2024 Main events took place at 10 am; via HTTP 2, rue the day 3.",
+        "The 2024 Summer Camp, Unit 5, Studio 54, Flat 3, Big Data Center, and rue de Rivoli",
         "version 1.2 Main Street, $12 Wall Street, 12 people in the street",
     ] {
         assert_eq!(scan(text, Kinds::one(Kind::Address)), [], "{text}");

@@ -51,6 +51,7 @@ senses! {
     COMPANY "company";
     PLACE "place";
     STREET_LAST "street-last";
+    STREET_PERHAPS "street-perhaps";
     STREET_FIRST "street-first";
     MONTH "month";
     PHRASE_END "phrase-end";

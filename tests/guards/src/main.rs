@@ -48,7 +48,7 @@ fn source(text: &str) {
 }
 
 /// Kinds that have a form of their own: what is found of others is not counted as wrong.
-const FORMED: [Kind; 11] = [
+const FORMED: [Kind; 12] = [
     Kind::Email,
     Kind::Phone,
     Kind::Card,
@@ -60,6 +60,7 @@ const FORMED: [Kind; 11] = [
     Kind::Passport,
     Kind::Medical,
     Kind::BankAccount,
+    Kind::Address,
 ];
 
 /// Kinds that lists and what stands around them tell.

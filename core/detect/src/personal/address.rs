@@ -38,32 +38,39 @@ pub(crate) fn numbered(walk: &mut Walk<'_>, start: usize, end: usize) {
         }
         return;
     }
-    // The type last, as in English.
-    let (mut stop, mut count) = (place, 0);
+    if let Some((end, sure)) = typed_last(text, place)
+        && (sure || in_town(text, end))
+    {
+        found(walk, start, end, 80);
+    }
+}
+
+/// Where a street ends that says last what it is, as in English; and whether it is one for sure: `2024 Summer Camp` is one
+/// if there is a town behind it.
+fn typed_last(text: &[u8], start: usize) -> Option<(usize, bool)> {
+    let (mut stop, mut count) = (start, 0);
     while count < WORDS && capital(text, stop) {
         let (senses, end) = word(text, stop);
         // `Parkways`
         let one = words::senses(words::hash(part(text, stop, end.max(1) - 1)));
         count += 1;
-        if count > 1
-            && (senses.meets(Senses::STREET_LAST)
-                || (before(text, end) == b's' && one.meets(Senses::STREET_LAST)))
-        {
-            let whole = end + usize::from(at(text, end) == b'.' && end - stop < 5);
-            found(walk, start, whole, 80);
-            return;
+        let sure = senses.meets(Senses::STREET_LAST)
+            || (before(text, end) == b's' && one.meets(Senses::STREET_LAST));
+        if count > 1 && (sure || senses.meets(Senses::STREET_PERHAPS)) {
+            return Some((end + usize::from(at(text, end) == b'.' && end - stop < 5), sure));
         }
         if at(text, end) != b' ' {
-            return;
+            return None;
         }
         stop = end + 1;
     }
+    None
 }
 
 /// Called at a word without digits: `Calle Mayor 5`, `Hauptstraße 12a`, `PO Box 7`.
 pub(crate) fn named(walk: &mut Walk<'_>, word: &Word) {
     /// Ends of words for streets, in German and in Dutch.
-    const ENDS: [&[u8]; 19] = [
+    const ENDS: [&[u8]; 21] = [
         "straße".as_bytes(),
         b"strasse",
         b"str",
@@ -79,12 +86,14 @@ pub(crate) fn named(walk: &mut Walk<'_>, word: &Word) {
         b"plein",
         b"steeg",
         b"kade",
+        b"singel",
+        b"boulevard",
         b"dijk",
         b"dreef",
         b"pad",
         b"hof",
     ];
-    const SURE: [&[u8]; 9] = [
+    const SURE: [&[u8]; 11] = [
         "straße".as_bytes(),
         b"strasse",
         b"str",
@@ -94,17 +103,29 @@ pub(crate) fn named(walk: &mut Walk<'_>, word: &Word) {
         b"laan",
         b"gracht",
         b"steeg",
+        b"singel",
+        b"boulevard",
     ];
     let text = walk.text;
-    if !walk.wanted.has(Kind::Address) || !capital(text, word.start) {
+    // French writes `rue` small.
+    let first = word.senses.meets(Senses::STREET_FIRST) && at(text, word.end) == b' ';
+    if !walk.wanted.has(Kind::Address) || !(first || capital(text, word.start)) {
         return;
     }
     let written = part(text, word.start, word.end);
     if let Some(end) = box_of(text, word.start) {
         walk.find(Kind::Address, "address", word.start, end, 85);
-    } else if word.senses.meets(Senses::STREET_FIRST) && at(text, word.end) == b' ' {
-        if let Some(end) = name(text, word.end + 1).and_then(|end| number(text, end)) {
+    } else if let Some((end, _)) = room(text, word).and_then(|street| typed_last(text, street)) {
+        if in_town(text, end) {
             found(walk, word.start, end, 80);
+        }
+    } else if first {
+        if let Some(street) = name(text, word.end + 1) {
+            // Without a number, `rue de Rivoli, 75001 Paris`, it is where the post goes if there is a town behind it.
+            let (end, bare) = number(text, street).map_or((street, true), |end| (end, false));
+            if (!bare && capital(text, word.start)) || in_town(text, end) {
+                found(walk, word.start, end, 80);
+            }
         }
     } else if ENDS.iter().any(|end| ends(written, end)) {
         let dot = usize::from(at(text, word.end) == b'.' && ends(written, b"str"));
@@ -112,7 +133,7 @@ pub(crate) fn named(walk: &mut Walk<'_>, word: &Word) {
         let sure = before(text, word.start) == b'-' || SURE.iter().any(|end| ends(written, end));
         if let Some(end) = number(text, word.end + dot) {
             let first = joined(text, word.start);
-            let whole = town(text, end);
+            let whole = town(text, rooms(text, end));
             if sure || whole > end {
                 walk.find(Kind::Address, "address", first, whole, 80);
             }
@@ -121,7 +142,7 @@ pub(crate) fn named(walk: &mut Walk<'_>, word: &Word) {
 }
 
 fn found(walk: &mut Walk<'_>, start: usize, end: usize, score: u8) {
-    let end = town(walk.text, end);
+    let end = town(walk.text, rooms(walk.text, end));
     walk.find(Kind::Address, "address", start, end, score);
 }
 
@@ -188,13 +209,27 @@ fn number(text: &[u8], end: usize) -> Option<usize> {
     if place == end || digits == place || digits - place > 4 {
         return None;
     }
-    // `51-81`
-    let range = usize::from(at(text, digits) == b'-');
-    let digits = run(text, digits + range, 4, |byte| byte.is_ascii_digit()).max(digits);
-    let digits = if before(text, digits) == b'-' { digits - 1 } else { digits };
+    // `51-81`, `5/6`
+    let range = usize::from(matches!(at(text, digits), b'-' | b'/'));
+    let last = run(text, digits + range, 4, |byte| byte.is_ascii_digit());
+    let digits = if last > digits + range { last } else { digits };
     let stop = digits + usize::from(at(text, digits).is_ascii_alphabetic());
     let more = matches!(at(text, stop), b'.' | b',' | b':') && at(text, stop + 1).is_ascii_digit();
     (!joins(at(text, stop)) && !more && at(text, stop) != b'%').then_some(stop)
+}
+
+/// Where a street begins, or its number has ended, behind the room that this word is: `Flat 9, `, `Studio 4B, 12 `.
+fn room(text: &[u8], word: &Word) -> Option<usize> {
+    let written = part(text, word.start, word.end);
+    if ![b"Flat".as_slice(), b"Studio", b"Apartment", b"Suite", b"Unit"].contains(&written) {
+        return None;
+    }
+    let number = skip(text, word.end, &[b" "]);
+    let end = run(text, number, 5, |byte| byte.is_ascii_alphanumeric());
+    let behind = skip(text, end, &[b", "]);
+    let house = run(text, behind, 5, |byte| byte.is_ascii_digit());
+    let street = if house > behind { skip(text, house, &[b" "]) } else { behind };
+    (at(text, number).is_ascii_digit() && behind > end && street >= house).then_some(street)
 }
 
 /// Where a box's number ends: `PO Box 7`, `P.O. Box 7`, `Postfach 12 34`, `Apartado 7`, `Casella postale 7`, `Caixa Postal 7`, `Postbus 7`.
@@ -213,7 +248,7 @@ fn box_of(text: &[u8], start: usize) -> Option<usize> {
     let digits = skip(text, start, &BOXES);
     let end = run(text, digits, 12, |byte| byte.is_ascii_digit() || byte == b' ');
     let end = end - usize::from(end > digits && before(text, end) == b' ');
-    (digits > start && end > digits).then(|| town(text, end))
+    (digits > start && end > digits).then(|| town(text, rooms(text, end)))
 }
 
 /// Where the words before a street's own begin: `Lange`, `Hans-Müller-`.
@@ -232,23 +267,28 @@ fn joined(text: &[u8], start: usize) -> usize {
     place
 }
 
-/// Where postcode and town end that follow; where the street ends, if none do.
-fn town(text: &[u8], end: usize) -> usize {
+/// Where the room or floor ends that follows, `Apt. 12`; where the street ends, if none does.
+fn rooms(text: &[u8], end: usize) -> usize {
     /// How words for rooms and floors begin.
     const ROOMS: [&[u8]; 10] =
         [b"Apt", b"Sui", b"Uni", b"Fla", b"Flo", b"App", b"Pis", b"Pia", b"Pue", b"Stu"];
-    let rooms = skip(text, end, &[b", ", b" "]);
-    let (room, stop) = (part(text, rooms, rooms + 3), run(text, rooms, 12, |byte| byte != b' '));
-    let mut whole = end;
-    if ROOMS.contains(&room) {
-        let number = run(text, stop + 1, 6, |byte| byte.is_ascii_alphanumeric());
-        if number > stop + 1 {
-            whole = number;
-        }
-    }
-    let place = skip(text, whole, &[b",\n", b"\n", b", ", b" - ", b" "]);
-    if place == whole {
-        return whole;
+    let start = skip(text, end, &[b", ", b" "]);
+    let stop = run(text, start, 12, |byte| byte != b' ');
+    let number = run(text, stop + 1, 6, |byte| byte.is_ascii_alphanumeric());
+    if ROOMS.contains(&part(text, start, start + 3)) && number > stop + 1 { number } else { end }
+}
+
+/// Whether a town follows a street, or the room in it.
+fn in_town(text: &[u8], end: usize) -> bool {
+    let whole = rooms(text, end);
+    town(text, whole) > whole
+}
+
+/// Where postcode and town end that follow; where the street ends, if none do.
+fn town(text: &[u8], end: usize) -> usize {
+    let place = skip(text, end, &[b",\n", b"\n", b", ", b" , ", b" - ", b" "]);
+    if place == end {
+        return end;
     }
     // The postcode first.
     let digits = run(text, place, 6, |byte| byte.is_ascii_digit());
@@ -261,10 +301,13 @@ fn town(text: &[u8], end: usize) -> usize {
     };
     let city = skip(text, code, &[b", ", b" "]);
     if code > place && city > code && capital(text, city) {
-        return name(text, city).unwrap_or(whole);
+        let city = name(text, city).unwrap_or(end);
+        // `Bellagio (CO)`
+        let province = matches!(part(text, city, city + 5), [b' ', b'(', b'A'..=b'Z', b'A'..=b'Z', b')']);
+        return city + if province { 5 } else { 0 };
     }
     // The town first: `Springfield, IL 62701`, `Leeds, LS1 4AP`, `Badajoz, 39115`.
-    let Some(city) = name(text, place).filter(|_| capital(text, place)) else { return whole };
+    let Some(city) = name(text, place).filter(|_| capital(text, place)) else { return end };
     let state = skip(text, city, &[b", ", b"\n", b" "]);
     let plain = run(text, state, 6, |byte| byte.is_ascii_digit());
     if plain == state + 5 {
@@ -282,5 +325,5 @@ fn town(text: &[u8], end: usize) -> usize {
         && at(text, outward) == b' '
         && matches!(inward, [b'0'..=b'9', b'A'..=b'Z', b'A'..=b'Z'])
         && !joins(at(text, outward + 4));
-    if british { outward + 4 } else { whole }
+    if british { outward + 4 } else { end }
 }
